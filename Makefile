@@ -1,0 +1,85 @@
+# make run: see callprint at work on a sample. make test: everything that CI tests. make help: the rest.
+SHELL := /bin/sh
+BIN := .venv/bin
+CALLPRINT := $(BIN)/callprint
+# What the tests talk to: oracles, traffic tools, and (for the services) Java, Maven and Leiningen.
+TEST_PACKAGES := tshark tcpdump iproute2 libcap2-bin sip-tester
+SERVICE_PACKAGES := default-jdk-headless maven leiningen
+# ONNX Runtime for the CPU, unless `sh tools/setup.sh gpu` has put the other one in its place.
+RUNTIME := $(if $(shell grep -s '^gpu ' .venv/callprint-extras),gpu,cpu)
+TEST_EXTRAS := $(RUNTIME),spit,cluster,test
+
+PYTEST := $(BIN)/python -m pytest
+ROUNDS ?= 1
+
+.PHONY: help run test test-unit test-services test-faults check format bench constraints clean \
+	cluster-up cluster-down cluster-status demo-cluster setup-run setup-test setup-cluster setup-all
+
+help: ## show this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
+
+setup-run:
+	@sh tools/setup.sh $(RUNTIME)
+	@$(CALLPRINT) warm-up
+
+run: setup-run ## identify the shipped sample capture and show what was found
+	$(CALLPRINT) identify samples/applications.pcapng
+
+setup-test:
+	@sh tools/setup.sh $(TEST_EXTRAS)
+	@sh tools/debian_packages.sh $(TEST_PACKAGES) || echo 'tests that need them will be skipped' >&2
+	@$(CALLPRINT) warm-up
+
+setup-cluster: setup-test
+	@sh tools/debian_packages.sh $(SERVICE_PACKAGES) || echo 'what needs Java will be skipped' >&2
+
+setup-all: setup-cluster
+	@sh tools/setup.sh $(TEST_EXTRAS),train
+
+test: setup-all ## run the tests: units, training, live capture, real services and their deaths
+	$(PYTEST) -n auto --dist loadfile -m 'not services and not faults and not live'
+	$(PYTEST) -m 'live and not services and not faults'
+	$(PYTEST) -m 'services or faults'
+
+test-unit: setup-test ## run the tests that need no services, no root and no torch (under a minute)
+	$(PYTEST) -n auto --dist loadfile -m 'not services and not faults and not training and not live'
+
+test-services: setup-cluster ## run the tests on real Kafka, Storm and Cassandra
+	$(PYTEST) -m 'services and not faults'
+
+test-faults: setup-cluster ## kill real services in mid-stream; ROUNDS=10 repeats each fault
+	ROUNDS=$(ROUNDS) $(PYTEST) -m faults -s
+
+cluster-up: setup-cluster ## start real Kafka, ZooKeeper, Storm and Cassandra on this machine, from Maven's jars
+	$(BIN)/python -m callprint.cluster up
+
+cluster-down: ## stop them
+	$(BIN)/python -m callprint.cluster down
+
+cluster-status: ## show what runs, its memory, its port and its log
+	$(BIN)/python -m callprint.cluster status
+
+demo-cluster: cluster-up ## the whole system on the sample, verdicts live, compared with the embedded path
+	$(BIN)/python -m callprint.cluster.demo
+
+check: setup-test ## ruff, mypy --strict on the core, formatting, the examples in the docs
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python tools/check_docs.py
+
+format: setup-test ## let ruff format the code and fix what it can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: setup-test ## measure the packet path beside ndpiReader and NFStream
+	@sh tools/debian_packages.sh libndpi-bin || echo 'the ratio to ndpiReader will be missing' >&2
+	$(BIN)/python benchmarks/bench_packet_path.py
+
+constraints: ## pin the newest versions of all dependencies
+	$(BIN)/uv pip compile --quiet --upgrade --universal --all-extras --no-annotate --no-header \
+		--python-version 3.11 pyproject.toml -o constraints.txt
+
+clean: ## remove what was built or compiled; .venv stays
+	rm -rf build dist .cache/callprint .mypy_cache .ruff_cache .hypothesis
+	find src capture_agent topologies tests -name __pycache__ -prune -exec rm -rf {} +
