@@ -1,0 +1,322 @@
+"""Call assembly: SIP messages and ended flows in, calls that begin, close and settle out, not yet judged.
+
+Feed it, for each batch of packets, the flow reports of that batch first (`add_flows`), then the packets
+(`process`); at the end `finish`. Everything that depends on time depends on packet time alone: a message is
+handled when its packet comes, a flow settles and a call is judged a fixed time after its last packet. So the
+calls are the same whatever the size of the batches.
+
+Calls need no knowledge of each other here, so assembly can be spread by Call-ID over many workers, while
+histories and detectors (judging.py) see the events of all.
+"""
+
+import heapq
+from collections import Counter
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+
+from callprint.core.calls.assembly_state import call_in, call_out, report_in, report_out
+from callprint.core.calls.call import EndedBy, Phase
+from callprint.core.calls.campaign import campaign_key
+from callprint.core.calls.events import CallEvent, CallStep
+from callprint.core.calls.facts import facts_of, facts_of_media, facts_with_media
+from callprint.core.calls.media import LiveMedia
+from callprint.core.calls.media_only import MediaCall, MediaGroups
+from callprint.core.calls.records import media_only_record, record_of
+from callprint.core.calls.settings import NEVER_NS, CallSettings
+from callprint.core.calls.state import Call, Party, Side
+from callprint.core.calls.table import CallTable
+from callprint.core.errors import DecodeError
+from callprint.core.signalling.body import sdp_of
+from callprint.core.signalling.defects import SipDefect, SipError
+from callprint.core.signalling.identity import IdentityReader, attestation
+from callprint.core.signalling.reader import RawMessage, SignallingReader
+from callprint.core.signalling.sdp import SessionDescription, parse_sdp
+from callprint.core.signalling.sip import SipMessage, parse_message
+from callprint.core.spit.state import State
+from callprint.core.verdict import FlowKey, FlowReport
+
+Array = np.ndarray[Any, Any]
+
+_IN_DIALOG = frozenset({"ACK", "BYE", "CANCEL", "PRACK", "UPDATE", "INFO", "REFER", "INVITE"})
+
+
+class MessageOutcome(StrEnum):
+    """The one counter that a SIP message ends in; one that does not parse is counted by its SipDefect."""
+
+    CALL_BEGUN = "call_begun"  # a first INVITE
+    IN_CALL = "in_call"  # any other message of a known call
+    NO_CALL = "no_call"  # belongs to a call whose INVITE was not seen, or that was let go
+    OUTSIDE_CALLS = "outside_calls"  # REGISTER, OPTIONS, SUBSCRIBE, MESSAGE and their like
+
+
+class CallAssembler:
+    """Assembles calls from packets, in bounded memory."""
+
+    def __init__(
+        self, settings: CallSettings | None = None, identities: IdentityReader | None = None
+    ) -> None:
+        """Start with nothing known."""
+        self._settings = settings or CallSettings()
+        self._identities = identities or IdentityReader()
+        self._table = CallTable(self._settings)
+        self._live = LiveMedia()
+        self._alone = MediaGroups(self._settings.maximum_flows)
+        self._flows: list[tuple[int, FlowKey, int, FlowReport]] = []  # a heap by settling time
+        self._flow_count = 0
+        self._events: list[CallEvent] = []
+        self._now_ns = -NEVER_NS
+        self.reader = SignallingReader(self._settings.maximum_streams)
+        self.outcomes: Counter[MessageOutcome] = Counter()
+        self.defects: Counter[SipDefect] = Counter()  # of messages
+        self.body_defects: Counter[SipDefect] = Counter()  # of SDP in messages that are fine otherwise
+        self.evicted_calls = 0
+        self.flows_settled_early = 0
+
+    @property
+    def calls_in_progress(self) -> int:
+        """Calls in the table, the ended ones that wait for their media included."""
+        return len(self._table)
+
+    @property
+    def messages(self) -> int:
+        """SIP messages seen: the sum of `outcomes` and `defects`."""
+        return sum(self.outcomes.values()) + sum(self.defects.values())
+
+    def add_flows(self, reports: Iterable[FlowReport]) -> list[CallEvent]:
+        """Take flows that have ended, before the packets of the batch in which their end was noticed.
+
+        Events come of it only when there is no room to wait for the right time.
+        """
+        for report in reports:
+            settles_ns = report.summary.last_seen_ns + self._settings.flow_settles_after_ns
+            self._flow_count += 1
+            heapq.heappush(self._flows, (settles_ns, report.verdict.flow, self._flow_count, report))
+        while len(self._flows) > self._settings.maximum_flows:
+            self._settle_next()
+            self.flows_settled_early += 1
+        return self._taken()
+
+    def process(self, data: Array, packets: Array, records: Array | None = None) -> list[CallEvent]:
+        """Take a batch; return what it brings about.
+
+        data: (bytes,) uint8, packets: (n,) PACKET in the order of capture; other kinds than signalling only
+        move the time on. With `records`, the (n,) RECORD of the packets, fragmented messages are read, too.
+        """
+        for message in self.reader.read(data, packets, records):
+            self._take(message)
+        if len(packets):
+            self._advance(int(packets["time_ns"].max()))
+        return self._taken()
+
+    def message(self, message: RawMessage) -> list[CallEvent]:
+        """Take one whole SIP message, for hosts that get messages instead of packets; return what it brings about."""
+        self._take(message)
+        return self._taken()
+
+    def advance(self, now_ns: int) -> list[CallEvent]:
+        """Let packet time pass up to `now_ns` without a packet; return what it brings about."""
+        self._advance(now_ns)
+        return self._taken()
+
+    def finish(self) -> list[CallEvent]:
+        """End everything: the capture is over. All calls that were still open close and settle."""
+        self.reader.close()
+        while self._flows:
+            self._settle_next()
+        calls = self._table.all_calls()
+        for call in calls:
+            if not call.ended:
+                call.give_up(EndedBy.CAPTURE_END, self._now_ns)
+                self._closed(call)
+        for call in sorted(calls, key=lambda c: c.closed_ns):
+            self._settled(call, self._now_ns)
+        for media in self._alone.expire(NEVER_NS):
+            self._settled_media(media, self._now_ns)
+        return self._taken()
+
+    def snapshot(self) -> State:
+        """Return everything that a later event depends on. TCP streams of `reader` are not part of it."""
+        return State(
+            {
+                "now_ns": self._now_ns,
+                "calls": [call_out(call) for call in self._table.by_rank()],
+                "flows": [
+                    [settles_ns, count, report_out(report)]
+                    for settles_ns, _, count, report in sorted(self._flows)
+                ],
+                "flow_count": self._flow_count,
+                "alone": [
+                    [until_ns, [report_out(flow) for flow in flows]]
+                    for until_ns, flows in self._alone.groups()
+                ],
+                "outcomes": self.outcomes,
+                "defects": self.defects,
+                "body_defects": self.body_defects,
+                "evicted_calls": self.evicted_calls,
+                "flows_settled_early": self.flows_settled_early,
+            }
+        )
+
+    def restore(self, state: State) -> None:
+        """Go on from a snapshot; this must be fresh. Raises DecodeError when the state is damaged."""
+        plain = state.plain
+        try:
+            for values in plain["calls"]:
+                call = call_in(values)
+                self._table.add(call)
+                self._live.note(call)
+            for settles_ns, count, values in plain["flows"]:
+                report = report_in(values)
+                self._flows.append((settles_ns, report.verdict.flow, count, report))
+            for until_ns, flows in plain["alone"]:
+                self._alone.put_back(until_ns, [report_in(flow) for flow in flows])
+            self._now_ns, self._flow_count = int(plain["now_ns"]), int(plain["flow_count"])
+            self.outcomes = Counter({MessageOutcome(name): n for name, n in plain["outcomes"].items()})
+            self.defects = Counter({SipDefect(name): n for name, n in plain["defects"].items()})
+            self.body_defects = Counter({SipDefect(name): n for name, n in plain["body_defects"].items()})
+            self.evicted_calls = int(plain["evicted_calls"])
+            self.flows_settled_early = int(plain["flows_settled_early"])
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+            raise DecodeError(f"the state of call assembly is damaged: {error!r}") from error
+
+    # -- messages
+
+    def _take(self, raw: RawMessage) -> None:
+        self._advance(raw.time_ns)
+        try:
+            message = parse_message(raw.payload)
+            found = self._table.find(message)
+            if found is not None:
+                self._in_call(*found, message, raw.time_ns)
+            elif message.method == "INVITE" and message.is_request and not message.to.tag:
+                self._begin(message, raw)
+            elif message.method in _IN_DIALOG:
+                self.outcomes[MessageOutcome.NO_CALL] += 1
+            else:
+                self.outcomes[MessageOutcome.OUTSIDE_CALLS] += 1
+        except SipError as error:
+            self.defects[error.defect] += 1
+
+    def _begin(self, message: SipMessage, raw: RawMessage) -> None:
+        caller, callee = self._identities.caller(message), self._identities.callee(message)
+        session = self._session(message)
+        if self._table.full():
+            self._evict()
+        call = Call(
+            call_id=message.call_id,
+            from_tag=message.from_.tag,
+            caller=Party(caller),
+            callee=Party(callee),
+            started_ns=raw.time_ns,
+            last_ns=raw.time_ns,
+            invite_cseq=message.cseq,
+            attestation=attestation(message),
+            campaign=campaign_key(message, session, raw.source_ip),
+            signalling_ip=raw.source_ip,
+        )
+        call.on_request(message, Side.CALLER, raw.time_ns)
+        if session is not None:
+            call.on_media(session, Side.CALLER)
+        self._table.add(call)
+        self._live.note(call)
+        record = record_of(call, Phase.SETUP, raw.time_ns)
+        self._events.append(CallEvent(CallStep.BEGUN, raw.time_ns, facts_of(call), record))
+        self.outcomes[MessageOutcome.CALL_BEGUN] += 1
+
+    def _in_call(self, call: Call, sender: Side, message: SipMessage, time_ns: int) -> None:
+        was_open = not call.ended
+        if message.is_request:
+            call.on_request(message, sender, time_ns)
+        else:
+            call.on_response(message, sender, time_ns)
+        session = self._session(message)
+        if session is not None and was_open:
+            call.on_media(session, sender)
+            self._live.note(call)
+        if was_open and call.ended:
+            self._closed(call)
+        self._table.touched(call)
+        self.outcomes[MessageOutcome.IN_CALL] += 1
+
+    def _session(self, message: SipMessage) -> SessionDescription | None:
+        try:
+            body = sdp_of(message)
+            return parse_sdp(body) if body else None
+        except SipError as error:
+            self.body_defects[error.defect] += 1
+            return None
+
+    # -- time
+
+    def _advance(self, now_ns: int) -> None:
+        while True:
+            flow_ns = self._flows[0][0] if self._flows else NEVER_NS
+            call_ns = self._table.next_deadline_ns()
+            alone_ns = self._alone.next_ns()
+            due_ns = min(flow_ns, call_ns, alone_ns)
+            if due_ns > now_ns or due_ns == NEVER_NS:
+                break
+            self._now_ns = max(self._now_ns, due_ns)
+            if due_ns == flow_ns:
+                self._settle_next()
+            elif due_ns == call_ns:
+                self._call_due(self._table.due(), due_ns)
+            else:
+                for media in self._alone.expire(due_ns):
+                    self._settled_media(media, due_ns)
+        self._now_ns = max(self._now_ns, now_ns)
+
+    def _settle_next(self) -> None:
+        """Join the flow that is due first; before its time only when there is no room, or nothing follows."""
+        due_ns, _, _, report = heapq.heappop(self._flows)
+        settles_ns = min(due_ns, max(self._now_ns, report.summary.last_seen_ns))
+        homeless = []
+        if self._live.join(report):
+            # The call has learned the flow's addresses: the other direction may have waited for just that.
+            homeless += [other for other in self._alone.take(report) if not self._live.join(other)]
+        else:
+            homeless.append(report)
+        until_ns = settles_ns + self._settings.flow_settles_after_ns
+        for flow in homeless:
+            for media in self._alone.add(flow, until_ns):
+                self._settled_media(media, settles_ns)
+
+    def _call_due(self, call: Call, now_ns: int) -> None:
+        if call.ended:
+            self._settled(call, now_ns)
+        else:
+            call.time_out(now_ns)
+            self._closed(call)
+            self._table.touched(call)
+
+    def _evict(self) -> None:
+        call = self._table.victim()
+        if not call.ended:
+            call.give_up(EndedBy.EVICTED, self._now_ns)
+            self._closed(call)
+            self.evicted_calls += 1
+        self._settled(call, self._now_ns)
+
+    # -- ends
+
+    def _closed(self, call: Call) -> None:
+        """Tell the outcome at the moment when it became known, in the order of packets."""
+        record = record_of(call, Phase.END, call.closed_ns)
+        self._events.append(CallEvent(CallStep.CLOSED, call.closed_ns, facts_of(call), record))
+
+    def _settled(self, call: Call, now_ns: int) -> None:
+        record = record_of(call, Phase.END, now_ns)
+        self._events.append(CallEvent(CallStep.SETTLED, now_ns, facts_with_media(call), record))
+        self._live.forget(call)
+        self._table.remove(call)
+
+    def _settled_media(self, media: MediaCall, now_ns: int) -> None:
+        record = media_only_record(media, now_ns)
+        self._events.append(CallEvent(CallStep.SETTLED, now_ns, facts_of_media(media), record))
+
+    def _taken(self) -> list[CallEvent]:
+        events, self._events = self._events, []
+        return events

@@ -1,0 +1,23 @@
+"""Campaign keys: what survives when a spammer changes the caller's number with every call."""
+
+from ipaddress import ip_address, ip_network
+
+from callprint.core.signalling.sdp import SessionDescription
+from callprint.core.signalling.sip import SipMessage
+from callprint.core.spit.history import stable_key
+
+_UNSTEADY_HEADERS = frozenset({"via", "record-route", "route", "content-length", "max-forwards"})
+"""Headers that proxies add or that vary from call to call: no part of a campaign's habit."""
+
+
+def campaign_key(message: SipMessage, session: SessionDescription | None, source_ip: str) -> str:
+    """Return what survives a rotating caller number, as 16 hex digits.
+
+    The program (User-Agent), its habits (the order of headers, the shape of its SDP) and the network that
+    the INVITE came from (/24 of IPv4, /64 of IPv6).
+    """
+    headers = ",".join(dict.fromkeys(name for name, _ in message.headers if name not in _UNSTEADY_HEADERS))
+    bits = 24 if ip_address(source_ip).version == 4 else 64
+    network = str(ip_network(f"{source_ip}/{bits}", strict=False))
+    shape = session.shape if session is not None else ""
+    return f"{stable_key(message.header('user-agent') or '', shape, headers, network):016x}"

@@ -1,0 +1,169 @@
+"""Joins calls with the media flows that their SDP announced, however addresses were shifted on the way.
+
+A flow belongs to a call in progress, with its sender known, when
+
+1. it comes from or goes to a place that a party announced: what goes to the caller's place comes from the
+   callee; what comes from the caller's place comes from the caller (symmetric RTP, RFC 4961), or
+2. its SSRC was announced (a=ssrc, RFC 5576): that finds flows whose both addresses a NAT has shifted, or
+3. its addresses are those of a flow joined before, turned round: the other direction of the same.
+
+Joined flows teach the call their addresses, so that rule 3 is rule 1. Of several calls that fit, those that
+fit by both ends go before those that fit by one, and of calls at the same time the one whose talk begins and
+ends closest to the flow: gateways and test tools send many calls from one port. A flow settles at a packet
+time that depends on its last packet alone, so the order and batches in which reports arrive do not matter.
+"""
+
+from bisect import bisect, insort
+from collections import defaultdict
+from collections.abc import Hashable
+
+from callprint.core.calls.state import MAXIMUM_KEPT, Call, Place, Side
+from callprint.core.verdict import FlowReport
+
+NEAREST = 256
+"""Most calls that are looked at for one place: test tools send thousands from one port."""
+
+
+class _CallsOfKey:
+    """The calls that announced one place or SSRC, in the order in which they began."""
+
+    __slots__ = ("_calls", "_order")
+
+    def __init__(self) -> None:
+        self._calls: dict[int, Call] = {}
+        self._order: list[tuple[int, int]] = []  # when a call began, id(call); gone calls are skipped
+
+    def __len__(self) -> int:
+        return len(self._calls)
+
+    def add(self, call: Call) -> None:
+        if id(call) not in self._calls:
+            self._calls[id(call)] = call
+            insort(self._order, (call.started_ns, id(call)))  # at the end, as a rule
+
+    def remove(self, call: Call) -> None:
+        self._calls.pop(id(call), None)
+        if len(self._order) > 2 * len(self._calls) + NEAREST:
+            self._order = [entry for entry in self._order if entry[1] in self._calls]
+
+    def near(self, first_seen_ns: int) -> dict[int, Call]:
+        """Return all calls, or where they are many those that began closest to a flow, most of them before."""
+        if len(self._calls) <= NEAREST:
+            return self._calls
+        at = bisect(self._order, (first_seen_ns, 0))
+        nearest = self._order[max(0, at - NEAREST * 3 // 4) : at + NEAREST // 4]
+        return {number: self._calls[number] for _, number in nearest if number in self._calls}
+
+
+class LiveMedia:
+    """Which calls in progress want media where: the way from a flow to its calls."""
+
+    def __init__(self) -> None:
+        self._calls: defaultdict[Hashable, _CallsOfKey] = defaultdict(_CallsOfKey)  # by Place, and by SSRC
+
+    def note(self, call: Call) -> None:
+        """Learn the places and SSRCs that the call has announced up to now."""
+        for key in _keys(call):
+            self._calls[key].add(call)
+
+    def forget(self, call: Call) -> None:
+        """Drop a call that is over and done with."""
+        for key in _keys(call):
+            calls = self._calls.get(key)
+            if calls is not None:
+                calls.remove(call)
+                if not len(calls):
+                    del self._calls[key]
+
+    def join(self, report: FlowReport) -> bool:
+        """Give a flow to the calls that it belongs to; False when there is none.
+
+        It can be more than one: ports and SSRC used again at once by the next call make one long flow.
+        """
+        flow = report.verdict.flow
+        source, destination = (flow.src_ip, flow.src_port), (flow.dst_ip, flow.dst_port)
+        known: dict[int, Call] = {}
+        for key in (source, destination, flow.ssrc):
+            if key in self._calls:
+                known.update(self._calls[key].near(flow.first_seen_ns))
+        candidates = []
+        for call in known.values():
+            strength, side = _sender(call, source, destination, flow.ssrc)
+            if side is not None and _overlap_ns(call, report) >= 0:
+                candidates.append((strength, call, side))
+        strongest = max((strength for strength, _, _ in candidates), default=0)
+        fitting = [(call, side) for strength, call, side in candidates if strength == strongest]
+        for call, side in _of_their_time(fitting, report):
+            self._give(call, side, report)
+        return bool(candidates)
+
+    def _give(self, call: Call, side: Side, report: FlowReport) -> None:
+        flow = report.verdict.flow
+        sender, receiver = call.party(side), call.party(side.other)
+        if len(sender.flows) < MAXIMUM_KEPT:
+            sender.flows.append(report)
+        for party, place in (
+            (sender, (flow.src_ip, flow.src_port)),
+            (receiver, (flow.dst_ip, flow.dst_port)),
+        ):
+            if len(party.places) < 2 * MAXIMUM_KEPT:
+                party.places.setdefault(place)
+        self.note(call)
+
+
+def _sender(call: Call, source: Place, destination: Place, ssrc: int) -> tuple[int, Side | None]:
+    """Return how well a flow fits and who sends it; None when both parties might."""
+    votes = [0, 0]
+    for side in Side:
+        party = call.party(side)
+        votes[side] += 2 * (ssrc in party.ssrcs) + (source in party.places)
+        votes[side.other] += destination in party.places
+    if votes[0] == votes[1]:
+        return 0, None
+    return max(votes), Side.CALLER if votes[0] > votes[1] else Side.CALLEE
+
+
+def _of_their_time(fitting: list[tuple[Call, Side]], report: FlowReport) -> list[tuple[Call, Side]]:
+    """Return the best of calls at the same time, and calls one after the other that the flow all covers."""
+    chosen: list[tuple[Call, Side]] = []
+    first_ns, last_ns = report.verdict.flow.first_seen_ns, report.summary.last_seen_ns
+
+    def distance(candidate: tuple[Call, Side]) -> tuple[bool, int, int, str, str]:
+        call, side = candidate
+        begin_ns, end_ns = _talk(call, last_ns)
+        # Of calls that begin in the same instant, each should get its own flow.
+        served = any(
+            first_ns <= other.summary.last_seen_ns and other.verdict.flow.first_seen_ns <= last_ns
+            for other in call.party(side).flows
+        )
+        apart_ns = abs(first_ns - begin_ns) + abs(last_ns - end_ns)
+        return served, apart_ns, call.started_ns, call.call_id, call.from_tag
+
+    for call, side in sorted(fitting, key=distance):
+        begin_ns, end_ns = _talk(call, last_ns)
+        at_the_same_time = any(
+            begin_ns < other_end_ns and other_begin_ns < end_ns
+            for other_begin_ns, other_end_ns in (_talk(other, last_ns) for other, _ in chosen)
+        )
+        inside_ns = min(end_ns, last_ns) - max(begin_ns, first_ns)
+        covered = 2 * inside_ns >= min(end_ns - begin_ns, last_ns - first_ns)
+        if not chosen or (covered and not at_the_same_time):
+            chosen.append((call, side))
+    return chosen
+
+
+def _talk(call: Call, last_ns: int) -> tuple[int, int]:
+    """Return when a call's media was to be expected; a call that goes on lasts as long as the flow."""
+    begin_ns = call.answered_ns if call.answered_ns is not None else call.started_ns
+    return begin_ns, max(begin_ns, call.ended_ns if call.ended_ns is not None else last_ns)
+
+
+def _overlap_ns(call: Call, report: FlowReport) -> int:
+    """Return for how long the call and the flow were both there; below 0: never."""
+    last_ns = report.summary.last_seen_ns
+    ended_ns = call.ended_ns if call.ended_ns is not None else last_ns
+    return min(last_ns, ended_ns) - max(report.verdict.flow.first_seen_ns, call.started_ns)
+
+
+def _keys(call: Call) -> list[Hashable]:
+    return [key for party in (call.caller, call.callee) for key in (*party.places, *party.ssrcs)]

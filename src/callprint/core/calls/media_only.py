@@ -1,0 +1,116 @@
+"""Calls without visible signalling: the flows between two endpoints that overlap in time are one call."""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from hashlib import blake2b
+
+from callprint.core.calls.call import MEDIA_ONLY_PREFIX
+from callprint.core.calls.settings import NEVER_NS
+from callprint.core.calls.state import MAXIMUM_KEPT, Place
+from callprint.core.verdict import FlowReport
+
+_Ends = tuple[Place, Place]
+
+
+@dataclass(frozen=True, slots=True)
+class MediaCall:
+    """Media that no signalling explains. Who called is not known: the first to send stands as the caller."""
+
+    caller: tuple[FlowReport, ...]  # its flows, the first begun first; never empty
+    callee: tuple[FlowReport, ...]  # empty when only one direction was seen
+
+    @property
+    def call_id(self) -> str:
+        """A name that every replay gives again."""
+        text = " ".join(map(str, self.caller[0].verdict.flow))
+        return MEDIA_ONLY_PREFIX + blake2b(text.encode(), digest_size=12).hexdigest()
+
+    @property
+    def started_ns(self) -> int:
+        """The first packet of all."""
+        return self.caller[0].verdict.flow.first_seen_ns
+
+    @property
+    def answered_ns(self) -> int | None:
+        """When the second party began to send; None when it never did."""
+        return self.callee[0].verdict.flow.first_seen_ns if self.callee else None
+
+    @property
+    def ended_ns(self) -> int:
+        """The last packet of all."""
+        return max(report.summary.last_seen_ns for report in self.caller + self.callee)
+
+
+class MediaGroups:
+    """Flows that belong to no call, waiting for the others of their conversation; at most `maximum` groups.
+
+    Flows come in the order in which they settle, so groups wait in the order of their time.
+    """
+
+    def __init__(self, maximum: int) -> None:
+        self._maximum = maximum
+        self._waiting: OrderedDict[_Ends, tuple[int, list[FlowReport]]] = OrderedDict()
+
+    def add(self, report: FlowReport, until_ns: int) -> list[MediaCall]:
+        """Take a flow that settled; return the call that it shows to be over, or that it pushes out."""
+        ends = _ends(report)
+        group = self._waiting.get(ends)
+        if group is not None:
+            flows = group[1]
+            if len(flows) < MAXIMUM_KEPT and any(_overlap(report, other) for other in flows):
+                flows.append(report)
+                return []
+            del self._waiting[ends]
+        elif len(self._waiting) >= self._maximum:
+            group = self._waiting.popitem(last=False)[1]
+        self._waiting[ends] = (until_ns, [report])
+        return [_media_call(group[1])] if group is not None else []
+
+    def take(self, report: FlowReport) -> list[FlowReport]:
+        """Return, and no longer hold, the flows of the conversation of a flow that found its call."""
+        _, flows = self._waiting.pop(_ends(report), (0, []))
+        return flows
+
+    def groups(self) -> list[tuple[int, list[FlowReport]]]:
+        """Return every group with the time until which it waits, in order."""
+        return list(self._waiting.values())
+
+    def put_back(self, until_ns: int, flows: list[FlowReport]) -> None:
+        """Let a group of `groups` wait again."""
+        self._waiting[_ends(flows[0])] = (until_ns, flows)
+
+    def next_ns(self) -> int:
+        """Return when the next group has waited long enough; NEVER_NS when none waits."""
+        return next(iter(self._waiting.values()))[0] if self._waiting else NEVER_NS
+
+    def expire(self, now_ns: int) -> list[MediaCall]:
+        """Return the groups that have waited long enough, as calls."""
+        done = []
+        while self._waiting and self.next_ns() <= now_ns:
+            _, (_, flows) = self._waiting.popitem(last=False)
+            done.append(_media_call(flows))
+        return done
+
+
+def _media_call(flows: list[FlowReport]) -> MediaCall:
+    in_order = sorted(flows, key=lambda report: (report.verdict.flow.first_seen_ns, report.verdict.flow))
+    first = in_order[0].verdict.flow
+    caller = tuple(report for report in in_order if _source(report) == (first.src_ip, first.src_port))
+    return MediaCall(caller, tuple(report for report in in_order if report not in caller))
+
+
+def _source(report: FlowReport) -> Place:
+    return report.verdict.flow.src_ip, report.verdict.flow.src_port
+
+
+def _ends(report: FlowReport) -> _Ends:
+    flow = report.verdict.flow
+    source, destination = (flow.src_ip, flow.src_port), (flow.dst_ip, flow.dst_port)
+    return (source, destination) if source <= destination else (destination, source)
+
+
+def _overlap(one: FlowReport, other: FlowReport) -> bool:
+    return (
+        one.verdict.flow.first_seen_ns <= other.summary.last_seen_ns
+        and other.verdict.flow.first_seen_ns <= one.summary.last_seen_ns
+    )

@@ -1,0 +1,125 @@
+"""The bounded table of calls: found by Call-ID and tag, looked at when their time has come.
+
+When it is full, a place is made by the least harm: first a call that has ended and only waits for its
+media (it is judged at once), then the unanswered call that was silent longest, then the answered one. So a
+flood of INVITEs cannot push out calls in progress while one of its own is left.
+"""
+
+import heapq
+from collections import OrderedDict
+from enum import IntEnum
+
+from callprint.core.calls.settings import NEVER_NS, CallSettings
+from callprint.core.calls.state import Call, Side
+from callprint.core.signalling.sip import SipMessage
+
+_Key = tuple[str, str]
+
+
+class _Rank(IntEnum):
+    """Order of eviction."""
+
+    ENDED = 0
+    UNANSWERED = 1
+    ANSWERED = 2
+
+
+class CallTable:
+    """All calls in progress, at most `settings.maximum_calls`."""
+
+    def __init__(self, settings: CallSettings) -> None:
+        self._settings = settings
+        self._calls: dict[_Key, Call] = {}
+        self._ranks: tuple[OrderedDict[_Key, None], ...] = (OrderedDict(), OrderedDict(), OrderedDict())
+        self._rank_of: dict[_Key, _Rank] = {}
+        self._next_ns: dict[_Key, int] = {}  # the one entry of `_deadlines` that counts for a call
+        self._deadlines: list[tuple[int, _Key]] = []  # a heap; superseded entries are skipped
+
+    def __len__(self) -> int:
+        return len(self._calls)
+
+    def find(self, message: SipMessage) -> tuple[Call, Side] | None:
+        """Return the call of a message and which party SENT it; None when there is none."""
+        call = self._calls.get((message.call_id, message.from_.tag))
+        requester = Side.CALLER
+        if call is None and message.to.tag:
+            call = self._calls.get((message.call_id, message.to.tag))
+            requester = Side.CALLEE
+        if call is None:
+            return None
+        return call, requester if message.is_request else requester.other
+
+    def full(self) -> bool:
+        """True when `victim` must leave before the next call is added."""
+        return len(self._calls) >= self._settings.maximum_calls
+
+    def victim(self) -> Call:
+        """Return the call whose loss does the least harm. The table must not be empty."""
+        for waiting in self._ranks:
+            if waiting:
+                return self._calls[next(iter(waiting))]
+        raise LookupError("the call table is empty")
+
+    def add(self, call: Call) -> None:
+        """Take a new call in."""
+        key = (call.call_id, call.from_tag)
+        self._calls[key] = call
+        self.touched(call)
+
+    def touched(self, call: Call) -> None:
+        """Note that a message has changed the call: it may have another rank, and a nearer deadline."""
+        key = (call.call_id, call.from_tag)
+        alive = _Rank.UNANSWERED if call.answered_ns is None else _Rank.ANSWERED
+        rank = _Rank.ENDED if call.ended else alive
+        before = self._rank_of.get(key)
+        if before is not None and before is not rank:
+            del self._ranks[before][key]
+        self._rank_of[key] = rank
+        self._ranks[rank][key] = None
+        self._ranks[rank].move_to_end(key)
+        # A deadline that moves away is found when it is due; one that comes nearer must be noted now.
+        deadline_ns = call.deadline_ns(self._settings)
+        known_ns = self._next_ns.get(key)
+        if known_ns is None or deadline_ns < known_ns:
+            self._set_deadline(key, deadline_ns)
+
+    def remove(self, call: Call) -> None:
+        """Let a call go."""
+        key = (call.call_id, call.from_tag)
+        del self._calls[key]
+        del self._ranks[self._rank_of.pop(key)][key]
+        del self._next_ns[key]
+
+    def next_deadline_ns(self) -> int:
+        """Return the time of the next call that is due; NEVER_NS when none waits."""
+        while self._deadlines:
+            deadline_ns, key = self._deadlines[0]
+            if self._next_ns.get(key) == deadline_ns:
+                real_ns = self._calls[key].deadline_ns(self._settings)
+                if real_ns == deadline_ns:
+                    return deadline_ns
+                heapq.heappop(self._deadlines)
+                self._set_deadline(key, real_ns)
+            else:
+                heapq.heappop(self._deadlines)
+        return NEVER_NS
+
+    def due(self) -> Call:
+        """Return the call of `next_deadline_ns`, which must not be NEVER_NS; it stays in the table."""
+        return self._calls[self._deadlines[0][1]]
+
+    def by_rank(self) -> list[Call]:
+        """Return every call in the order of eviction; added again in that order they make the same table."""
+        return [self._calls[key] for rank in self._ranks for key in rank]
+
+    def all_calls(self) -> list[Call]:
+        """Return every call, the first begun first."""
+        return sorted(self._calls.values(), key=lambda c: (c.started_ns, c.call_id, c.from_tag))
+
+    def _set_deadline(self, key: _Key, deadline_ns: int) -> None:
+        self._next_ns[key] = deadline_ns
+        if len(self._deadlines) > 4 * self._settings.maximum_calls:  # a flood leaves superseded entries
+            self._deadlines = [(at_ns, other) for other, at_ns in self._next_ns.items()]
+            heapq.heapify(self._deadlines)
+        else:
+            heapq.heappush(self._deadlines, (deadline_ns, key))

@@ -1,0 +1,142 @@
+"""What a UDP payload is: the demultiplexing of RFC 7983, with each protocol's own header checked as well.
+
+First byte  0..3 STUN, 16..19 ZRTP, 20..63 DTLS, 64..79 TURN channel, 128..191 RTP or RTCP; SIP is text.
+"""
+
+import numpy as np
+
+from callprint.core.capture.loads import be16, be32, load8
+from callprint.core.compiled import compiled
+from callprint.core.packets import MAXIMUM_PAYLOAD, PacketKind
+
+RTP = int(PacketKind.RTP)
+RTCP = int(PacketKind.RTCP)
+RTP_LONG = int(PacketKind.RTP_LONG)
+SIP_UDP = int(PacketKind.SIP_UDP)
+EMPTY = int(PacketKind.EMPTY)
+STUN = int(PacketKind.STUN)
+DTLS = int(PacketKind.DTLS)
+ZRTP = int(PacketKind.ZRTP)
+RTCP_LONG = int(PacketKind.RTCP_LONG)
+RTP_INVALID = int(PacketKind.RTP_INVALID)
+NOT_RTP = int(PacketKind.NOT_RTP)
+
+CHANNEL_HEADER = 4
+"""Bytes of channel number and length before the payload of a TURN ChannelData message."""
+
+MAXIMUM_SIP_LINE = 2048
+"""Bytes in which the first line of a SIP request must end."""
+
+
+@compiled
+def classify_udp(data: np.ndarray, at: int, length: int) -> tuple[int, bool]:
+    """Return (PacketKind of the payload, whether a TURN channel header stands before what the kind names)."""
+    if length == 0:
+        return EMPTY, False
+    first = data[at]
+    if first >> 6 == 2:
+        return classify_media(data, at, length), False
+    if first <= 3:
+        return STUN if _is_stun(data, at, length) else NOT_RTP, False
+    if first < 20:
+        if first >= 16 and length >= 12 and be32(data, at + 4) == 0x5A525450:  # "ZRTP"
+            return ZRTP, False
+    elif first < 64:
+        if _is_dtls(data, at, length):
+            return DTLS, False
+    elif first < 80:
+        kind = _classify_channel(data, at, length)
+        if kind != NOT_RTP:
+            return kind, True
+    return SIP_UDP if _is_sip(data, at, length) else NOT_RTP, False
+
+
+@compiled
+def classify_media(data: np.ndarray, at: int, length: int) -> int:
+    """Return RTP, RTCP, their long forms, or RTP_INVALID for a payload whose first byte says version 2.
+
+    These are the checks of RFC 3550 A.1 and A.2 that also hold for SRTP and SRTCP: the padding count and
+    the lengths of later RTCP packets of a compound are encrypted or followed by a tag, so they prove nothing.
+    """
+    if length < 8:
+        return RTP_INVALID
+    second = data[at + 1]
+    if 192 <= second <= 223:
+        if (be16(data, at + 2) + 1) * 4 > length:
+            return RTP_INVALID
+        return RTCP if length <= MAXIMUM_PAYLOAD else RTCP_LONG
+    if length < 12 or 64 <= second & 0x7F <= 95:
+        return RTP_INVALID  # these payload types collide with RTCP (RFC 5761), so nobody may use them
+    header = 12 + 4 * (load8(data, at) & 0x0F)
+    if data[at] & 0x10:
+        if header + 4 > length:
+            return RTP_INVALID
+        header += 4 + 4 * be16(data, at + header + 2)
+    if header > length:
+        return RTP_INVALID
+    return RTP if length <= MAXIMUM_PAYLOAD else RTP_LONG
+
+
+@compiled
+def _is_stun(data: np.ndarray, at: int, length: int) -> bool:
+    """RFC 8489 with the magic cookie, or a message type of the RFC 3489 that had none."""
+    if length < 20:
+        return False
+    body = be16(data, at + 2)
+    if body % 4 != 0 or body + 20 > length:
+        return False
+    if be32(data, at + 4) == 0x2112A442:
+        return True
+    return be16(data, at) in (0x0001, 0x0101, 0x0111, 0x0002, 0x0102, 0x0112) and body + 20 == length
+
+
+@compiled
+def _is_dtls(data: np.ndarray, at: int, length: int) -> bool:
+    """A DTLS record header: content type 20..26, version 1.0, 1.2 or OpenSSL's old 0x0100, length fits."""
+    if length < 13 or data[at] > 26 or be16(data, at + 11) + 13 > length:
+        return False
+    return be16(data, at + 1) in (0xFEFF, 0xFEFD, 0x0100)
+
+
+@compiled
+def _classify_channel(data: np.ndarray, at: int, length: int) -> int:
+    """Return the media kind inside a TURN ChannelData message (RFC 8656 12.4), NOT_RTP when there is none.
+
+    Its header is only a number and a length, so it counts only around something that is media itself.
+    """
+    if length < CHANNEL_HEADER + 8:
+        return NOT_RTP
+    inner = be16(data, at + 2)
+    padding = length - CHANNEL_HEADER - inner
+    if inner == 0 or not 0 <= padding <= 3 or data[at + CHANNEL_HEADER] >> 6 != 2:
+        return NOT_RTP
+    kind = classify_media(data, at + CHANNEL_HEADER, inner)
+    return NOT_RTP if kind == RTP_INVALID else kind
+
+
+@compiled
+def _is_sip(data: np.ndarray, at: int, length: int) -> bool:
+    """RFC 3261: a status line or a request line, after any empty lines (section 7.5)."""
+    end = at + length
+    while at < end and data[at] in (13, 10):
+        at += 1
+    if end - at < 12:  # "A b SIP/2.0" and an end of line
+        return False
+    if _is_version(data, at):
+        return load8(data, at + 7) == 32
+    # A request line begins with a method: a token of letters in practice, so most payloads leave here.
+    start = at
+    while at < end and 65 <= data[at] & 0xDF <= 90:
+        at += 1
+    if at in (start, end) or data[at] != 32:
+        return False
+    stop = min(end, start + MAXIMUM_SIP_LINE)
+    while at < stop and data[at] not in (13, 10):
+        at += 1
+    return at < stop and at - start > 10 and data[at - 8] == 32 and _is_version(data, at - 7)
+
+
+@compiled
+def _is_version(data: np.ndarray, at: int) -> bool:
+    """Whether the seven bytes at `at` are SIP/2.0."""
+    return be32(data, at) == 0x5349502F and be16(data, at + 4) == 0x322E and data[at + 6] == 0x30

@@ -1,0 +1,172 @@
+"""Encapsulations between link and transport: VLAN tags, MPLS, PPPoE, GRE, and tunnels over UDP.
+
+Every step takes the buffer, where its header begins and where the bytes end, and returns (layer, at).
+"""
+
+import numpy as np
+
+from callprint.core.capture.loads import be16, load8
+from callprint.core.compiled import compiled
+from callprint.core.dissect.layers import (
+    ETHERNET,
+    GENEVE,
+    GTP_U,
+    IPV4,
+    IPV6,
+    MPLS,
+    NOT_IP,
+    PPP,
+    SHORT,
+    TEREDO,
+    VXLAN,
+    layer_of_ethertype,
+)
+from callprint.core.dissect.links import step_raw_ip
+
+PORT_VXLAN = 4789
+PORT_VXLAN_LINUX = 8472  # what the Linux kernel used before the number was assigned
+PORT_GENEVE = 6081
+PORT_GTP_U = 2152
+PORT_TEREDO = 3544
+
+
+@compiled
+def step_vlan(data: np.ndarray, at: int, end: int) -> tuple[int, int]:
+    """A VLAN tag: tag control, then the next EtherType, or a length and LLC."""
+    if end - at < 4:
+        return SHORT, at
+    ethertype = be16(data, at + 2)
+    if ethertype < 0x600:
+        return NOT_IP, at
+    return layer_of_ethertype(ethertype), at + 4
+
+
+@compiled
+def step_mpls(data: np.ndarray, at: int, end: int) -> tuple[int, int]:
+    """One MPLS label (RFC 3032). Below the last label nothing says what follows, so its first nibble does."""
+    if end - at < 4:
+        return SHORT, at
+    at += 4
+    if data[at - 2] & 1 == 0:
+        return MPLS, at
+    if at >= end:
+        return SHORT, at
+    nibble = data[at] >> 4
+    if nibble == 4:
+        return IPV4, at
+    if nibble == 6:
+        return IPV6, at
+    if nibble == 0 and end - at >= 4:  # the control word of a pseudowire (RFC 4385)
+        return ETHERNET, at + 4
+    return ETHERNET, at
+
+
+@compiled
+def step_pppoe(data: np.ndarray, at: int, end: int) -> tuple[int, int]:
+    """A PPPoE session header (RFC 2516); code 0 is data."""
+    if end - at < 6:
+        return SHORT, at
+    return (PPP, at + 6) if data[at] == 0x11 and data[at + 1] == 0 else (NOT_IP, at)
+
+
+@compiled
+def step_gre(data: np.ndarray, at: int, end: int) -> tuple[int, int]:
+    """GRE (RFC 2784, 2890), enhanced GRE of PPTP (RFC 2637), ERSPAN (draft-foschiano-erspan)."""
+    if end - at < 4:
+        return SHORT, at
+    flags, version = data[at], data[at + 1] & 7
+    protocol = be16(data, at + 2)
+    if flags & 0x40 or version > 1:  # source routing of RFC 1701, or no version that exists
+        return NOT_IP, at
+    sequence = flags & 0x10 != 0
+    size = 4 + (4 if flags & 0x80 else 0) + (4 if flags & 0x20 else 0) + (4 if sequence else 0)
+    if version == 1 and data[at + 1] & 0x80:
+        size += 4  # acknowledgement
+    if protocol == 0x88BE and sequence:
+        size += 8  # type II; type I has neither sequence number nor header
+    if protocol == 0x22EB:
+        if end - at < size + 12:
+            return SHORT, at
+        size += 20 if data[at + size + 11] & 1 else 12  # type III, with or without the platform header
+    if end - at < size:
+        return SHORT, at
+    if protocol in (0x88BE, 0x22EB):
+        return ETHERNET, at + size
+    return layer_of_ethertype(protocol), at + size
+
+
+@compiled
+def tunnel_of_port(data: np.ndarray, at: int, end: int, source: int, destination: int) -> int:
+    """Return the tunnel that a UDP payload from `source` to `destination` port holds, -1 for none.
+
+    A port number alone proves nothing (media ports are dynamic), so each tunnel's own header must fit too.
+    """
+    size = end - at
+    if destination in (PORT_VXLAN, PORT_VXLAN_LINUX):
+        # RFC 7348: flag I; all else is reserved and used by extensions, so the frame inside decides.
+        if size >= 22 and data[at] & 0x08 and layer_of_ethertype(be16(data, at + 20)) != NOT_IP:
+            return VXLAN
+    elif destination == PORT_GENEVE:
+        # RFC 8926: version 0, reserved bits zero, options fit.
+        if size >= 8 and data[at] >> 6 == 0 and data[at + 1] & 0x3F == 0 and data[at + 7] == 0:
+            return GENEVE
+    elif PORT_GTP_U in (source, destination):
+        # 3GPP TS 29.281: version 1, protocol GTP, a G-PDU whose length fits.
+        if size >= 8 and data[at] & 0xF0 == 0x30 and data[at + 1] == 255 and be16(data, at + 2) <= size - 8:
+            return GTP_U
+    elif PORT_TEREDO in (source, destination):
+        begin = _teredo_payload(data, at, end)
+        if end - begin >= 40 and data[begin] >> 4 == 6 and be16(data, begin + 4) + 40 <= end - begin:
+            return TEREDO
+    return -1
+
+
+@compiled
+def step_geneve(data: np.ndarray, at: int, end: int) -> tuple[int, int]:
+    """Geneve (RFC 8926): eight bytes, options, then what the EtherType says."""
+    size = 8 + 4 * (load8(data, at) & 0x3F) if end - at >= 8 else 8
+    if end - at < size:
+        return SHORT, at
+    return layer_of_ethertype(be16(data, at + 2)), at + size
+
+
+@compiled
+def step_gtp_u(data: np.ndarray, at: int, end: int) -> tuple[int, int]:
+    """GTP-U: eight bytes, four more when any flag is set, extension headers, then the user's IP packet."""
+    if end - at < 8:
+        return SHORT, at
+    flags = data[at]
+    at += 8
+    if flags & 7:
+        if end - at < 4:
+            return SHORT, at
+        extension = data[at + 3] if flags & 4 else 0
+        at += 4
+        while extension:
+            if at >= end:
+                return SHORT, at
+            size = 4 * load8(data, at)
+            if size == 0:
+                return NOT_IP, at
+            if end - at < size:
+                return SHORT, at
+            at += size
+            extension = data[at - 1]
+    return step_raw_ip(data, at, end)
+
+
+@compiled
+def step_teredo(data: np.ndarray, at: int, end: int) -> tuple[int, int]:
+    """Teredo (RFC 4380): optional indications, then an IPv6 packet."""
+    begin = _teredo_payload(data, at, end)
+    return (IPV6, begin) if begin < end else (SHORT, at)
+
+
+@compiled
+def _teredo_payload(data: np.ndarray, at: int, end: int) -> int:
+    """Return where the IPv6 packet behind the authentication and origin indications begins."""
+    if end - at >= 4 and data[at] == 0 and data[at + 1] == 1:
+        at += 13 + load8(data, at + 2) + load8(data, at + 3)
+    if end - at >= 8 and data[at] == 0 and data[at + 1] == 0:
+        at += 8
+    return min(at, end)

@@ -1,0 +1,53 @@
+"""Evidence: what a verdict may look at, as one contiguous byte log of a flow.
+
+An evidence log is a run of records, in the order in which the packets were seen:
+
+    time_ns  int64  little-endian   packet time
+    length   uint16 little-endian   payload bytes that follow (at most 255)
+    kind     uint8                  EVIDENCE_RTP, EVIDENCE_RTCP, EVIDENCE_STUN or EVIDENCE_DTLS
+    zero     uint8
+    payload  `length` bytes         the UDP payload
+
+RTP records are those of the flow itself, at most H (the evidence horizon, 100 by default). RTCP records
+are those that the flow's SENDER sent in the same media session, up to the H-th RTP packet plus 10 s. Of a flow
+so slow that this takes longer, everything is that came within two minutes of its first RTP packet. The
+handshake, where one was seen, comes before both: the first STUN Binding request (RFC 8489) and the first DTLS
+ClientHello or ServerHello (RFC 6347) that the sender sent from and to the very ports of the flow before its
+first packets, cut after 255 bytes. The reverse direction is never in it: a verdict is about the sender alone.
+
+Logs of many flows lie one after the other in one buffer; `spans[i] = (start, end)` delimits log i.
+"""
+
+from callprint.core.compiled import Array
+
+EVIDENCE_RTP = 0
+EVIDENCE_RTCP = 1
+EVIDENCE_STUN = 2
+EVIDENCE_DTLS = 3
+EVIDENCE_HEADER = 12  # bytes before the payload of each record
+HORIZON_PACKETS = 100  # H: RTP packets of a flow that a final verdict may look at
+HORIZON_RTCP_PACKETS = 32  # RTCP packets kept with them: a bound on memory, far above what 12 s hold
+HANDSHAKE_RECORDS = 2  # at most: one of each kind
+HORIZON_AFTER_NS = 10_000_000_000  # RTCP counts until this long after the H-th RTP packet
+# Nothing counts later than this after the first RTP packet: a slow flow is judged, and holds nothing back, in bounded
+# time. It is twice the idle time-out, so that short flows end before they are judged for their age.
+HORIZON_AT_LATEST_NS = 120_000_000_000
+
+
+def split(log: Array) -> list[tuple[int, int, bytes]]:
+    """Return the records of one evidence log as (time_ns, kind, payload): the readable form, for tests and people.
+
+    Raises ValueError when the log does not end at a record's end.
+    """
+    records = []
+    raw = log.tobytes()
+    at = 0
+    while at < len(raw):
+        time_ns = int.from_bytes(raw[at : at + 8], "little", signed=True)
+        length = int.from_bytes(raw[at + 8 : at + 10], "little")
+        payload = raw[at + EVIDENCE_HEADER : at + EVIDENCE_HEADER + length]
+        if len(payload) != length or at + EVIDENCE_HEADER > len(raw):
+            raise ValueError(f"evidence log ends inside the record at byte {at}")
+        records.append((time_ns, raw[at + 10], payload))
+        at += EVIDENCE_HEADER + length
+    return records

@@ -1,0 +1,254 @@
+"""The flow engine as Python sees it: batches of packets in, events out."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from callprint.core.compiled import Array
+from callprint.core.errors import ConfigError
+from callprint.core.evidence import (
+    EVIDENCE_HEADER,
+    HANDSHAKE_RECORDS,
+    HORIZON_AFTER_NS,
+    HORIZON_AT_LATEST_NS,
+    HORIZON_PACKETS,
+    HORIZON_RTCP_PACKETS,
+)
+from callprint.core.flow import candidates, process
+from callprint.core.flow.state import (
+    BLOCK,
+    CANDIDATE,
+    EVENT,
+    FLOW,
+    GROUP,
+    HANDSHAKE,
+    HELD,
+    LEAST_SLOTS,
+    NEVER_NS,
+    STATE,
+    WAYS,
+    Tables,
+)
+from callprint.core.packets import MAXIMUM_PAYLOAD, OUTCOMES, PACKET, Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """Limits and times of a flow engine. Memory is reserved up front, touched only as far as it is used."""
+
+    maximum_flows: int = 1 << 20
+    maximum_candidates: int = 1 << 15  # sources in probation
+    maximum_handshakes: int = 1 << 14  # ends of sessions whose STUN and DTLS may have media following
+    evidence_memory_bytes: int = 256 << 20  # pending packets at their real length
+    idle_timeout_s: float = 60.0
+    horizon_packets: int = HORIZON_PACKETS
+    horizon_rtcp_packets: int = HORIZON_RTCP_PACKETS
+    horizon_after_s: float = HORIZON_AFTER_NS / 1e9
+    horizon_at_latest_s: float = (
+        HORIZON_AT_LATEST_NS / 1e9
+    )  # after the first RTP packet, however slow they come
+    checkpoints: tuple[int, ...] = (10, 20, 40, 100)  # k of the provisional verdicts
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError naming the first setting that cannot be."""
+        for name in (
+            "maximum_flows",
+            "maximum_candidates",
+            "maximum_handshakes",
+            "evidence_memory_bytes",
+            "horizon_packets",
+        ):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if self.horizon_packets > 65535:
+            raise ConfigError(f"horizon_packets must be at most 65535, not {self.horizon_packets}")
+        if list(self.checkpoints) != sorted(set(self.checkpoints)) or min(self.checkpoints, default=1) < 1:
+            raise ConfigError(f"checkpoints must rise from 1 on, not {self.checkpoints}")
+        for name in ("idle_timeout_s", "horizon_after_s", "horizon_at_latest_s"):
+            if not 0 <= getattr(self, name) <= 1e6:
+                raise ConfigError(f"{name} must be between 0 and a million seconds")
+
+
+@dataclass(frozen=True, slots=True)
+class FlowEvents:
+    """Events in the order in which they happened; views that are valid until the engine runs again."""
+
+    events: Array  # (n,) EVENT
+    flows: Array  # (n,) FLOW as it stood at the event
+    evidence: Array  # (bytes,) uint8: the logs that events[i].start:end delimit
+
+
+def _power_of_two(least: int) -> int:
+    return 1 << max(0, (least - 1).bit_length())
+
+
+class FlowEngine:
+    """Follows RTP flows through packet batches, in bounded memory.
+
+    `process` and `finish` yield `FlowEvents`; verdicts come back by `set_verdicts`, which is the paper's map
+    database. Counters: `outcomes` plus `held` always add up to the packets read.
+    """
+
+    def __init__(self, settings: EngineSettings | None = None) -> None:
+        """Reserve the tables. Raises ConfigError (by EngineSettings) for limits that cannot be."""
+        self.settings = settings or EngineSettings()
+        s = self.settings
+        ways = _power_of_two(max(s.maximum_candidates, WAYS))
+        handshake_ways = _power_of_two(max(s.maximum_handshakes, WAYS))
+        slots = _power_of_two(max(LEAST_SLOTS, 4 * s.maximum_flows))
+        blocks = max(1, s.evidence_memory_bytes // BLOCK)
+        longest_log = (s.horizon_packets + s.horizon_rtcp_packets + HANDSHAKE_RECORDS) * (
+            EVIDENCE_HEADER + MAXIMUM_PAYLOAD
+        )
+        self._tables = Tables(
+            flows=np.zeros(s.maximum_flows, dtype=FLOW),
+            due_ns=np.full(s.maximum_flows, NEVER_NS, dtype=np.int64),
+            free_rows=np.zeros(s.maximum_flows, dtype=np.int32),
+            slots=np.zeros(slots, dtype=np.uint64),
+            group_hash=np.zeros(GROUP, dtype=np.uint32),
+            candidates=np.zeros(ways, dtype=CANDIDATE),
+            held_rtp=np.zeros(ways * HELD, dtype=np.uint8),
+            held_rtcp=np.zeros(ways * HELD, dtype=np.uint8),
+            handshakes=np.zeros(handshake_ways, dtype=HANDSHAKE),
+            held_stun=np.zeros(handshake_ways * HELD, dtype=np.uint8),
+            held_dtls=np.zeros(handshake_ways * HELD, dtype=np.uint8),
+            blocks=np.zeros(blocks * BLOCK, dtype=np.uint8),
+            next_block=np.zeros(blocks, dtype=np.int32),
+            free_blocks=np.zeros(blocks, dtype=np.int32),
+            events=np.zeros(4096, dtype=EVENT),
+            event_flows=np.zeros(4096, dtype=FLOW),
+            evidence=np.zeros(max(8 << 20, 2 * process.EVENTS_PER_PACKET * longest_log), dtype=np.uint8),
+            scratch=np.zeros(EVIDENCE_HEADER, dtype=np.uint8),
+            outcomes=np.zeros(OUTCOMES, dtype=np.int64),
+            checkpoints=np.array(s.checkpoints, dtype=np.int64),
+            state=np.zeros(1, dtype=STATE),
+        )
+        state = self._tables.state
+        state["sweep_row"] = -1
+        state["slot_mask"] = LEAST_SLOTS - 1
+        state["longest_log"] = longest_log
+        state["idle_timeout_ns"] = round(s.idle_timeout_s * 1e9)
+        state["horizon_packets"] = s.horizon_packets
+        state["horizon_rtcp_packets"] = s.horizon_rtcp_packets
+        state["horizon_after_ns"] = round(s.horizon_after_s * 1e9)
+        state["horizon_at_latest_ns"] = round(s.horizon_at_latest_s * 1e9)
+        self._started = False
+
+    def process(
+        self, data: Array, packets: Array, source_start_ns: int | None = None
+    ) -> Iterator[FlowEvents]:
+        """Take a batch in and yield its events, in several parts when they are many.
+
+        data: (bytes,) uint8, packets: (n,) PACKET. `source_start_ns`: when the capture began, by default the
+        first packet's time. Every part must be used (verdicts set) before the next is asked for.
+        """
+        if not len(packets):
+            return
+        if not self._started:
+            self._started = True
+            first_ns = int(packets["time_ns"][0])
+            state = self._tables.state
+            state["clock_ns"] = first_ns
+            state["next_sweep_ns"] = first_ns + process.SWEEP_EVERY_NS
+            state["source_start_ns"] = first_ns if source_start_ns is None else source_start_ns
+        done = 0
+        while done < len(packets):
+            done = process.process(self._tables, data, packets, done)
+            yield from self._drain()
+
+    def finish(self) -> Iterator[FlowEvents]:
+        """End every flow and settle every packet in probation: the capture has ended."""
+        candidates.drop_all(self._tables)
+        self._tables.state["sweep_all"] = 1
+        self._tables.state["packet"] = -1
+        complete = False
+        while not complete:
+            complete = process.sweep(self._tables)
+            yield from self._drain()
+        self._tables.state["sweep_all"] = 0
+        self._started = False
+
+    def _drain(self) -> Iterator[FlowEvents]:
+        state = self._tables.state
+        count = int(state["events"][0])
+        if count:
+            yield FlowEvents(
+                self._tables.events[:count],
+                self._tables.event_flows[:count],
+                self._tables.evidence[: int(state["evidence_used"][0])],
+            )
+            state["events"] = 0
+            state["evidence_used"] = 0
+
+    def set_verdicts(self, events: Array, verdicts: Array) -> None:
+        """Write verdicts into the map. events: (n,) EVENT; verdicts: (n,) FLOW, of which the verdict counts.
+
+        A flow that has gone meanwhile (another generation in its row) is left alone.
+        """
+        rows = events["row"]
+        alive = self._tables.flows["generation"][rows] == verdicts["generation"]
+        rows, verdicts = rows[alive], verdicts[alive]
+        for name in (
+            "sure_k",
+            "final",
+            "unknown",
+            "reason",
+            "application",
+            "verdict_k",
+            "confidence",
+            "decided_at_ns",
+        ):
+            self._tables.flows[name][rows] = verdicts[name]
+
+    def lookup(self, data: Array, packets: Array) -> Array:
+        """Return the FLOW rows of RTP packets, (n,) int32 into `flows`, -1 where there is none.
+
+        data: (bytes,) uint8, packets: (n,) PACKET.
+        """
+        rows = np.empty(len(packets), dtype=np.int32)
+        process.lookup(self._tables, data, packets, rows)
+        return rows
+
+    @property
+    def flows(self) -> Array:
+        """All rows, used and free: (maximum_flows,) FLOW. For look-ups with `lookup`."""
+        return self._tables.flows
+
+    @property
+    def outcomes(self) -> dict[Outcome, int]:
+        """Packets by the one counter they ended in."""
+        return {outcome: int(self._tables.outcomes[outcome]) for outcome in Outcome}
+
+    @property
+    def held(self) -> int:
+        """Packets in probation: read, but not yet in a counter."""
+        return int(self._tables.state["held"][0])
+
+    @property
+    def gauges(self) -> dict[str, int]:
+        """Flows now and ever, evictions, times the evidence memory was full, packets that found a verdict."""
+        names = (
+            "flows",
+            "flows_created",
+            "flows_evicted",
+            "handshakes_evicted",
+            "evidence_exhausted",
+            "verdict_hits",
+        )
+        return {name: int(self._tables.state[name][0]) for name in names}
+
+
+def warm_up() -> None:
+    """Compile (or load from the cache) everything that `FlowEngine` runs."""
+    engine = FlowEngine(
+        EngineSettings(
+            maximum_flows=4, maximum_candidates=4, maximum_handshakes=4, evidence_memory_bytes=1 << 16
+        )
+    )
+    packets = np.zeros(1, dtype=PACKET)
+    packets["length"] = 12
+    data = np.zeros(64, dtype=np.uint8)
+    list(engine.process(data, packets))
+    list(engine.finish())
+    engine.lookup(data, packets)

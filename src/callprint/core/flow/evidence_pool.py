@@ -1,0 +1,103 @@
+"""Where pending packets lie: chains of small blocks, so that a packet takes its real length and no more."""
+
+from callprint.core.compiled import Array, compiled, copy_bytes
+from callprint.core.evidence import EVIDENCE_HEADER
+from callprint.core.flow.state import BLOCK, Tables
+
+
+@compiled
+def _take_block(tables: Tables) -> int:
+    state = tables.state[0]
+    if state.free_blocks > 0:
+        state.free_blocks -= 1
+        return int(tables.free_blocks[state.free_blocks])
+    if state.fresh_block < tables.next_block.shape[0]:
+        state.fresh_block += 1
+        return int(state.fresh_block - 1)
+    return -1
+
+
+@compiled
+def _room_for(tables: Tables, row: int, size: int) -> bool:
+    """Return True when `size` more bytes fit: looked at first, so that a record is never half written."""
+    state = tables.state[0]
+    flow = tables.flows[row]
+    left = BLOCK - flow.tail_used if flow.tail_block >= 0 else 0
+    needed = (size - left + BLOCK - 1) // BLOCK if size > left else 0
+    return bool(needed <= state.free_blocks + tables.next_block.shape[0] - state.fresh_block)
+
+
+@compiled
+def _write(tables: Tables, row: int, data: Array, offset: int, length: int) -> None:
+    """Write bytes to the end of a flow's chain, block by block. There must be room."""
+    flow = tables.flows[row]
+    done = 0
+    while done < length:
+        block = flow.tail_block
+        used = flow.tail_used
+        if block < 0 or used == BLOCK:
+            fresh = _take_block(tables)
+            tables.next_block[fresh] = -1
+            if block < 0:
+                flow.head_block = fresh
+            else:
+                tables.next_block[block] = fresh
+            block = fresh
+            used = 0
+            flow.tail_block = fresh
+        run = min(length - done, BLOCK - used)
+        copy_bytes(tables.blocks, block * BLOCK + used, data, offset + done, run)
+        flow.tail_used = used + run
+        done += run
+
+
+@compiled
+def append(tables: Tables, row: int, data: Array, offset: int, length: int, time_ns: int, kind: int) -> bool:
+    """Append one evidence record (core/evidence.py) to a flow's chain; False when the pool is full."""
+    if not _room_for(tables, row, EVIDENCE_HEADER + length):
+        return False
+    header = tables.scratch
+    for i in range(8):
+        header[i] = (time_ns >> (8 * i)) & 255
+    header[8] = length & 255
+    header[9] = length >> 8
+    header[10] = kind
+    header[11] = 0
+    _write(tables, row, header, 0, EVIDENCE_HEADER)
+    _write(tables, row, data, offset, length)
+    tables.flows[row].evidence_bytes += EVIDENCE_HEADER + length
+    return True
+
+
+@compiled
+def gather(tables: Tables, row: int) -> int:
+    """Copy a flow's evidence log to the end of the evidence buffer; return where it ends there."""
+    state = tables.state[0]
+    flow = tables.flows[row]
+    at = state.evidence_used
+    left = flow.evidence_bytes
+    block = flow.head_block
+    while left > 0:
+        run = min(left, BLOCK)
+        copy_bytes(tables.evidence, at, tables.blocks, block * BLOCK, run)
+        at += run
+        left -= run
+        block = tables.next_block[block]
+    state.evidence_used = at
+    return int(at)
+
+
+@compiled
+def release(tables: Tables, row: int) -> None:
+    """Give a flow's blocks back."""
+    state = tables.state[0]
+    flow = tables.flows[row]
+    block = flow.head_block
+    while block >= 0:
+        tables.free_blocks[state.free_blocks] = block
+        state.free_blocks += 1
+        block = tables.next_block[block]
+    flow.head_block = -1
+    flow.tail_block = -1
+    flow.tail_used = 0
+    flow.evidence_bytes = 0

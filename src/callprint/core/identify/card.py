@@ -1,0 +1,210 @@
+"""The model card: what a network was made from and may be asked. A model is data from outside, so all is checked.
+
+`parse_card` turns the card's JSON text into a `ModelCard`; whatever the text, it returns a card whose fields
+agree with each other or raises ModelError naming the field.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from callprint.core.errors import ModelError
+from callprint.core.identify.card_fields import LONGEST_TEXT, fail, get, number, text_of, whole
+from callprint.core.identify.features import FEATURE_NAMES, FEATURE_VERSION
+from callprint.core.identify.records import MAXIMUM_RTP
+from callprint.core.identify.reference import Reference
+from callprint.core.identify.reference_text import read_reference, reference_table
+
+CARD_FORMAT = 1
+INPUT_FEATURES = "features"  # (n, columns) float32 rows of core/identify/features.py
+INPUT_MATRIX = "k_matrix"  # (n, 1, k, 256) float32 images of core/identify/k_matrix.py
+MATRIX_COLUMNS = 256
+
+LONGEST_CARD = 1 << 20  # bytes of JSON text
+MOST_CLASSES = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInput:
+    """What the network reads."""
+
+    kind: str  # INPUT_FEATURES or INPUT_MATRIX
+    columns: int  # features, or bytes of each packet
+    feature_version: int  # meaning of the feature columns; 0 for a k-matrix
+    minimum_packets: int  # fewest RTP packets that it judges
+    maximum_packets: int  # most that it looks at; for a k-matrix both are k
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How scores become a verdict."""
+
+    threshold: float  # least calibrated confidence of a sure verdict
+    temperatures: tuple[tuple[int, float], ...]  # (from this many packets on, softmax temperature), rising
+    novelty_thresholds: tuple[
+        tuple[int, float], ...
+    ]  # (from this many packets on, highest known score); or empty
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """A checked card. `training` and `accuracy` are for people: facts that made the model, as they were written."""
+
+    name: str
+    version: str
+    classes: tuple[str, ...]
+    engines: tuple[str, ...]  # the media stack of each class
+    input: ModelInput
+    checkpoints: tuple[int, ...]  # k of provisional verdicts that its report measured
+    policy: Policy
+    onnx_file: str
+    onnx_sha256: str
+    training: dict[str, Any]
+    accuracy: dict[str, Any]
+    reference: Reference | None = None  # the yardstick of drift; None: nothing can be said about it
+
+
+def _names(table: Any, field: str) -> tuple[str, ...]:
+    values = get(table, field)
+    if not isinstance(values, list) or not 1 <= len(values) <= MOST_CLASSES:
+        raise fail(field, f"is not a list of 1 to {MOST_CLASSES} names")
+    return tuple(text_of({field: value}, field) for value in values)
+
+
+def _steps(table: Any, field: str, least: float, most: float) -> tuple[tuple[int, float], ...]:
+    values = get(table, field)
+    if not isinstance(values, list) or len(values) > MAXIMUM_RTP:
+        raise fail(field, "is not a list of [packets, number] pairs")
+    steps = []
+    for pair in values:
+        if not isinstance(pair, list) or len(pair) != 2:
+            raise fail(field, "is not a list of [packets, number] pairs")
+        steps.append((whole(pair[0], field, 1, MAXIMUM_RTP), number(pair[1], field, least, most)))
+    if [packets for packets, _ in steps] != sorted({packets for packets, _ in steps}):
+        raise fail(field, "does not rise in packets")
+    return tuple(steps)
+
+
+def _input(table: Any) -> ModelInput:
+    kind = text_of(get(table, "input"), "input.kind")
+    section = table["input"]
+    least = whole(get(section, "input.minimum_packets"), "input.minimum_packets", 1, MAXIMUM_RTP)
+    most = whole(get(section, "input.maximum_packets"), "input.maximum_packets", least, MAXIMUM_RTP)
+    columns = whole(get(section, "input.columns"), "input.columns", 1, 1 << 16)
+    version = whole(get(section, "input.feature_version"), "input.feature_version", 0, 1 << 16)
+    if kind == INPUT_FEATURES:
+        if version != FEATURE_VERSION or columns != len(FEATURE_NAMES):
+            raise fail(
+                "input",
+                f"was made for feature version {version} with {columns} columns; this program computes "
+                f"version {FEATURE_VERSION} with {len(FEATURE_NAMES)}: use the models of this release or train anew",
+            )
+    elif kind == INPUT_MATRIX:
+        if columns != MATRIX_COLUMNS or least != most or version != 0:
+            raise fail("input", f"is no k-matrix of {MATRIX_COLUMNS} columns with one k")
+    else:
+        raise fail("input.kind", f"is neither {INPUT_FEATURES} nor {INPUT_MATRIX}")
+    return ModelInput(kind, columns, version, least, most)
+
+
+def _policy(table: Any) -> Policy:
+    section = get(table, "policy")
+    policy = Policy(
+        threshold=number(get(section, "policy.threshold"), "policy.threshold", 0.0, 1.0),
+        temperatures=_steps(section, "policy.temperatures", 0.01, 100.0),
+        novelty_thresholds=_steps(section, "policy.novelty_thresholds", -1e9, 1e9),
+    )
+    if not policy.temperatures:
+        raise fail("policy.temperatures", "is empty")
+    return policy
+
+
+def _facts(table: Any, field: str) -> dict[str, Any]:
+    value = get(table, field)
+    if not isinstance(value, dict):
+        raise fail(field, "is not a JSON object")
+    return value
+
+
+def _no_special(name: str) -> float:
+    raise ValueError(f"{name} is not JSON")
+
+
+def parse_card(text: str) -> ModelCard:
+    """Return the checked card. Raises ModelError naming what is wrong with it."""
+    if len(text) > LONGEST_CARD:
+        raise ModelError(f"model card: longer than {LONGEST_CARD} bytes")
+    try:
+        table = json.loads(text, parse_constant=_no_special)
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"model card: not JSON: {str(error)[:LONGEST_TEXT]}") from None
+    whole(get(table, "format"), "format", CARD_FORMAT, CARD_FORMAT)
+    classes = _names(table, "classes")
+    engines = _names(table, "engines")
+    if len(set(classes)) != len(classes):
+        raise fail("classes", "names a class twice")
+    if len(engines) != len(classes):
+        raise fail("engines", f"has {len(engines)} entries for {len(classes)} classes")
+    taken = _input(table)
+    checkpoints = get(table, "checkpoints")
+    if not isinstance(checkpoints, list) or not checkpoints:
+        raise fail("checkpoints", "is not a list of packet counts")
+    steps = tuple(whole(k, "checkpoints", taken.minimum_packets, taken.maximum_packets) for k in checkpoints)
+    if list(steps) != sorted(set(steps)):
+        raise fail("checkpoints", "does not rise")
+    onnx = get(table, "onnx")
+    file = text_of(onnx, "onnx.file")
+    digest = text_of(onnx, "onnx.sha256")
+    if "/" in file or "\\" in file or file.startswith("."):
+        raise fail("onnx.file", "is not a plain file name")
+    if len(digest) != 64 or not all(character in "0123456789abcdef" for character in digest):
+        raise fail("onnx.sha256", "is not a SHA-256 digest in hexadecimal")
+    return ModelCard(
+        name=text_of(table, "name"),
+        version=text_of(table, "version"),
+        classes=classes,
+        engines=engines,
+        input=taken,
+        checkpoints=steps,
+        policy=_policy(table),
+        onnx_file=file,
+        onnx_sha256=digest,
+        training=_facts(table, "training"),
+        accuracy=_facts(table, "accuracy"),
+        reference=read_reference(
+            table.get("reference"), len(classes), taken.columns if taken.kind == INPUT_FEATURES else 0
+        ),
+    )
+
+
+def card_text(card: ModelCard) -> str:
+    """Return the JSON text of a card; `parse_card` reads it back."""
+    table = {
+        "format": CARD_FORMAT,
+        "name": card.name,
+        "version": card.version,
+        "classes": list(card.classes),
+        "engines": list(card.engines),
+        "input": {
+            "kind": card.input.kind,
+            "columns": card.input.columns,
+            "feature_version": card.input.feature_version,
+            "minimum_packets": card.input.minimum_packets,
+            "maximum_packets": card.input.maximum_packets,
+        },
+        "checkpoints": list(card.checkpoints),
+        "policy": {
+            "threshold": card.policy.threshold,
+            "temperatures": [list(step) for step in card.policy.temperatures],
+            "novelty_thresholds": [list(step) for step in card.policy.novelty_thresholds],
+        },
+        "onnx": {"file": card.onnx_file, "sha256": card.onnx_sha256},
+        "training": card.training,
+        "accuracy": card.accuracy,
+    }
+    text = json.dumps(table, indent=1, ensure_ascii=False, allow_nan=False)
+    if card.reference is not None:
+        # Thousands of numbers, for programs: on one line, so that people can read the rest.
+        reference = json.dumps(reference_table(card.reference), separators=(",", ":"), allow_nan=False)
+        text = f'{text.removesuffix("}").rstrip()},\n "reference": {reference}\n}}'
+    return text + "\n"

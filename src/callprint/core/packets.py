@@ -1,0 +1,108 @@
+"""The packet columns that every stage shares, and the one list of what can become of a packet.
+
+A capture is turned into batches of `RECORD` rows (where each captured frame lies in a byte buffer), the
+dissector turns those into `PACKET` rows (quad-tuple, UDP payload, kind), and the flow engine consumes
+them. No packet is ever a Python object.
+"""
+
+from enum import IntEnum
+
+import numpy as np
+
+RECORD = np.dtype(
+    [
+        ("time_ns", "<i8"),  # packet time, nanoseconds since the epoch
+        ("offset", "<i8"),  # first byte of the frame in the batch's buffer
+        ("captured", "<u4"),  # bytes of the frame that the buffer holds
+        ("original", "<u4"),  # bytes that the frame had on the wire
+        ("link_type", "<u4"),  # LINKTYPE_ number of the tcpdump registry
+    ]
+)
+"""One captured frame of a batch."""
+
+PACKET = np.dtype(
+    [
+        ("time_ns", "<i8"),
+        ("src_hi", "<u8"),  # the address as two numbers in host order; IPv4 stands as ::ffff:a.b.c.d
+        ("src_lo", "<u8"),
+        ("dst_hi", "<u8"),
+        ("dst_lo", "<u8"),
+        ("offset", "<i8"),  # first byte of the transport payload in the batch's buffer
+        ("length", "<u4"),  # bytes of transport payload, all of them in the buffer unless kind says TRUNCATED
+        ("src_port", "<u2"),
+        ("dst_port", "<u2"),
+        ("kind", "u1"),  # a PacketKind
+        ("transport", "u1"),  # IP protocol number: 17 UDP, 6 TCP, 0 where no transport header was read
+        ("tcp_flags", "u1"),  # the flag byte of a TCP segment (signalling only)
+        ("depth", "u1"),  # how many encapsulations were taken off
+        ("tcp_sequence", "<u4"),  # sequence number of a TCP segment (signalling only)
+    ]
+)
+"""One dissected packet: the unit that the flow engine, Kafka batches and bolts share."""
+
+MAXIMUM_PAYLOAD = 255
+"""Longest UDP payload that the filter accepts; the paper: "packet length is less than 256"."""
+
+
+class PacketKind(IntEnum):
+    """What the dissector says a packet is. Each packet has exactly one kind, so kinds can be counted."""
+
+    RTP = 0  # passes the filter; the flow engine decides after sequence probation
+    RTCP = 1
+    RTP_LONG = 2  # a valid RTP header on a payload of 256 bytes or more: statistics only
+    SIP_UDP = 3  # signalling, for call assembly
+    SIP_TCP = 4  # a TCP segment from or to a signalling port
+    # Everything below is rejected, with the reason as its name.
+    NOT_IP = 5
+    NOT_UDP = 6  # IP, but neither UDP nor TCP on a signalling port
+    FRAGMENT = 7  # a piece of an IP datagram; never parsed as if it were whole
+    TRUNCATED = 8  # the capture holds fewer bytes of the packet than its headers announce
+    MALFORMED = 9  # lengths or versions of a link, IP or UDP header contradict each other
+    UNKNOWN_LINK = 10  # a link type that callprint does not read
+    TOO_DEEP = 11  # more encapsulations than the limit
+    EMPTY = 12  # UDP without payload
+    STUN = 13  # RFC 8489, first byte 0..3 and the magic cookie (or RFC 3489 form)
+    DTLS = 14  # first byte 20..63 with a DTLS record header (RFC 7983)
+    ZRTP = 15  # RFC 6189
+    RTCP_LONG = 16  # RTCP of 256 bytes or more
+    RTP_INVALID = 17  # version 2, but header length, extension or payload type cannot be RTP (RFC 3550 A.1)
+    NOT_RTP = 18  # any other UDP payload
+
+
+REJECTED_FROM = PacketKind.NOT_IP
+"""Kinds from here on are rejections."""
+
+
+class Outcome(IntEnum):
+    """The one counter that a packet ends in. The sum over all of them is the number of packets read.
+
+    The first value that a kind maps to is its own number, so a packet that the flow engine does not
+    concern itself with is counted by its kind; RTP, RTCP and RTP_LONG are settled by the flow engine.
+    """
+
+    ACCEPTED_RTP = 0
+    ACCEPTED_RTCP = 1
+    ACCEPTED_RTP_LONG = 2  # of an accepted flow, but too long for the filter
+    SIP_UDP = 3
+    SIP_TCP = 4
+    NOT_IP = 5
+    NOT_UDP = 6
+    FRAGMENT = 7
+    TRUNCATED = 8
+    MALFORMED = 9
+    UNKNOWN_LINK = 10
+    TOO_DEEP = 11
+    EMPTY = 12
+    STUN = 13
+    DTLS = 14
+    ZRTP = 15
+    RTCP_LONG = 16
+    RTP_INVALID = 17
+    NOT_RTP = 18
+    UNCONFIRMED = 19  # looked like RTP, but no packet in sequence followed (RFC 3550 A.1 probation)
+    ORPHAN_RTCP = 20  # looked like RTCP, but no RTP flow of its media session was seen
+    CANDIDATE_EVICTED = 21  # was waiting for confirmation when a flood pushed it out of the bounded table
+
+
+OUTCOMES = len(Outcome)
+"""How many outcome counters there are."""

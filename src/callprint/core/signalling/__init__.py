@@ -1,0 +1,1 @@
+"""Signalling: SIP and SDP text, TCP streams that carry it, identities in it. Bytes in, values out."""

@@ -1,0 +1,170 @@
+"""Who calls whom: one text for each person, whatever way the number is written, or a pseudonym for it.
+
+A telephone number becomes "+" and its E.164 digits (ITU-T E.164, at most 15); anything else stays
+`user@host`, because the same user name at two hosts is two people. With a key, the normalised text is
+replaced by a keyed HMAC (RFC 2104, SHA-256, 128 bits) before anything else sees it: calls stay joined by
+caller, the number cannot be read back, and another key gives other pseudonyms.
+"""
+
+import base64
+import hmac
+import json
+import re
+from dataclasses import dataclass
+from hashlib import sha256
+
+from callprint.core.calls.call import ANONYMOUS_CALLER
+from callprint.core.errors import ConfigError
+from callprint.core.signalling.address import Address, Uri, parse_address
+from callprint.core.signalling.defects import SipError
+from callprint.core.signalling.sip import SipMessage
+from callprint.core.signalling.text import printable
+
+PSEUDONYM_PREFIX = "p:"
+MINIMUM_KEY = 16
+"""Shortest pseudonym key, bytes."""
+ATTESTATIONS = ("A", "B", "C")
+MISSING, INVALID = "missing", "invalid"
+
+_SEPARATORS = re.compile(r"[\s.\-()/]")
+_DIGITS = re.compile(r"\+?[0-9]{1,20}", re.ASCII)
+_E164_DIGITS = range(7, 16)  # fewer is an extension or an emergency number, more is no E.164 number
+
+
+@dataclass(frozen=True, slots=True)
+class NumberingPlan:
+    """How numbers are dialled where the capture was made. Without a country code only "+" and "00" count."""
+
+    country_code: str = ""  # digits, for example "49"
+    international_prefix: str = "00"
+    trunk_prefix: str = "0"  # stands before a national number; "" where there is none
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError when a prefix is no digits."""
+        for name in ("country_code", "international_prefix", "trunk_prefix"):
+            value = getattr(self, name)
+            if value and not (value.isascii() and value.isdigit()):
+                raise ConfigError(f"numbering plan: {name} must be digits, not {value!r}")
+
+    def e164(self, text: str) -> str:
+        """Return "+" and the E.164 digits of a dialled number, or "" when it is none."""
+        digits = _SEPARATORS.sub("", text)
+        if not _DIGITS.fullmatch(digits):
+            return ""
+        if digits.startswith("+"):
+            number = digits[1:]
+        elif self.international_prefix and digits.startswith(self.international_prefix):
+            number = digits[len(self.international_prefix) :]
+        elif not self.country_code:
+            return ""
+        elif self.trunk_prefix and digits.startswith(self.trunk_prefix):
+            number = self.country_code + digits[len(self.trunk_prefix) :]
+        elif digits.startswith(self.country_code) and len(digits) > 10:
+            number = digits
+        elif not self.trunk_prefix:
+            number = self.country_code + digits
+        else:
+            return ""
+        return f"+{number}" if len(number) in _E164_DIGITS and number[0] != "0" else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """One party of a call."""
+
+    text: str  # "+" and digits, user@host, or a pseudonym
+    number: int  # the E.164 digits as a number; -1: not a number, or pseudonymised
+
+
+ANONYMOUS = Identity(ANONYMOUS_CALLER, -1)
+"""Everybody who asks not to be known (RFC 3323): many people, so they have no history and no pseudonym."""
+
+
+class IdentityReader:
+    """Turns addresses into identities, by one numbering plan and, if given, one pseudonym key.
+
+    Raises ConfigError when the key is shorter than MINIMUM_KEY bytes.
+    """
+
+    def __init__(self, plan: NumberingPlan | None = None, pseudonym_key: bytes | None = None) -> None:
+        if pseudonym_key is not None and len(pseudonym_key) < MINIMUM_KEY:
+            raise ConfigError(f"pseudonym key: at least {MINIMUM_KEY} bytes, not {len(pseudonym_key)}")
+        self._plan = plan or NumberingPlan()
+        self._key = pseudonym_key
+
+    def of_uri(self, uri: Uri) -> Identity:
+        """Return the identity that a URI names."""
+        number = self._plan.e164(uri.user)
+        if number:
+            text = number
+        elif uri.scheme == "tel":
+            text = _SEPARATORS.sub("", uri.user)
+        elif uri.scheme in ("sip", "sips"):
+            text = f"{uri.user}@{uri.host}" if uri.user else uri.host
+        else:
+            text = f"{uri.scheme}:{uri.user}"
+        if uri.user.lower() == "anonymous" or uri.host.endswith("anonymous.invalid"):
+            return ANONYMOUS
+        return self._dress(text, int(number[1:]) if number else -1)
+
+    def of_text(self, text: str) -> Identity:
+        """Return the identity that a person typed: a number, user@host, or a pseudonym as it stands."""
+        text = text.strip()
+        if text.startswith(PSEUDONYM_PREFIX):
+            return Identity(text, -1)
+        number = self._plan.e164(text)
+        if number:
+            return self._dress(number, int(number[1:]))
+        user, at, host = text.removeprefix("sips:").removeprefix("sip:").rpartition("@")
+        return self._dress(f"{user}@{host.lower()}" if at else text, -1)
+
+    def caller(self, message: SipMessage) -> Identity:
+        """Return who calls: P-Asserted-Identity (RFC 3325) where the network says it, else From.
+
+        An asserted identity that does not parse is passed over.
+        """
+        for value in message.values("p-asserted-identity"):
+            asserted = _address_or_none(value)
+            if asserted is not None:
+                return self.of_uri(asserted.uri)
+        return self.of_uri(message.from_.uri)
+
+    def callee(self, message: SipMessage) -> Identity:
+        """Return who is called: To, which redirection and forking leave as the caller wrote it."""
+        return self.of_uri(message.to.uri)
+
+    def _dress(self, text: str, number: int) -> Identity:
+        if self._key is None:
+            return Identity(printable(text), number)
+        digest = hmac.new(self._key, text.encode("utf-8", "backslashreplace"), sha256).hexdigest()[:32]
+        return Identity(PSEUDONYM_PREFIX + digest, -1)
+
+
+def attestation(message: SipMessage) -> str:
+    """Return the STIR/SHAKEN attestation (RFC 8588 4) that Identity (RFC 8224) claims: A, B, C.
+
+    MISSING when there is no Identity header with one, INVALID when it does not read. The signature is NOT
+    verified: the category is evidence, never proof.
+    """
+    found = MISSING
+    for value in message.values("identity"):
+        token = value.partition(";")[0].strip()
+        try:
+            payload = json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "==="))
+            level = payload["attest"] if isinstance(payload, dict) else ""
+        except KeyError:
+            continue  # a PASSporT of another kind, such as "div" (RFC 8946)
+        except (ValueError, IndexError, RecursionError):
+            found = INVALID
+            continue
+        if level in ATTESTATIONS:
+            return str(level)
+        found = INVALID
+    return found
+
+
+def _address_or_none(value: str) -> Address | None:
+    try:
+        return parse_address(value)
+    except SipError:
+        return None

@@ -1,0 +1,103 @@
+"""From packet rows to whole SIP messages: datagrams, their fragments, TCP segments put in order and cut.
+
+This is what a capture agent ships and what call assembly reads; nothing is parsed here.
+"""
+
+from ipaddress import IPv6Address
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from callprint.core.packets import PACKET, PacketKind
+from callprint.core.signalling.fragments import FragmentReassembler, read_fragment
+from callprint.core.signalling.tcp import TcpReassembler
+
+Array = np.ndarray[Any, Any]
+
+
+class RawMessage(NamedTuple):
+    """One SIP message as it was on the wire."""
+
+    time_ns: int  # packet time of its last byte
+    source_ip: str
+    payload: bytes
+
+
+class SignallingReader:
+    """Finds the SIP messages in packet batches; `tcp` and `fragments` hold the counters of their pieces."""
+
+    def __init__(self, maximum_streams: int = 4096) -> None:
+        self.tcp = TcpReassembler(maximum_streams)
+        self.fragments = FragmentReassembler()
+        self.datagrams = 0
+
+    def read(self, data: Array, packets: Array, records: Array | None = None) -> list[RawMessage]:
+        """Return the messages that a batch completes, in the order of capture.
+
+        data: (bytes,) uint8, packets: (n,) PACKET; rows of other kinds are passed over. Fragmented datagrams
+        are put together only when `records`, the (n,) RECORD that the packets come from, says where frames
+        end.
+        """
+        kinds = packets["kind"]
+        wanted = (kinds == PacketKind.SIP_UDP) | (kinds == PacketKind.SIP_TCP)
+        if records is not None:
+            wanted |= kinds == PacketKind.FRAGMENT
+        rows = np.flatnonzero(wanted)
+        messages = []
+        for index, row in zip(rows.tolist(), packets[rows].tolist(), strict=True):
+            packet = _Packet(*row)
+            for message in self._messages(data, packet, None if records is None else records[index]):
+                source_ip = address_text(packet.src_hi, packet.src_lo)
+                messages.append(RawMessage(packet.time_ns, source_ip, message))
+        return messages
+
+    def close(self) -> None:
+        """Give up what waits in TCP streams and fragments: the capture is over."""
+        self.tcp.close()
+        self.fragments.close()
+
+    def _messages(self, data: Array, packet: "_Packet", record: Any) -> list[bytes]:
+        addresses = (packet.src_hi, packet.src_lo, packet.dst_hi, packet.dst_lo)
+        if packet.kind == PacketKind.FRAGMENT:
+            begin = int(record["offset"])
+            frame = data[begin : begin + int(record["captured"])].tobytes()
+            fragment = read_fragment(frame, packet.offset - begin, addresses)
+            if fragment is None:
+                self.fragments.broken()
+                return []
+            whole = self.fragments.add(packet.time_ns, fragment)
+            return [] if whole is None else [whole]
+        payload = data[packet.offset : packet.offset + packet.length].tobytes()
+        if packet.kind == PacketKind.SIP_UDP:
+            self.datagrams += 1
+            return [payload]
+        stream = (*addresses, packet.src_port, packet.dst_port)
+        return self.tcp.segment(packet.time_ns, stream, packet.tcp_sequence, packet.tcp_flags, payload)
+
+
+class _Packet(NamedTuple):
+    """One PACKET row, its fields in the order of the dtype."""
+
+    time_ns: int
+    src_hi: int
+    src_lo: int
+    dst_hi: int
+    dst_lo: int
+    offset: int
+    length: int
+    src_port: int
+    dst_port: int
+    kind: int
+    transport: int
+    tcp_flags: int
+    depth: int
+    tcp_sequence: int
+
+
+assert _Packet._fields == PACKET.names
+
+
+def address_text(high: int, low: int) -> str:
+    """Return the text of an address of a PACKET row; IPv4 stands there as ::ffff:a.b.c.d."""
+    address = IPv6Address((high << 64) | low)
+    return str(address.ipv4_mapped or address)

@@ -1,0 +1,209 @@
+"""Session descriptions (RFC 8866): which media a party wants to get, where, and in which codecs.
+
+Only what joins calls with media flows and tells callers apart is read: o=, s=, c=, m= and the attributes
+rtcp (RFC 3605), rtcp-mux (RFC 5761), rtpmap, ssrc (RFC 5576), ptime, candidate (RFC 8839) and the direction.
+Every other well-formed line is skipped, though it counts in the `shape`.
+
+Invariant, fuzzed: any bytes give a SessionDescription or a SipError; nothing else.
+"""
+
+import re
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+from callprint.core.signalling.defects import SipDefect, SipError
+from callprint.core.signalling.text import printable
+
+MAXIMUM_LINES = 1000
+MAXIMUM_MEDIA = 32
+MAXIMUM_ATTRIBUTES = 64
+"""Most codecs, SSRCs or candidates that are kept for one medium."""
+
+UNSPECIFIED = ("0.0.0.0", "::")
+"""Addresses that mean nowhere: the old way to put someone on hold (RFC 3264 8.4), or ICE not yet done."""
+
+DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
+
+_LINE_END = re.compile(r"\r\n|\n|\r")
+_RTPMAP = re.compile(r"(\d{1,3}) +([^/ ]{1,64})/(\d{1,7})(?:/.*)?", re.ASCII)
+_SSRC = re.compile(r"(\d{1,10})(?: .*)?", re.ASCII)
+_RTCP = re.compile(r"(\d{1,5})(?: +IN +IP[46] +(\S+))? *", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Medium:
+    """One m= section: where its sender wants to receive."""
+
+    kind: str  # "audio", "video", ...
+    port: int  # 0: refused or switched off
+    protocol: str  # "RTP/AVP", "UDP/TLS/RTP/SAVPF", ...
+    formats: tuple[str, ...]  # payload types in order of preference
+    address: str  # IP address in canonical text; "" when it is a name or missing
+    rtcp_port: int  # a=rtcp, else port + 1 (RFC 3550 11), else port with rtcp-mux
+    direction: str  # one of DIRECTIONS
+    codecs: tuple[tuple[int, str], ...]  # payload type and encoding name, from rtpmap
+    ssrcs: tuple[int, ...]
+    candidates: tuple[tuple[str, int], ...]  # ICE: other addresses at which the party may receive
+
+    @property
+    def held(self) -> bool:
+        """True when the sender of this description puts the other side on hold (RFC 3264 8.4)."""
+        return self.direction in ("sendonly", "inactive") or self.address in UNSPECIFIED
+
+    def places(self) -> list[tuple[str, int]]:
+        """Return every address and port at which the party may receive RTP."""
+        somewhere = self.port != 0 and self.address not in ("", *UNSPECIFIED)
+        here = [(self.address, self.port)] if somewhere else []
+        return here + [place for place in self.candidates if place not in here]
+
+
+@dataclass(frozen=True, slots=True)
+class SessionDescription:
+    """One SDP body."""
+
+    origin: str  # user name of o=
+    session: str  # s=
+    media: tuple[Medium, ...]
+    shape: str  # line types and attribute names in order: the habit of the program that wrote it
+
+
+def parse_sdp(data: bytes) -> SessionDescription:
+    """Parse one SDP body.
+
+    Raises SipError (SDP_LINE, SDP_CONNECTION, SDP_MEDIA, SDP_ATTRIBUTE, TOO_LONG) naming the byte offset
+    in `data`.
+    """
+    lines = _LINE_END.split(data.decode("utf-8", "backslashreplace"))
+    if len(lines) > MAXIMUM_LINES:
+        raise SipError(SipDefect.TOO_LONG, 0, f"more than {MAXIMUM_LINES} lines of SDP")
+    session = _Section("", 0, "", ())
+    section = session
+    sections: list[_Section] = []
+    origin = name = ""
+    shape: list[str] = []
+    at = 0
+    for line in lines:
+        where = min(at, len(data))
+        at += len(line) + 1
+        if not line.strip():
+            continue
+        if len(line) < 2 or line[1] != "=" or not line[0].isalpha():
+            raise SipError(SipDefect.SDP_LINE, where, f"no SDP in {printable(line, 40)!r}")
+        kind, value = line[0], line[2:].strip()
+        shape.append(f"a={value.partition(':')[0]}" if kind == "a" else kind)
+        if kind == "m":
+            if len(sections) == MAXIMUM_MEDIA:
+                raise SipError(SipDefect.TOO_LONG, where, f"more than {MAXIMUM_MEDIA} media")
+            section = _media_line(value, where)
+            sections.append(section)
+        elif kind == "c":
+            section.address = _connection(value, where)
+        elif kind == "a":
+            section.attribute(value, where)
+        elif kind == "o":
+            origin = printable(value.partition(" ")[0])
+        elif kind == "s":
+            name = printable(value)
+    media = tuple(section.finish(session) for section in sections)
+    return SessionDescription(origin, name, media, ",".join(shape))
+
+
+class _Section:
+    """The session part or one m= section while its lines are read."""
+
+    def __init__(self, kind: str, port: int, protocol: str, formats: tuple[str, ...]) -> None:
+        self.kind = kind
+        self.port = port
+        self.protocol = protocol
+        self.formats = formats
+        self.address: str | None = None
+        self.direction: str | None = None
+        self.rtcp_port: int | None = None
+        self.mux = False
+        self.codecs: list[tuple[int, str]] = []
+        self.ssrcs: dict[int, None] = {}
+        self.candidates: dict[tuple[str, int], None] = {}
+
+    def attribute(self, value: str, where: int) -> None:
+        """Read one a= line; an attribute that nobody here needs is skipped."""
+        name, _, rest = value.partition(":")
+        name, rest = name.strip().lower(), rest.strip()
+        if name in DIRECTIONS:
+            self.direction = name
+        elif name == "rtcp-mux":
+            self.mux = True
+        elif name == "rtcp":
+            match = _RTCP.fullmatch(rest)
+            if match is None or int(match.group(1)) > 65_535:
+                raise SipError(SipDefect.SDP_ATTRIBUTE, where, f"a=rtcp:{printable(rest, 40)}")
+            self.rtcp_port = int(match.group(1))
+        elif name == "rtpmap":
+            match = _RTPMAP.fullmatch(rest)
+            if match is None or int(match.group(1)) > 127:
+                raise SipError(SipDefect.SDP_ATTRIBUTE, where, f"a=rtpmap:{printable(rest, 40)}")
+            if len(self.codecs) < MAXIMUM_ATTRIBUTES:
+                self.codecs.append((int(match.group(1)), printable(match.group(2), 64)))
+        elif name == "ssrc":
+            match = _SSRC.fullmatch(rest)
+            if match is None or int(match.group(1)) >= 2**32:
+                raise SipError(SipDefect.SDP_ATTRIBUTE, where, f"a=ssrc:{printable(rest, 40)}")
+            if len(self.ssrcs) < MAXIMUM_ATTRIBUTES:
+                self.ssrcs[int(match.group(1))] = None
+        elif name == "candidate" and len(self.candidates) < MAXIMUM_ATTRIBUTES:
+            place = _candidate(rest)
+            if place is not None:
+                self.candidates[place] = None
+
+    def finish(self, session: "_Section") -> Medium:
+        """Return the finished medium; what it does not say itself is taken from the session part."""
+        address = self.address if self.address is not None else session.address
+        mux = self.mux or session.mux
+        own_port = self.port if mux else min(self.port + 1, 65_535)
+        return Medium(
+            kind=self.kind,
+            port=self.port,
+            protocol=self.protocol,
+            formats=self.formats,
+            address=address or "",
+            rtcp_port=self.rtcp_port if self.rtcp_port is not None else own_port,
+            direction=self.direction or session.direction or "sendrecv",
+            codecs=tuple(self.codecs),
+            ssrcs=tuple(self.ssrcs),
+            candidates=tuple(self.candidates),
+        )
+
+
+def canonical_address(text: str) -> str:
+    """Return an IP address in canonical text, or "" when the text is none (a name, a typing error)."""
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return ""
+    mapped = getattr(address, "ipv4_mapped", None)
+    return str(mapped or address).partition("%")[0]
+
+
+def _media_line(value: str, where: int) -> _Section:
+    words = value.split()
+    port = words[1].partition("/")[0] if len(words) >= 3 else ""
+    if not (port.isascii() and port.isdigit()) or len(port) > 5 or int(port) > 65_535:
+        raise SipError(SipDefect.SDP_MEDIA, where, f"m={printable(value, 40)}")
+    formats = tuple(printable(word, 32) for word in words[3 : 3 + MAXIMUM_ATTRIBUTES])
+    return _Section(printable(words[0].lower(), 32), int(port), printable(words[2].upper(), 64), formats)
+
+
+def _connection(value: str, where: int) -> str:
+    words = value.split()
+    if len(words) != 3 or words[0].upper() != "IN" or words[1].upper() not in ("IP4", "IP6"):
+        raise SipError(SipDefect.SDP_CONNECTION, where, f"c={printable(value, 40)}")
+    return canonical_address(words[2].partition("/")[0])  # multicast carries /ttl/count
+
+
+def _candidate(value: str) -> tuple[str, int] | None:
+    words = value.split()
+    if len(words) < 8 or words[1] != "1" or words[2].upper() != "UDP":
+        return None  # component 2 is RTCP; TCP candidates carry no UDP media
+    address, port = canonical_address(words[4]), words[5]
+    if not address or not (port.isascii() and port.isdigit()) or len(port) > 5 or not 0 < int(port) <= 65_535:
+        return None
+    return address, int(port)

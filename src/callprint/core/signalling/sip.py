@@ -1,0 +1,224 @@
+"""SIP messages (RFC 3261): bytes in, one immutable value out, or the one SipError that names the defect.
+
+What is refused: anything without a readable start line, header block, Call-ID, From, To or CSeq, because a
+message that cannot be told to belong to a call is of no use here. What is forgiven: bare line feeds, odd
+capitals, unknown headers and methods, a missing Via, damaged header lines that nobody needs, leading empty
+lines, a missing last empty line, bytes after Content-Length in a datagram (RFC 3261 18.3 says to drop them).
+Text that is not UTF-8 is kept with its bytes escaped.
+
+Invariant, fuzzed: any bytes give a SipMessage or a SipError whose offset lies within them; nothing else.
+"""
+
+import re
+from dataclasses import dataclass
+
+from callprint.core.signalling.address import Address, Uri, parse_address, parse_uri
+from callprint.core.signalling.defects import SipDefect, SipError
+from callprint.core.signalling.text import MAXIMUM_TEXT, printable, split_outside
+
+MAXIMUM_MESSAGE = 131_072
+"""Longest message, bytes: above what a UDP datagram can hold, and twice what TCP messages need in practice."""
+MAXIMUM_HEADERS = 256
+
+_COMPACT = {
+    "a": "accept-contact",
+    "b": "referred-by",
+    "c": "content-type",
+    "d": "request-disposition",
+    "e": "content-encoding",
+    "f": "from",
+    "i": "call-id",
+    "j": "reject-contact",
+    "k": "supported",
+    "l": "content-length",
+    "m": "contact",
+    "n": "identity-info",
+    "o": "event",
+    "r": "refer-to",
+    "s": "subject",
+    "t": "to",
+    "u": "allow-events",
+    "v": "via",
+    "x": "session-expires",
+    "y": "identity",
+}
+"""Compact forms: RFC 3261 7.3.3 and the registry of SIP header fields."""
+
+_TOKEN = r"[A-Za-z0-9\-.!%*_+`'~]+"
+HEADER_END = re.compile(rb"\r?\n\r?\n")
+_LINE_END = re.compile(r"\r?\n")
+_REQUEST = re.compile(rf"({_TOKEN}) +(\S+) +SIP/(\d+\.\d+)[ \t]*", re.IGNORECASE | re.ASCII)
+_RESPONSE = re.compile(r"SIP/(\d+\.\d+) +(\d{1,10})(?: (.*))?", re.IGNORECASE | re.DOTALL | re.ASCII)
+_HEADER = re.compile(rf"({_TOKEN})[ \t]*:")
+_CSEQ = re.compile(rf"(\d{{1,10}})\s+({_TOKEN})", re.ASCII)
+_NEEDED = ("call-id", "from", "to", "cseq")
+
+
+@dataclass(frozen=True, slots=True)
+class SipMessage:
+    """A request or a response."""
+
+    method: str  # of the request, or of the request that the response answers (CSeq)
+    status: int  # 0 for a request, else 100-699
+    request_uri: Uri | None  # None for a response, and where the URI is of no use
+    call_id: str
+    from_: Address
+    to: Address
+    cseq: int
+    headers: tuple[tuple[str, str], ...]  # lower-case long names, unfolded values, in order
+    body: bytes
+
+    @property
+    def is_request(self) -> bool:
+        """True for a request."""
+        return self.status == 0
+
+    def header(self, name: str) -> str | None:
+        """Return the first value line of a header (lower-case long name), or None."""
+        for key, value in self.headers:
+            if key == name:
+                return value
+        return None
+
+    def values(self, name: str) -> list[str]:
+        """Return all values of a header, comma-separated lines split (RFC 3261 7.3.1), blanks stripped."""
+        found: list[str] = []
+        for key, value in self.headers:
+            if key == name:
+                found.extend(piece.strip() for piece in split_outside(value, ","))
+        return found
+
+
+def parse_message(data: bytes) -> SipMessage:
+    """Parse one message: a datagram, or what the framer cut from a TCP stream.
+
+    Raises SipError for anything else; see the top of the file for what is forgiven.
+    """
+    if len(data) > MAXIMUM_MESSAGE:
+        raise SipError(SipDefect.TOO_LONG, MAXIMUM_MESSAGE, f"{len(data)} bytes in one message")
+    start = 0
+    while data[start : start + 1] in (b"\r", b"\n"):  # RFC 3261 7.5
+        start += 1
+    end = HEADER_END.search(data, start)
+    head_end, body_start = (end.start(), end.end()) if end else (len(data), len(data))
+    head = data[start:head_end]
+    first_line = head.partition(b"\n")[0].rstrip(b"\r").decode("utf-8", "backslashreplace")
+    method, status, request_uri = _start_line(first_line, start)
+    if end is None and not head.endswith(b"\n"):
+        raise SipError(SipDefect.NO_HEADER_END, len(data), "no empty line after the headers")
+    headers = _headers(head, start)
+    needed = _needed(headers, start)
+    cseq, cseq_method = _cseq(needed["cseq"], start)
+    if status == 0 and cseq_method != method:
+        raise SipError(SipDefect.CSEQ, start, f"CSeq of a {cseq_method} on a {method}")
+    return SipMessage(
+        method=cseq_method,
+        status=status,
+        request_uri=request_uri,
+        call_id=_call_id(needed["call-id"], start),
+        from_=_address(needed["from"], start),
+        to=_address(needed["to"], start),
+        cseq=cseq,
+        headers=headers,
+        body=_cut_to_length(headers, data[body_start:], body_start),
+    )
+
+
+def content_length(headers: tuple[tuple[str, str], ...], offset: int) -> int | None:
+    """Return the announced body length, or None when no header says it.
+
+    Raises SipError (CONTENT_LENGTH) when it is no number, or two headers disagree.
+    """
+    announced = {value.strip() for name, value in headers if name == "content-length"}
+    if not announced:
+        return None
+    text = announced.pop()
+    if announced or not (text.isascii() and text.isdigit()) or len(text) > 10:
+        raise SipError(SipDefect.CONTENT_LENGTH, offset, f"Content-Length {printable(text, 40)!r}")
+    return int(text)
+
+
+def read_headers(head: bytes, offset: int) -> tuple[tuple[str, str], ...]:
+    """Return the headers of a message's head (start line first, no empty line): for the TCP framer."""
+    return _headers(head, offset)
+
+
+def _start_line(line: str, offset: int) -> tuple[str, int, Uri | None]:
+    response = _RESPONSE.fullmatch(line)
+    if response is not None:
+        _check_version(response.group(1), offset)
+        status = int(response.group(2))
+        if not 100 <= status <= 699:
+            raise SipError(SipDefect.STATUS, offset, f"status {status}")
+        return "", status, None
+    request = _REQUEST.fullmatch(line)
+    if request is None:
+        defect = SipDefect.START_LINE if "sip/" in line.lower() else SipDefect.NOT_SIP
+        raise SipError(defect, offset, f"start line {printable(line, 40)!r}")
+    _check_version(request.group(3), offset)
+    try:
+        uri = parse_uri(request.group(2))
+    except SipError:
+        uri = None  # proxies route by it, we do not: To names the callee
+    return request.group(1).upper(), 0, uri
+
+
+def _check_version(version: str, offset: int) -> None:
+    if version != "2.0":
+        raise SipError(SipDefect.VERSION, offset, f"SIP version {printable(version, 20)}")
+
+
+def _headers(head: bytes, offset: int) -> tuple[tuple[str, str], ...]:
+    lines = _LINE_END.split(head.decode("utf-8", "backslashreplace"))
+    headers: list[tuple[str, list[str]]] = []
+    for line in lines[1:]:
+        match = _HEADER.match(line)
+        if match is not None:
+            name = match.group(1).lower()
+            headers.append((_COMPACT.get(name, name), [line[match.end() :].strip()]))
+        elif line[:1] in (" ", "\t") and headers:  # folding, RFC 3261 7.3.1
+            headers[-1][1].append(line.strip())
+    if len(headers) > MAXIMUM_HEADERS:
+        raise SipError(SipDefect.TOO_LONG, offset, f"more than {MAXIMUM_HEADERS} headers")
+    return tuple((name, " ".join(parts)) for name, parts in headers)
+
+
+def _needed(headers: tuple[tuple[str, str], ...], offset: int) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name, value in headers:
+        if name in _NEEDED and found.setdefault(name, value) != value:
+            raise SipError(SipDefect.REPEATED_HEADER, offset, f"two different {name} headers")
+    for name in _NEEDED:
+        if name not in found:
+            raise SipError(SipDefect.MISSING_HEADER, offset, f"no {name} header")
+    return found
+
+
+def _cseq(value: str, offset: int) -> tuple[int, str]:
+    match = _CSEQ.fullmatch(value)
+    if match is None or int(match.group(1)) >= 2**32:
+        raise SipError(SipDefect.CSEQ, offset, f"CSeq {printable(value, 40)!r}")
+    return int(match.group(1)), match.group(2).upper()
+
+
+def _call_id(value: str, offset: int) -> str:
+    if not value or len(value) > MAXIMUM_TEXT or any(c.isspace() for c in value):
+        raise SipError(SipDefect.CALL_ID, offset, f"Call-ID {printable(value, 40)!r}")
+    return printable(value)
+
+
+def _address(value: str, offset: int) -> Address:
+    try:
+        return parse_address(value)
+    except SipError as error:
+        raise error.moved(offset) from None
+
+
+def _cut_to_length(headers: tuple[tuple[str, str], ...], body: bytes, offset: int) -> bytes:
+    announced = content_length(headers, offset)
+    if announced is None:
+        return body
+    if announced > len(body):
+        text = f"Content-Length {announced}, but only {len(body)} bytes follow"
+        raise SipError(SipDefect.CONTENT_LENGTH, offset, text)
+    return body[:announced]

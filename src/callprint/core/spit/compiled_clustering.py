@@ -1,0 +1,309 @@
+"""The compiled half of `clustering`: greedy assignment, metric scatter and the objective. Internal.
+
+Marks of users form classes. All pairs inside a class must link, all pairs across classes cannot link; with
+n marks that would be n^2/2 pairs. A sum of squared differences over a whole class needs only its count, sum
+and sum of squares, so what is kept for each (cluster, class) is those three, per dimension because values
+can be missing: `counts`, `sums`, `squares`, each (clusters, classes, d), and `sizes (clusters, classes)`.
+Explicit pairs are few and are walked one by one: those of point i are `pair_other[p]`, `pair_kind[p]`
+(1 must link, 0 cannot link) and `pair_weight[p]` for p in `pair_start[i] .. pair_start[i+1]`.
+
+A missing value is marginalised: `known` (n, d) is 0 there, the value is 0, and the dimension counts neither
+in a distance nor in the log-determinant of that point.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+
+class Problem(NamedTuple):
+    """What does not change while clustering."""
+
+    values: Floats  # (n, d) standardised, 0 where missing
+    known: Floats  # (n, d) 1 or 0
+    marks: Integers  # (n,) class of the mark, -1: not marked
+    must_weight: float  # weight of a must-link between two marks of one class
+    cannot_weight: float  # weight of a cannot-link between two marks of different classes
+    pair_start: Integers  # (n + 1,)
+    pair_other: Integers
+    pair_kind: Integers
+    pair_weight: Floats
+
+
+class ClassSums(NamedTuple):
+    """Count, sum and sum of squares of the marked points of each (cluster, class)."""
+
+    sizes: Floats  # (clusters, classes)
+    counts: Floats  # (clusters, classes, d)
+    sums: Floats  # (clusters, classes, d)
+    squares: Floats  # (clusters, classes, d)
+
+
+@njit(cache=True)
+def _move(problem: Problem, total: ClassSums, point: int, cluster: int, sign: float) -> None:
+    mark = problem.marks[point]
+    total.sizes[cluster, mark] += sign
+    for d in range(problem.values.shape[1]):
+        value = problem.values[point, d]
+        total.counts[cluster, mark, d] += sign * problem.known[point, d]
+        total.sums[cluster, mark, d] += sign * value
+        total.squares[cluster, mark, d] += sign * value * value
+
+
+@njit(cache=True)
+def class_sums(problem: Problem, labels: Integers, clusters: int, classes: int) -> ClassSums:
+    """Sum up all marked points under the assignment `labels (n,)`."""
+    dimensions = problem.values.shape[1]
+    total = ClassSums(
+        np.zeros((clusters, classes)),
+        np.zeros((clusters, classes, dimensions)),
+        np.zeros((clusters, classes, dimensions)),
+        np.zeros((clusters, classes, dimensions)),
+    )
+    for point in range(labels.size):
+        if problem.marks[point] >= 0:
+            _move(problem, total, point, labels[point], 1.0)
+    return total
+
+
+@njit(cache=True)
+def _difference(problem: Problem, total: ClassSums, point: int, cluster: int, mark: int, d: int) -> float:
+    """Sum over the marked points of (cluster, mark) of the squared difference to `point` in dimension d."""
+    if problem.known[point, d] == 0.0:
+        return 0.0
+    value = problem.values[point, d]
+    return float(
+        total.counts[cluster, mark, d] * value * value
+        - 2.0 * value * total.sums[cluster, mark, d]
+        + total.squares[cluster, mark, d]
+    )
+
+
+@njit(cache=True)
+def _mark_cost(
+    problem: Problem, total: ClassSums, metrics: Floats, farthest: Floats, point: int, cluster: int
+) -> float:
+    """Penalty of putting a marked point (not itself in `total`) into a cluster."""
+    mark = problem.marks[point]
+    clusters, classes = total.sizes.shape
+    cost = 0.0
+    if problem.must_weight > 0.0:
+        for other in range(clusters):
+            if other == cluster or total.sizes[other, mark] == 0.0:
+                continue
+            apart = 0.0
+            for d in range(metrics.shape[1]):
+                weight = metrics[cluster, d] + metrics[other, d]
+                apart += weight * _difference(problem, total, point, other, mark, d)
+            cost += 0.5 * problem.must_weight * apart
+    for other in range(classes):
+        if other == mark or total.sizes[cluster, other] == 0.0:
+            continue
+        apart = 0.0
+        for d in range(metrics.shape[1]):
+            apart += metrics[cluster, d] * _difference(problem, total, point, cluster, other, d)
+        cost += problem.cannot_weight * (total.sizes[cluster, other] * farthest[cluster] - apart)
+    return cost
+
+
+@njit(cache=True)
+def _pair_distance(problem: Problem, metrics: Floats, cluster: int, one: int, other: int) -> float:
+    distance = 0.0
+    for d in range(metrics.shape[1]):
+        if problem.known[one, d] != 0.0 and problem.known[other, d] != 0.0:
+            apart = problem.values[one, d] - problem.values[other, d]
+            distance += metrics[cluster, d] * apart * apart
+    return distance
+
+
+@njit(cache=True)
+def _pair_cost(
+    problem: Problem, labels: Integers, metrics: Floats, farthest: Floats, point: int, cluster: int
+) -> float:
+    """Penalty of the explicit pairs of a point if it were in a cluster."""
+    cost = 0.0
+    for p in range(problem.pair_start[point], problem.pair_start[point + 1]):
+        other = problem.pair_other[p]
+        home = labels[other]
+        if problem.pair_kind[p] == 1 and home != cluster:
+            here = _pair_distance(problem, metrics, cluster, point, other)
+            there = _pair_distance(problem, metrics, home, point, other)
+            cost += problem.pair_weight[p] * 0.5 * (here + there)
+        elif problem.pair_kind[p] == 0 and home == cluster:
+            near = _pair_distance(problem, metrics, cluster, point, other)
+            cost += problem.pair_weight[p] * (farthest[cluster] - near)
+    return cost
+
+
+@njit(cache=True)
+def own_cost(values: Floats, known: Floats, center: Floats, metric: Floats, log_metric: Floats) -> float:
+    """||x - mu||^2 under A, minus log det A, over the known dimensions."""
+    cost = 0.0
+    for d in range(values.size):
+        if known[d] != 0.0:
+            apart = values[d] - center[d]
+            cost += metric[d] * apart * apart - log_metric[d]
+    return cost
+
+
+@njit(cache=True)
+def assign(
+    problem: Problem,
+    labels: Integers,
+    order: Integers,
+    centers: Floats,
+    metrics: Floats,
+    farthest: Floats,
+    total: ClassSums,
+) -> int:
+    """Put every point, in the given order, where it costs least; returns how many moved.
+
+    `labels` and `total` change in place. A tie leaves a point where it is, so the loop around this ends.
+    """
+    clusters = centers.shape[0]
+    log_metrics = np.log(metrics)
+    moved = 0
+    for point in order:
+        home = labels[point]
+        marked = problem.marks[point] >= 0
+        paired = problem.pair_start[point] < problem.pair_start[point + 1]
+        if marked:
+            _move(problem, total, point, home, -1.0)
+        best = home
+        best_cost = np.inf
+        for step in range(clusters):
+            cluster = (home + step) % clusters  # its present home first: it wins a tie
+            cost = own_cost(
+                problem.values[point],
+                problem.known[point],
+                centers[cluster],
+                metrics[cluster],
+                log_metrics[cluster],
+            )
+            if marked:
+                cost += _mark_cost(problem, total, metrics, farthest, point, cluster)
+            if paired:
+                cost += _pair_cost(problem, labels, metrics, farthest, point, cluster)
+            if cost < best_cost:
+                best = cluster
+                best_cost = cost
+        if marked:
+            _move(problem, total, point, best, 1.0)
+        if best != home:
+            labels[point] = best
+            moved += 1
+    return moved
+
+
+@njit(cache=True)
+def means(problem: Problem, labels: Integers, centers: Floats) -> None:
+    """Move every centre to the mean of its known values; where there is none it stays."""
+    total = np.zeros(centers.shape)
+    counts = np.zeros(centers.shape)
+    for point in range(labels.size):
+        for d in range(centers.shape[1]):
+            total[labels[point], d] += problem.values[point, d]
+            counts[labels[point], d] += problem.known[point, d]
+    for cluster in range(centers.shape[0]):
+        for d in range(centers.shape[1]):
+            if counts[cluster, d] > 0.0:
+                centers[cluster, d] = total[cluster, d] / counts[cluster, d]
+
+
+@njit(cache=True)
+def scatter(
+    problem: Problem, labels: Integers, centers: Floats, total: ClassSums, far_squares: Floats
+) -> tuple[Floats, Floats]:
+    """Return (scatter, counts), both (clusters, d): counts / scatter are the metrics of least objective.
+
+    `far_squares (clusters, d)`: squared difference of each cluster's farthest pair, per dimension.
+    """
+    clusters, dimensions = centers.shape
+    classes = total.sizes.shape[1]
+    spread = np.zeros((clusters, dimensions))
+    counts = np.zeros((clusters, dimensions))
+    for point in range(labels.size):
+        home = labels[point]
+        for d in range(dimensions):
+            if problem.known[point, d] != 0.0:
+                apart = problem.values[point, d] - centers[home, d]
+                spread[home, d] += apart * apart
+                counts[home, d] += 1.0
+        for p in range(problem.pair_start[point], problem.pair_start[point + 1]):
+            other = problem.pair_other[p]
+            violated = (home != labels[other]) == (problem.pair_kind[p] == 1)
+            if not violated or (problem.pair_kind[p] == 0 and other < point):
+                continue  # every pair stands in the list of both its ends
+            for d in range(dimensions):
+                both = problem.known[point, d] * problem.known[other, d]
+                square = both * (problem.values[point, d] - problem.values[other, d]) ** 2
+                if problem.pair_kind[p] == 1:
+                    spread[home, d] += 0.5 * problem.pair_weight[p] * square
+                else:
+                    spread[home, d] += problem.pair_weight[p] * (far_squares[home, d] - square)
+    for cluster in range(clusters):
+        for mark in range(classes):
+            for d in range(dimensions):
+                spread[cluster, d] += _class_scatter(problem, total, far_squares, cluster, mark, d)
+    return spread, counts
+
+
+@njit(cache=True)
+def _class_scatter(
+    problem: Problem, total: ClassSums, far_squares: Floats, cluster: int, mark: int, d: int
+) -> float:
+    """What the violated links of the marks (cluster, mark) add to the scatter of the cluster."""
+    clusters, classes = total.sizes.shape
+    added = 0.0
+    for other in range(clusters):
+        if other != cluster:
+            added += 0.5 * problem.must_weight * _between(total, cluster, mark, other, mark, d)
+    for other in range(mark + 1, classes):
+        far = total.sizes[cluster, mark] * total.sizes[cluster, other] * far_squares[cluster, d]
+        added += problem.cannot_weight * (far - _between(total, cluster, mark, cluster, other, d))
+    return added
+
+
+@njit(cache=True)
+def _between(total: ClassSums, cluster: int, mark: int, other: int, other_mark: int, d: int) -> float:
+    """Sum over all pairs of two (cluster, class) cells of the squared difference in dimension d."""
+    return float(
+        total.counts[other, other_mark, d] * total.squares[cluster, mark, d]
+        + total.counts[cluster, mark, d] * total.squares[other, other_mark, d]
+        - 2.0 * total.sums[cluster, mark, d] * total.sums[other, other_mark, d]
+    )
+
+
+@njit(cache=True)
+def objective(
+    problem: Problem,
+    labels: Integers,
+    centers: Floats,
+    metrics: Floats,
+    far_squares: Floats,
+    total: ClassSums,
+) -> float:
+    """The MPCK-Means objective J (Bilenko, Basu, Mooney 2004, equation 5) of the present state."""
+    spread, counts = scatter(problem, labels, centers, total, far_squares)
+    # Both halves of a violated must-link lie in the scatters of its two clusters, so J is linear in them.
+    return float(np.sum(metrics * spread - counts * np.log(metrics)))
+
+
+@njit(cache=True)
+def predict(values: Floats, known: Floats, centers: Floats, metrics: Floats) -> tuple[Integers, Floats]:
+    """Return the cheapest cluster (n,) of each point and all costs (n, clusters), constraints left out."""
+    log_metrics = np.log(metrics)
+    labels = np.zeros(values.shape[0], np.int64)
+    costs = np.zeros((values.shape[0], centers.shape[0]))
+    for point in range(values.shape[0]):
+        for cluster in range(centers.shape[0]):
+            costs[point, cluster] = own_cost(
+                values[point], known[point], centers[cluster], metrics[cluster], log_metrics[cluster]
+            )
+        labels[point] = np.argmin(costs[point])
+    return labels, costs

@@ -1,0 +1,158 @@
+"""The signalling batch: whole SIP messages of one partition, in the order of capture.
+
+Messages are spread over partitions by Call-ID, so each carries its number among all messages of its source:
+that is how a reader of all partitions puts them back in the order in which they were captured.
+"""
+
+import ipaddress
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from callprint.core.errors import DecodeError
+from callprint.core.signalling.defects import SipError
+from callprint.core.signalling.reader import RawMessage, address_text
+from callprint.core.signalling.sip import parse_message
+from callprint.core.wire.frame import BatchType, Origin, decode_frame, encode_frame, frame_type
+from callprint.core.wire.mark import Mark, decode_mark
+from callprint.core.wire.media import MOST_NS
+
+MESSAGE = np.dtype(
+    [
+        ("time_ns", "<i8"),  # packet time of the message's last byte
+        ("number", "<u8"),  # among all messages of the source, in the order of capture, from 0
+        ("src_hi", "<u8"),  # who sent it, as in PACKET
+        ("src_lo", "<u8"),
+        ("length", "<u4"),
+    ],
+    align=True,
+)
+"""One SIP message; the bytes of the first message come first in the payload."""
+
+_NO_SECOND_TABLE = np.dtype([("unused", "u1")])
+
+
+@dataclass(frozen=True, slots=True)
+class SignallingBatch:
+    """Messages of one partition."""
+
+    origin: Origin
+    messages: tuple[RawMessage, ...]
+    numbers: tuple[int, ...]  # of each message, among all of the source
+
+
+def partition_of(message: RawMessage, partitions: int) -> int:
+    """Return the partition of a message: all messages of a Call-ID share one. What does not parse goes by sender."""
+    try:
+        key = parse_message(message.payload).call_id
+    except SipError:
+        key = message.source_ip
+    return zlib.crc32(key.encode("utf-8", "surrogateescape")) % partitions
+
+
+def encode_signalling(batch: SignallingBatch) -> bytes:
+    """Return the batch as bytes."""
+    messages = batch.messages
+    table = np.zeros(len(messages), dtype=MESSAGE)
+    for row, message, number in zip(table, messages, batch.numbers, strict=True):
+        row["time_ns"] = message.time_ns
+        row["number"] = number
+        row["src_hi"], row["src_lo"] = _numbers(message.source_ip)
+        row["length"] = len(message.payload)
+    payload = np.frombuffer(b"".join(message.payload for message in messages), dtype=np.uint8)
+    return encode_frame(
+        BatchType.SIGNALLING, batch.origin, table, np.zeros(0, dtype=_NO_SECOND_TABLE), payload
+    )
+
+
+def decode_signalling(data: bytes) -> SignallingBatch:
+    """Return the batch that the bytes hold. Raises DecodeError that names the defect."""
+    frame = decode_frame(data, BatchType.SIGNALLING, MESSAGE, _NO_SECOND_TABLE)
+    ends = np.cumsum(frame.first["length"], dtype=np.int64)  # (n,)
+    if len(frame.second) or (int(ends[-1]) if len(ends) else 0) != len(frame.payload):
+        raise DecodeError("the messages of the batch have other lengths than its payload")
+    times = frame.first["time_ns"]
+    if len(times) and (int(times.min()) < -MOST_NS or int(times.max()) >= MOST_NS):
+        raise DecodeError("a time of the batch is none that a packet can have")
+    payload = frame.payload.tobytes()
+    messages = [
+        RawMessage(
+            int(row["time_ns"]),
+            address_text(int(row["src_hi"]), int(row["src_lo"])),
+            payload[int(end) - int(row["length"]) : int(end)],
+        )
+        for row, end in zip(frame.first, ends, strict=True)
+    ]
+    return SignallingBatch(frame.origin, tuple(messages), tuple(frame.first["number"].tolist()))
+
+
+def decode_record(data: bytes) -> SignallingBatch | Mark:
+    """Return what a record of the signalling topic holds. Raises DecodeError that names the defect."""
+    return decode_mark(data) if frame_type(data) is BatchType.MARK else decode_signalling(data)
+
+
+def _numbers(source_ip: str) -> tuple[int, int]:
+    address = ipaddress.ip_address(source_ip)
+    number = int(address) if address.version == 6 else 0xFFFF << 32 | int(address)
+    return number >> 64, number & 0xFFFFFFFFFFFFFFFF
+
+
+class SignallingShipper:
+    """Sorts messages by partition and cuts them into batches."""
+
+    MAXIMUM_BYTES = 128 << 10
+    MAXIMUM_MESSAGES = 256
+
+    def __init__(self, source: int, partitions: int) -> None:
+        """`source` names this run among all runs of all agents."""
+        self._source = source
+        self._waiting: list[list[tuple[RawMessage, int]]] = [[] for _ in range(partitions)]
+        self._bytes = [0] * partitions
+        self._sequences = [0] * partitions
+        self._clock_ns = -(1 << 63)
+        self._messages = 0
+        self._marks = 0
+
+    def take(self, messages: Sequence[RawMessage]) -> list[tuple[int, SignallingBatch]]:
+        """Take messages in; return the batches that became full, each with its partition."""
+        full = []
+        for message in messages:
+            number = partition_of(message, len(self._waiting))
+            self._waiting[number].append((message, self._messages))
+            self._messages += 1
+            self._bytes[number] += len(message.payload)
+            self._clock_ns = max(self._clock_ns, message.time_ns)
+            if (
+                self._bytes[number] >= self.MAXIMUM_BYTES
+                or len(self._waiting[number]) == self.MAXIMUM_MESSAGES
+            ):
+                full.append((number, self._cut(number)))
+        return full
+
+    def flush(self) -> list[tuple[int, SignallingBatch]]:
+        """Return a batch for every partition in which something waits."""
+        return [(number, self._cut(number)) for number, some in enumerate(self._waiting) if some]
+
+    def mark(self, media_sent: Sequence[int], clock_ns: int, *, ended: bool) -> tuple[int, Mark]:
+        """Return the mark to send after `flush`, with its partition: everything up to `clock_ns` is under way.
+
+        media_sent: for each partition of the media topic how many batches were cut.
+        """
+        number = self._source % len(self._sequences)
+        origin = Origin(self._source, self._sequences[number], clock_ns)
+        mark = Mark(origin, self._marks, tuple(media_sent), tuple(self._sequences), ended)
+        self._sequences[number] += 1
+        self._marks += 1
+        return number, mark
+
+    def _cut(self, number: int) -> SignallingBatch:
+        messages, numbers = zip(*self._waiting[number], strict=True)
+        batch = SignallingBatch(
+            Origin(self._source, self._sequences[number], self._clock_ns), messages, numbers
+        )
+        self._sequences[number] += 1
+        self._waiting[number] = []
+        self._bytes[number] = 0
+        return batch

@@ -1,0 +1,141 @@
+"""Keeps compiled machine code on disk, apart for each state of the source that it was made of.
+
+Numba asks only whether the file of a function has changed. A helper or a constant in another file may have changed
+as well, and the caller would silently go on with the old one. So every file with compiled functions has a folder
+whose name holds a digest of the file and of all files of callprint that it imports, directly or not. When a folder
+is made, those of earlier states of the same file go.
+"""
+
+import atexit
+import hashlib
+import os
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+from callprint.core.compilation import Compilation
+
+PACKAGE = Path(__file__).resolve().parent
+IMPORT = re.compile(
+    r"^[ \t]*from[ \t]+(callprint[\w.]*)[ \t]+import[ \t]+(?:\(([^)]*)\)|([^\n#(]+))"
+    r"|^[ \t]*import[ \t]+(callprint[\w.]*)",
+    re.MULTILINE,
+)
+
+COMPILING = (
+    "compiling the packet path for this processor, about a minute: once, then only what updates change"
+)
+
+
+class State:
+    """What this process has done about machine code."""
+
+    compiles = False
+    """Some code was not there yet, so it is compiled when it is first called."""
+
+
+def install() -> None:
+    """Have the core keep its machine code as said above. To be called before anything compiled is imported."""
+    Compilation.folder_of = folder_of
+
+
+def folder_of(source: str, wanted: str) -> str:
+    """Return the folder for the machine code of `source`, below `wanted` if that is not empty, made if missing."""
+    path = Path(source)
+    # Several trees may share a folder in a home: each keeps and clears its own.
+    place = hashlib.sha256(str(path).encode()).hexdigest()[:8]
+    parts = path.relative_to(PACKAGE).with_suffix("").parts if path.is_relative_to(PACKAGE) else (path.stem,)
+    name = f"{'.'.join(parts)}-{place}-"
+    base = base_folder(wanted)
+    folder = base / (name + digest(path))
+    if not folder.exists():
+        State.compiles = True
+        folder.mkdir(parents=True, exist_ok=True)
+        for old in base.glob(name + "*"):
+            if old != folder:
+                shutil.rmtree(old, ignore_errors=True)
+    return str(folder)
+
+
+@cache
+def base_folder(wanted: str) -> Path:
+    """Return the first folder that can be written to: the one wanted, beside the package, the user's, a passing one."""
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111 - never raises
+    kept = [Path(wanted)] if wanted else []
+    kept += [PACKAGE / "__pycache__" / "machine-code", Path(home) / "callprint" / "machine-code"]
+    for folder in kept:
+        if _can_write(folder):
+            return folder
+    State.compiles = True
+    passing = Path(
+        tempfile.mkdtemp(prefix="callprint-")
+    )  # for this user alone: what is loaded from it is code
+    atexit.register(shutil.rmtree, passing, ignore_errors=True)
+    print(
+        f"callprint: compiled code cannot be kept ({' and '.join(map(str, kept))} cannot be written to), so every "
+        "start compiles anew, about a minute; set NUMBA_CACHE_DIR to a folder of your own",
+        file=sys.stderr,
+    )
+    return passing
+
+
+def digest(source: Path) -> str:
+    """Return what the machine code of `source` depends on, in 16 hexadecimal digits."""
+    sources = sorted(sources_of(source))
+    contents = b"".join(hashlib.sha256(_text(path).encode()).digest() for path in sources)
+    return hashlib.sha256(contents).hexdigest()[:16]
+
+
+@cache
+def sources_of(source: Path) -> frozenset[Path]:
+    """Return `source` and every file of callprint that it imports, directly or not."""
+    found: set[Path] = set()
+    waiting = [source]
+    while waiting:
+        path = waiting.pop()
+        if path not in found:
+            found.add(path)
+            waiting += imported(path)
+    return frozenset(found)
+
+
+@cache
+def imported(source: Path) -> tuple[Path, ...]:
+    """Return the files of callprint that `source` imports."""
+    return tuple(_imported(_text(source)))
+
+
+def _imported(text: str) -> Iterator[Path]:
+    for found in IMPORT.finditer(text):
+        module = found[1] or found[4]
+        yield from _files(module)
+        for name in (found[2] or found[3] or "").replace("\n", ",").split(","):
+            words = name.split("#")[0].split()
+            if words:
+                yield from _files(f"{module}.{words[0]}")  # a module, or a name in one, which is no file
+
+
+def _files(module: str) -> Iterator[Path]:
+    path = PACKAGE.joinpath(*module.split(".")[1:])
+    return (file for file in (path / "__init__.py", path.with_suffix(".py")) if file.is_file())
+
+
+@cache
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError:  # installed without its source: a new version comes with a new path or a new Numba cache
+        return ""
+
+
+def _can_write(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError:
+        return False
+    return True

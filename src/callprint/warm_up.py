@@ -1,0 +1,26 @@
+"""Everything compiled that a capture needs, by name, to be compiled (or loaded) ahead of the first packet."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from callprint.core import capture, dissect
+from callprint.core.flow import engine
+from callprint.core.identify.features import features
+from callprint.core.identify.k_matrix import k_matrices
+from callprint.core.wire import shipping
+
+
+def _identification() -> None:
+    nothing = np.zeros(0, np.uint8), np.zeros((0, 2), np.int64)
+    features(*nothing)
+    k_matrices(*nothing, 2)
+
+
+STEPS: dict[str, Callable[[], None]] = {
+    "capture formats": capture.warm_up,
+    "dissection": dissect.warm_up,
+    "flow engine": engine.warm_up,
+    "identification features": _identification,
+    "wire format": shipping.warm_up,
+}
