@@ -1,0 +1,142 @@
+"""The command line: one module for each command; what a command needs is imported when it is called."""
+
+import argparse
+import errno
+import importlib
+import os
+import select
+import sys
+from collections.abc import Sequence
+from typing import TextIO
+
+from callprint import __version__
+from callprint.core.errors import CallprintError
+
+EXIT_USAGE = 2
+EXIT_DAMAGED = 3
+EXIT_ERROR = 4
+EXIT_DRIFT = 5
+EXIT_INTERRUPTED = 130
+
+WRITE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""What the system says when a file takes no more."""
+
+COMMANDS = {
+    "identify": "name the applications in captures or on an interface",
+    "verdicts": "ask the store which application made which flow",
+    "calls": "ask the store which calls there were, and which are spam",
+    "feedback": "mark a call as spam or not spam",
+    "unknowns": "cluster the flows that no model names, and name the clusters",
+    "drift": "compare live flows with those the model was made with",
+    "dataset": "build training data from labelled captures",
+    "train": "train a network",
+    "export": "write a network in smaller numbers",
+    "evaluate": "measure a model honestly",
+    "spit": "spam-call experiments",
+    "warm-up": "compile everything once, so that the first capture does not wait",
+}
+"""Command -> what `--help` says of it; the module is `callprint.cli.<command>`."""
+
+DESCRIPTION = """\
+callprint tells which VoIP application made each call leg, and which calls are spam, from packets alone.
+
+  callprint identify capture.pcap         name the applications in a capture
+  callprint identify --json - capture.pcap | jq .application
+  callprint verdicts --application unknown
+"""
+
+EPILOG = """\
+Each command explains itself: `callprint identify --help`.
+Exit codes: 0 done, 1 an error in callprint itself, 2 wrong usage, 3 a capture is damaged or a file cannot be read
+(verdicts so far are given), 4 it could not be done (the message says why), 5 `drift` has found some, 130 interrupted
+(what was done is kept).
+"""
+
+
+def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="callprint",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"callprint {__version__}")
+    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")
+    wanted = next((word for word in argv if not word.startswith("-")), None)
+    for command, text in COMMANDS.items():
+        if command == wanted:
+            # Only the command that is called is imported: torch or scikit-learn may not be installed.
+            importlib.import_module(f"callprint.cli.{command.replace('-', '_')}").add_parser(subparsers)
+        else:
+            subparsers.add_parser(command, help=text, add_help=False)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code. A reader that has seen enough and leaves, as `head` does, is no error."""
+    if sys.stderr is None:  # or the next file that is opened would be taken for it
+        sys.stderr = open(os.devnull, "w")  # noqa: PTH123, SIM115 - for as long as the program runs
+    if sys.stdout is None:
+        print("callprint: standard output is closed", file=sys.stderr)
+        return EXIT_ERROR
+    try:
+        code = _run(sys.argv[1:] if argv is None else argv)
+        sys.stdout.flush()  # at exit it would be too late to see that nobody reads
+    except BrokenPipeError:
+        if not _close_unread_streams():
+            raise  # another pipe than ours to the world: a fault
+        return 0
+    except OSError as error:
+        # Files that cannot be opened or written were named by those who know them: this one is nobody's.
+        if error.errno not in WRITE_ERRORS or error.filename is not None:
+            raise  # a fault as well
+        print(f"callprint: standard output: {error.strerror}", file=sys.stderr)
+        _to_nowhere(sys.stdout)
+        return EXIT_ERROR
+    return code
+
+
+def _to_nowhere(stream: TextIO) -> None:
+    """Let go of what cannot be written: Python flushes at exit, and would complain once more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _close_unread_streams() -> bool:
+    """Send standard output and error to nowhere where their reader has gone; False when there was none such."""
+    unread = [stream for stream in (sys.stdout, sys.stderr) if _reader_has_gone(stream)]
+    for stream in unread:
+        _to_nowhere(stream)
+    return bool(unread)
+
+
+def _reader_has_gone(stream: TextIO) -> bool:
+    poll = select.poll()
+    poll.register(stream.fileno(), 0)  # of errors poll tells without being asked
+    return bool(poll.poll(0))
+
+
+def _run(argv: Sequence[str]) -> int:
+    try:
+        parser = _parser(argv)
+        args = parser.parse_args(argv)
+        if args.command is None:
+            parser.print_help()
+            return EXIT_USAGE
+        return int(args.run(args))
+    except CallprintError as error:
+        print(f"callprint: {error}", file=sys.stderr)
+        return EXIT_ERROR
+    except ModuleNotFoundError as error:
+        extra = {"torch": "train", "sklearn": "spit", "matplotlib": "train", "onnxruntime": "cpu"}.get(
+            error.name or ""
+        )
+        if extra is None:
+            raise
+        print(
+            f"callprint: this command needs {error.name}; `sh tools/setup.sh {extra}` in the clone installs it",
+            file=sys.stderr,
+        )
+        return EXIT_ERROR
+    except KeyboardInterrupt:
+        print("callprint: interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED

@@ -1,0 +1,43 @@
+"""How numbers are read on the command line: the numbering plan and the pseudonym key, alike in all commands."""
+
+import argparse
+import os
+from pathlib import Path
+
+from callprint.core.errors import ConfigError
+from callprint.core.signalling.identity import IdentityReader, NumberingPlan
+
+KEY_VARIABLE = "CALLPRINT_PSEUDONYM_KEY_FILE"
+COUNTRY_VARIABLE = "CALLPRINT_COUNTRY_CODE"
+
+
+def add_number_options(parser: argparse.ArgumentParser) -> None:
+    """Add --country-code and --pseudonym-key to a command that reads or compares telephone numbers."""
+    group = parser.add_argument_group("telephone numbers")
+    group.add_argument(
+        "--country-code",
+        metavar="DIGITS",
+        default=os.environ.get(COUNTRY_VARIABLE, ""),
+        help=f"country code of numbers dialled without one, such as 49 (default: ${COUNTRY_VARIABLE}, else none)",
+    )
+    group.add_argument(
+        "--pseudonym-key",
+        metavar="FILE",
+        default=os.environ.get(KEY_VARIABLE),
+        help="replace numbers and users by a keyed digest from the parser on; the file holds at least 16 bytes, "
+        f"keep it secret (default: ${KEY_VARIABLE}, else numbers stay readable)",
+    )
+
+
+def identity_reader(args: argparse.Namespace) -> IdentityReader:
+    """Return the reader of identities that the options ask for.
+
+    Raises ConfigError when the key file cannot be read or is too short, or the country code is no number.
+    """
+    key = None
+    if args.pseudonym_key:
+        try:
+            key = Path(args.pseudonym_key).expanduser().read_bytes().strip()
+        except OSError as error:
+            raise ConfigError(f"pseudonym key {args.pseudonym_key}: {error.strerror}") from error
+    return IdentityReader(NumberingPlan(args.country_code), key)

@@ -1,0 +1,89 @@
+"""The two ways in which `callprint identify` reads: captures to their end, interfaces until somebody says stop."""
+
+import contextlib
+import signal
+import time
+from collections.abc import Iterator
+
+from rich.console import Console
+from rich.text import Text
+
+from callprint.core.verdict import UNKNOWN, Verdict
+from callprint.feedback import FeedbackListener
+from callprint.identification import Run
+from callprint.output.console import endpoint, printable, quantity
+from callprint.output.progress import CaptureProgress
+from callprint.sources import CaptureSource, LiveSource
+
+STORE_EVERY_S = 1.0
+"""How long a verdict of a live run waits for others to be stored with."""
+LISTEN_EVERY_S = 30.0
+"""How long a vote waits until a live run has heard it."""
+
+
+def read_captures(source: CaptureSource, work: Run, console: Console) -> bool:
+    """Read until the end; return True when a person interrupted it."""
+    try:
+        with CaptureProgress(console, source.bytes_total) as progress:
+            for _ in work.take_all(source):
+                progress.update(source.bytes_done, work.packets, work.flows)
+    except KeyboardInterrupt:
+        return True
+    return False
+
+
+def read_interfaces(
+    source: LiveSource, work: Run, console: Console, listener: FeedbackListener | None
+) -> None:
+    """Read until SIGINT or SIGTERM; what the rings still hold then is read as well.
+
+    `listener` is asked now and then for what users have said meanwhile.
+    """
+    with _stopped_by_signals(source), CaptureProgress(console, None) as progress:
+        stored_s = listened_s = time.monotonic()
+        read_bytes = 0
+        for data, records in source:
+            work.take(data, records)
+            read_bytes += int(records["captured"].sum())
+            progress.update(read_bytes, work.packets, work.flows)
+            if time.monotonic() - stored_s >= STORE_EVERY_S:
+                work.store_rest()
+                stored_s = time.monotonic()
+            if listener is not None and time.monotonic() - listened_s >= LISTEN_EVERY_S:
+                listener.listen()
+                listened_s = time.monotonic()
+
+
+def say_verdict(console: Console, verdict: Verdict) -> None:
+    """Print a verdict of a live run as it is made: the first sure one of a flow, and the final one."""
+    flow = verdict.flow
+    who = f"{endpoint(flow.src_ip, flow.src_port)} → {endpoint(flow.dst_ip, flow.dst_port)}"
+    when = time.strftime("%H:%M:%S", time.gmtime(verdict.decided_at_ns // 1_000_000_000))
+    name = printable(verdict.application)
+    if verdict.application == UNKNOWN and verdict.best_application:
+        name += f" ({printable(verdict.best_application)}?)"
+    stage = "final" if verdict.final else f"after {quantity(verdict.k, 'packet')}"
+    console.print(Text(f"{when}  {who}  {name}  {verdict.confidence:.1%}  {stage}"))
+
+
+def say_kernel_counters(source: LiveSource, console: Console) -> None:
+    """Print what the kernel passed and what it had to drop, apart from loss in the network."""
+    for ring in source.statistics():
+        dropped = (
+            f"{ring.passed:,} packets passed the kernel's filter, {ring.dropped:,} dropped by the kernel"
+        )
+        advice = "" if not ring.dropped else ": the ring was full, see docs/live-capture.md"
+        style = "yellow" if ring.dropped else "dim"
+        console.print(Text(f"{ring.interface}: {dropped}{advice}", style=style))
+
+
+@contextlib.contextmanager
+def _stopped_by_signals(source: LiveSource) -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in before:
+        signal.signal(number, lambda _number, _frame: source.stop())
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

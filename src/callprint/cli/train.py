@@ -1,0 +1,106 @@
+"""`callprint train`: a dataset in, a network with its card out."""
+
+import argparse
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from callprint.cli.dataset import read_data
+from callprint.cli.paper import train_paper
+from callprint.cli.paper_options import add_training_options
+from callprint.training.models import make_compact_model
+from callprint.training.train import Progress as Epoch
+from callprint.training.train import TrainingSettings
+
+DESCRIPTION = """\
+Train the compact network on the flows of dataset1, calibrate it on folds by call, examine it on every other part
+of the dataset, and write the ONNX file with its card. An interrupted run goes on where it was when it is started
+again with the same arguments. On a GPU when torch sees one.
+"""
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> argparse.ArgumentParser:
+    """Add the command to the parser of `callprint`."""
+    parser = subparsers.add_parser("train", help="train a network", description=DESCRIPTION)
+    defaults = TrainingSettings()
+    parser.add_argument(
+        "dataset",
+        type=Path,
+        nargs="+",
+        help="file made by `callprint dataset build`, or folder of captures with flows.csv; several are joined",
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="network to write (.onnx)")
+    parser.add_argument("--seed", type=int, default=defaults.seed, help="default: %(default)s")
+    parser.add_argument("--epochs", type=int, default=defaults.epochs, help="default: %(default)s")
+    parser.add_argument(
+        "--windows",
+        type=int,
+        default=defaults.windows_per_flow,
+        help="new windows of each flow in each epoch (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--model-version", default="1", metavar="TEXT", help="version in the card (default: %(default)s)"
+    )
+    parser.add_argument("--threads", type=int, default=0, help="processor threads (default: all)")
+    add_training_options(parser)
+    parser.set_defaults(run=run)
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train and return the exit code. Raises DatasetError or ModelError saying what is wrong."""
+    console = Console(stderr=True)
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    dataset = read_data(args.dataset, console)
+    if args.network:
+        return train_paper(args, dataset, console)
+    settings = TrainingSettings(seed=args.seed, epochs=args.epochs, windows_per_flow=args.windows)
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    state_file = args.out.with_suffix(".training")
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[figures]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        task = progress.add_task("training", total=settings.epochs, figures="")
+
+        def on_epoch(epoch: Epoch) -> None:
+            figures = (
+                f"epoch {epoch.epoch}/{epoch.epochs}  loss {epoch.loss:.3f}  accuracy {epoch.accuracy:.3f}"
+            )
+            progress.update(task, completed=epoch.epoch, figures=figures)
+            if not console.is_terminal and epoch.epoch % 10 == 0:
+                console.print(figures, highlight=False)
+
+        def on_stage(stage: str) -> None:
+            progress.update(task, description=stage)
+            if not console.is_terminal:
+                console.print(stage, highlight=False)
+
+        card = make_compact_model(
+            dataset,
+            args.out,
+            settings,
+            version=args.model_version,
+            state_file=state_file,
+            on_epoch=on_epoch,
+            on_stage=on_stage,
+        )
+    state_file.unlink(missing_ok=True)
+    console.print(
+        f"{args.out}: {card.name} {card.version}, {len(card.classes)} applications", highlight=False
+    )
+    for split, views in card.accuracy.items():
+        for view, figures in views.items():
+            low, high = figures["interval_95"]
+            console.print(
+                f"  {split}, {view}: {figures['accuracy']:.1%} ({low:.1%}-{high:.1%}) of {figures['flows']} flows, "
+                f"sure {figures['coverage']:.1%} of which right {figures['precision_of_sure'] or 0:.1%}",
+                highlight=False,
+            )
+    return 0

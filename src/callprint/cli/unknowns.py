@@ -1,0 +1,190 @@
+"""`callprint unknowns`: what the flows that no model names have in common, and a name for them."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.text import Text
+
+from callprint.cli.answers import add_store_option
+from callprint.core.errors import DatasetError
+from callprint.inference import DEFAULT_MODEL, OnnxIdentifier, load_model
+from callprint.output.console import endpoint, make_console, make_table, printable, quantity
+from callprint.stores import data_folder, open_store
+from callprint.unknowns.clusters import Cluster, UnknownMap, find_cluster, unknown_map
+from callprint.unknowns.naming import check_application, named_flows, write_named
+from callprint.unknowns.picture import cluster_letter, map_svg
+
+if TYPE_CHECKING:
+    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
+
+EXAMPLES = 2  # flows shown of each cluster: the most typical ones
+
+DESCRIPTION = """\
+Cluster the flows that `callprint identify --keep-unknown` kept because no application could be named, so that an
+analyst can look at candidates for new applications and name them. Flows that have a name already are left out.
+"""
+
+EPILOG = """\
+examples:
+  callprint identify --keep-unknown calls/            keep the packets of unknown flows (off by default)
+  callprint unknowns                                  the clusters, with typical flows
+  callprint unknowns --map map.svg                    and a picture
+  callprint unknowns name 3f9a1c07 Zoiper             this cluster is Zoiper: training data from now on
+  callprint train calls.npz ~/.local/share/callprint/named --out models/mine.onnx
+
+docs/unknowns.md goes through it once. A cluster's name stays while its oldest flow is kept; the name of any of its
+flows (in the picture's tooltips) means the cluster as well.
+"""
+
+
+def add_parser(subparsers: "Subparsers") -> argparse.ArgumentParser:
+    """Add the command to the parser of `callprint`."""
+    parser = subparsers.add_parser(
+        "unknowns",
+        help="cluster unknown flows and name the clusters",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _add_common_options(parser)
+    parser.add_argument("--map", type=Path, metavar="FILE", help="write a picture of the flows (SVG)")
+    parser.add_argument(
+        "--json", action="store_true", help="one JSON object for each cluster on standard output"
+    )
+    parser.set_defaults(run=show)
+    actions = parser.add_subparsers(title="actions", metavar="ACTION")
+    name = actions.add_parser(
+        "name",
+        help="make a cluster training data",
+        description="Make a cluster training data of an application.",
+    )
+    name.add_argument("cluster", metavar="CLUSTER", help="its name, as `callprint unknowns` shows it")
+    name.add_argument(
+        "application", metavar="APPLICATION", help="an application's name; a known one gets more data"
+    )
+    name.add_argument("--engine", metavar="NAME", help="the media stack inside (default: the application)")
+    _add_common_options(name, default=argparse.SUPPRESS)
+    name.set_defaults(run=name_cluster)
+    return parser
+
+
+def _add_common_options(parser: argparse.ArgumentParser, default: object = None) -> None:
+    add_store_option(parser)
+    parser.set_defaults(store=default)
+    parser.add_argument(
+        "--model",
+        type=Path,
+        metavar="FILE",
+        default=default or DEFAULT_MODEL,
+        help=f"network whose embedding is used (default: {DEFAULT_MODEL})",
+    )
+    parser.add_argument(
+        "--named",
+        type=Path,
+        metavar="FOLDER",
+        default=default or data_folder() / "named",
+        help="training data of named flows (default: named/ in callprint's data folder)",
+    )
+
+
+def _find(args: argparse.Namespace) -> tuple[UnknownMap, OnnxIdentifier]:
+    identifier = load_model(args.model)
+    with open_store(args.store, create=False) as store:
+        return unknown_map(store.unknown_evidence(), identifier, named_flows(args.named)), identifier
+
+
+def show(args: argparse.Namespace) -> int:
+    """Show the clusters. Raises StoreError or ModelError."""
+    found, _ = _find(args)
+    if args.map is not None:
+        try:
+            args.map.write_text(map_svg(found), encoding="utf-8")
+        except OSError as error:
+            raise DatasetError(f"{args.map}: {error.strerror}") from error
+    if args.json:
+        for cluster in found.clusters:
+            print(json.dumps(_object(found, cluster), ensure_ascii=False))
+        return 0
+    console = make_console(data_on_stdout=False)
+    if not found.flows:
+        short = f" ({quantity(found.too_short, 'flow')} with too few packets)" if found.too_short else ""
+        console.print(
+            f"No unknown flow is kept{short}: `callprint identify --keep-unknown` keeps them; those that have a name "
+            "are left out."
+        )
+        return 0
+    _print(console, found)
+    if args.map is not None:
+        console.print(Text(f"map: {printable(str(args.map))}", style="dim"))
+    return 0
+
+
+def _print(console: Console, found: UnknownMap) -> None:
+    table, typical = make_table(), make_table()
+    for title in ("", "cluster", "flows", "hosts", "codec", "nearest known"):
+        table.add_column(title, justify="right" if title in ("flows", "hosts") else "left")
+    for title in ("", "typical flows", "flow"):
+        typical.add_column(title)
+    for number, cluster in enumerate(found.clusters):
+        letter = cluster_letter(number)
+        counts = (f"{len(cluster.members):,}", f"{cluster.hosts:,}")
+        table.add_row(letter, cluster.name, *counts, _counted(cluster.codecs), _counted(cluster.guesses))
+        for i in cluster.members[:EXAMPLES]:
+            typical.add_row(letter, _who(found, i), found.flows[i].digest)
+            letter = ""
+    if found.clusters:
+        console.print(table)
+        console.print(typical)
+    rest = f"{quantity(len(found.single), 'flow')} in no cluster"
+    if found.too_short:
+        rest += f", {quantity(found.too_short, 'flow')} with too few packets"
+    line = f"{quantity(len(found.flows), 'unknown flow')}, {quantity(len(found.clusters), 'cluster')}; {rest}"
+    console.print(Text(line, "dim"))
+
+
+def _counted(counts: tuple[tuple[str, int], ...], most: int = 3) -> str:
+    shown = [f"{printable(name)} {count:,}" for name, count in counts[:most]]
+    return ", ".join(shown + (["…"] if len(counts) > most else []))
+
+
+def _who(found: UnknownMap, i: int) -> str:
+    flow = found.flows[i].kept.flow
+    return f"{endpoint(flow.src_ip, flow.src_port)} → {endpoint(flow.dst_ip, flow.dst_port)}"
+
+
+def _object(found: UnknownMap, cluster: Cluster) -> dict[str, object]:
+    return {
+        "cluster": cluster.name,
+        "flows": len(cluster.members),
+        "hosts": cluster.hosts,
+        "codecs": dict(cluster.codecs),
+        "nearest_known": dict(cluster.guesses),
+        "members": [
+            {"flow": found.flows[i].digest, **found.flows[i].kept.flow._asdict()} for i in cluster.members
+        ],
+    }
+
+
+def name_cluster(args: argparse.Namespace) -> int:
+    """Write a cluster's flows to the training folder. Raises DatasetError when there is no such cluster."""
+    application = check_application(args.application)
+    found, identifier = _find(args)
+    cluster = find_cluster(found, args.cluster)
+    if cluster is None:
+        raise DatasetError(
+            f"there is no cluster {args.cluster}; `callprint unknowns` shows those there are: "
+            + (", ".join(each.name for each in found.clusters) or "none")
+        )
+    card = identifier.card
+    engine = args.engine or (
+        card.engines[card.classes.index(application)] if application in card.classes else application
+    )
+    added = write_named(args.named, application, engine, (found.flows[i] for i in cluster.members))
+    make_console(data_on_stdout=False).print(
+        f"{quantity(added, 'flow')} of cluster {cluster.name} are training data of {application} in {args.named}; "
+        f"train with: callprint train DATASET {args.named} --out MODEL.onnx"
+    )
+    return 0

@@ -1,0 +1,42 @@
+"""`callprint warm-up`: compile once what every capture needs, so that the first one does not wait."""
+
+import argparse
+import time
+from typing import TYPE_CHECKING
+
+from callprint import machine_code
+from callprint.output.console import make_messages
+from callprint.warm_up import STEPS
+
+if TYPE_CHECKING:
+    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
+
+DESCRIPTION = """\
+Compile the packet path for this processor: about a minute, once; after an update only what has changed. The result
+is kept in $NUMBA_CACHE_DIR when that is set, else beside the installed package, else in ~/.cache/callprint; every
+later command loads it in a second.
+"""
+
+
+def add_parser(subparsers: "Subparsers") -> argparse.ArgumentParser:
+    """Add the command to the parser of `callprint`."""
+    parser = subparsers.add_parser("warm-up", help="compile everything once", description=DESCRIPTION)
+    parser.set_defaults(run=run)
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:  # noqa: ARG001 - every command has this signature
+    """Compile what is not compiled yet, saying so; without a word when nothing is."""
+    messages = make_messages()
+    if not machine_code.State.compiles:
+        for warm_up in STEPS.values():
+            warm_up()
+        return 0
+    messages.print(machine_code.COMPILING)
+    begin = time.perf_counter()
+    with messages.status("") as status:
+        for name, warm_up in STEPS.items():
+            status.update(f"compiling: {name}")
+            warm_up()
+    messages.print(f"compiled in {time.perf_counter() - begin:.0f} s")
+    return 0

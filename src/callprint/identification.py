@@ -1,0 +1,118 @@
+"""One run over a source of captured frames: the loop that the command line puts a terminal around."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from itertools import groupby
+
+import numpy as np
+
+from callprint.core.calls.call import CallRecord
+from callprint.core.calls.engine import CallEngine
+from callprint.core.dissect import SIGNALLING_PORTS, dissect
+from callprint.core.packets import Outcome
+from callprint.core.pipeline import IdentificationPipeline, PipelineOutput
+from callprint.core.verdict import FlowReport, Verdict
+from callprint.stores import VerdictStore
+
+STORE_BATCH = 2_000
+"""Verdicts, flows and calls that are stored together: one transaction of some 20 ms."""
+
+
+EVIDENCE_WEIGHT = 10
+"""Rows of the others that one evidence log counts for: it holds some 20 KB."""
+
+
+@dataclass(slots=True)
+class Run:
+    """Feeds batches through the pipeline and call assembly and hands what comes out to store and listeners."""
+
+    pipeline: IdentificationPipeline
+    store: VerdictStore | None
+    on_verdict: Callable[[Verdict], None] = lambda _verdict: None
+    on_report: Callable[[FlowReport], None] = lambda _report: None
+    calls: CallEngine | None = None
+    on_call: Callable[[CallRecord], None] = lambda _call: None
+    signalling_ports: tuple[int, ...] = SIGNALLING_PORTS  # of SIP over TCP
+    packets: int = 0
+    flows: int = 0
+    _verdicts: list[Verdict] = field(default_factory=list)
+    _reports: list[FlowReport] = field(default_factory=list)
+    _calls: list[CallRecord] = field(default_factory=list)
+    _unknown: list[tuple[Verdict, bytes]] = field(default_factory=list)
+
+    def take(self, data: np.ndarray, records: np.ndarray) -> None:
+        """Take a batch of frames; data: (bytes,) uint8, records: (n,) RECORD."""
+        self.packets += len(records)
+        packets = dissect(data, records, signalling_ports=self.signalling_ports)
+        output = self.pipeline.process(data, packets)
+        self._keep(output)
+        # Flows and calls are told in the order in which packets brought them about, whatever the size of the batch:
+        # call assembly gets the packets before a flow's end, then the flow, then the packets from there on.
+        done = 0
+        ended = zip(output.report_packets, output.reports, strict=True)
+        for at, reports in groupby(ended, key=lambda pair: pair[0]):
+            self._assemble(data, packets[done:at], records[done:at])
+            done = at
+            self._tell([report for _, report in reports])
+        self._assemble(data, packets[done:], records[done:])
+
+    def take_all(self, batches: Iterable[tuple[np.ndarray, np.ndarray]]) -> Iterable[None]:
+        """Take batch after batch, coming up for air after each."""
+        for data, records in batches:
+            self.take(data, records)
+            yield
+
+    def finish(self) -> None:
+        """Report what is still open and store the rest: also after an interruption or a damaged capture."""
+        output = self.pipeline.finish()
+        self._keep(output)
+        self._tell(output.reports)
+        if self.calls is not None:
+            self._settle_calls(self.calls.finish())
+        self.store_rest()
+
+    @property
+    def counters(self) -> list[int]:
+        """Packets by outcome, in the order of Outcome."""
+        outcomes = self.pipeline.engine.outcomes
+        return [outcomes[outcome] for outcome in Outcome]
+
+    def _keep(self, output: PipelineOutput) -> None:
+        # Kept before told: a listener may fail, as standard output does when its reader leaves.
+        self._verdicts += output.verdicts
+        self._reports += output.reports
+        self._unknown += output.unknown
+        self.flows = self.pipeline.engine.gauges["flows_created"]
+        for verdict in output.verdicts:
+            self.on_verdict(verdict)
+        if len(self._verdicts) + len(self._reports) + EVIDENCE_WEIGHT * len(self._unknown) >= STORE_BATCH:
+            self.store_rest()
+
+    def _tell(self, reports: list[FlowReport]) -> None:
+        for report in reports:
+            self.on_report(report)
+        if self.calls is not None:
+            self._settle_calls(self.calls.add_flows(reports))
+
+    def _assemble(self, data: np.ndarray, packets: np.ndarray, records: np.ndarray) -> None:
+        if self.calls is not None and len(packets):
+            self._settle_calls(self.calls.process(data, packets, records))
+
+    def _settle_calls(self, calls: list[CallRecord]) -> None:
+        self._calls += calls
+        for call in calls:
+            self.on_call(call)
+        if len(self._calls) >= STORE_BATCH:
+            self.store_rest()
+
+    def store_rest(self) -> None:
+        """Store what was found and is not stored yet. `finish` does so at the end; call it after a failure."""
+        if self.store is not None:
+            self.store.put_verdicts(self._verdicts)
+            self.store.put_flows([report.summary for report in self._reports])
+            self.store.put_calls(self._calls)
+            self.store.put_unknown_evidence(self._unknown)
+        self._verdicts.clear()
+        self._reports.clear()
+        self._calls.clear()
+        self._unknown.clear()

@@ -1,0 +1,166 @@
+"""A network in ONNX Runtime behind the `Identifier` of core/pipeline.py, checked against its card before it serves.
+
+The graph is data from outside: its digest must be the card's, its inputs and outputs must have the shapes that
+the card implies, and it must be self-contained (no external data files).
+"""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+from callprint.core.errors import ModelError
+from callprint.core.identify.card import INPUT_FEATURES, ModelCard, parse_card
+from callprint.core.identify.decision import Decisions, decide
+from callprint.core.identify.features import features, packet_counts
+from callprint.core.identify.k_matrix import k_matrices
+
+LARGEST_MODEL = 2 << 30  # bytes
+FEATURE_BATCH = 4096  # evidence logs for one run of the network: bounds memory
+MATRIX_BATCH_BYTES = 32 << 20  # k-matrices for one run
+
+
+class OnnxIdentifier:
+    """Names the applications behind evidence logs with one network."""
+
+    def __init__(self, card: ModelCard, graph: bytes, threads: int = 1) -> None:
+        """Start the network. Raises ModelError when it is damaged or is not what the card says."""
+        self.card = card
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        providers = [
+            name
+            for name in ("CUDAExecutionProvider", "CPUExecutionProvider")
+            if name in onnxruntime.get_available_providers()
+        ]
+        try:
+            self._session = onnxruntime.InferenceSession(graph, options, providers=providers)
+        except Exception as error:  # ONNX Runtime has no base class for what a graph can do to it
+            raise ModelError(f"{card.onnx_file} is no network that ONNX Runtime can run: {error}") from error
+        self._check_shapes()
+
+    def _check_shapes(self) -> None:
+        taken = self.card.input
+        inputs = {node.name: node for node in self._session.get_inputs()}
+        outputs = {node.name: node for node in self._session.get_outputs()}
+        expected = (
+            [taken.columns] if taken.kind == INPUT_FEATURES else [1, taken.maximum_packets, taken.columns]
+        )
+        name = taken.kind
+        if (
+            set(inputs) != {name}
+            or list(inputs[name].shape[1:]) != expected
+            or "float" not in inputs[name].type
+        ):
+            raise ModelError(f"{self.card.onnx_file} does not take (n, {expected}) float32 named {name}")
+        if "logits" not in outputs or list(outputs["logits"].shape[1:]) != [len(self.card.classes)]:
+            raise ModelError(
+                f"{self.card.onnx_file} does not score the {len(self.card.classes)} classes of its card"
+            )
+        if self.card.policy.novelty_thresholds and "novelty" not in outputs:
+            raise ModelError(f"{self.card.onnx_file} has no novelty score, which the card's policy asks for")
+        embedding = outputs["embedding"].shape[1:] if "embedding" in outputs else []
+        has_one = taken.kind == INPUT_FEATURES and len(embedding) == 1 and isinstance(embedding[0], int)
+        self._embedding_columns: int = embedding[0] if has_one else 0
+        self._outputs = [output for output in ("logits", "novelty") if output in outputs]
+
+    @property
+    def name(self) -> str:
+        """Name and version, as verdicts give them."""
+        return f"{self.card.name} {self.card.version}"
+
+    @property
+    def provider(self) -> str:
+        """What runs the network: ONNX Runtime's name of it."""
+        return str(self._session.get_providers()[0])
+
+    @property
+    def applications(self) -> tuple[str, ...]:
+        """The names of the classes."""
+        return self.card.classes
+
+    @property
+    def minimum_k(self) -> int:
+        """The fewest RTP packets that it judges."""
+        return self.card.input.minimum_packets
+
+    @property
+    def checkpoints(self) -> tuple[int, ...]:
+        """The k at which provisional verdicts were measured."""
+        return self.card.checkpoints
+
+    def scores(self, evidence: np.ndarray, spans: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return logits (n, classes) float32, novelty (n,) float32 and RTP packets looked at (n,) int64."""
+        spans = np.asarray(spans, np.int64).reshape(-1, 2)
+        logits = np.zeros((len(spans), len(self.card.classes)), np.float32)
+        novelty = np.zeros(len(spans), np.float32)
+        packets = np.zeros(len(spans), np.int64)
+        taken = self.card.input
+        matrix_bytes = 4 * taken.maximum_packets * taken.columns
+        batch = FEATURE_BATCH if taken.kind == INPUT_FEATURES else max(1, MATRIX_BATCH_BYTES // matrix_bytes)
+        for start in range(0, len(spans), batch):
+            part = slice(start, start + batch)
+            if taken.kind == INPUT_FEATURES:
+                rows = features(evidence, spans[part], taken.maximum_packets)
+                packets[part] = packet_counts(rows)
+            else:
+                images, packets[part] = k_matrices(evidence, spans[part], taken.maximum_packets)
+                rows = images[:, np.newaxis]  # (n, 1, k, 256) float32
+            results = self._session.run(self._outputs, {taken.kind: rows})
+            logits[part] = results[0]
+            if len(results) > 1:
+                novelty[part] = results[1]
+        return logits, novelty, packets
+
+    def embedding(self, evidence: np.ndarray, spans: np.ndarray) -> np.ndarray:
+        """Return where each flow lies among all (n, F) float32: near its like, whether the network knows them or not.
+
+        Raises ModelError when the network has no such output.
+        """
+        if not self._embedding_columns:
+            raise ModelError(
+                f"{self.card.onnx_file} has no embedding of flows: train it anew with `callprint train`"
+            )
+        spans = np.asarray(spans, np.int64).reshape(-1, 2)
+        places = np.zeros((len(spans), self._embedding_columns), np.float32)
+        for start in range(0, len(spans), FEATURE_BATCH):
+            part = slice(start, start + FEATURE_BATCH)
+            rows = features(evidence, spans[part], self.card.input.maximum_packets)
+            (places[part],) = self._session.run(["embedding"], {INPUT_FEATURES: rows})
+        return places
+
+    def identify(self, evidence: np.ndarray, spans: np.ndarray) -> Decisions:
+        """Judge the logs evidence[spans[i, 0]:spans[i, 1]]; evidence: (bytes,) uint8, spans: (n, 2) int64."""
+        logits, novelty, packets = self.scores(evidence, spans)
+        return decide(self.card.policy, self.minimum_k, logits, novelty, packets)
+
+
+def card_path(model: Path) -> Path:
+    """Return where the card of a model file lies: beside it, `NAME.json`."""
+    return model.with_suffix(".json")
+
+
+def load_model(path: str | Path, threads: int = 1) -> OnnxIdentifier:
+    """Load a network and its card. Raises ModelError when one of them is missing, damaged or fits not the other."""
+    model = Path(path)
+    try:
+        text = card_path(model).read_bytes().decode("utf-8")
+    except OSError as error:
+        raise ModelError(f"no model card {card_path(model)}: {error.strerror}") from error
+    except UnicodeDecodeError:
+        raise ModelError(f"model card {card_path(model)} is not UTF-8 text") from None
+    card = parse_card(text)
+    if card.onnx_file != model.name:
+        raise ModelError(f"model card {card_path(model)} is about {card.onnx_file}, not {model.name}")
+    try:
+        if model.stat().st_size > LARGEST_MODEL:
+            raise ModelError(f"{model} is larger than {LARGEST_MODEL} bytes")
+        graph = model.read_bytes()
+    except OSError as error:
+        raise ModelError(f"no model {model}: {error.strerror}") from error
+    if hashlib.sha256(graph).hexdigest() != card.onnx_sha256:
+        raise ModelError(f"{model} is not the file that its card describes: the SHA-256 digests differ")
+    return OnnxIdentifier(card, graph, threads)

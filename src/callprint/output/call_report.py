@@ -1,0 +1,96 @@
+"""What `callprint identify` says of calls at its end: the calls, how many were spam, and what SIP became."""
+
+from collections import Counter
+
+from rich.console import Console
+from rich.text import Text
+
+from callprint.core.calls.assembly import CallAssembler, MessageOutcome
+from callprint.core.calls.call import Action, CallRecord, EndedBy, Phase
+from callprint.output.call_table import call_line, call_list
+from callprint.output.console import make_table, quantity
+
+LEAST_CALLS = 8
+MOST_CALLS = 1000  # also where there is no terminal: beyond that a table is for nobody
+
+MEANINGS = {
+    MessageOutcome.CALL_BEGUN: "began a call",
+    MessageOutcome.IN_CALL: "belong to these calls",
+    MessageOutcome.NO_CALL: "belong to calls whose beginning was not seen",
+    MessageOutcome.OUTSIDE_CALLS: "are registrations, options and the like",
+}
+
+
+class CallTally:
+    """Calls as they end: the first `maximum` to be shown, the rest counted. Memory stays bounded."""
+
+    def __init__(self, maximum: int) -> None:
+        self._maximum = maximum
+        self.shown: list[CallRecord] = []
+        self.counts: Counter[str] = Counter()
+
+    def add(self, call: CallRecord) -> None:
+        """Take a row; only what became of a call in the end counts."""
+        if call.phase is not Phase.END:
+            return
+        if call.ended_by is EndedBy.MEDIA:
+            self.counts["media_only"] += 1
+            return
+        self.counts["calls"] += 1
+        self.counts["spam"] += call.spam is True
+        self.counts["judged"] += call.spam is not None
+        if len(self.shown) < self._maximum:
+            self.shown.append(call)
+
+
+def print_call_report(console: Console, tally: CallTally, calls: CallAssembler) -> None:
+    """Print the calls with signalling, one line on the others, and the counters of SIP messages.
+
+    Nothing is printed where there was no signalling: the flows have said everything.
+    """
+    if calls.messages == 0 and tally.counts["calls"] == 0:
+        return
+    console.print()
+    if tally.shown:
+        in_order = sorted(tally.shown, key=lambda call: (call.started_ns, call.call_id, call.from_tag))[
+            :MOST_CALLS
+        ]
+        if console.is_terminal:
+            in_order = in_order[: max(LEAST_CALLS, console.height // 2)]
+        console.print(call_list(in_order))
+        if len(in_order) < tally.counts["calls"]:
+            more = quantity(tally.counts["calls"] - len(in_order), "more call")
+            console.print(Text(f"… and {more}; all of them: `callprint calls --csv`", style="dim"))
+        console.print()
+    console.print(_summary(tally))
+    console.print(_messages(calls))
+
+
+def say_call(console: Console, call: CallRecord) -> None:
+    """Print a call of a live run: when it is over, and at its set-up when something is to be done about it."""
+    if call.ended_by is EndedBy.MEDIA or (call.phase is Phase.SETUP and call.action is Action.ALLOW):
+        return
+    console.print(call_line(call))
+
+
+def _summary(tally: CallTally) -> Text:
+    text = Text(quantity(tally.counts["calls"], "call"), style="bold")
+    if tally.counts["judged"]:
+        text.append(f", {tally.counts['spam']:,} of them spam", style="")
+    if tally.counts["media_only"]:
+        text.append(f"; besides {tally.counts['media_only']:,} seen by their media alone", style="")
+    return text.append("\n")
+
+
+def _messages(calls: CallAssembler) -> object:
+    table = make_table()
+    table.add_column("SIP messages", justify="right")
+    table.add_column("what became of them", overflow="fold")
+    for outcome, meaning in MEANINGS.items():
+        if calls.outcomes[outcome]:
+            table.add_row(f"{calls.outcomes[outcome]:,}", meaning)
+    for defect, count in calls.defects.most_common():
+        table.add_row(f"{count:,}", f"do not parse: {defect.replace('_', ' ')} (docs/spit.md)")
+    table.add_section()
+    table.add_row(f"{calls.messages:,}", "read; each is in exactly one line above")
+    return table

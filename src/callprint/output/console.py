@@ -1,0 +1,68 @@
+"""The console for people, and text from outside made safe to print on it."""
+
+import sys
+import unicodedata
+from typing import Any, TextIO
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Leave it to cli.main, which knows that it is no error; rich would end the program with exit code 1."""
+        raise BrokenPipeError
+
+
+class _Messages(_Console):
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print as rich does, but never break a line: messages are searched and cut by programs, too."""
+        super().print(*objects, **{"soft_wrap": True, **options})
+
+
+def make_messages() -> Console:
+    """Return the console for what went wrong or takes its time: standard error, one line for each message."""
+    return _prepared(_Messages, sys.stderr)
+
+
+def make_console(*, data_on_stdout: bool) -> Console:
+    """Return the console that people read: standard output, or standard error when data goes to standard output.
+
+    Colours appear only on a terminal, and not when NO_COLOR is set (https://no-color.org).
+    """
+    return _prepared(_Console, sys.stderr if data_on_stdout else sys.stdout)
+
+
+def _prepared(kind: type[Console], stream: TextIO) -> Console:
+    reconfigure = getattr(stream, "reconfigure", None)
+    if reconfigure is not None:
+        # A terminal without Unicode shows a question mark for an arrow instead of ending the program.
+        reconfigure(errors="replace")
+    # Markup and emoji codes stay off: names come from captures, models and databases.
+    return kind(file=stream, markup=False, emoji=False, highlight=False)
+
+
+def printable(text: str) -> str:
+    """Return text from outside with everything replaced that could steer a terminal or hide other text.
+
+    Control characters, escape sequences, bidirectional overrides, surrogates: Unicode's categories C*.
+    """
+    return "".join(
+        "\N{REPLACEMENT CHARACTER}" if unicodedata.category(letter)[0] == "C" else letter for letter in text
+    )
+
+
+def endpoint(address: str, port: int) -> str:
+    """Return `192.0.2.1:5004` or `[2001:db8::1]:5004` (RFC 5952 section 6)."""
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def quantity(number: int, one: str, many: str | None = None) -> str:
+    """Return `1 flow`, `1,234 flows`."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def make_table() -> Table:
+    """Return an empty table in the one style of all tables: a rule under the header, two spaces between columns."""
+    return Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))

@@ -1,0 +1,43 @@
+"""What all sources of packets have in common."""
+
+from collections.abc import Iterator
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from callprint.core.errors import CaptureError
+
+
+class Batch(NamedTuple):
+    """Some captured frames. `data` is overwritten by the next batch: copy what must live longer."""
+
+    data: np.ndarray  # (n,) uint8
+    records: np.ndarray  # (m,) RECORD, offsets into data
+
+
+class PacketSource(Protocol):
+    """A source of batches that is iterated over once; its figures are up to date between batches."""
+
+    @property
+    def bytes_total(self) -> int | None:
+        """Bytes that there are to read; None when nobody knows (a pipe, an interface)."""
+
+    @property
+    def bytes_done(self) -> int:
+        """Bytes read so far."""
+
+    @property
+    def packets(self) -> int:
+        """Packets handed out so far."""
+
+    @property
+    def not_captures(self) -> int:
+        """Files passed over because they are no captures."""
+
+    @property
+    def warnings(self) -> list[CaptureError]:
+        """What went wrong so far without ending the run."""
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Yield batches; an empty one only says that time passes."""
+        ...

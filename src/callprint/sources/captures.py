@@ -1,0 +1,242 @@
+"""Capture files, folders of them and standard input, as one stream of batches."""
+
+import errno
+import os
+import stat
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from callprint.core.capture import SUPPORTED, CaptureDecoder
+from callprint.core.capture.pcapng import MAXIMUM_BLOCK
+from callprint.core.errors import CaptureError
+from callprint.sources.batch import Batch
+from callprint.sources.streams import ByteStream, open_stream
+
+READ_BYTES = 1 << 20
+"""Bytes of one read. The buffer is reused and stays in the processor's cache: a larger one is slower."""
+
+STANDARD_INPUT = "-"
+
+
+@dataclass(slots=True)
+class FileReport:
+    """What became of one file."""
+
+    path: str
+    named: bool = True  # by the user; False: found in a folder
+    packets: int = 0
+    is_capture: bool = True  # False: its contents are something else
+    is_readable: bool = True  # False: the system refused, and nobody knows what it is
+    defect: CaptureError | None = None  # why reading ended before the end, or why it never began
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return "standard input" if self.path == STANDARD_INPUT else self.path
+
+    def refuse(self, error: CaptureError) -> None:
+        """Note that it is no capture."""
+        self.is_capture = False
+        self.defect = CaptureError(f"{self.name}: {error}", error.offset)
+
+    def fail(self, error: OSError) -> None:
+        """Note that the system does not give its bytes, or no more of them."""
+        self.is_readable = self.packets > 0
+        so_far = f" after {self.packets:,} packets" if self.packets else ""
+        self.defect = CaptureError(f"{self.name}: {error.strerror or error}{so_far}")
+
+
+class CaptureSource:
+    """Iterates once over the batches of several captures, in order.
+
+    `bytes_total` is the size of all files together, None when one of them is a pipe. `bytes_done`, `packets`,
+    `files` (those begun) and `warnings` are up to date between batches.
+    """
+
+    def __init__(self, files: list[FileReport], bytes_total: int | None) -> None:
+        self.bytes_total = bytes_total
+        self.packets = 0
+        self.files: list[FileReport] = []
+        self._to_read = files
+        self._bytes_before = 0  # of the files that are done
+        self._stream: ByteStream | None = None
+
+    @property
+    def bytes_done(self) -> int:
+        """Bytes read so far, compressed ones where a file is compressed."""
+        return self._bytes_before + (self._stream.bytes_read if self._stream else 0)
+
+    @property
+    def not_captures(self) -> int:
+        """How many files so far were no captures."""
+        return sum(not file.is_capture for file in self.files)
+
+    @property
+    def warnings(self) -> list[CaptureError]:
+        """What is wrong with captures, and with files that cannot be read; each message begins with the name."""
+        return [file.defect for file in self.files if file.is_capture and file.defect is not None]
+
+    @property
+    def refusals(self) -> list[CaptureError]:
+        """Why files that the user named are no captures; what lies in a folder may be anything."""
+        return [file.defect for file in self.files if file.named and not file.is_capture and file.defect]
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Yield batches of at least one record.
+
+        Raises CaptureError when the only file cannot be read or is no capture, or none of several is one.
+        """
+        buffer = np.empty(READ_BYTES + MAXIMUM_BLOCK, np.uint8)
+        for report in self._to_read:
+            self.files.append(report)
+            if report.is_readable:
+                yield from self._read_file(report, buffer)
+        if any(file.is_capture and file.is_readable for file in self.files):
+            return
+        first = next((f for f in self.files if not f.is_readable), self.files[0])
+        if len(self.files) == 1:
+            assert first.defect is not None
+            raise first.defect
+        cause = f"for example {first.defect}" if not first.is_readable else f"supported are {SUPPORTED}"
+        what = "can be read as a packet capture" if not first.is_readable else "is a packet capture"
+        raise CaptureError(f"none of {len(self.files)} files {what}; {cause}")
+
+    def _read_file(self, report: FileReport, buffer: np.ndarray) -> Iterator[Batch]:
+        descriptor = -1
+        try:
+            descriptor = _open(report.path)
+            self._stream = open_stream(descriptor)
+            yield from self._decode(self._stream, report, buffer)
+        except OSError as error:
+            report.fail(error)
+        finally:
+            if descriptor >= 0:
+                status = os.fstat(descriptor)
+                # A file that was given up half-way is done with as well.
+                read = self._stream.bytes_read if self._stream else 0
+                self._bytes_before += status.st_size if stat.S_ISREG(status.st_mode) else read
+            self._stream = None
+            if descriptor >= 0 and report.path != STANDARD_INPUT:  # which stays open
+                os.close(descriptor)
+
+    def _decode(self, stream: ByteStream, report: FileReport, buffer: np.ndarray) -> Iterator[Batch]:
+        decoder = CaptureDecoder()
+        view = buffer.data
+        kept = 0  # bytes at the start of the buffer that are not decoded yet
+        damage: CaptureError | None = None
+        while decoder.error is None:
+            try:
+                count = stream.readinto(view[kept : kept + READ_BYTES])
+            except CaptureError as error:
+                damage = error
+                break
+            if count == 0:
+                break
+            end = kept + count
+            begin = 0
+            while True:
+                try:
+                    records, consumed = decoder.feed(buffer[begin:end])
+                except CaptureError as error:
+                    report.refuse(error)
+                    return
+                if len(records):
+                    report.packets += len(records)
+                    self.packets += len(records)
+                    yield Batch(buffer[begin:end], records)
+                if consumed == 0:
+                    break
+                begin += consumed
+            kept = end - begin
+            buffer[:kept] = buffer[begin:end].copy()
+        if damage is not None:
+            offset = decoder.position + kept
+            if decoder.format is None:
+                report.refuse(damage)
+            else:
+                report.defect = CaptureError(
+                    f"{report.name}: {damage} (after {offset:,} plain bytes); packets before it were read",
+                    offset,
+                )
+            return
+        try:
+            defect = decoder.finish(buffer[:kept])
+        except CaptureError as error:
+            report.refuse(error)
+            return
+        if defect is not None:
+            report.defect = CaptureError(f"{report.name}: {defect}", defect.offset)
+
+
+def open_captures(paths: Sequence[str | os.PathLike[str]]) -> CaptureSource:
+    """Return a source over `paths`: files, folders (every file below, sorted) and "-" for standard input.
+
+    A file that cannot be read or is no capture is an error when it is the only one, and noted otherwise.
+    Raises CaptureError when a path does not exist or cannot be looked at, or a folder holds no file.
+    """
+    files: list[FileReport] = []
+    for path in [os.fspath(path) for path in paths]:
+        try:
+            is_folder = path != STANDARD_INPUT and stat.S_ISDIR(os.stat(path).st_mode)  # noqa: PTH116 - raises
+        except FileNotFoundError:
+            raise CaptureError(f"{path}: no such file or folder") from None
+        except (OSError, ValueError) as error:  # no right to look, a NUL in the name ...
+            raise CaptureError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
+        files += _files_below(path) if is_folder else [FileReport(path)]
+    if not files:
+        raise CaptureError(f"no file below {', '.join(map(str, paths)) or 'no path'}")
+    return CaptureSource(files, _total_size(files))
+
+
+def _files_below(folder: str) -> list[FileReport]:
+    """Every regular file below `folder`; links to folders are not followed, so there are no circles.
+
+    What cannot be looked at, file or folder, is in the list as well, so that it is not passed over in silence.
+    """
+    found: list[FileReport] = []
+
+    def refused(error: OSError) -> None:
+        report = FileReport(str(error.filename), named=False)
+        report.fail(error)
+        found.append(report)
+
+    for root, _folders, names in os.walk(folder, onerror=refused):
+        for name in names:
+            path = os.path.join(root, name)  # noqa: PTH118
+            try:
+                if stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116
+                    found.append(FileReport(path, named=False))
+            except FileNotFoundError:  # a link that leads nowhere
+                continue
+            except OSError as error:
+                refused(error)
+    return sorted(found, key=lambda report: report.path)
+
+
+def _total_size(files: list[FileReport]) -> int | None:
+    total = 0
+    for file in files:
+        try:
+            status = os.fstat(_standard_input()) if file.path == STANDARD_INPUT else Path(file.path).stat()
+        except OSError:
+            continue  # reading it will say why
+        if not stat.S_ISREG(status.st_mode):
+            return None
+        total += status.st_size
+    return total
+
+
+def _standard_input() -> int:
+    if sys.stdin is None:  # the program was started without
+        raise OSError(errno.EBADF, "is closed")
+    return sys.stdin.fileno()
+
+
+def _open(path: str) -> int:
+    if path == STANDARD_INPUT:
+        return _standard_input()
+    return os.open(path, os.O_RDONLY | os.O_CLOEXEC)

@@ -1,0 +1,301 @@
+"""Which process of a fan-out group gets a packet: a classic BPF program that keeps a media session together.
+
+The kernel's own PACKET_FANOUT_HASH looks at whole ports, so RTP and the RTCP on the next port come to different
+processes, and the flow is judged without its RTCP. This program hashes the two endpoints without their order and
+without the lowest port bit, as Kafka's partitions do: a flow, its RTCP and its reverse reach one process.
+
+    UDP and TCP over IPv4 and IPv6    by addresses and ports
+    pieces of datagrams, tunnels      by the (outer) addresses alone
+    VLAN tags, PPPoE, MPLS            by what is below them, as far as it is followed
+    anything else                     by the link addresses, where there are any
+
+Here, unlike in the filter, a packet begins at its IP header when it arrives and at its link header when it leaves,
+so everything is loaded by its place from the network header on. A load beyond the packet ends the program with 0:
+what is too short to tell goes to the first process.
+"""
+
+from typing import NamedTuple
+
+from callprint.sources.kernel_filter import (
+    A_TO_X,
+    ADD,
+    ADD_X,
+    AND,
+    AUTHENTICATION,
+    EXTENSION_HEADERS,
+    FRAGMENT,
+    JUMP_EQUAL,
+    JUMP_SET,
+    LOAD_BYTE,
+    LOAD_BYTE_X,
+    LOAD_HALF,
+    LOAD_HALF_X,
+    LOAD_WORD,
+    LOAD_WORD_X,
+    MULTIPLY,
+    OPTIONS,
+    PROTOCOL,
+    RECALL_A,
+    RECALL_X,
+    RETURN,
+    RETURN_A,
+    SET_A,
+    SET_X,
+    SHIFT_LEFT,
+    SHIFT_RIGHT,
+    STORE_A,
+    STORE_X,
+    TAGS,
+    TCP,
+    UDP,
+    XOR_X,
+    Assembler,
+    Instruction,
+)
+
+NETWORK = 0xFFF00000  # SKF_NET_OFF: from here on, places count from the network header
+LINK = 0xFFE00000  # SKF_LL_OFF: the same from the link header
+
+TUNNEL_PORTS = (2152, 3544, 4788, 6080, 8472)
+"""GTP-U, Teredo, VXLAN and Geneve without the lowest bit: their ports say nothing of the sessions inside."""
+
+_MPLS_LABELS = 4  # followed before the link addresses have to do
+_PRIME_1, _PRIME_2, _PRIME_3 = 0x9E3779B1, 0x85EBCA77, 0xC2B2AE3D
+
+
+class _Memory(NamedTuple):
+    """What the sixteen words of memory hold."""
+
+    header: int = 0  # number of the header at X
+    source: int = 1  # one endpoint's address, folded into a word
+    destination: int = 2
+    source_port: int = 3
+    destination_port: int = 4
+    network: int = 5  # where the IP header begins
+    words: int = 6  # four words of an address
+
+
+_M = _Memory()
+
+
+def build_fanout(*, ethernet: bool = True) -> list[Instruction]:
+    """Return the program; the kernel takes its result modulo the number of processes.
+
+    `ethernet`: the device has Ethernet's link addresses.
+    """
+    program = Assembler()
+    program.emit(SET_X, 0)
+    program.emit(LOAD_WORD, PROTOCOL)
+    _below_tags(program)
+    program.label("ipv4")
+    _ipv4(program)
+    program.label("ipv6")
+    _ipv6(program)
+    program.label("ports")
+    _ports(program)
+    program.label("addresses")
+    program.emit(SET_A, 0)
+    program.emit(STORE_A, _M.source_port)
+    program.emit(STORE_A, _M.destination_port)
+    program.label("combine")
+    _combine(program)
+    program.label("other")
+    _other(program, ethernet)
+    return program.assemble()
+
+
+def _below_tags(program: Assembler) -> None:
+    """Find the IP header: X becomes its place, and a jump goes to "ipv4", "ipv6" or "other"."""
+    for tags in range(3):
+        program.emit(JUMP_EQUAL, 0x0800, f"ipv4 {tags}")
+        program.emit(JUMP_EQUAL, 0x86DD, f"ipv6 {tags}")
+        program.emit(JUMP_EQUAL, 0x8864, f"pppoe {tags}")
+        program.emit(JUMP_EQUAL, 0x8847, f"mpls {tags}")
+        program.emit(JUMP_EQUAL, 0x8848, f"mpls {tags}")
+        if tags < 2:
+            program.when_any(TAGS, f"tag {tags}")
+        program.jump("other")
+        for name in ("ipv4", "ipv6"):
+            program.label(f"{name} {tags}")
+            program.jump(name)
+        program.label(f"pppoe {tags}")
+        _pppoe(program, 4 * tags)
+        program.label(f"mpls {tags}")
+        _mpls(program, 4 * tags)
+        program.label(f"tag {tags}")
+        program.emit(SET_X, 4 * tags + 4)
+        program.emit(LOAD_HALF, NETWORK + 4 * tags + 2)
+
+
+def _to_version(program: Assembler, ipv4: int, ipv6: int, place: str) -> None:
+    """Go on with IPv4, IPv6 or neither, by the value in the accumulator; `place` makes the labels unique."""
+    program.emit(JUMP_EQUAL, ipv4, "", f"not IPv4: {place}")
+    program.jump("ipv4")
+    program.label(f"not IPv4: {place}")
+    program.emit(JUMP_EQUAL, ipv6, "", f"not IP: {place}")
+    program.jump("ipv6")
+    program.label(f"not IP: {place}")
+    program.jump("other")
+
+
+def _pppoe(program: Assembler, at: int) -> None:
+    """Six bytes of PPPoE and two of PPP (RFC 2516)."""
+    program.emit(SET_X, at + 8)
+    program.emit(LOAD_HALF, NETWORK + at + 6)
+    _to_version(program, 0x0021, 0x0057, f"pppoe at {at}")
+
+
+def _mpls(program: Assembler, at: int) -> None:
+    """A stack of labels; what lies below the last one tells itself by its first four bits."""
+    for label in range(_MPLS_LABELS):
+        here = f"label {label} at {at}"
+        program.emit(LOAD_BYTE, NETWORK + at + 4 * label + 2)
+        program.emit(JUMP_SET, 1, "", f"not the last: {here}")
+        program.emit(SET_X, at + 4 * label + 4)
+        program.emit(LOAD_BYTE, NETWORK + at + 4 * label + 4)
+        program.emit(AND, 0xF0)
+        _to_version(program, 0x40, 0x60, here)
+        program.label(f"not the last: {here}")
+    program.jump("other")
+
+
+def _ipv4(program: Assembler) -> None:
+    program.emit(LOAD_WORD_X, NETWORK + 12)
+    program.emit(STORE_A, _M.source)
+    program.emit(LOAD_WORD_X, NETWORK + 16)
+    program.emit(STORE_A, _M.destination)
+    program.emit(LOAD_HALF_X, NETWORK + 6)
+    program.emit(JUMP_SET, 0x3FFF, "addresses of ipv4")  # a piece
+    program.emit(LOAD_BYTE_X, NETWORK + 9)
+    program.emit(STORE_A, _M.header)
+    program.emit(LOAD_BYTE_X, NETWORK)
+    program.emit(AND, 0x0F)
+    program.emit(SHIFT_LEFT, 2)
+    program.emit(ADD_X)
+    program.emit(A_TO_X)
+    program.emit(RECALL_A, _M.header)
+    program.when_any((UDP, TCP), "ports of ipv4")
+    program.emit(JUMP_EQUAL, AUTHENTICATION, "", "addresses of ipv4")
+    _skip_authentication(program)
+    program.when_any((UDP, TCP), "ports of ipv4")
+    program.label("addresses of ipv4")
+    program.jump("addresses")
+    program.label("ports of ipv4")
+    program.jump("ports")
+
+
+def _skip_authentication(program: Assembler) -> None:
+    """Go behind an authentication header (RFC 4302); A becomes the number of what follows."""
+    program.emit(LOAD_BYTE_X, NETWORK)
+    program.emit(STORE_A, _M.header)
+    program.emit(LOAD_BYTE_X, NETWORK + 1)
+    program.emit(ADD, 2)
+    program.emit(SHIFT_LEFT, 2)
+    _advance(program)
+
+
+def _advance(program: Assembler) -> None:
+    program.emit(ADD_X)
+    program.emit(A_TO_X)
+    program.emit(RECALL_A, _M.header)
+
+
+def _ipv6(program: Assembler) -> None:
+    program.emit(STORE_X, _M.network)
+    for first, kept in ((8, _M.source), (24, _M.destination)):
+        for word in range(4):
+            program.emit(LOAD_WORD_X, NETWORK + first + 4 * word)
+            program.emit(STORE_A, _M.words + word)
+        program.emit(SET_A, 0)
+        for word in range(4):
+            program.emit(MULTIPLY, _PRIME_1)
+            program.emit(RECALL_X, _M.words + word)
+            program.emit(ADD_X)
+        program.emit(STORE_A, kept)
+        program.emit(RECALL_X, _M.network)
+    program.emit(LOAD_BYTE_X, NETWORK + 6)
+    program.emit(STORE_A, _M.header)
+    program.emit(SET_A, 40)
+    _advance(program)
+    for level in range(EXTENSION_HEADERS + 1):
+        here = f"level {level}"
+        program.when_any((UDP, TCP), f"ports of {here}")
+        program.when_any(OPTIONS, f"options of {here}")
+        program.emit(JUMP_EQUAL, AUTHENTICATION, f"authentication of {here}")
+        program.emit(JUMP_EQUAL, FRAGMENT, f"fragment of {here}")
+        program.label(f"addresses of {here}")
+        program.jump("addresses")
+        program.label(f"ports of {here}")
+        program.jump("ports")
+        program.label(f"authentication of {here}")
+        _skip_authentication(program)
+        program.jump(f"behind {here}")
+        program.label(f"fragment of {here}")
+        program.emit(LOAD_HALF_X, NETWORK + 2)
+        program.emit(JUMP_SET, 0xFFF9, f"addresses again of {here}")
+        program.emit(LOAD_BYTE_X, NETWORK)
+        program.emit(STORE_A, _M.header)
+        program.emit(SET_A, 8)
+        program.jump(f"advance of {here}")
+        program.label(f"addresses again of {here}")
+        program.jump("addresses")
+        program.label(f"options of {here}")
+        program.emit(LOAD_BYTE_X, NETWORK)
+        program.emit(STORE_A, _M.header)
+        program.emit(LOAD_BYTE_X, NETWORK + 1)
+        program.emit(ADD, 1)
+        program.emit(SHIFT_LEFT, 3)
+        program.label(f"advance of {here}")
+        _advance(program)
+        program.label(f"behind {here}")
+    program.jump("addresses")  # more headers than are followed
+
+
+def _ports(program: Assembler) -> None:
+    """Keep both ports of the UDP or TCP header at X, unless they are a tunnel's."""
+    for at, kept in ((0, _M.source_port), (2, _M.destination_port)):
+        program.emit(LOAD_HALF_X, NETWORK + at)
+        program.emit(AND, 0xFFFE)
+        program.when_any(TUNNEL_PORTS, "addresses")
+        program.emit(STORE_A, kept)
+    program.jump("combine")
+
+
+def _combine(program: Assembler) -> None:
+    """Return hash(one endpoint) + hash(the other), mixed: the sum does not know their order."""
+    for address, port in ((_M.source, _M.source_port), (_M.destination, _M.destination_port)):
+        program.emit(RECALL_A, port)
+        program.emit(MULTIPLY, _PRIME_1)
+        program.emit(RECALL_X, address)
+        program.emit(XOR_X)
+        _mix(program, _PRIME_2)
+        program.emit(STORE_A, address)
+    program.emit(RECALL_X, _M.source)
+    program.emit(ADD_X)
+    _mix(program, _PRIME_3)
+    program.emit(RETURN_A)
+
+
+def _mix(program: Assembler, prime: int) -> None:
+    """A = A * prime with its upper half folded into the lower: `% processes` looks at the lower bits."""
+    program.emit(MULTIPLY, prime)
+    program.emit(A_TO_X)
+    program.emit(SHIFT_RIGHT, 15)
+    program.emit(XOR_X)
+
+
+def _other(program: Assembler, ethernet: bool) -> None:
+    if not ethernet:
+        program.emit(RETURN, 0)
+        return
+    for at, kept in ((0, _M.destination), (6, _M.source)):
+        program.emit(LOAD_WORD, LINK + at)
+        program.emit(MULTIPLY, _PRIME_1)
+        program.emit(A_TO_X)
+        program.emit(LOAD_HALF, LINK + at + 4)
+        program.emit(ADD_X)
+        program.emit(STORE_A, kept)
+    program.emit(RECALL_X, _M.destination)
+    program.emit(ADD_X)  # A is still the source
+    _mix(program, _PRIME_3)
+    program.emit(RETURN_A)

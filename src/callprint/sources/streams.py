@@ -1,0 +1,165 @@
+"""Byte streams from a file descriptor: as it is, or through gzip or zstd, with bounded memory.
+
+A stream reads what is there and returns, so that a pipe that never ends gives its packets as they come.
+"""
+
+import os
+import zlib
+from typing import Protocol
+
+import zstandard
+
+from callprint.core.errors import CaptureError
+
+GZIP_MAGIC = b"\x1f\x8b"
+ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+
+GZIP_READ = 1 << 17  # compressed bytes of one read; the output of zlib is bounded by its own argument
+ZSTD_READ = 1 << 17
+ZSTD_SLICE = 1024
+"""Compressed bytes given to zstd at once. Its output cannot be bounded, but 1,024 bytes hold at most 256
+blocks of 128 KiB, so a decompression bomb fills 64 MiB (the pieces and the whole) and no more."""
+
+ZSTD_WINDOW = 1 << 27  # 128 MiB: what `zstd --long` writes; larger windows need more memory than a reader has
+
+
+class ByteStream(Protocol):
+    """What the reader of captures needs."""
+
+    bytes_read: int  # of the file itself, so compressed ones if it is compressed
+
+    def readinto(self, target: memoryview) -> int:
+        """Fill the start of `target` with what is there, at least one byte; return how many, 0 at the end.
+
+        Raises CaptureError when a compressed stream is damaged or cut off.
+        """
+        ...
+
+
+def open_stream(descriptor: int) -> ByteStream:
+    """Return the stream behind an open file descriptor, decompressing when its first bytes say so."""
+    head = b""
+    while len(head) < 4:
+        more = os.read(descriptor, 4 - len(head))
+        if not more:
+            break
+        head += more
+    if head[:2] == GZIP_MAGIC:
+        return GzipStream(descriptor, head)
+    if head == ZSTD_MAGIC:
+        return ZstdStream(descriptor, head)
+    return PlainStream(descriptor, head)
+
+
+class PlainStream:
+    """The bytes as they are. Reads beat a memory map here: a page fault costs more than copying a page."""
+
+    def __init__(self, descriptor: int, head: bytes) -> None:
+        self.bytes_read = len(head)
+        self._descriptor = descriptor
+        self._head = head
+
+    def readinto(self, target: memoryview) -> int:
+        """See ByteStream."""
+        if self._head:
+            count = min(len(self._head), len(target))
+            target[:count] = self._head[:count]
+            self._head = self._head[count:]
+            return count
+        count = os.readv(self._descriptor, [target])
+        self.bytes_read += count
+        return count
+
+
+class GzipStream:
+    """One or more gzip members, one after the other (RFC 1952 2.2), with zeros behind them as tape drives leave."""
+
+    def __init__(self, descriptor: int, head: bytes) -> None:
+        self.bytes_read = len(head)
+        self._descriptor = descriptor
+        self._compressed = head
+        self._member = zlib.decompressobj(wbits=31)
+        self._in_member = False
+
+    def readinto(self, target: memoryview) -> int:
+        """See ByteStream."""
+        while self._in_member or self._next_member():
+            try:
+                plain = self._member.decompress(self._compressed, len(target))
+            except zlib.error as error:
+                raise CaptureError(f"the gzip data is damaged ({error})") from error
+            self._in_member = not self._member.eof
+            # zlib may name the bytes behind a member's end as unconsumed as well: they count once.
+            self._compressed = self._member.unconsumed_tail if self._in_member else self._member.unused_data
+            if plain:
+                target[: len(plain)] = plain
+                return len(plain)
+            if self._in_member and not self._compressed and not self._refill():
+                raise CaptureError("the gzip data is cut off")
+        return 0
+
+    def _next_member(self) -> bool:
+        """Go to the next member; say whether there is one."""
+        while True:
+            self._compressed = self._compressed.lstrip(b"\0")
+            if len(self._compressed) >= len(GZIP_MAGIC):
+                break
+            if not self._refill():
+                if self._compressed:
+                    break
+                return False
+        if not self._compressed.startswith(GZIP_MAGIC):
+            raise CaptureError("the gzip data is followed by something else")
+        self._member = zlib.decompressobj(wbits=31)
+        self._in_member = True
+        return True
+
+    def _refill(self) -> bool:
+        """Read on; say whether the file held more."""
+        more = os.read(self._descriptor, GZIP_READ)
+        self.bytes_read += len(more)
+        self._compressed += more
+        return bool(more)
+
+
+class ZstdStream:
+    """One or more zstd frames, one after the other (RFC 8878)."""
+
+    def __init__(self, descriptor: int, head: bytes) -> None:
+        self.bytes_read = len(head)
+        self._descriptor = descriptor
+        self._compressed = head
+        self._at = 0  # bytes of `_compressed` that were decompressed
+        self._context = zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW)
+        self._frame = self._context.decompressobj()
+        self._begun = False  # the frame has seen a byte
+        self._plain = memoryview(b"")
+
+    def readinto(self, target: memoryview) -> int:
+        """See ByteStream."""
+        while not self._plain:
+            if self._at == len(self._compressed):
+                self._compressed, self._at = os.read(self._descriptor, ZSTD_READ), 0
+                self.bytes_read += len(self._compressed)
+                if not self._compressed:
+                    if self._begun:
+                        raise CaptureError("the zstd data is cut off")
+                    return 0
+            self._decompress_slice()
+        count = min(len(self._plain), len(target))
+        target[:count] = self._plain[:count]
+        self._plain = self._plain[count:]
+        return count
+
+    def _decompress_slice(self) -> None:
+        piece = self._compressed[self._at : self._at + ZSTD_SLICE]
+        self._at += len(piece)
+        self._begun = True
+        try:
+            self._plain = memoryview(self._frame.decompress(piece))
+        except zstandard.ZstdError as error:
+            raise CaptureError(f"the zstd data is damaged ({error})") from error
+        if self._frame.eof:
+            self._at -= len(self._frame.unused_data)
+            self._frame = self._context.decompressobj()
+            self._begun = False

@@ -1,0 +1,77 @@
+"""Verdict stores: SQLite in one file, Cassandra for a cluster, behind one interface (`base.VerdictStore`)."""
+
+import os
+from pathlib import Path
+
+from callprint.core.errors import StoreError
+from callprint.stores.base import CallQuery, StoredVerdict, UnknownEvidence, VerdictQuery, VerdictStore
+from callprint.stores.sqlite import SqliteStore
+from callprint.stores.sqlite_evidence import EvidenceLimits
+
+__all__ = [
+    "CallQuery",
+    "EvidenceLimits",
+    "StoredVerdict",
+    "UnknownEvidence",
+    "VerdictQuery",
+    "VerdictStore",
+    "data_folder",
+    "default_store_url",
+    "open_store",
+]
+
+STORE_VARIABLE = "CALLPRINT_STORE"
+
+
+def data_folder() -> Path:
+    """Return the user's data folder of callprint, by the XDG Base Directory specification; it need not exist."""
+    data_home = os.environ.get("XDG_DATA_HOME", "")
+    # The specification: "All paths must be absolute. If [...] relative [...] consider the path invalid".
+    base = Path(data_home) if data_home.startswith("/") else Path.home() / ".local" / "share"
+    return base / "callprint"
+
+
+def default_store_url() -> str:
+    """Return the store to use when none is named: CALLPRINT_STORE, else a file in the user's data folder.
+
+    The data folder is in XDG_DATA_HOME, or in ~/.local/share.
+    """
+    named = os.environ.get(STORE_VARIABLE)
+    if named:
+        return named
+    return f"sqlite:{data_folder() / 'verdicts.sqlite'}"
+
+
+def open_store(
+    url: str | None = None, *, create: bool = True, evidence_limits: EvidenceLimits | None = None
+) -> VerdictStore:
+    """Open the verdict store that `url` names: `sqlite:PATH`, a plain path, or `cassandra://HOST[:PORT]/KEYSPACE`.
+
+    Without a URL it is `default_store_url()`. With `create` false a store that does not exist is an error
+    instead of a new store, which is what a query wants. `evidence_limits`: how much evidence of unknown flows a file
+    keeps; a keyspace has a time to live of its own.
+
+    Raises StoreError when the URL is of no known form, the store cannot be opened, or its driver is missing.
+    """
+    url = url or default_store_url()
+    scheme, separator, rest = url.partition(":")
+    if scheme == "cassandra":
+        return _open_cassandra(url, create=create)
+    if scheme == "sqlite" and separator:
+        return SqliteStore(Path(rest).expanduser(), create=create, evidence_limits=evidence_limits)
+    if rest.startswith("//"):
+        raise StoreError(
+            f"{url}: no such kind of store; use sqlite:PATH, a plain path, or cassandra://HOST/KEYSPACE"
+        )
+    return SqliteStore(Path(url).expanduser(), create=create, evidence_limits=evidence_limits)
+
+
+def _open_cassandra(url: str, *, create: bool) -> VerdictStore:
+    try:
+        # The driver is in the extra `cluster`, which a reader of one capture does not install.
+        from callprint.stores.cassandra import CassandraStore  # noqa: PLC0415 - see above
+    except ImportError as error:
+        raise StoreError(
+            f"{url} needs the Cassandra driver ({error}); install it with: sh tools/setup.sh cluster, in a clone"
+        ) from error
+    return CassandraStore.from_url(url, create=create)

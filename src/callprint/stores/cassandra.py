@@ -1,0 +1,334 @@
+"""Verdicts in Cassandra: tables by query, single-partition batches, prepared statements.
+
+The interface and its promises are `base.VerdictStore`; the tables are in cql/, explained in
+docs/reading-verdicts.md.
+"""
+
+import re
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any
+
+from cassandra import ConsistencyLevel, DriverException, InvalidRequest
+from cassandra.auth import PlainTextAuthProvider
+from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, NoHostAvailable
+from cassandra.concurrent import execute_concurrent
+from cassandra.policies import DCAwareRoundRobinPolicy, RoundRobinPolicy, TokenAwarePolicy
+from cassandra.query import BatchStatement, BatchType
+
+from callprint.core.calls.call import AllowEntry, CallRecord, Feedback
+from callprint.core.errors import RowError, StoreError
+from callprint.core.verdict import FlowSummary, Verdict
+from callprint.stores import cassandra_schema
+from callprint.stores.base import (
+    CallQuery,
+    RegisteredModel,
+    StoredVerdict,
+    UnknownEvidence,
+    VerdictQuery,
+    VerdictStore,
+)
+from callprint.stores.cassandra_call_state import CallStates
+from callprint.stores.cassandra_queries import Queries
+from callprint.stores.cassandra_rows import (
+    DAY_NS,
+    HOUR_NS,
+    Row,
+    by_partition,
+    call_rows,
+    evidence_row,
+    summary_row,
+    verdict_rows,
+)
+from callprint.stores.cassandra_settings import CassandraSettings
+
+BATCH_ROWS = 50  # single-partition batches beyond this gain nothing and come near Cassandra's warning size
+CONCURRENT_REQUESTS = 64
+REQUEST_TIMEOUT_S = 10.0
+PROTOCOL_VERSION = 5  # Cassandra 4.0 and newer
+_TOO_LONG = re.compile("longer than maximum|Batch too large")
+_TABLE = re.compile(r"\b(FROM|INTO) (\w+)")
+
+
+class CassandraStore(VerdictStore):
+    """A verdict store in a keyspace. With `create` it is made and migrated when it has to be.
+
+    Raises StoreError when no node answers, the certificate or the password is refused, or the keyspace is
+    missing or of another version.
+    """
+
+    def __init__(self, settings: CassandraSettings, *, create: bool = True) -> None:
+        self._settings = settings
+        self._cluster: Cluster | None = None
+        with self._explained():
+            self._cluster = _cluster(settings)
+            try:
+                self._session = self._cluster.connect()
+                self._prepare_keyspace(create=create)
+            except BaseException:
+                self.close()
+                raise
+        self._prepared = lru_cache(maxsize=256)(self._prepare)
+        self._known_partitions: set[tuple[object, ...]] = set()
+        self._known_since = time.monotonic()
+        self._queries = Queries(self._run_many)
+        self._call_states = CallStates(self._run_at_majority)
+
+    @classmethod
+    def from_url(cls, url: str, *, create: bool = True) -> "CassandraStore":
+        """Open the store that a URL names (cassandra_settings.py)."""
+        return cls(CassandraSettings.from_url(url), create=create)
+
+    @property
+    def url(self) -> str:
+        """The URL that `open_store` opens this store again with."""
+        return self._settings.url
+
+    def put_verdicts(self, verdicts: Iterable[Verdict]) -> None:
+        """Store verdicts, each in the tables by flow, by host and by application."""
+        found = list(verdicts)
+        partitions = {("verdict", v.decided_at_ns // HOUR_NS, v.application) for v in found}
+        self._put([row for verdict in found for row in verdict_rows(verdict)], partitions)
+
+    def put_flows(self, summaries: Iterable[FlowSummary]) -> None:
+        """Store flow summaries; the one that covers most is first in its flow's partition."""
+        self._put([summary_row(summary) for summary in summaries])
+
+    def verdicts(self, query: VerdictQuery) -> Iterator[StoredVerdict]:
+        """Give the verdicts that match, latest decision first. Time and address or application bound the cost."""
+        with self._explained():
+            yield from self._queries.verdicts(query)
+
+    def put_calls(self, calls: Iterable[CallRecord]) -> None:
+        """Store call rows, each in the tables by Call-ID, by number and by hour."""
+        found = list(calls)
+        partitions = {("call", call.started_ns // HOUR_NS, "") for call in found}
+        self._put([row for call in found for row in call_rows(call)], partitions)
+
+    def calls(self, query: CallQuery) -> Iterator[CallRecord]:
+        """Give the calls that match, the latest first."""
+        with self._explained():
+            yield from self._queries.calls(query)
+
+    def put_feedback(self, votes: Iterable[Feedback]) -> None:
+        """Store users' marks."""
+        columns = ("caller", "user", "given_at_ns", "call_id", "from_tag", "spam")
+        self._put(
+            [
+                Row("feedback", (v.caller,), columns, tuple(getattr(v, name) for name in columns))
+                for v in votes
+            ]
+        )
+
+    def feedback(self, caller: str | None = None) -> Iterator[Feedback]:
+        """Give the marks that count, by caller and user."""
+        with self._explained():
+            yield from self._queries.feedback(caller)
+
+    def put_allowed(self, entries: Iterable[AllowEntry]) -> None:
+        """Put callers on the allow-list, by a lightweight transaction each: the first entry stays."""
+        with self._explained():
+            for entry in entries:
+                statement = "INSERT INTO allowed (caller, user, given_at_ns) VALUES (?, ?, ?) IF NOT EXISTS"
+                self._run(statement, (entry.caller, entry.user, entry.given_at_ns))
+
+    def remove_allowed(self, caller: str) -> None:
+        """Take a caller off the allow-list."""
+        with self._explained():
+            self._run("DELETE FROM allowed WHERE caller = ? IF EXISTS", (caller,))
+
+    def allowed(self) -> Iterator[AllowEntry]:
+        """Give the allow-list, by caller."""
+        with self._explained():
+            rows = list(self._run("SELECT caller, user, given_at_ns FROM allowed", ()))
+        for row in sorted(rows, key=lambda row: row.caller):
+            yield AllowEntry(row.caller, row.user, row.given_at_ns)
+
+    def put_unknown_evidence(self, kept: Iterable[tuple[Verdict, bytes]]) -> None:
+        """Keep evidence logs of unknown flows for research; they expire by the table's time to live."""
+        found = list(kept)
+        partitions = {("evidence", verdict.decided_at_ns // HOUR_NS, "") for verdict, _ in found}
+        rows = [evidence_row(verdict, evidence) for verdict, evidence in found]
+        self._put(rows, partitions, batch_rows=1)  # of some 20 KB each: a batch of them would be refused
+
+    def unknown_evidence(self, limit: int | None = None) -> Iterator[UnknownEvidence]:
+        """Give the evidence that is kept, the latest first."""
+        with self._explained():
+            yield from self._queries.unknown_evidence(limit)
+
+    def put_model(self, model: RegisteredModel) -> None:
+        """Register a model that gives verdicts; the first registration stays."""
+        self._put([Row("model", (model.name,), RegisteredModel._fields, tuple(model))])
+
+    def models(self) -> Iterator[RegisteredModel]:
+        """Give the models that were registered, the first one first."""
+        with self._explained():
+            rows = [
+                RegisteredModel(*row)
+                for row in self._run(f"SELECT {', '.join(RegisteredModel._fields)} FROM model", ())
+            ]
+        yield from sorted(rows, key=lambda model: (model.first_used_ns, model.name, model.digest))
+
+    def put_call_state(self, site: int, number: int, state: bytes) -> None:
+        """Keep the state of a site's calls, in pieces."""
+        with self._explained():
+            self._call_states.put(site, number, state)
+
+    def call_state(self, site: int) -> tuple[int, bytes] | None:
+        """Give the state of a site's calls."""
+        with self._explained():
+            return self._call_states.get(site)
+
+    def append_call_journal(self, site: int, number: int, entry: bytes) -> None:
+        """Append an entry to the journal of a site's calls, by a lightweight transaction."""
+        with self._explained():
+            self._call_states.append(site, number, entry)
+
+    def call_journal(self, site: int, since: int) -> Iterator[tuple[int, bytes]]:
+        """Give the entries from number `since` on."""
+        with self._explained():
+            yield from self._call_states.journal(site, since)
+
+    def close(self) -> None:
+        """Close the connections. Closing twice is allowed."""
+        if self._cluster is not None:
+            self._cluster.shutdown()
+            self._cluster = None
+
+    def _prepare_keyspace(self, *, create: bool) -> None:
+        keyspace = self._settings.keyspace
+        if create:
+            cassandra_schema.migrate(self._session, keyspace, self._settings.schema)
+            return
+        found = cassandra_schema.version(self._session, keyspace)
+        newest = cassandra_schema.migrations()[-1][0]
+        if found is None:
+            raise StoreError(
+                f"there is no callprint keyspace {keyspace!r} at {','.join(self._settings.hosts)}"
+            )
+        if found != newest:
+            raise StoreError(f"the keyspace {keyspace} is of version {found}, this callprint needs {newest}")
+
+    def _prepare(self, statement: str) -> Any:
+        """Prepare a statement with its table in our keyspace: Cassandra warns of `USE` with prepared statements."""
+        qualified = _TABLE.sub(rf"\1 {self._settings.keyspace}.\2", statement, count=1)
+        return self._session.prepare(qualified)
+
+    def _run(self, statement: str, parameters: tuple[object, ...]) -> Any:
+        if self._cluster is None:
+            raise StoreError(f"the store {self.url} is closed")
+        return self._session.execute(self._prepared(statement), parameters)
+
+    def _run_at_majority(self, statement: str, parameters: tuple[object, ...]) -> Any:
+        """Run a statement that must see what other processes wrote."""
+        if self._cluster is None:
+            raise StoreError(f"the store {self.url} is closed")
+        bound = self._prepared(statement).bind(parameters)
+        bound.consistency_level = ConsistencyLevel.QUORUM
+        return self._session.execute(bound)
+
+    def _run_many(self, statement: str, parameters: list[tuple[object, ...]]) -> Iterator[Any]:
+        """Yield the rows of each set of parameters, in order; all of them are asked at once."""
+        if self._cluster is None:
+            raise StoreError(f"the store {self.url} is closed")
+        prepared = self._prepared(statement)
+        asked = [(prepared, values) for values in parameters]
+        for _, rows in execute_concurrent(
+            self._session, asked, CONCURRENT_REQUESTS, raise_on_first_error=True
+        ):
+            yield rows
+
+    def _put(
+        self,
+        rows: list[Row],
+        partitions: Iterable[tuple[str, int, str]] = (),
+        *,
+        batch_rows: int = BATCH_ROWS,
+    ) -> None:
+        """Write rows in single-partition batches, and before them the index of the partitions they make."""
+        if self._cluster is None:
+            raise StoreError(f"the store {self.url} is closed")
+        with self._explained():
+            index = list(self._new_index_rows(partitions))
+            self._write(index, "", batch_rows)
+            # Falling timestamps: of two writes of a row the first one stays (cql/001).
+            self._write(rows, f" USING TIMESTAMP {-time.time_ns() // 1000}" if rows else "", batch_rows)
+            self._known_partitions.update((row.table, *row.values) for row in index)
+
+    def _new_index_rows(self, partitions: Iterable[tuple[str, int, str]]) -> Iterator[Row]:
+        if time.monotonic() - self._known_since > cassandra_schema.DAY_S:
+            self._known_partitions.clear()  # so that the index lives as long as the rows it leads to
+            self._known_since = time.monotonic()
+        for kind, hour, application in partitions:
+            day = hour * HOUR_NS // DAY_NS
+            rows = (
+                Row("day", (kind,), ("kind", "day"), (kind, day)),
+                Row(
+                    "hour_of_day",
+                    (kind, day),
+                    ("kind", "day", "hour", "application"),
+                    (kind, day, hour, application),
+                ),
+            )
+            yield from (row for row in rows if (row.table, *row.values) not in self._known_partitions)
+
+    def _write(self, rows: list[Row], using: str, batch_rows: int) -> None:
+        batches = []
+        for group in by_partition(rows):
+            for at in range(0, len(group), batch_rows):
+                batch = BatchStatement(BatchType.UNLOGGED)
+                for row in group[at : at + batch_rows]:
+                    batch.add(self._prepared(_insert(row, using)), row.values)
+                batches.append((batch, None))
+        if batches:
+            execute_concurrent(self._session, batches, CONCURRENT_REQUESTS, raise_on_first_error=True)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turn what the driver says into StoreError with what to do."""
+        try:
+            yield
+        except NoHostAvailable as error:
+            reasons = "; ".join(f"{host}: {reason}" for host, reason in error.errors.items()) or str(error)
+            raise StoreError(f"no Cassandra node of {self._settings.url} answers ({reasons})") from error
+        except InvalidRequest as error:
+            # Of the many things that it can mean these two are about the row, or about rows that are too long together.
+            kind = RowError if _TOO_LONG.search(str(error)) else StoreError
+            raise kind(f"{self._settings.url}: {error}") from error
+        except (DriverException, OSError) as error:
+            raise StoreError(f"{self._settings.url}: {type(error).__name__}: {error}") from error
+        except (TypeError, ValueError, OverflowError) as error:
+            raise RowError(
+                f"{self._settings.url} holds or was given a value that is none of a row: {error}"
+            ) from error
+
+
+def _insert(row: Row, using: str) -> str:
+    columns = ", ".join(row.columns)
+    return f"INSERT INTO {row.table} ({columns}) VALUES ({', '.join('?' * len(row.columns))}){using}"
+
+
+def _cluster(settings: CassandraSettings) -> Cluster:
+    policy = (
+        DCAwareRoundRobinPolicy(local_dc=settings.datacenter) if settings.datacenter else RoundRobinPolicy()
+    )
+    consistency = ConsistencyLevel.name_to_value.get(settings.consistency.upper())
+    if consistency is None:
+        raise StoreError(f"{settings.url}: there is no consistency level {settings.consistency!r}")
+    profile = ExecutionProfile(
+        load_balancing_policy=TokenAwarePolicy(policy),
+        consistency_level=consistency,
+        request_timeout=REQUEST_TIMEOUT_S,
+    )
+    password = settings.password()
+    return Cluster(
+        list(settings.hosts),
+        port=settings.port,
+        protocol_version=PROTOCOL_VERSION,
+        execution_profiles={EXEC_PROFILE_DEFAULT: profile},
+        auth_provider=PlainTextAuthProvider(settings.user, password) if password is not None else None,
+        ssl_context=settings.tls(),
+        connect_timeout=REQUEST_TIMEOUT_S,
+    )

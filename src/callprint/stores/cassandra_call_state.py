@@ -1,0 +1,51 @@
+"""The state of calls and its journal in Cassandra: what `base.VerdictStore` promises of them."""
+
+from collections.abc import Callable, Iterator
+from itertools import groupby
+from typing import Any
+
+from callprint.core.errors import StoreError
+from callprint.stores.base import another_writer
+
+PIECE_BYTES = 512 << 10  # of one cell; mutations beyond some megabytes are refused
+
+Run = Callable[[str, tuple[object, ...]], Any]
+"""Runs a statement at a majority of the replicas and gives its rows."""
+
+
+class CallStates:
+    """Statements on the tables of cql/002."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+
+    def put(self, site: int, number: int, state: bytes) -> None:
+        """Write the pieces, the whole before anything earlier goes."""
+        pieces = [state[at : at + PIECE_BYTES] for at in range(0, len(state), PIECE_BYTES)] or [b""]
+        insert = "INSERT INTO call_state (site, number, part, parts, piece) VALUES (?, ?, ?, ?, ?)"
+        for part, piece in enumerate(pieces):
+            self._run(insert, (site, number, part, len(pieces), piece))
+        self._run("DELETE FROM call_state WHERE site = ? AND number < ?", (site, number))
+        self._run("DELETE FROM call_journal WHERE site = ? AND number < ?", (site, number))
+
+    def get(self, site: int) -> tuple[int, bytes] | None:
+        """Give the highest state that is whole: a process may have died over a later one."""
+        query = "SELECT number, part, parts, piece FROM call_state WHERE site = ?"
+        for number, rows in groupby(self._run(query, (site,)), key=lambda row: row.number):
+            pieces = list(rows)
+            if len(pieces) == pieces[0].parts:
+                return number, b"".join(row.piece for row in pieces)
+        return None
+
+    def append(self, site: int, number: int, entry: bytes) -> None:
+        """Append an entry. Raises StoreError when another stands there."""
+        insert = "INSERT INTO call_journal (site, number, entry) VALUES (?, ?, ?) IF NOT EXISTS"
+        row = self._run(insert, (site, number, entry)).one()
+        if not row.applied and row.entry != entry:  # a repeat after a time-out is no other
+            raise StoreError(another_writer(site, number))
+
+    def journal(self, site: int, since: int) -> Iterator[tuple[int, bytes]]:
+        """Give the entries from `since` on."""
+        query = "SELECT number, entry FROM call_journal WHERE site = ? AND number >= ?"
+        for row in self._run(query, (site, since)):
+            yield row.number, row.entry

@@ -1,0 +1,227 @@
+"""Answers from the Cassandra tables: partitions are read newest first and merged in the order of the interface."""
+
+import heapq
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, groupby, islice
+from typing import Any, NamedTuple
+
+from callprint.core.calls.call import CallRecord, Feedback, Phase
+from callprint.core.verdict import FlowKey, FlowSummary, Verdict
+from callprint.stores.base import CallQuery, StoredVerdict, UnknownEvidence, VerdictQuery, verdict_order
+from callprint.stores.cassandra_rows import (
+    BUCKETS,
+    DAY_NS,
+    EVIDENCE_COLUMNS,
+    FLOW_COLUMNS,
+    HOUR_NS,
+    SUMMARY_COLUMNS,
+    VERDICT_COLUMNS,
+    evidence_of,
+    summary_of,
+    verdict_of,
+)
+from callprint.stores.sqlite_call_rows import CALL_COLUMNS, stored_call
+
+RunMany = Callable[[str, list[tuple[object, ...]]], Iterable[Iterable[Any]]]
+LOOK_AHEAD = 64  # flows whose last verdict and summary are asked for at once
+
+_VERDICT = ", ".join((*FLOW_COLUMNS, *VERDICT_COLUMNS))
+_SUMMARY = ", ".join((*FLOW_COLUMNS, *SUMMARY_COLUMNS))
+_EVIDENCE = ", ".join((*FLOW_COLUMNS, *EVIDENCE_COLUMNS))
+_CALL = ", ".join(CALL_COLUMNS)
+_OF_FLOW = "src_ip = ? AND src_port = ? AND dst_ip = ? AND dst_port = ? AND ssrc = ? AND first_seen_ns = ?"
+
+
+class _Descending(str):
+    """A text that sorts the other way round."""
+
+    __slots__ = ()
+
+    def __lt__(self, other: str) -> bool:
+        return str.__gt__(self, other)
+
+
+class _Span(NamedTuple):
+    """A half-open span of time."""
+
+    since_ns: int
+    until_ns: int
+
+    def has(self, unit: int, unit_ns: int) -> bool:
+        """Return whether day or hour number `unit` overlaps the span."""
+        return unit * unit_ns < self.until_ns and (unit + 1) * unit_ns > self.since_ns
+
+
+def _span(query: VerdictQuery | CallQuery) -> _Span:
+    since_ns = -(1 << 63) if query.since_ns is None else query.since_ns
+    return _Span(since_ns, (1 << 63) - 1 if query.until_ns is None else query.until_ns)
+
+
+def _verdict_sort_key(verdict: Verdict) -> tuple[object, ...]:
+    return (
+        *(-verdict.decided_at_ns, *verdict.flow),
+        *(not verdict.final, -verdict.k, _Descending(verdict.model)),
+    )
+
+
+def _call_sort_key(call: CallRecord) -> tuple[object, ...]:
+    return (
+        *(-call.started_ns, call.call_id, call.from_tag),
+        *(call.phase is not Phase.END, -call.judged_at_ns, _Descending(call.detector)),
+    )
+
+
+class Queries:
+    """What can be asked; `run_many(statement, parameters)` gives the rows of each set of parameters."""
+
+    def __init__(self, run_many: RunMany) -> None:
+        self._run_many = run_many
+
+    def verdicts(self, query: VerdictQuery) -> Iterator[StoredVerdict]:
+        """Give the verdicts that match, in the order of the interface."""
+        found = (verdict for verdict in self._candidates(query) if _matches(verdict, query))
+        yield from islice(self._completed(found, query.last_only), query.limit)
+
+    def calls(self, query: CallQuery) -> Iterator[CallRecord]:
+        """Give the calls that match, in the order of the interface."""
+        rows: Iterable[CallRecord] = self._call_candidates(query)
+        if query.last_only:
+            # The rows of a call are neighbours, and the one that counts is first (base.call_order).
+            groups = groupby(rows, key=lambda call: (call.started_ns, call.call_id, call.from_tag))
+            rows = (next(group) for _, group in groups)
+        yield from islice((call for call in rows if _call_matches(call, query)), query.limit)
+
+    def feedback(self, caller: str | None) -> Iterator[Feedback]:
+        """Give the marks that count."""
+        statement = "SELECT caller, user, given_at_ns, call_id, from_tag, spam FROM feedback"
+        if caller is None:
+            rows = sorted(self._rows(statement), key=lambda row: row.caller)
+        else:
+            rows = list(self._rows(f"{statement} WHERE caller = ?", caller))
+        # Within a partition the latest mark of a user comes first.
+        for _, marks in groupby(rows, key=lambda row: (row.caller, row.user)):
+            row = next(marks)
+            yield Feedback(row.call_id, row.from_tag, row.caller, row.user, row.given_at_ns, row.spam)
+
+    def unknown_evidence(self, limit: int | None) -> Iterator[UnknownEvidence]:
+        """Give the evidence that is kept, in the order of the interface."""
+        statement = f"SELECT {_EVIDENCE} FROM unknown_evidence WHERE day = ? AND bucket = ?"
+        days = self._days("evidence", _span(VerdictQuery()))
+        yield from islice(chain.from_iterable(self._evidence_of(statement, day) for day in days), limit)
+
+    def _evidence_of(self, statement: str, day: int) -> Iterator[UnknownEvidence]:
+        partitions = self._run_many(statement, [(day, bucket) for bucket in range(BUCKETS)])
+        yield from heapq.merge(
+            *(map(evidence_of, rows) for rows in partitions),
+            key=lambda kept: (-kept.decided_at_ns, *kept.flow, -kept.k, _Descending(kept.model)),
+        )
+
+    def _rows(self, statement: str, *parameters: object) -> Iterable[Any]:
+        (rows,) = self._run_many(statement, [parameters])
+        return rows
+
+    def _candidates(self, query: VerdictQuery) -> Iterator[Verdict]:
+        """Give the verdicts of the partitions that the query leads to, in order, not yet filtered."""
+        if query.flow is not None:
+            statement = f"SELECT {_VERDICT} FROM verdict_by_flow WHERE {_OF_FLOW}"
+            rows = map(verdict_of, self._rows(statement, *query.flow))
+            yield from sorted(rows, key=_verdict_sort_key)
+            return
+        span = _span(query)
+        if query.address is not None:
+            where = "verdict_by_host_day WHERE host = ? AND day = ? AND bucket = ?"
+            for day in self._days("verdict", span):
+                yield from self._merged(
+                    where, [(query.address, day, bucket) for bucket in range(BUCKETS)], span
+                )
+            return
+        where = "verdict_by_application_hour WHERE application = ? AND hour = ? AND bucket = ?"
+        for hour, applications in self._hours("verdict", span):
+            chosen = [name for name in applications if query.application in (None, name)]
+            keys = [(name, hour, bucket) for name in chosen for bucket in range(BUCKETS)]
+            yield from self._merged(where, keys, span)
+
+    def _merged(self, where: str, keys: list[tuple[object, ...]], span: _Span) -> Iterator[Verdict]:
+        statement = f"SELECT {_VERDICT} FROM {where} AND decided_at_ns >= ? AND decided_at_ns < ?"
+        partitions = self._run_many(statement, [(*key, *span) for key in keys])
+        yield from heapq.merge(*(map(verdict_of, rows) for rows in partitions), key=_verdict_sort_key)
+
+    def _days(self, kind: str, span: _Span) -> list[int]:
+        rows = self._rows("SELECT day FROM day WHERE kind = ?", kind)
+        return [row.day for row in rows if span.has(row.day, DAY_NS)]
+
+    def _hours(self, kind: str, span: _Span) -> Iterator[tuple[int, list[str]]]:
+        """Give the hours that hold anything, latest first, each with its applications."""
+        statement = "SELECT hour, application FROM hour_of_day WHERE kind = ? AND day = ?"
+        for day in self._days(kind, span):
+            for hour, rows in groupby(self._rows(statement, kind, day), key=lambda row: row.hour):
+                if span.has(hour, HOUR_NS):
+                    yield hour, [row.application for row in rows]
+
+    def _completed(self, verdicts: Iterator[Verdict], last_only: bool) -> Iterator[StoredVerdict]:
+        """Add the flows' summaries, and with `last_only` drop what is not its flow's last verdict.
+
+        verdict_by_flow is the truth: a row of another table counts only if it is there as well. (A verdict
+        stored again with other contents stays as it was by flow, but could have got rows elsewhere.)
+        """
+        while some := list(islice(verdicts, LOOK_AHEAD)):
+            flows = list(dict.fromkeys(verdict.flow for verdict in some))
+            summaries = self._summaries(flows)
+            truth = self._verdicts_of(flows)
+            for verdict in some:
+                stored = truth[verdict.flow]
+                if verdict in stored and (not last_only or verdict == max(stored, key=verdict_order)):
+                    yield StoredVerdict(verdict, summaries.get(verdict.flow))
+
+    def _summaries(self, flows: list[FlowKey]) -> dict[FlowKey, FlowSummary]:
+        statement = f"SELECT {_SUMMARY} FROM flow_by_key WHERE {_OF_FLOW} LIMIT 1"
+        found = self._run_many(statement, [tuple(flow) for flow in flows])
+        return {flow: summary_of(row) for flow, rows in zip(flows, found, strict=True) for row in rows}
+
+    def _verdicts_of(self, flows: list[FlowKey]) -> dict[FlowKey, list[Verdict]]:
+        statement = f"SELECT {_VERDICT} FROM verdict_by_flow WHERE {_OF_FLOW}"
+        found = self._run_many(statement, [tuple(flow) for flow in flows])
+        return {flow: list(map(verdict_of, rows)) for flow, rows in zip(flows, found, strict=True)}
+
+    def _call_candidates(self, query: CallQuery) -> Iterator[CallRecord]:
+        if query.call_id is not None:
+            rows = self._rows(f"SELECT {_CALL} FROM call_by_id WHERE call_id = ?", query.call_id)
+            yield from sorted(map(stored_call, rows), key=_call_sort_key)
+            return
+        span = _span(query)
+        if query.number is not None:
+            where = "call_by_number_day WHERE number = ? AND day = ? AND bucket = ?"
+            for day in self._days("call", span):
+                keys = [(query.number, day, bucket) for bucket in range(BUCKETS)]
+                yield from self._merged_calls(where, keys, span)
+            return
+        for hour, _ in self._hours("call", span):
+            keys = [(hour, bucket) for bucket in range(BUCKETS)]
+            yield from self._merged_calls("call_by_hour WHERE hour = ? AND bucket = ?", keys, span)
+
+    def _merged_calls(self, where: str, keys: list[Any], span: _Span) -> Iterator[CallRecord]:
+        statement = f"SELECT {_CALL} FROM {where} AND started_ns >= ? AND started_ns < ?"
+        partitions = self._run_many(statement, [(*key, *span) for key in keys])
+        yield from heapq.merge(*(map(stored_call, rows) for rows in partitions), key=_call_sort_key)
+
+
+def _matches(verdict: Verdict, query: VerdictQuery) -> bool:
+    span = _span(query)
+    return (
+        (query.address is None or query.address in (verdict.flow.src_ip, verdict.flow.dst_ip))
+        and (query.application is None or query.application == verdict.application)
+        and span.since_ns <= verdict.decided_at_ns < span.until_ns
+    )
+
+
+def _call_matches(call: CallRecord, query: CallQuery) -> bool:
+    span = _span(query)
+    return (
+        (query.number is None or query.number in (call.caller, call.callee))
+        and (
+            query.application is None
+            or query.application in (call.caller_application, call.callee_application)
+        )
+        and (query.spam is None or query.spam is call.spam)
+        and span.since_ns <= call.started_ns < span.until_ns
+    )

@@ -1,0 +1,367 @@
+"""Verdicts in one SQLite file, for the embedded path: no service, several readers beside one writer (WAL)."""
+
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from callprint.core.calls.call import AllowEntry, CallRecord, Feedback
+from callprint.core.errors import RowError, StoreError
+from callprint.core.verdict import FlowSummary, Verdict
+from callprint.stores import sqlite_call_state
+from callprint.stores.base import (
+    CallQuery,
+    RegisteredModel,
+    StoredVerdict,
+    UnknownEvidence,
+    VerdictQuery,
+    VerdictStore,
+)
+from callprint.stores.sqlite_call_rows import (
+    PUT_ALLOWED,
+    PUT_CALL,
+    PUT_FEEDBACK,
+    REMOVE_ALLOWED,
+    SELECT_ALLOWED,
+    allow_row,
+    call_row,
+    feedback_row,
+    select_calls,
+    select_feedback,
+    stored_allow_entry,
+    stored_call,
+    stored_feedback,
+)
+from callprint.stores.sqlite_evidence import (
+    DAY_NS,
+    FORGET_EXPIRED,
+    FORGET_OLDEST,
+    HAS_EXPIRED,
+    PUT_EVIDENCE,
+    EvidenceLimits,
+    evidence_row,
+    select_evidence,
+    stored_evidence,
+)
+from callprint.stores.sqlite_rows import (
+    PUT_FLOW,
+    PUT_MODEL,
+    PUT_VERDICT,
+    SELECT_MODELS,
+    flow_row,
+    select_verdicts,
+    stored_model,
+    stored_verdict,
+    verdict_row,
+)
+from callprint.stores.sqlite_schema import APPLICATION_ID, MIGRATIONS
+
+OLDEST_SQLITE = (3, 37, 0)  # STRICT tables
+BUSY_TIMEOUT_S = 5.0
+
+T = TypeVar("T")
+
+
+class SqliteStore(VerdictStore):
+    """A verdict store in the file `path`.
+
+    With `create` false the file must exist; one that may not be written is then opened for reading. Another
+    process that holds the file locked is waited for, `busy_timeout_s` seconds.
+
+    Raises StoreError when the file is not a callprint store, is damaged, was made by a newer callprint, or
+    cannot be opened.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        create: bool = True,
+        busy_timeout_s: float = BUSY_TIMEOUT_S,
+        evidence_limits: EvidenceLimits | None = None,
+        now_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+            raise StoreError(f"SQLite 3.37 or newer is needed, this Python has {sqlite3.sqlite_version}")
+        self._evidence_limits = evidence_limits or EvidenceLimits()
+        self._now_ns = now_ns
+        self._path = path.absolute()  # so that the URL means the same from any folder
+        self._connection: sqlite3.Connection | None = None
+        with self._explained():
+            self._find(create=create)
+            self._read_only = not create and not _may_write(self._path)
+            self._connection = self._connect(busy_timeout_s)
+            try:
+                self._prepare(create=create)
+                if create:
+                    self._forget_expired_evidence()
+            except BaseException:
+                self.close()
+                raise
+
+    @property
+    def url(self) -> str:
+        """The URL that `open_store` opens this store again with."""
+        return f"sqlite:{self._path}"
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self._path
+
+    def put_verdicts(self, verdicts: Iterable[Verdict]) -> None:
+        """Store verdicts in one transaction; those that are there already stay as they are."""
+        self._write(PUT_VERDICT, (verdict_row(verdict) for verdict in verdicts))
+
+    def put_flows(self, summaries: Iterable[FlowSummary]) -> None:
+        """Store flow summaries in one transaction; of two for one flow the one that covers more stays."""
+        self._write(PUT_FLOW, (flow_row(summary) for summary in summaries))
+
+    def verdicts(self, query: VerdictQuery) -> Iterator[StoredVerdict]:
+        """Give the verdicts that match, latest decision first, while others may go on writing."""
+        return self._read(*select_verdicts(query), stored_verdict)
+
+    def put_unknown_evidence(self, kept: Iterable[tuple[Verdict, bytes]]) -> None:
+        """Keep evidence logs in one transaction, and forget what is too old or beyond the limits."""
+        now_ns = self._now_ns()
+        expires_at_ns = now_ns + self._evidence_limits.days * DAY_NS
+        rows = [evidence_row(verdict, evidence, expires_at_ns) for verdict, evidence in kept]
+        if not rows:
+            return
+        with self._explained(), self._transaction() as connection:
+            connection.executemany(PUT_EVIDENCE, rows)
+            connection.execute(FORGET_EXPIRED, (now_ns,))
+            connection.execute(FORGET_OLDEST, (self._evidence_limits.flows,))
+
+    def unknown_evidence(self, limit: int | None = None) -> Iterator[UnknownEvidence]:
+        """Give the evidence that is kept, the latest first."""
+        return self._read(*select_evidence(self._now_ns(), limit), stored_evidence)
+
+    def put_model(self, model: RegisteredModel) -> None:
+        """Register a model; the first registration stays."""
+        self._write(PUT_MODEL, [tuple(model)])
+
+    def models(self) -> Iterator[RegisteredModel]:
+        """Give the models that were registered, the first one first."""
+        return self._read(SELECT_MODELS, [], stored_model)
+
+    def put_calls(self, calls: Iterable[CallRecord]) -> None:
+        """Store call rows in one transaction; those that are there already stay as they are."""
+        self._write(PUT_CALL, (call_row(call) for call in calls))
+
+    def calls(self, query: CallQuery) -> Iterator[CallRecord]:
+        """Give the calls that match, the latest first."""
+        return self._read(*select_calls(query), stored_call)
+
+    def put_feedback(self, votes: Iterable[Feedback]) -> None:
+        """Store users' marks on calls; the same mark twice is one mark."""
+        self._write(PUT_FEEDBACK, (feedback_row(vote) for vote in votes))
+
+    def feedback(self, caller: str | None = None) -> Iterator[Feedback]:
+        """Give the marks that count: of each (user, caller) the latest."""
+        return self._read(*select_feedback(caller), stored_feedback)
+
+    def put_allowed(self, entries: Iterable[AllowEntry]) -> None:
+        """Put callers on the allow-list."""
+        self._write(PUT_ALLOWED, (allow_row(entry) for entry in entries))
+
+    def remove_allowed(self, caller: str) -> None:
+        """Take a caller off the allow-list."""
+        self._write(REMOVE_ALLOWED, [(caller,)])
+
+    def allowed(self) -> Iterator[AllowEntry]:
+        """Give the allow-list, by caller."""
+        return self._read(SELECT_ALLOWED, [], stored_allow_entry)
+
+    def put_call_state(self, site: int, number: int, state: bytes) -> None:
+        """Keep the state of a site's calls in one transaction with what goes for it."""
+        with self._explained(), self._transaction() as connection:
+            sqlite_call_state.put_state(connection, site, number, state, self._now_ns())
+
+    def call_state(self, site: int) -> tuple[int, bytes] | None:
+        """Give the state of a site's calls."""
+        with self._explained():
+            return sqlite_call_state.state_of(self._open(), site)
+
+    def append_call_journal(self, site: int, number: int, entry: bytes) -> None:
+        """Append an entry to the journal of a site's calls."""
+        with self._explained(), self._transaction() as connection:
+            sqlite_call_state.append(connection, site, number, entry)
+
+    def call_journal(self, site: int, since: int) -> Iterator[tuple[int, bytes]]:
+        """Give the entries from number `since` on."""
+        with self._explained():
+            yield from sqlite_call_state.journal(self._open(), site, since)
+
+    def close(self) -> None:
+        """Close the file. Closing twice is allowed."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _forget_expired_evidence(self) -> None:
+        # Asked first: whoever opens a store need not wait for its writer when there is nothing to forget.
+        now_ns = self._now_ns()
+        if _one(self._open().execute(HAS_EXPIRED, (now_ns,))):
+            with self._transaction() as connection:
+                connection.execute(FORGET_EXPIRED, (now_ns,))
+
+    def _open(self) -> sqlite3.Connection:
+        if self._connection is None:
+            raise StoreError(f"the store {self._path} is closed")
+        return self._connection
+
+    def _read(self, statement: str, parameters: list[object], value: Callable[[Any], T]) -> Iterator[T]:
+        with self._explained():
+            for row in self._open().execute(statement, parameters):
+                yield value(row)
+
+    def _write(self, statement: str, rows: Iterable[tuple[object, ...]]) -> None:
+        # One transaction a batch: a batch is there whole or not at all, and costs one flush to the disk.
+        # executemany compiles the statement once; sqlite3 keeps it compiled for the next batch.
+        with self._explained(), self._transaction() as connection:
+            connection.executemany(statement, rows)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        connection = self._open()
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield connection
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:  # SQLite itself rolls back when the disk is full
+                connection.execute("ROLLBACK")
+            raise
+
+    def _find(self, *, create: bool) -> None:
+        path = self._path
+        if path.is_dir():
+            raise StoreError(
+                f"{path} is a folder; a verdict store is a file, for example {path / 'verdicts.sqlite'}"
+            )
+        if path.exists():
+            return
+        if not create:
+            raise StoreError(f"there is no verdict store at {path}; `callprint identify CAPTURE` makes one")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(
+                f"the folder of the store {path} cannot be made ({error.strerror}); "
+                "name another place with --store or CALLPRINT_STORE"
+            ) from error
+
+    def _connect(self, busy_timeout_s: float) -> sqlite3.Connection:
+        mode = "mode=rwc"
+        if self._read_only:
+            # A WAL file beside it must be read with it, which needs its shared memory. Where there is none,
+            # the file is complete in itself, and `immutable` reads it even from a read-only medium.
+            mode = "mode=ro" if _has_log(self._path) else "mode=ro&immutable=1"
+        uri = f"{self._path.as_uri()}?{mode}"
+        return sqlite3.connect(uri, uri=True, timeout=busy_timeout_s, isolation_level=None)
+
+    def _prepare(self, *, create: bool) -> None:
+        connection = self._open()
+        # What a file says about itself is data from outside: its triggers and views may call no functions
+        # with side effects, and its b-trees are checked while they are read.
+        connection.execute("PRAGMA trusted_schema = OFF")
+        connection.execute("PRAGMA cell_size_check = ON")
+        # One snapshot for all that it asks: another process may make the same store between two questions.
+        connection.execute("BEGIN")
+        version = self._version(create=create)
+        connection.execute("COMMIT")
+        if version > len(MIGRATIONS):
+            raise StoreError(
+                f"{self._path} was made by a newer callprint (its schema is {version}, this one reads up to "
+                f"{len(MIGRATIONS)}); upgrade callprint, or name another store"
+            )
+        if self._read_only:
+            if version < len(MIGRATIONS):
+                raise StoreError(
+                    f"{self._path} is of an older callprint and must be writable once to be upgraded"
+                )
+            return
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")  # a stored verdict survives a power cut
+        connection.execute(
+            "PRAGMA secure_delete = ON"
+        )  # evidence that is forgotten is overwritten: it was voice
+        if version < len(MIGRATIONS):
+            self._migrate()
+
+    def _version(self, *, create: bool) -> int:
+        """The schema version of the file, 0 for an empty one that may become a store. Writes nothing."""
+        connection = self._open()
+        marker = _one(connection.execute("PRAGMA application_id"))
+        if marker == APPLICATION_ID:
+            return _one(connection.execute("SELECT version FROM schema_version"))
+        if create and marker == 0 and _one(connection.execute("SELECT count(*) FROM sqlite_schema")) == 0:
+            return 0
+        raise StoreError(
+            f"{self._path} is a database, but not a callprint store; name another file with --store"
+        )
+
+    def _migrate(self) -> None:
+        with self._transaction() as connection:
+            # Asked again inside the transaction: another process may have been faster.
+            version = self._version(create=True)
+            for migration in MIGRATIONS[version:]:
+                for statement in migration:
+                    connection.execute(statement)
+            connection.execute("UPDATE schema_version SET version = ?", (len(MIGRATIONS),))
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turn what SQLite says into StoreError with what to do."""
+        try:
+            yield
+        except (sqlite3.IntegrityError, sqlite3.DataError) as error:
+            raise RowError(f"{self._path} was given a value that it cannot keep: {error}") from error
+        except sqlite3.Error as error:
+            raise StoreError(_explanation(self._path, error)) from error
+        except OSError as error:
+            raise StoreError(f"{self._path} cannot be reached: {error.strerror}") from error
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:
+            raise RowError(f"{self._path} holds or was given a value that it cannot keep: {error}") from error
+
+
+def _explanation(path: Path, error: sqlite3.Error) -> str:
+    name = getattr(error, "sqlite_errorname", "") or ""
+    advice: dict[str, Callable[[], str]] = {
+        "SQLITE_NOTADB": lambda: f"{path} is not a verdict store; name another file with --store",
+        "SQLITE_CORRUPT": lambda: (
+            f"{path} is damaged; `sqlite3 {path} .recover` may save rows, then identify the captures again"
+        ),
+        "SQLITE_BUSY": lambda: f"{path} is locked by another process; try again when that has ended",
+        "SQLITE_READONLY": lambda: (
+            f"{path} may not be written; change its rights, or name another with --store"
+        ),
+        "SQLITE_CANTOPEN": lambda: f"{path} cannot be opened or made; look at the rights of its folder",
+        "SQLITE_FULL": lambda: f"the disk of {path} is full",
+    }
+    for prefix, text in advice.items():
+        if name.startswith(prefix):
+            return f"{text()} ({error})"
+    return f"{path}: {error}"
+
+
+def _may_write(path: Path) -> bool:
+    effective = os.access in os.supports_effective_ids
+    return all(os.access(place, os.W_OK, effective_ids=effective) for place in (path, path.parent))
+
+
+def _has_log(path: Path) -> bool:
+    log = path.with_name(path.name + "-wal")
+    return log.exists() and log.stat().st_size > 0
+
+
+def _one(cursor: sqlite3.Cursor) -> int:
+    row = cursor.fetchone()
+    if row is None or not isinstance(row[0], int):
+        raise ValueError("the schema version is missing")
+    return row[0]

@@ -1,0 +1,187 @@
+"""Clusters of unknown flows in the embedding of the compact network (docs/unknowns.md has how it was chosen).
+
+The embedding is the space of the open-set score: whitened by the spread within known applications, so that what one
+application does differently from call to call counts little, and what applications do differently counts much.
+HDBSCAN (Campello et al. 2013) takes neither a number of clusters nor a scale, and leaves single flows out.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.cluster import HDBSCAN
+from sklearn.decomposition import PCA
+from sklearn.manifold import TSNE
+
+from callprint.core.evidence import EVIDENCE_RTP, split
+from callprint.core.flow.rtp_statistics import CODEC_NAMES
+from callprint.core.verdict import FlowKey
+from callprint.inference import OnnxIdentifier
+from callprint.stores import UnknownEvidence
+
+LEAST_FLOWS = 5  # of a cluster
+DENSITY_NEIGHBOURS = 2  # HDBSCAN's min_samples: small, for calls of a rare application are few
+LEAST_PACKETS = 20  # a shorter flow shows too little of itself to lie near its like
+LONGEST_FLOWS = 10_000  # the latest: clustering takes memory by the square of them
+PERPLEXITY = 30.0  # of the map (t-SNE, van der Maaten and Hinton 2008)
+DIGEST_DIGITS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class KeptFlow:
+    """One unknown flow."""
+
+    kept: UnknownEvidence
+    digest: str  # short name of the flow
+    codec: str  # of most packets: RFC 3551, or `dynamic 111`
+    best_application: str  # what the model would guess
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A candidate application."""
+
+    name: str  # digest of its oldest flow: it stays while that flow is kept
+    members: tuple[int, ...]  # into UnknownMap.flows, from the middle of the cluster outwards
+    codecs: tuple[tuple[str, int], ...]  # codec and flows, the most frequent first
+    guesses: tuple[tuple[str, int], ...]  # best guess of the model and flows
+    hosts: int  # different senders
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownMap:
+    """Everything that is known of the unknown."""
+
+    flows: tuple[KeptFlow, ...]
+    clusters: tuple[Cluster, ...]  # the largest first
+    single: tuple[int, ...]  # flows in no cluster
+    too_short: int  # flows left out
+    embedding: np.ndarray  # (flows, F) float32
+
+
+def flow_digest(flow: FlowKey) -> str:
+    """Return the short name of a flow: the same in every process and store."""
+    return hashlib.sha256("|".join(map(str, flow)).encode()).hexdigest()[:DIGEST_DIGITS]
+
+
+def usual_codec(evidence: bytes) -> str:
+    """Return the codec of most RTP packets of an evidence log: its name, or `dynamic` and the payload type."""
+    records = split(np.frombuffer(evidence, np.uint8))
+    types = Counter(
+        payload[1] & 127 for _, kind, payload in records if kind == EVIDENCE_RTP and len(payload) > 1
+    )
+    if not types:
+        return "none"
+    payload_type = types.most_common(1)[0][0]
+    return CODEC_NAMES.get(payload_type, f"dynamic {payload_type}")
+
+
+def longest_of_each(kept: Iterable[UnknownEvidence]) -> tuple[list[UnknownEvidence], int]:
+    """Return each flow's longest log, the oldest flow first, and how many flows are too short."""
+    longest: dict[FlowKey, UnknownEvidence] = {}
+    for found in kept:
+        before = longest.get(found.flow)
+        if before is None or found.k > before.k:
+            longest[found.flow] = found
+    enough = [found for found in longest.values() if found.k >= LEAST_PACKETS]
+    latest = sorted(enough, key=lambda found: (found.decided_at_ns, found.flow))[-LONGEST_FLOWS:]
+    return latest, len(longest) - len(enough)
+
+
+def cluster_labels(embedding: np.ndarray) -> np.ndarray:
+    """Return the cluster of each row, -1 for none; embedding: (n, F) float32."""
+    if len(embedding) < LEAST_FLOWS:
+        return np.full(len(embedding), -1)
+    clusterer = HDBSCAN(min_cluster_size=LEAST_FLOWS, min_samples=DENSITY_NEIGHBOURS, copy=True)
+    labels: np.ndarray = clusterer.fit_predict(embedding)
+    return labels
+
+
+def unknown_map(
+    kept: Iterable[UnknownEvidence], identifier: OnnxIdentifier, named: frozenset[str] = frozenset()
+) -> UnknownMap:
+    """Cluster what a store keeps. Raises ModelError when the network has no embedding.
+
+    `named`: digests of flows that have a name: they are clustered with the others, so that the others stay in their
+    clusters, and then left out.
+    """
+    found, too_short = longest_of_each(kept)
+    evidence, spans = _joined(found)
+    embedding = identifier.embedding(evidence, spans)
+    said = identifier.identify(evidence, spans)
+    flows = tuple(
+        KeptFlow(
+            each,
+            flow_digest(each.flow),
+            usual_codec(each.evidence),
+            identifier.applications[int(application)],
+            float(confidence),
+        )
+        for each, application, confidence in zip(found, said.application, said.confidence, strict=True)
+    )
+    labels = cluster_labels(embedding)
+    names = [_oldest(flows, np.flatnonzero(labels == i)) for i in range(labels.max(initial=-1) + 1)]
+    rest = np.array([i for i, flow in enumerate(flows) if flow.digest not in named], np.int64)
+    flows, embedding, labels = tuple(flows[i] for i in rest), embedding[rest], labels[rest]
+    clusters = [
+        _cluster(name, flows, embedding, np.flatnonzero(labels == i))
+        for i, name in enumerate(names)
+        if (labels == i).any()
+    ]
+    clusters.sort(key=lambda cluster: (-len(cluster.members), cluster.name))
+    single = tuple(int(i) for i in np.flatnonzero(labels < 0))
+    return UnknownMap(flows, tuple(clusters), single, too_short, embedding)
+
+
+def _oldest(flows: Sequence[KeptFlow], members: np.ndarray) -> str:
+    oldest = min((flows[i] for i in members), key=lambda flow: (flow.kept.flow.first_seen_ns, flow.digest))
+    return oldest.digest
+
+
+def _joined(found: Sequence[UnknownEvidence]) -> tuple[np.ndarray, np.ndarray]:
+    ends = np.cumsum([len(each.evidence) for each in found], dtype=np.int64)
+    starts = np.concatenate(([0], ends[:-1])) if len(ends) else ends
+    buffer = np.frombuffer(b"".join(each.evidence for each in found), np.uint8)
+    return buffer, np.column_stack([starts, ends]).astype(np.int64)
+
+
+def _cluster(name: str, flows: Sequence[KeptFlow], embedding: np.ndarray, members: np.ndarray) -> Cluster:
+    away = np.linalg.norm(embedding[members] - np.median(embedding[members], axis=0), axis=1)
+    ordered = tuple(int(i) for i in members[np.argsort(away, kind="stable")])
+    return Cluster(
+        name,
+        ordered,
+        tuple(Counter(flows[i].codec for i in ordered).most_common()),
+        tuple(Counter(flows[i].best_application for i in ordered).most_common()),
+        len({flows[i].kept.flow.src_ip for i in ordered}),
+    )
+
+
+def find_cluster(found: UnknownMap, name: str) -> Cluster | None:
+    """Return the cluster of this name, or the one that holds the flow of this name: flows come and go."""
+    for cluster in found.clusters:
+        if name == cluster.name:
+            return cluster
+    for cluster in found.clusters:
+        if any(found.flows[i].digest == name for i in cluster.members):
+            return cluster
+    return None
+
+
+def positions(embedding: np.ndarray) -> np.ndarray:
+    """Return places on a map where neighbours stay neighbours, (n, 2) float64 within 0..1."""
+    count = len(embedding)
+    if count == 0:
+        return np.zeros((0, 2))
+    if count < 2 * LEAST_FLOWS:
+        places = PCA(min(2, count)).fit_transform(embedding)
+        places = np.pad(places, ((0, 0), (0, 2 - places.shape[1])))
+    else:
+        perplexity = min(PERPLEXITY, (count - 1) / 3)
+        places = TSNE(perplexity=perplexity, init="pca", random_state=1).fit_transform(embedding)
+    low, high = places.min(0), places.max(0)
+    found: np.ndarray = (places - low) / np.maximum(high - low, 1e-9)
+    return found

@@ -1,0 +1,134 @@
+"""A named cluster as training data: the folder of captures and `flows.csv` that `callprint train` reads.
+
+Each flow becomes a pcap of its own with raw IP packets (link type 101): its evidence, whose UDP payloads and times are
+those of the wire; its RTCP is on the RTP ports, for an evidence log does not say where it was.
+"""
+
+import csv
+import ipaddress
+import re
+import struct
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from callprint.core.errors import DatasetError
+from callprint.core.evidence import EVIDENCE_DTLS, EVIDENCE_STUN, split
+from callprint.core.verdict import FlowKey
+from callprint.unknowns.clusters import KeptFlow
+
+LABEL_FILE = "flows.csv"
+COLUMNS = (
+    *("capture", "src_ip", "src_port", "dst_ip", "dst_port"),
+    *("application", "engine", "call", "codec"),
+)
+APPLICATION = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]{0,63}")
+PCAP_NANOSECONDS = 0xA1B23C4D
+LINK_RAW_IP = 101
+DTLS_RECORD_HEADER = 13  # RFC 6347 4.1
+STUN_HEADER = 20  # RFC 8489 5
+UDP, UDP_HEADER, IPV4_HEADER = 17, 8, 20
+
+
+def check_application(name: str) -> str:
+    """Return the name. Raises DatasetError when it cannot be a class and a folder."""
+    if not APPLICATION.fullmatch(name) or name.lower() == "unknown":
+        raise DatasetError(
+            f"{name!r} cannot name an application: up to 64 letters, digits, spaces and . _ + -, and not `unknown`"
+        )
+    return name
+
+
+def named_flows(folder: Path) -> frozenset[str]:
+    """Return the digests of flows that are in a folder already."""
+    return frozenset(path.stem for path in folder.glob("*/*.pcap"))
+
+
+def write_named(folder: Path, application: str, engine: str, flows: Iterable[KeptFlow]) -> int:
+    """Add flows to a training folder; those that are in it stay as they are. Returns how many were added.
+
+    Raises DatasetError when the folder cannot be written or holds another kind of `flows.csv`.
+    """
+    check_application(application)
+    known = named_flows(folder)
+    labels = folder / LABEL_FILE
+    rows = []
+    try:
+        (folder / application).mkdir(parents=True, exist_ok=True)
+        _check_columns(labels)
+        for flow in flows:
+            if flow.digest in known:
+                continue
+            capture = Path(application) / f"{flow.digest}.pcap"
+            key = flow.kept.flow
+            (folder / capture).write_bytes(_pcap(key, flow.kept.evidence))
+            rows.append((capture.as_posix(), *key[:4], application, engine, session_name(key), flow.codec))
+        # The labels come last: a capture without one is passed over, a label without one would be an error.
+        new = not labels.exists()
+        with labels.open("a", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            if new:
+                writer.writerow(COLUMNS)
+            writer.writerows(rows)
+    except OSError as error:
+        raise DatasetError(f"{folder} cannot be written: {error.strerror}") from error
+    return len(rows)
+
+
+def _check_columns(labels: Path) -> None:
+    if labels.exists():
+        first = labels.read_text(encoding="utf-8", errors="replace").partition("\n")[0].strip()
+        if first != ",".join(COLUMNS):
+            raise DatasetError(
+                f"{labels} has other columns than `callprint unknowns name` writes: name another folder"
+            )
+
+
+def session_name(flow: FlowKey) -> str:
+    """Return a name that both directions of a session share, whenever it was: training never divides it."""
+    ends = sorted((address, port & ~1) for address, port in ((flow[0], flow[1]), (flow[2], flow[3])))
+    return " ".join(f"{address} {port}" for address, port in ends)
+
+
+def _pcap(flow: FlowKey, evidence: bytes) -> bytes:
+    parts = [struct.pack("<IHHiIII", PCAP_NANOSECONDS, 2, 4, 0, 0, 65535, LINK_RAW_IP)]
+    for time_ns, kind, payload in split(np.frombuffer(evidence, np.uint8)):
+        packet = _packet(flow, _whole(kind, payload))
+        seconds, nanoseconds = divmod(time_ns, 10**9)
+        parts.append(struct.pack("<IIII", seconds, nanoseconds, len(packet), len(packet)) + packet)
+    return b"".join(parts)
+
+
+def _whole(kind: int, payload: bytes) -> bytes:
+    """Fill a message of the handshake, of which evidence keeps the beginning, up to the length that it says it has."""
+    length = len(payload)
+    if kind == EVIDENCE_DTLS:
+        length = DTLS_RECORD_HEADER + int.from_bytes(payload[11:13], "big")
+    elif kind == EVIDENCE_STUN:
+        length = STUN_HEADER + int.from_bytes(payload[2:4], "big")
+    return payload + bytes(max(0, length - len(payload)))
+
+
+def _packet(flow: FlowKey, payload: bytes) -> bytes:
+    source, destination = ipaddress.ip_address(flow.src_ip), ipaddress.ip_address(flow.dst_ip)
+    length = UDP_HEADER + len(payload)
+    udp = struct.pack("!HHHH", flow.src_port, flow.dst_port, length, 0)
+    if source.version == 4:
+        header = struct.pack("!BBHHHBBH", 0x45, 0, IPV4_HEADER + length, 0, 0, 64, UDP, 0)
+        ip = header + source.packed + destination.packed
+        checksum = _checksum(ip)
+        return ip[:10] + struct.pack("!H", checksum) + ip[12:] + udp + payload
+    ip = struct.pack("!IHBB", 6 << 28, length, UDP, 64) + source.packed + destination.packed
+    pseudo = source.packed + destination.packed + struct.pack("!II", length, UDP)
+    checksum = _checksum(pseudo + udp + payload) or 0xFFFF  # obligatory over IPv6, RFC 8200 8.1
+    return ip + udp[:6] + struct.pack("!H", checksum) + payload
+
+
+def _checksum(data: bytes) -> int:
+    """Return the Internet checksum, RFC 1071."""
+    padded = data + b"\0" * (len(data) & 1)
+    total = sum(int(word) for word in struct.unpack(f"!{len(padded) // 2}H", padded))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF
