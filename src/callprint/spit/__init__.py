@@ -1,0 +1,1 @@
+"""SPIT beside the pure core: scikit-learn estimators, simulated traces, experiments and their report."""

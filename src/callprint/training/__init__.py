@@ -1,0 +1,1 @@
+"""Training: datasets, windows, networks, evaluation, export. The only part that needs the extra `train`."""

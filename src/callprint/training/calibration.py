@@ -1,0 +1,126 @@
+"""Calibration from calls that a network has not trained on: folds of the training split, by call."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from callprint.training.dataset import Dataset
+from callprint.training.novelty import KNOWN_SHARE
+from callprint.training.sampling import HORIZON, View, view_rows
+from callprint.training.statistics import fit_temperature
+from callprint.training.train import (
+    TrainingSettings,
+    logits_of,
+    network_novelty,
+    novelty_scores,
+    train_network,
+)
+
+STEPS = (2, 4, 10, 20, 40, 100)
+"""Packet counts at which a temperature is fitted; it holds up to the next."""
+
+
+REFERENCE_VIEW = View(f"{HORIZON} packets from 0", 0, HORIZON, True)
+"""The calibration view that is a final verdict from the flow's start."""
+
+
+def call_folds(dataset: Dataset, flows: np.ndarray, folds: int, seed: int) -> np.ndarray:
+    """Return the fold (0..folds-1) of each of `flows`, whole calls together, applications spread evenly."""
+    rng = np.random.default_rng(seed)
+    fold = np.zeros(len(flows), np.int64)
+    for application in np.unique(dataset.application[flows]):
+        members = np.flatnonzero(dataset.application[flows] == application)
+        calls = np.unique(dataset.call[flows[members]])
+        place = {call: i % folds for i, call in enumerate(rng.permutation(calls))}
+        fold[members] = [place[call] for call in dataset.call[flows[members]]]
+    # A call between two applications must not lie on both sides either.
+    of_call: dict[str, int] = {}
+    for i, call in enumerate(dataset.call[flows]):
+        fold[i] = of_call.setdefault(str(call), int(fold[i]))
+    return fold
+
+
+def calibration_views() -> tuple[View, ...]:
+    """Return the views that temperatures are fitted on: every step, from the start and from the middle, with the
+    flow as it was and as if another peer had answered, since that is what the network will meet.
+    """
+    return tuple(
+        View(f"{k} packets from {first}{', renegotiated' * varied}", first, k, k == HORIZON, varied)
+        for k in STEPS
+        for first in (0, 150)
+        for varied in (False, True)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """What networks said of flows that they have not seen."""
+
+    logits: np.ndarray  # (n, classes) float32
+    target: np.ndarray  # (n,) int64
+    novelty: np.ndarray  # (n,) float32
+    features: np.ndarray  # (n, F) float32
+    flow: np.ndarray  # (n,) int64 into the dataset
+
+
+def out_of_fold(
+    dataset: Dataset,
+    flows: np.ndarray,
+    target: np.ndarray,
+    classes: int,
+    settings: TrainingSettings,
+    folds: int,
+) -> dict[View, HeldOut]:
+    """Return, for each calibration view, scores of flows from networks that were trained on the other folds.
+
+    Views that no flow is long enough for are left out.
+    """
+    fold = call_folds(dataset, flows, folds, settings.seed)
+    found: dict[View, list[HeldOut]] = {}
+    for i in range(folds):
+        seen = flows[fold != i]
+        network = train_network(dataset, seen, target, classes, settings)
+        novelty = network_novelty(network, dataset, seen, target)
+        for view in calibration_views():
+            rows = view_rows(dataset, flows[fold == i], view)
+            enough = rows.packets >= min(view.packets, 10)
+            if enough.any():
+                features = rows.features[enough]
+                logits = logits_of(network, features)
+                scores = novelty_scores(network, novelty, features)
+                flow = rows.flow[enough]
+                part = HeldOut(logits, target[flow], scores, features, flow)
+                found.setdefault(view, []).append(part)
+    return {
+        view: HeldOut(
+            *(np.concatenate([getattr(part, name) for part in parts]) for name in HeldOut.__slots__)
+        )
+        for view, parts in found.items()
+    }
+
+
+def _steps(held_out: dict[View, HeldOut], fit: Callable[[HeldOut], float]) -> tuple[tuple[int, float], ...]:
+    steps = []
+    for k in STEPS:
+        parts = [part for view, part in held_out.items() if view.packets == k]
+        if parts:
+            joined = HeldOut(
+                *(np.concatenate([getattr(part, name) for part in parts]) for name in HeldOut.__slots__)
+            )
+            steps.append((k, round(fit(joined), 3)))
+    return tuple(steps)
+
+
+def temperatures(held_out: dict[View, HeldOut]) -> tuple[tuple[int, float], ...]:
+    """Return the softmax temperature of each step of packet counts."""
+    return _steps(held_out, lambda part: fit_temperature(part.logits, part.target))
+
+
+def novelty_thresholds(held_out: dict[View, HeldOut]) -> tuple[tuple[int, float], ...]:
+    """Return the novelty limit of each step, which KNOWN_SHARE of the flows of known applications stay below.
+
+    Renegotiated flows count as well: a limit that knows the recorded pairs of applications alone calls known ones
+    unknown where another peer has answered.
+    """
+    return _steps(held_out, lambda part: float(np.quantile(part.novelty, KNOWN_SHARE)))

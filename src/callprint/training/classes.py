@@ -1,0 +1,25 @@
+"""The classes of a dataset: the applications of its training split."""
+
+import numpy as np
+
+from callprint.core.errors import DatasetError
+from callprint.training.dataset import Dataset
+
+TRAINING_SPLIT = "dataset1"
+
+
+def classes_of(dataset: Dataset, flows: np.ndarray) -> tuple[tuple[str, ...], tuple[str, ...], np.ndarray]:
+    """Return class names, their engines, and the class of every flow of the dataset (-1: none of them).
+
+    Raises DatasetError when an application has two engines.
+    """
+    classes = tuple(str(name) for name in np.unique(dataset.application[flows]))
+    engines = []
+    for name in classes:
+        found = np.unique(dataset.engine[flows[dataset.application[flows] == name]])
+        if len(found) != 1:
+            raise DatasetError(f"application {name} has several engines: {', '.join(map(str, found))}")
+        engines.append(str(found[0]))
+    number = {name: i for i, name in enumerate(classes)}
+    target = np.array([number.get(str(name), -1) for name in dataset.application], np.int64)
+    return classes, tuple(engines), target

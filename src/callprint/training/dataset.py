@@ -1,0 +1,299 @@
+"""Labelled datasets: whole-flow evidence logs with the application of their sender, in one file without pickle.
+
+Made from a folder of captures and one CSV file (docs/models.md describes both); what serving sees of a flow and
+what training sees come out of the same reader, dissector and flow engine.
+"""
+
+import csv
+import hashlib
+import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from callprint.core.dissect import dissect
+from callprint.core.errors import CaptureError, DatasetError
+from callprint.core.flow.engine import EngineSettings, FlowEngine
+from callprint.core.pipeline import address_text
+from callprint.sources import open_captures
+
+LABEL_FILE = "flows.csv"
+REQUIRED_COLUMNS = ("capture", "src_ip", "src_port", "dst_ip", "dst_port", "application")
+DEFAULT_SPLIT = "dataset1"
+
+WHOLE_FLOW_PACKETS = 1000  # RTP packets kept of each flow: 10 s at 10 ms, room for windows from the middle
+WHOLE_FLOW_RTCP = 512
+
+
+class Quad(NamedTuple):
+    """The ports and addresses that a label names."""
+
+    src_ip: str
+    src_port: int
+    dst_ip: str
+    dst_port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """One row of the CSV file."""
+
+    line: int
+    capture: str
+    quad: Quad
+    application: str
+    engine: str
+    split: str
+    call: str
+    codec: str
+    encrypted: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """Flows and their labels, all arrays of one length but `buffer`. Strings are fixed-width unicode arrays."""
+
+    buffer: np.ndarray  # (bytes,) uint8: evidence logs of whole flows
+    spans: np.ndarray  # (flows, 2) int64
+    packets: np.ndarray  # (flows,) int64, RTP packets in each log
+    application: np.ndarray
+    engine: np.ndarray
+    split: np.ndarray  # dataset1, dataset2, cross, ...: which part of the data the flow belongs to
+    call: np.ndarray  # what folds must never divide
+    codec: np.ndarray
+    encrypted: np.ndarray
+    capture: np.ndarray
+
+    def of_split(self, split: str, least_packets: int = 10) -> np.ndarray:
+        """Return the indices of a split's flows that count in accuracy figures."""
+        return np.flatnonzero((self.split == split) & (self.packets >= least_packets))
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over logs and labels: names the data in a model card."""
+        total = hashlib.sha256()
+        for field in fields(self):
+            total.update(np.ascontiguousarray(getattr(self, field.name)).tobytes())
+        return total.hexdigest()
+
+
+@dataclass(slots=True)
+class BuildReport:
+    """What became of captures, flows and labels."""
+
+    captures: int = 0
+    flows: int = 0  # labelled flows, all in the dataset
+    unlabelled_flows: int = 0
+    labels_without_flow: int = 0
+    other_sources: int = 0  # further SSRC on labelled ports: in the dataset as flows of their own
+    damaged_captures: int = 0
+
+
+def read_labels(path: Path) -> list[Label]:
+    """Read the CSV file. Rows of kind `rtcp` are left out: RTCP is evidence of its flow.
+
+    Raises DatasetError naming file and line.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return _labels(path, csv.DictReader(file))
+    except OSError as error:
+        raise DatasetError(f"{path}: {error.strerror}") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DatasetError(f"{path}: not a CSV file in UTF-8: {error}") from None
+
+
+def _labels(path: Path, reader: "csv.DictReader[str]") -> list[Label]:
+    missing = [name for name in REQUIRED_COLUMNS if name not in (reader.fieldnames or [])]
+    if missing:
+        raise DatasetError(f"{path}, line 1: no column {', '.join(missing)}")
+    labels: list[Label] = []
+    lines: dict[tuple[str, Quad], int] = {}
+    for row in reader:
+        where = f"{path}, line {reader.line_num}"
+        if None in row or None in row.values():
+            raise DatasetError(f"{where}: has not as many fields as the first line")
+        if row.get("kind") == "rtcp":
+            continue
+        try:
+            quad = Quad(row["src_ip"], int(row["src_port"]), row["dst_ip"], int(row["dst_port"]))
+        except ValueError:
+            raise DatasetError(f"{where}: a port is not a number") from None
+        if not row["application"]:
+            raise DatasetError(f"{where}: no application")
+        before = lines.setdefault((row["capture"], quad), reader.line_num)
+        if before != reader.line_num:
+            raise DatasetError(f"{where}: the same flow as in line {before}")
+        labels.append(
+            Label(
+                line=reader.line_num,
+                capture=row["capture"],
+                quad=quad,
+                application=row["application"],
+                engine=row.get("engine") or row["application"],
+                split=row.get("dataset") or DEFAULT_SPLIT,
+                call=row.get("call") or row["capture"],
+                codec=row.get("codec") or "",
+                encrypted=row.get("encrypted") or "",
+            )
+        )
+    if not labels:
+        raise DatasetError(f"{path}: labels no flow")
+    return labels
+
+
+def whole_flows(capture: Path) -> tuple[list[tuple[Quad, int, bytes]], list[CaptureError]]:
+    """Return (ports and addresses, RTP packets, evidence log) of each flow of a capture, and what was wrong with it.
+
+    Raises CaptureError when it is no capture.
+    """
+    engine = FlowEngine(
+        EngineSettings(
+            maximum_flows=4096,
+            evidence_memory_bytes=64 << 20,
+            horizon_packets=WHOLE_FLOW_PACKETS,
+            horizon_rtcp_packets=WHOLE_FLOW_RTCP,
+            checkpoints=(WHOLE_FLOW_PACKETS,),
+        )
+    )
+    found: dict[tuple[int, int], tuple[Quad, int, bytes]] = {}
+    source = open_captures([capture])
+
+    def take(drains: object) -> None:
+        for drain in drains:  # type: ignore[attr-defined]
+            for event, flow in zip(drain.events, drain.flows, strict=True):
+                if event["end"] > event["start"]:
+                    quad = Quad(
+                        address_text(int(flow["src_hi"]), int(flow["src_lo"])),
+                        int(flow["src_port"]),
+                        address_text(int(flow["dst_hi"]), int(flow["dst_lo"])),
+                        int(flow["dst_port"]),
+                    )
+                    log = drain.evidence[event["start"] : event["end"]].tobytes()
+                    found[int(event["row"]), int(flow["generation"])] = (quad, int(event["k"]), log)
+
+    for data, records in source:
+        take(engine.process(data, dissect(data, records)))
+    take(engine.finish())
+    return list(found.values()), source.warnings
+
+
+def build_dataset(
+    folder: Path, on_capture: Callable[[int, int], None] = lambda _done, _all: None
+) -> tuple[Dataset, BuildReport]:
+    """Read a folder of labelled captures. `on_capture(done, all)` is called after each.
+
+    Raises DatasetError naming file and line when labels and captures contradict each other.
+    """
+    labels = read_labels(folder / LABEL_FILE)
+    by_capture: dict[str, dict[Quad, Label]] = {}
+    for label in labels:
+        by_capture.setdefault(label.capture, {})[label.quad] = label
+    report = BuildReport()
+    logs: list[bytes] = []
+    rows: list[tuple[Label, int]] = []
+    for done, (name, wanted) in enumerate(by_capture.items()):
+        line = next(iter(wanted.values())).line
+        path = folder / name
+        if folder.resolve() not in path.resolve().parents:
+            raise DatasetError(f"{folder / LABEL_FILE}, line {line}: {name} lies outside {folder}")
+        try:
+            flows, warnings = whole_flows(path)
+        except CaptureError as error:
+            raise DatasetError(f"{folder / LABEL_FILE}, line {line}: {error}") from error
+        report.captures += 1
+        report.damaged_captures += bool(warnings)
+        seen: set[Quad] = set()
+        for quad, packets, log in flows:
+            label = wanted.get(quad)
+            if label is None:
+                report.unlabelled_flows += 1
+                continue
+            report.other_sources += quad in seen
+            seen.add(quad)
+            logs.append(log)
+            rows.append((label, packets))
+        report.labels_without_flow += len(wanted) - len(seen)
+        on_capture(done + 1, len(by_capture))
+    report.flows = len(rows)
+    if not rows:
+        raise DatasetError(f"{folder}: no capture holds a flow that {LABEL_FILE} labels")
+    ends = np.cumsum([len(log) for log in logs])
+    columns = {
+        name: np.array([getattr(label, name) for label, _ in rows], dtype=np.str_)
+        for name in ("application", "engine", "split", "call", "codec", "encrypted", "capture")
+    }
+    dataset = Dataset(
+        buffer=np.frombuffer(b"".join(logs), np.uint8),
+        spans=np.column_stack([ends - [len(log) for log in logs], ends]).astype(np.int64),
+        packets=np.array([packets for _, packets in rows], np.int64),
+        **columns,
+    )
+    return dataset, report
+
+
+def join_datasets(datasets: Sequence[Dataset]) -> Dataset:
+    """Return the flows of several datasets as one, in their order; there must be one at least."""
+    columns = {
+        field.name: np.concatenate([getattr(each, field.name) for each in datasets])
+        for field in fields(Dataset)
+        if field.name != "spans"
+    }
+    starts = np.cumsum([0, *(len(each.buffer) for each in datasets[:-1])])
+    spans = np.concatenate([each.spans + start for each, start in zip(datasets, starts, strict=True)])
+    return Dataset(spans=spans, **columns)
+
+
+def without_applications(dataset: Dataset, names: Sequence[str]) -> Dataset:
+    """Return the dataset without some applications. Raises DatasetError when it has none of a name."""
+    missing = sorted(set(names) - set(dataset.application.tolist()))
+    if missing:
+        raise DatasetError(f"the dataset has no application {missing[0]}")
+    kept = ~np.isin(dataset.application, list(names))
+    return Dataset(
+        buffer=dataset.buffer,
+        **{
+            field.name: getattr(dataset, field.name)[kept]
+            for field in fields(Dataset)
+            if field.name != "buffer"
+        },
+    )
+
+
+def save_dataset(dataset: Dataset, path: Path) -> None:
+    """Write a dataset as .npz, without pickled objects."""
+    with path.open("wb") as file:
+        np.savez(file, **{field.name: getattr(dataset, field.name) for field in fields(Dataset)})
+
+
+def load_dataset(path: Path) -> Dataset:
+    """Read what `save_dataset` wrote. Raises DatasetError naming what is missing or does not fit."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            columns = {field.name: stored[field.name] for field in fields(Dataset)}
+    except KeyError as error:
+        raise DatasetError(f"{path}: {error.args[0]}") from None
+    except OSError as error:
+        raise DatasetError(f"{path}: {error.strerror or 'not a dataset file'}") from error
+    except (ValueError, zipfile.BadZipFile, EOFError) as error:
+        raise DatasetError(f"{path}: not a dataset file: {error}") from None
+    dataset = Dataset(**columns)
+    flows = len(dataset.packets)
+    for field in fields(Dataset):
+        if field.name != "buffer" and len(columns[field.name]) != flows:
+            raise DatasetError(f"{path}: {field.name} has {len(columns[field.name])} rows, packets {flows}")
+    spans = dataset.spans
+    if dataset.buffer.dtype != np.uint8 or dataset.buffer.ndim != 1:
+        raise DatasetError(f"{path}: buffer is not bytes")
+    if (
+        spans.dtype != np.int64
+        or spans.shape != (flows, 2)
+        or (spans < 0).any()
+        or (spans > len(dataset.buffer)).any()
+        or (spans[:, 1] < spans[:, 0]).any()
+    ):
+        raise DatasetError(f"{path}: spans do not lie in buffer")
+    return dataset

@@ -1,0 +1,147 @@
+"""A trained network as a model to serve: 8-bit weights where accuracy holds, with its card."""
+
+import logging
+import tempfile
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+
+from callprint.core.identify.card import INPUT_MATRIX, MATRIX_COLUMNS, ModelCard, ModelInput, Policy
+from callprint.inference.onnx_identifier import OnnxIdentifier
+from callprint.training.classes import TRAINING_SPLIT
+from callprint.training.dataset import Dataset
+from callprint.training.examine import LEAST_PACKETS, examine
+from callprint.training.export import sha256, write_model
+from callprint.training.paper.cells import VALIDATED, Cell, run_graph, session
+from callprint.training.paper.experiment import Findings
+from callprint.training.paper.graphs import FEATURES, LOGITS
+from callprint.training.paper.rates import Count, count_right
+from callprint.training.paper.windows import as_input, first_windows, leaky_windows
+from callprint.training.sampling import View
+from callprint.training.statistics import fit_temperature
+
+THRESHOLD = 0.9  # the paper, section VII
+CALIBRATED_WINDOWS = 160
+CALIBRATION_BATCH = 16
+TOLERATED_LOSS = 0.005  # of accuracy, by window, for a quarter of the size
+
+
+class _Reader(CalibrationDataReader):  # type: ignore[misc] # ONNX Runtime ships no types
+    """Hands windows to the calibration, batch by batch."""
+
+    def __init__(self, images: np.ndarray) -> None:
+        self._batches = iter(
+            images[start : start + CALIBRATION_BATCH] for start in range(0, len(images), CALIBRATION_BATCH)
+        )
+
+    def get_next(self) -> dict[str, np.ndarray] | None:
+        batch = next(self._batches, None)
+        return None if batch is None else {INPUT_MATRIX: as_input(batch)}
+
+
+def without_features(graph: Path) -> onnx.ModelProto:
+    """Return a network with its logits as the only output."""
+    model = onnx.load(graph)
+    kept = [output for output in model.graph.output if output.name != FEATURES]
+    del model.graph.output[:]
+    model.graph.output.extend(kept)
+    return model
+
+
+def quantised(graph: Path, images: np.ndarray) -> bytes:
+    """Return a network with 8-bit weights and activations, calibrated on images (n, k, 256) uint8 of training windows.
+
+    Weights take 7 of the 8 bits: processors without VNNI instructions would overflow otherwise.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        whole, small = Path(folder) / "whole.onnx", Path(folder) / "small.onnx"
+        whole.write_bytes(without_features(graph).SerializeToString())
+        root = logging.getLogger()
+        level = root.level
+        root.setLevel(logging.ERROR)  # it would advise preprocessing, which there is nothing to gain from
+        try:
+            quantize_static(
+                whole,
+                small,
+                _Reader(images),
+                quant_format=QuantFormat.QDQ,
+                activation_type=QuantType.QUInt8,
+                weight_type=QuantType.QInt8,
+                per_channel=True,
+                reduce_range=True,
+            )
+        finally:
+            root.setLevel(level)
+        return small.read_bytes()
+
+
+def calibration_images(dataset: Dataset, target: np.ndarray, k: int) -> np.ndarray:
+    """Return windows (n, k, 256) uint8 of the training split, evenly over the applications."""
+    flows = dataset.of_split(TRAINING_SPLIT, max(LEAST_PACKETS, k))
+    classes = len(np.unique(target[flows]))
+    most = max(1, CALIBRATED_WINDOWS // classes)
+    training, _validation = leaky_windows(dataset, flows, target, k, (most, 1), seed=7)
+    return training.images
+
+
+def ship(findings: Findings, cell: Cell, out: Path, version: str) -> ModelCard:
+    """Write a cell's network as a model with its card: with 8-bit weights unless that costs accuracy.
+
+    The temperature is fitted on validation windows, which are of the calls that trained the network: byte images
+    leave no call of dataset1 to calibrate on. So its confidence is too high on other calls, and the card says so.
+    """
+    dataset, target, k = findings.dataset, findings.target, cell.procedure.k
+    validated = cell.scores[VALIDATED]
+    wanted = target[validated.flow]
+    small = quantised(cell.graph, calibration_images(dataset, target, k))
+    examined = first_windows(dataset, dataset.of_split(TRAINING_SPLIT, max(LEAST_PACKETS, k)), k)
+    of_first = target[examined.flow]
+    whole = without_features(cell.graph).SerializeToString()
+    before = count_right(run_graph(session(whole, 1), [LOGITS], examined.images)[0].argmax(1), of_first)
+    after = count_right(run_graph(session(small, 1), [LOGITS], examined.images)[0].argmax(1), of_first)
+    holds = after.share >= before.share - TOLERATED_LOSS
+    graph = small if holds else whole
+    card = ModelCard(
+        name=f"{cell.procedure.kind.lower()}-k{k}",
+        version=version,
+        classes=findings.classes,
+        engines=findings.engines,
+        input=ModelInput(INPUT_MATRIX, MATRIX_COLUMNS, 0, k, k),
+        checkpoints=(k,),
+        policy=Policy(THRESHOLD, ((k, round(fit_temperature(validated.logits, wanted), 3)),), ()),
+        onnx_file=out.name,
+        onnx_sha256=sha256(graph),
+        training=_training(findings, cell, before, after, holds),
+        accuracy={},
+    )
+    identifier = OnnxIdentifier(card, graph)
+    view = View(f"first {k} packets", 0, k, False)
+    accuracy = {
+        split: {view.name: examine(dataset, identifier, split, (view,))[0].summary()}
+        for split in findings.splits
+    }
+    card = replace(card, accuracy=accuracy)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_model(graph, card, out)
+    return card
+
+
+def _training(findings: Findings, cell: Cell, before: Count, after: Count, holds: bool) -> dict[str, Any]:
+    flows = findings.dataset.of_split(TRAINING_SPLIT, LEAST_PACKETS)
+    return {
+        "split": TRAINING_SPLIT,
+        "flows": len(flows),
+        "calls": len(np.unique(findings.dataset.call[flows])),
+        "windows": cell.facts["training_windows"],
+        "dataset_sha256": findings.dataset.digest,
+        "budget": findings.budget.name,
+        "settings": asdict(cell.procedure),
+        "calibrated_on": "windows of the calls that trained it: its confidence is too high on other calls",
+        "weights": "8 bit" if holds else "float32",
+        "training_flows_right_float32": round(before.share, 4),
+        "training_flows_right_8_bit": round(after.share, 4),
+    }
