@@ -1,0 +1,211 @@
+"""The agent's loop: packets through the dissector and the flow engine, what they tell into Kafka."""
+
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from callprint.core.compiled import Array
+from callprint.core.dissect import SIGNALLING_PORTS, dissect
+from callprint.core.errors import ConfigError
+from callprint.core.evidence import HORIZON_PACKETS
+from callprint.core.flow.engine import EngineSettings, FlowEngine, FlowEvents
+from callprint.core.flow.state import EVENT_END
+from callprint.core.signalling.reader import SignallingReader
+from callprint.core.wire.mark import encode_mark
+from callprint.core.wire.media import MediaBatch, encode_media
+from callprint.core.wire.packets import PacketBatch, PacketShipper, encode_packets
+from callprint.core.wire.shipping import Shipper
+from callprint.core.wire.signalling import SignallingBatch, SignallingShipper, encode_signalling
+from callprint.core.wire.source import source_number
+from callprint.messaging.topics import MEDIA, SIGNALING
+from capture_agent.publisher import Publisher
+from capture_agent.spool import Outgoing, Spool
+
+PACKETS = "packets"
+"""Topic of packets beyond the heads: no part of the system reads it."""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSettings:
+    """What an operator decides about one agent."""
+
+    engine: EngineSettings = field(default_factory=EngineSettings)
+    media_topic: str = MEDIA
+    signaling_topic: str = SIGNALING
+    linger_s: float = 0.2  # how long a part may wait for a batch to fill
+    statistics_every_s: float = 60.0  # of packet time, for flows that go on
+    packets_topic: str = PACKETS
+    head: int = HORIZON_PACKETS  # RTP packets of a flow to ship; those beyond the horizon to packets_topic
+    site: str | None = None  # agents that see the same calls; None: this run alone
+    signalling_ports: tuple[int, ...] = SIGNALLING_PORTS  # of SIP over TCP
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError for a head that is too short for verdicts."""
+        if self.head < self.engine.horizon_packets:
+            raise ConfigError(
+                f"--head must be all, or at least {self.engine.horizon_packets}, which verdicts look at"
+            )
+
+
+BACK_NS = 5_000_000_000  # packets of several interfaces are out of order by far less
+LOOK_UP_NS = 5_000_000_000  # far below any idle time-out
+SIGN_OF_LIFE_S = 10.0
+"""So often a mark is sent on a quiet line: an agent that is silent for long is taken for dead."""
+
+
+def _slices(packets: Array, longest_ns: int) -> Iterator[Array]:
+    """Cut packets where their time leaves that of a slice's first one by more than `longest_ns`."""
+    start = 0
+    while start < len(packets):
+        later = np.flatnonzero(np.abs(packets["time_ns"][start:] - packets["time_ns"][start]) > longest_ns)
+        end = start + int(later[0]) if len(later) else len(packets)
+        yield packets[start:end]
+        start = end
+
+
+class CaptureAgent:
+    """Ships the head of every flow, statistics and signalling. Every packet ends in one counter of the engine."""
+
+    def __init__(self, settings: AgentSettings, publisher: Publisher, spool: Spool) -> None:
+        """Raises ConfigError when Kafka or a topic is not there."""
+        source = source_number(settings.site, os.urandom(8))
+        self._settings = settings
+        self._publisher = publisher
+        self._spool = spool
+        self.engine = FlowEngine(settings.engine)
+        self._shipper = Shipper(
+            source, publisher.partitions(settings.media_topic), settings.engine.maximum_flows
+        )
+        self._packets = None
+        if settings.head > settings.engine.horizon_packets:
+            self._packets = PacketShipper(
+                *(source, publisher.partitions(settings.packets_topic), settings.engine.maximum_flows),
+                *(settings.engine.horizon_packets, settings.head),
+            )
+        self._sip = SignallingReader()
+        self._sip_shipper = SignallingShipper(source, publisher.partitions(settings.signaling_topic))
+        self._flushed_s = self._marked_s = time.monotonic()
+        self._clock_ns = -(1 << 63)  # of the last mark
+        self._step_ns: int | None = None  # largest packet time since then
+        self._statistics_ns: int | None = None
+        self.read = 0
+        self.sip_messages = 0
+        self.rtp_lost = 0
+        self.kernel_drops: Callable[[], int] = lambda: 0
+
+    def run(self, batches: Iterable[tuple[Array, Array]]) -> None:
+        """Take batches of frames until there are no more; data: (bytes,) uint8, records: (n,) RECORD."""
+        for data, records in batches:
+            if len(records):
+                self._take(data, records)
+            if time.monotonic() - self._flushed_s >= self._settings.linger_s:
+                self._flush()
+
+    def finish(self, timeout_s: float) -> bool:
+        """End every flow and send the rest; return whether Kafka has all of it (otherwise the spool has)."""
+        for told in self.engine.finish():
+            self._tell(told)
+        self._sip.close()
+        self._flush(ended=True)
+        done = self._publisher.flush(timeout_s)
+        self._publisher.close()
+        return done
+
+    def _take(self, data: Array, records: Array) -> None:
+        packets = dissect(data, records, signalling_ports=self._settings.signalling_ports)
+        now_ns = int(packets["time_ns"].max())
+        if self._step_ns is not None and now_ns < self._step_ns - BACK_NS:
+            self._flush()  # another capture begins, an earlier one: its time must not be hidden by this one's
+        self.read += len(records)
+        if self._packets is None:
+            self._follow(data, packets)
+        else:
+            # A packet's flow is looked up behind the engine: it must not have ended within the same slice.
+            for some in _slices(packets, LOOK_UP_NS):
+                self._follow(data, some)
+                self._send_packets(self._packets.take(data, some, self.engine))
+        messages = self._sip.read(data, packets, records)
+        self.sip_messages += len(messages)
+        self._send_signalling(self._sip_shipper.take(messages))
+        self._step_ns = now_ns if self._step_ns is None else max(self._step_ns, now_ns)
+        self._tell_statistics(int(packets["time_ns"][-1]))
+
+    def _follow(self, data: Array, packets: Array) -> None:
+        for told in self.engine.process(data, packets):
+            self._tell(told)
+
+    def _tell(self, told: FlowEvents) -> None:
+        ended = told.flows[told.events["kind"] == EVENT_END]
+        expected = ended["expected_before"] + ended["maximum_sequence"] - ended["base_sequence"] + 1
+        self.rtp_lost += int(np.maximum(expected - (ended["received"] - ended["duplicates"]), 0).sum())
+        self._send_media(self._shipper.take(told))
+
+    def _tell_statistics(self, now_ns: int) -> None:
+        every_ns = int(self._settings.statistics_every_s * 1e9)
+        if (
+            self._statistics_ns is None or now_ns < self._statistics_ns - every_ns
+        ):  # the first, or an older capture
+            self._statistics_ns = now_ns + every_ns
+        elif now_ns >= self._statistics_ns:
+            self._statistics_ns = now_ns + every_ns
+            self._send_media(self._shipper.statistics(self.engine.flows, now_ns))
+
+    def _flush(self, *, ended: bool = False) -> None:
+        self._flushed_s = time.monotonic()
+        self._send_media(self._shipper.flush())
+        self._send_signalling(self._sip_shipper.flush())
+        if self._packets is not None:
+            self._send_packets(self._packets.flush())
+        if ended or self._step_ns is not None or self._flushed_s - self._marked_s >= SIGN_OF_LIFE_S:
+            self._marked_s = self._flushed_s
+            self._clock_ns = self._clock_ns if self._step_ns is None else self._step_ns
+            self._step_ns = None
+            partition, mark = self._sip_shipper.mark(self._shipper.sent, self._clock_ns, ended=ended)
+            self._publisher.publish(Outgoing(self._settings.signaling_topic, partition, encode_mark(mark)))
+        self._publisher.poll()
+
+    def _send_media(self, batches: list[tuple[int, MediaBatch]]) -> None:
+        for partition, batch in batches:
+            self._publisher.publish(Outgoing(self._settings.media_topic, partition, encode_media(batch)))
+
+    def _send_packets(self, batches: list[tuple[int, PacketBatch]]) -> None:
+        for partition, batch in batches:
+            self._publisher.publish(Outgoing(self._settings.packets_topic, partition, encode_packets(batch)))
+
+    def _send_signalling(self, batches: list[tuple[int, SignallingBatch]]) -> None:
+        for partition, batch in batches:
+            self._publisher.publish(
+                Outgoing(self._settings.signaling_topic, partition, encode_signalling(batch))
+            )
+
+    def values(self) -> dict[tuple[str, str], float]:
+        """Return the counters as metrics.py shows them."""
+        sent = self._publisher.counters
+        gauges = self.engine.gauges
+        return {
+            ("callprint_packets_read_total", ""): self.read,
+            ("callprint_kernel_drops_total", ""): self.kernel_drops(),
+            **{
+                ("callprint_packets_total", f'outcome="{outcome.name.lower()}"'): count
+                for outcome, count in self.engine.outcomes.items()
+            },
+            ("callprint_packets_held", ""): self.engine.held,
+            ("callprint_flows", ""): gauges["flows"],
+            ("callprint_flows_evicted_total", ""): gauges["flows_evicted"],
+            ("callprint_rtp_lost_total", ""): self.rtp_lost,
+            ("callprint_sip_messages_total", ""): self.sip_messages,
+            ("callprint_records_total", 'state="sent"'): sent.sent,
+            ("callprint_records_total", 'state="confirmed"'): sent.confirmed,
+            ("callprint_records_total", 'state="failed"'): sent.failed,
+            ("callprint_records_total", 'state="lost"'): sent.lost,
+            ("callprint_records_unconfirmed", ""): self._publisher.unconfirmed,
+            ("callprint_spool_records", ""): len(self._spool),
+            ("callprint_spool_bytes", ""): self._spool.bytes,
+            ("callprint_bytes_confirmed_total", ""): sent.bytes,
+            ("callprint_packets_shipped_total", ""): self._packets.packets if self._packets else 0,
+            ("callprint_disconnections_total", ""): sent.disconnections,
+            ("callprint_connected", ""): self._publisher.connected,
+        }

@@ -1,0 +1,1 @@
+"""Storm bolts: thin shells around the core."""

@@ -1,0 +1,29 @@
+"""Why Kafka does not answer: kafka-python says that it does not, and never that a certificate was refused."""
+
+import socket
+import ssl
+
+from callprint.messaging.settings import KafkaSettings
+
+CONNECT_TIMEOUT_S = 3.0
+
+
+def defect_of(settings: KafkaSettings) -> str:
+    """Return what the first broker with a defect does, as a text in brackets; nothing when all of them answer.
+
+    Only the connection and the certificates are tried: a wrong password is not found here.
+    """
+    for broker in settings.brokers:
+        host, _, port = broker.rpartition(":")
+        try:
+            with socket.create_connection((host, int(port)), CONNECT_TIMEOUT_S) as connection:
+                if settings.tls_ca is not None:
+                    context = ssl.create_default_context(cafile=settings.tls_ca)
+                    if settings.tls_certificate is not None:
+                        context.load_cert_chain(settings.tls_certificate, settings.tls_key)
+                    context.wrap_socket(connection, server_hostname=host).close()
+        except ssl.SSLCertVerificationError as error:
+            return f" (the certificate of {broker} is refused: {error.verify_message})"
+        except (OSError, ValueError) as error:
+            return f" ({broker}: {error})"
+    return ""

@@ -1,0 +1,70 @@
+"""How to reach Kafka: brokers, TLS, SASL. One value for agents, spouts and tools."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from callprint.core.errors import ConfigError
+
+PASSWORD_VARIABLE = "CALLPRINT_KAFKA_PASSWORD"
+SASL_MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
+MAXIMUM_RECORD_BYTES = 1 << 20  # Kafka's own default; batches stay far below it
+
+
+@dataclass(frozen=True, slots=True)
+class KafkaSettings:
+    """A Kafka cluster. The SASL password is CALLPRINT_KAFKA_PASSWORD: settings are shipped and printed."""
+
+    brokers: tuple[str, ...] = ("127.0.0.1:9092",)
+    tls_ca: str | None = None  # PEM file; turns TLS on
+    tls_certificate: str | None = None
+    tls_key: str | None = None
+    sasl_user: str | None = None  # turns SASL on
+    sasl_mechanism: str = "SCRAM-SHA-512"
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError naming the first setting that cannot be."""
+        if not self.brokers or any(":" not in broker for broker in self.brokers):
+            raise ConfigError(f"kafka.brokers must be HOST:PORT, one or more, not {','.join(self.brokers)!r}")
+        if self.sasl_mechanism not in SASL_MECHANISMS:
+            raise ConfigError(
+                f"kafka.sasl_mechanism must be one of {', '.join(SASL_MECHANISMS)}, not {self.sasl_mechanism!r}"
+            )
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> "KafkaSettings":
+        """Read the part `kafka` of a configuration. Raises ConfigError that names the key."""
+        known = {field.name for field in fields(cls)}
+        for key, value in values.items():
+            if key not in known:
+                raise ConfigError(f"kafka.{key} is no setting; there are {', '.join(sorted(known))}")
+            if key != "brokers" and value is not None and not isinstance(value, str):
+                raise ConfigError(f"kafka.{key} must be a text, not {value!r}")
+        brokers = values.get("brokers", cls().brokers)
+        if isinstance(brokers, str):
+            brokers = brokers.split(",")
+        if not isinstance(brokers, list | tuple) or not all(isinstance(broker, str) for broker in brokers):
+            raise ConfigError(f"kafka.brokers must be a list of HOST:PORT, not {brokers!r}")
+        return cls(**{**values, "brokers": tuple(brokers)})
+
+    def client_options(self) -> dict[str, Any]:
+        """Return the options that every kafka-python client takes. Raises ConfigError without the password."""
+        options: dict[str, Any] = {"bootstrap_servers": list(self.brokers)}
+        if self.tls_ca is not None:
+            options |= {
+                "ssl_cafile": self.tls_ca,
+                "ssl_certfile": self.tls_certificate,
+                "ssl_keyfile": self.tls_key,
+            }
+        if self.sasl_user is not None:
+            password = os.environ.get(PASSWORD_VARIABLE)
+            if password is None:
+                raise ConfigError(f"no password for the Kafka user {self.sasl_user}: set {PASSWORD_VARIABLE}")
+            options |= {
+                "sasl_mechanism": self.sasl_mechanism,
+                "sasl_plain_username": self.sasl_user,
+                "sasl_plain_password": password,
+            }
+        protocol = ("SASL_" if self.sasl_user else "") + ("SSL" if self.tls_ca else "PLAINTEXT")
+        return {**options, "security_protocol": protocol}

@@ -1,0 +1,88 @@
+"""Blobs in Storm's blobstore, over Nimbus' Thrift interface. `python -m callprint.topology.blobs` replaces a model."""
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from callprint.topology.models import blobs_of, registration
+
+if TYPE_CHECKING:
+    from callprint.inference import OnnxIdentifier
+
+CHUNK_BYTES = (
+    300 << 10
+)  # a Thrift message of a megabyte or more is never answered (nimbus.thrift.max_buffer_size)
+READ, WRITE, ADMIN = 1, 2, 4
+EVERYBODY = 1  # AccessControlType.OTHER: an unsecured Nimbus knows no users
+
+
+def put_blob(client: Any, key: str, data: bytes) -> None:
+    """Create the blob, or replace it. `client` is a Thrift client of Nimbus."""
+    from streamparse.thrift import storm_thrift  # noqa: PLC0415 - the extra `cluster`
+
+    try:
+        session = client.beginUpdateBlob(key)
+    except storm_thrift.KeyNotFoundException:
+        access = storm_thrift.AccessControl(type=EVERYBODY, name="", access=READ | WRITE | ADMIN)
+        session = client.beginCreateBlob(
+            key, storm_thrift.SettableBlobMeta(acl=[access], replication_factor=1)
+        )
+    for at in range(0, len(data), CHUNK_BYTES):
+        client.uploadBlobChunk(session, data[at : at + CHUNK_BYTES])
+    client.finishBlobUpload(session)
+
+
+def main() -> int:
+    """Replace the model of a running topology; its workers take it over within a minute."""
+    from streamparse.util import get_nimbus_client  # noqa: PLC0415 - the extra `cluster`
+
+    from callprint.core.errors import CallprintError  # noqa: PLC0415
+    from callprint.inference import load_model  # noqa: PLC0415
+
+    parser = argparse.ArgumentParser(prog="python -m callprint.topology.blobs", description=main.__doc__)
+    parser.add_argument(
+        "model", type=Path, help="FILE.onnx, named as the one it replaces, with FILE.json beside it"
+    )
+    parser.add_argument("--topology", default="voip")
+    parser.add_argument("--nimbus", default="127.0.0.1:6627", metavar="HOST:PORT")
+    chosen = parser.parse_args()
+    try:
+        identifier = load_model(chosen.model)
+    except CallprintError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    host, _, port = chosen.nimbus.rpartition(":")
+    client = get_nimbus_client(host=host, port=int(port))
+    for key, path in blobs_of(chosen.topology, chosen.model).items():
+        put_blob(client, key, path.read_bytes())
+        print(f"{path} is in the blobstore as {key}")
+    try:
+        _register(client, chosen.topology, identifier)
+    except CallprintError as error:
+        print(f"error: the model is sent, but is not in the store's list of models: {error}", file=sys.stderr)
+        return 1
+    finally:
+        client.close()
+    return 0
+
+
+def _register(client: Any, topology: str, identifier: "OnnxIdentifier") -> None:
+    """Put the model into the list of the store that the running topology writes to. Nimbus knows which that is."""
+    from callprint.stores import open_store  # noqa: PLC0415 - only here
+    from callprint.topology.settings import TopologySettings  # noqa: PLC0415
+
+    running = [found.id for found in client.getClusterInfo().topologies if found.name == topology]
+    if not running:
+        print(f"no topology {topology} runs: the model is registered when it is submitted")
+        return
+    settings = TopologySettings.from_options(json.loads(client.getTopologyConf(running[0])))
+    with open_store(settings.store, create=False) as store:
+        store.put_model(registration(identifier, time.time_ns()))
+    print(f"{identifier.name} is registered in {settings.store}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,112 @@
+"""Signs of life from a bolt that works for long: a network asked in slices, and a pulse beside what has none.
+
+Storm ends a worker when a component says nothing for `topology.subprocess.timeout.secs` (30 s by default). It takes
+every message of a component for a sign of life, also a `sync` that nobody asked for (ShellBolt.java of Storm 2.8:
+the heartbeat is set for each command that is read). So a bolt sends one between two slices of its work.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from callprint.core.compiled import Array
+from callprint.core.pipeline import Identifier, Judgements
+
+BEAT_EVERY_S = 2.0
+LONGEST_BEATING_S = 300.0  # who takes longer hangs
+SLICE_S = 1.0
+FIRST_ROWS = 16  # of a network whose speed is not known yet
+MOST_ROWS = 1 << 14
+
+
+class Pulse:
+    """Calls `breathe` every now and then while a piece of work goes on, from a thread of its own: `with pulse: ...`.
+
+    It accompanies what cannot be cut into slices: loading a network, machine code that is compiled when it is first
+    needed. A piece of work that takes longer than `longest_s` and says nothing itself is left to Storm, which ends it.
+    """
+
+    def __init__(
+        self, breathe: Callable[[], None], every_s: float = BEAT_EVERY_S, longest_s: float = LONGEST_BEATING_S
+    ) -> None:
+        self._breathe = breathe
+        self._every_s = every_s
+        self._longest_s = longest_s
+        self._since_s: float | None = None  # when the piece of work began that goes on now
+        self._thread = threading.Thread(target=self._beat, name="pulse", daemon=True)
+        self._thread.start()
+
+    def _beat(self) -> None:
+        while True:
+            time.sleep(self._every_s)
+            since_s = self._since_s
+            if since_s is None:
+                continue
+            at_work_s = time.monotonic() - since_s
+            if self._every_s <= at_work_s <= self._longest_s:
+                self._breathe()
+
+    def __enter__(self) -> None:
+        """A piece of work begins."""
+        self._since_s = time.monotonic()
+
+    def __exit__(self, *_: object) -> None:
+        """It is done."""
+        self._since_s = None
+
+
+class _Joined:
+    """The judgements of several slices as one."""
+
+    def __init__(self, slices: list[Judgements]) -> None:
+        self.application = np.concatenate([some.application for some in slices])
+        self.confidence = np.concatenate([some.confidence for some in slices])
+        self.reason = np.concatenate([some.reason for some in slices])
+
+
+class PacedIdentifier:
+    """An identifier that is asked about so many logs at a time as take it about a second.
+
+    `breathe` is called after each slice that took longer than a tenth of that. How much is asked at once grows and
+    shrinks with the measured time, so neither a small network on many logs nor a large one on few holds a bolt up.
+    """
+
+    def __init__(
+        self,
+        identifier: Identifier,
+        breathe: Callable[[], None],
+        slice_s: float = SLICE_S,
+        now_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.name = identifier.name
+        self.applications = identifier.applications
+        self.minimum_k = identifier.minimum_k
+        self._identifier = identifier
+        self._breathe = breathe
+        self._slice_s = slice_s
+        self._now_s = now_s
+        self._rows = FIRST_ROWS
+
+    def identify(self, evidence: Array, spans: Array) -> Judgements:
+        """Judge the logs evidence[spans[i, 0]:spans[i, 1]], as the identifier itself does."""
+        slices = []
+        at = 0
+        while at < len(spans) or not slices:
+            some = spans[at : at + self._rows]
+            began_s = self._now_s()
+            slices.append(self._identifier.identify(evidence, some))
+            took_s = self._now_s() - began_s
+            at += len(some)
+            self._adapt(len(some), took_s)
+            if took_s > self._slice_s / 10:
+                self._breathe()
+        return slices[0] if len(slices) == 1 else _Joined(slices)
+
+    def _adapt(self, rows: int, took_s: float) -> None:
+        fit = int(rows * self._slice_s / max(took_s, 1e-6))
+        if fit < self._rows:
+            self._rows = max(1, fit)
+        elif rows == self._rows:
+            self._rows = min(fit, 4 * self._rows, MOST_ROWS)

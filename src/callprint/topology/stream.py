@@ -1,0 +1,202 @@
+"""One partition as its spout sees it: which records go out, which come back, what may be committed.
+
+    reading  --a tuple fails-->  paused  --back-off over-->  reading, in a new epoch, from the low-water mark
+
+Everything that went out in an old epoch is forgotten: its acknowledgements say nothing about the new one.
+Time is an argument, but that a vote from the future is refused by the wall clock; nothing here does I/O.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from callprint.core.errors import DecodeError
+from callprint.core.wire.assembly import nothing_of
+from callprint.core.wire.feedback import Saying, decode_saying
+from callprint.core.wire.frame import Origin
+from callprint.core.wire.low_water import Batch, LowWater
+from callprint.core.wire.mark import Mark, encode_mark
+from callprint.core.wire.media import MediaBatch, decode_media, encode_media
+from callprint.core.wire.shipping import MAXIMUM_PARTS
+from callprint.core.wire.signalling import decode_record
+from callprint.core.wire.source import site_of
+
+FIRST_BACK_OFF_S = 0.5
+LONGEST_BACK_OFF_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class RecordForm:
+    """What the records of a topic are."""
+
+    decode: Callable[[bytes], Batch | None]  # raises DecodeError; None: a record that has no source
+    expiry: Callable[[Origin], bytes]  # the record that stands for "this source has fallen silent"
+
+
+def _decode_shipped(data: bytes) -> MediaBatch:
+    """Return the batch that an agent sent: no larger than what bolts work off between two signs of life."""
+    batch = decode_media(data)
+    if len(batch.parts) > MAXIMUM_PARTS:
+        raise DecodeError(
+            f"a batch of {len(batch.parts)} parts; an agent puts at most {MAXIMUM_PARTS} into one"
+        )
+    return batch
+
+
+MEDIA_RECORDS = RecordForm(_decode_shipped, lambda origin: encode_media(nothing_of(origin)))
+FEEDBACK_RECORDS = RecordForm(lambda data: _checked(decode_saying(data, time.time_ns())), lambda _origin: b"")
+SIGNALLING_RECORDS = RecordForm(
+    decode_record, lambda origin: encode_mark(Mark(origin, 0, (), (), ended=True))
+)
+
+
+def _checked(_saying: Saying) -> None:
+    """A saying has no source: it is read once, and nobody falls silent."""
+
+
+class Ticket(NamedTuple):
+    """What names a tuple in flight; Storm carries it as text."""
+
+    partition: int
+    epoch: int
+    offset: int  # of the record; -1 for a tuple without one
+    source: int  # of the agent run that an expiry is about; -1 for a record
+
+    def text(self) -> str:
+        """Return the ticket as Storm carries it."""
+        return ":".join(map(str, self))
+
+    @classmethod
+    def parse(cls, text: str) -> "Ticket":
+        """Return the ticket of `text`."""
+        return cls(*map(int, text.split(":")))
+
+
+@dataclass(slots=True)
+class _Source:
+    heard_s: float
+    origin: Origin
+    expiring: bool = False
+
+
+class PartitionStream:
+    """The state of one partition in one spout."""
+
+    def __init__(
+        self,
+        partition: int,
+        start: int,
+        sequences: dict[int, int],
+        epoch: int,
+        form: RecordForm = MEDIA_RECORDS,
+    ) -> None:
+        """`start` and `sequences` are what was committed; `epoch` is above every earlier one of this partition."""
+        self.partition = partition
+        self._form = form
+        self.low_water = LowWater(start, sequences)
+        self.epoch = epoch
+        self._sequences: Counter[int] = Counter()  # tuples of this epoch, by the site that they go to
+        self._sources: dict[int, _Source] = {}
+        self._back_off_s = FIRST_BACK_OFF_S
+        self._paused_until_s = 0.0
+        self._progress_mark = start
+        self.rewinds = 0
+        self.repeats = 0
+
+    @property
+    def in_flight(self) -> int:
+        """Tuples that are out."""
+        return self.low_water.in_flight + sum(source.expiring for source in self._sources.values())
+
+    def paused(self, now_s: float) -> bool:
+        """Return whether the stream waits after a failure."""
+        return now_s < self._paused_until_s
+
+    def take(self, offset: int, data: bytes, now_s: float) -> tuple[Ticket, int] | None:
+        """Take the record at `offset` in; return its ticket and sequence number, None when it is a repeat.
+
+        Media tuples of a partition all go to one task and have one row of numbers; tuples of signalling go to the
+        task of their site, and each site has a row of its own.
+
+        Raises DecodeError for a broken record; the caller sets it aside and then calls `rejected`.
+        """
+        batch = self._form.decode(data)
+        if batch is not None and self.low_water.is_repeat(batch):
+            self.repeats += 1
+            self.rejected(offset)
+            return None
+        if batch is not None:
+            self._hear(batch, now_s)
+        self.low_water.emitted(offset, batch)
+        site = 0 if batch is None or isinstance(batch, MediaBatch) else site_of(batch.origin.source)
+        return Ticket(self.partition, self.epoch, offset, -1), self._next(site)
+
+    def rejected(self, offset: int) -> None:
+        """The record at `offset` was set aside for good."""
+        self.low_water.emitted(offset, None)
+        self.low_water.done(offset)
+
+    def silent(self, now_s: float, timeout_s: float) -> tuple[Ticket, int, bytes] | None:
+        """Return an expiry for a source with pending flows and nothing new for `timeout_s`, None if there is none."""
+        for number, source in list(self._sources.items()):
+            if source.expiring or now_s - source.heard_s <= timeout_s:
+                continue
+            if not self.low_water.pending_of(number):
+                del self._sources[number]
+                continue
+            source.expiring = True
+            site = 0 if self._form is MEDIA_RECORDS else site_of(number)
+            ticket = Ticket(self.partition, self.epoch, -1, number)
+            return ticket, self._next(site), self._form.expiry(source.origin)
+        return None
+
+    def caught_up(self, now_s: float, at_end: bool) -> None:
+        """While there is more to read nobody is silent: what the source sent may still lie ahead."""
+        if not at_end:
+            for source in self._sources.values():
+                source.heard_s = now_s
+
+    def acked(self, ticket: Ticket) -> None:
+        """A tuple was worked off: its verdicts are stored."""
+        if ticket.epoch != self.epoch:
+            return
+        if ticket.offset >= 0:
+            self.low_water.done(ticket.offset)
+        else:
+            self.low_water.expired(ticket.source)
+            self._sources.pop(ticket.source, None)
+        if self.low_water.mark > self._progress_mark:
+            self._progress_mark = self.low_water.mark
+            self._back_off_s = FIRST_BACK_OFF_S
+
+    def failed(self, ticket: Ticket, now_s: float, epoch: int) -> int | None:
+        """A tuple failed: return the offset to read from, in the new `epoch`; None for a tuple of an old epoch."""
+        if ticket.epoch != self.epoch:
+            return None
+        return self.rewind(now_s, epoch)
+
+    def rewind(self, now_s: float, epoch: int) -> int:
+        """Begin a new epoch at the low-water mark, after a pause that grows while nothing moves on."""
+        mark, sequences = self.low_water.mark, self.low_water.sequences
+        self.low_water = LowWater(mark, sequences)
+        self.epoch = max(epoch, self.epoch + 1)
+        self._sequences.clear()
+        self._sources.clear()
+        self._paused_until_s = now_s + self._back_off_s
+        self._back_off_s = min(2 * self._back_off_s, LONGEST_BACK_OFF_S)
+        self.rewinds += 1
+        return mark
+
+    def _hear(self, batch: Batch, now_s: float) -> None:
+        known = self._sources.get(batch.origin.source)
+        if known is None:
+            self._sources[batch.origin.source] = _Source(now_s, batch.origin)
+        else:
+            known.heard_s, known.origin = now_s, batch.origin
+
+    def _next(self, site: int) -> int:
+        sequence = self._sequences[site]
+        self._sequences[site] += 1
+        return sequence

@@ -1,0 +1,87 @@
+"""What happens at `sparse submit`: settings are checked, the model goes to the blobstore, topics must be there.
+
+streamparse calls `pre_submit` by way of tasks.py, with the options as they will be sent to Nimbus.
+"""
+
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from callprint.core.errors import CallprintError, ConfigError
+from callprint.inference import load_model
+from callprint.messaging.topics import require_topics
+from callprint.stores import open_store
+from callprint.topology.blobs import put_blob
+from callprint.topology.models import NO_MODEL, blobs_of, registration
+from callprint.topology.settings import BLOBSTORE, COMPONENTS, PREFIX, TopologySettings
+
+NIMBUS_TIMEOUT_MS = 60_000  # streamparse's own 7 s are too short for a busy machine
+
+
+def parallelism(config: Mapping[str, Any]) -> dict[str, dict[str, int]]:
+    """Return {component: {environment: tasks}} of a config.json, as streamparse wants it for `par`."""
+    found: dict[str, dict[str, int]] = {component: {} for component in COMPONENTS}
+    for name, environment in config["envs"].items():
+        try:
+            settings = TopologySettings.from_options(environment.get("options", {}))
+        except ConfigError as error:
+            sys.exit(f"error: {name}: {error}")
+        for component in COMPONENTS:
+            found[component][name] = settings.parallelism[component]
+    return found
+
+
+def pre_submit(
+    topology_name: str, env_name: str, env_config: dict[str, Any], options: dict[str, Any]
+) -> None:
+    """Check the settings and bring the model to the workers; end the submit with one line when that fails."""
+    try:
+        settings = TopologySettings.from_options(options)
+        require_topics(
+            settings.kafka,
+            (
+                settings.media_topic,
+                settings.signaling_topic,
+                settings.feedback_topic,
+                settings.dead_letter_topic,
+            ),
+        )
+        _prepare_store(settings)
+        if settings.parallelism != TopologySettings.from_options(env_config.get("options", {})).parallelism:
+            raise ConfigError(
+                f"{PREFIX}parallelism.* is read from config.json alone: -o comes too late for it in streamparse"
+            )
+        if settings.model != NO_MODEL and settings.model_from == BLOBSTORE:
+            options["topology.blobstore.map"] = _ship_model(topology_name, settings, env_config)
+        elif settings.model != NO_MODEL:
+            options[f"{PREFIX}model"] = str(Path(settings.model).resolve())
+    except CallprintError as error:
+        sys.exit(f"error: {env_name}: {error}")
+
+
+def _prepare_store(settings: TopologySettings) -> None:
+    """Make or migrate the store before anybody writes to it, and register the model there."""
+    with open_store(settings.store) as store:
+        if settings.model != NO_MODEL:
+            store.put_model(registration(load_model(settings.model), time.time_ns()))
+
+
+def _ship_model(topology: str, settings: TopologySettings, env_config: dict[str, Any]) -> dict[str, Any]:
+    from streamparse.util import get_nimbus_client, ssh_tunnel  # noqa: PLC0415 - only where it is submitted
+
+    model = Path(settings.model)
+    load_model(model)  # a broken model ends here, not on a worker
+    blobs = blobs_of(topology, model)
+    with ssh_tunnel(env_config) as (host, port):
+        client = get_nimbus_client(env_config, host=host, port=port, timeout=NIMBUS_TIMEOUT_MS)
+        try:
+            for key, path in blobs.items():
+                put_blob(client, key, path.read_bytes())
+                print(f"{path} is in the blobstore as {key}")
+        except OSError as error:
+            raise ConfigError(f"{PREFIX}model: {settings.model} cannot be sent to Nimbus: {error}") from error
+        finally:
+            client.close()
+    return {key: {"localname": path.name, "uncompress": False} for key, path in blobs.items()}

@@ -1,0 +1,1 @@
+"""Storm spouts: thin shells around callprint.topology."""
