@@ -1,0 +1,116 @@
+"""Machine code is kept for exactly the state of the source that it was made of."""
+
+import ast
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from callprint import machine_code
+
+PACKAGE = Path(machine_code.__file__).parent
+COMPILED = sorted(
+    path for path in PACKAGE.rglob("*.py") if "core.compiled import" in path.read_text(encoding="utf-8")
+)
+
+
+def files_imported(path):
+    """What Python itself would import, by its parser."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        else:
+            continue
+        for name in names:
+            if name.split(".")[0] == "callprint":
+                place = PACKAGE.joinpath(*name.split(".")[1:])
+                yield from (f for f in (place / "__init__.py", place.with_suffix(".py")) if f.is_file())
+
+
+@pytest.mark.parametrize("path", COMPILED, ids=lambda path: path.stem)
+def test_every_import_counts(path):
+    assert set(machine_code.imported(path)) == set(files_imported(path))
+    assert path in machine_code.sources_of(path)
+
+
+def test_constants_of_other_files_count():
+    sources = machine_code.sources_of(PACKAGE / "core" / "flow" / "process.py")
+    assert {PACKAGE / "core" / name for name in ("packets.py", "flow/state.py", "flow/hashing.py")} <= sources
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """A package of two files: a compiled function, and the helper that it calls."""
+    package = tmp_path / "tree" / "callprint"
+    (package / "core").mkdir(parents=True)
+    for name in (
+        "__init__.py",
+        "machine_code.py",
+        "core/__init__.py",
+        "core/compiled.py",
+        "core/compilation.py",
+    ):
+        shutil.copy(PACKAGE / name, package / name)
+    head = "from callprint.core.compiled import compiled\n"
+    (package / "core" / "helper.py").write_text(
+        f"{head}@compiled\ndef helper(x: int) -> int:\n    return x + 1\n"
+    )
+    (package / "core" / "caller.py").write_text(
+        f"{head}from callprint.core.helper import helper\n"
+        "@compiled\ndef caller(x: int) -> int:\n    return helper(x) * 10\n"
+    )
+    return package
+
+
+def call(tree, **environment):
+    code = "import sys; sys.path.insert(0, sys.argv[1])\nfrom callprint.core.caller import caller; print(caller(1))"
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tree.parent)],
+        env={"PATH": "", "HOME": str(tree.parent), **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stderr == ""
+    return int(done.stdout)
+
+
+def test_a_changed_helper_in_another_file_is_noticed_and_the_old_code_removed(tree):
+    assert call(tree) == 20
+    kept = tree / "__pycache__" / "machine-code"
+    before = {folder.name for folder in kept.iterdir()}
+    assert {name.split("-")[0] for name in before} == {"core.caller", "core.helper"}
+    helper = tree / "core" / "helper.py"
+    helper.write_text(helper.read_text().replace("x + 1", "x + 2"))
+    assert call(tree) == 30
+    after = {folder.name for folder in kept.iterdir()}
+    assert len(after) == 2
+    assert not after & before
+
+
+def test_the_folder_that_the_user_names_is_taken(tree, tmp_path):
+    assert call(tree, NUMBA_CACHE_DIR=str(tmp_path / "mine")) == 20
+    assert {folder.name.split("-")[0] for folder in (tmp_path / "mine").iterdir()} == {
+        "core.caller",
+        "core.helper",
+    }
+    assert not (tree / "__pycache__" / "machine-code").exists()
+
+
+def test_where_nothing_can_be_kept_one_line_says_so(monkeypatch, capsys):
+    monkeypatch.setattr(machine_code, "_can_write", lambda _folder: False)
+    machine_code.base_folder.cache_clear()
+    try:
+        folder = Path(machine_code.folder_of(str(COMPILED[0]), ""))
+        assert folder.is_dir()
+        machine_code.folder_of(str(COMPILED[1]), "")
+    finally:
+        machine_code.base_folder.cache_clear()
+    assert folder.parent.stat().st_mode & 0o077 == 0  # what is loaded from there is code
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "cannot be kept" in line
+    assert "NUMBA_CACHE_DIR" in line

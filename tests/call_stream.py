@@ -1,0 +1,200 @@
+"""The way of calls from an agent to their home, without Kafka and Storm: the very objects, and lists for topics."""
+
+import random
+from collections import defaultdict, deque
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from sip_scenario import Talk, sdp, talking
+
+from callprint.core.calls.call import CallRecord
+from callprint.core.calls.detectors import make_detector
+from callprint.core.calls.engine import CallEngine
+from callprint.core.calls.news import FlowNews, HomeInput, Place, SignallingNews
+from callprint.core.dissect import dissect
+from callprint.core.flow import EngineSettings
+from callprint.core.pipeline import IdentificationPipeline
+from callprint.core.wire.assembly import PartitionAssembly
+from callprint.core.wire.judging import PartJudge
+from callprint.core.wire.media import decode_media
+from callprint.core.wire.signalling import decode_record
+from callprint.messaging.topics import MEDIA, SIGNALING
+from callprint.sources import open_captures
+from capture_agent.agent import AgentSettings, CaptureAgent
+from capture_agent.publisher import PublisherCounters
+from capture_agent.spool import Outgoing, Spool
+
+PHONE, GATEWAY = ("10.0.0.1", 5060), ("10.0.0.2", 5060)
+PARTITIONS = 4
+SMALL = EngineSettings(maximum_flows=256, maximum_candidates=64, evidence_memory_bytes=1 << 20)
+Frames = tuple[np.ndarray, np.ndarray]
+"""data (bytes,) uint8 and records (n,) RECORD."""
+
+
+def busy_line(count: int, name: str = "c"):
+    """Calls every 40 s, each 6 s long, from the same ports; every third without signalling, one never ends."""
+    packets = []
+    for number in range(count):
+        talk = Talk(f"{name}{number}@x", from_tag=f"t{number}")
+        begin = 40.0 * number
+        ours, theirs = ("10.0.0.1", 4000), ("10.0.0.2", 5000 + 2 * (number % 2))
+        packets += talking(ours, theirs, begin + 2, begin + 8, 2 * number)
+        packets += talking(theirs, ours, begin + 2, begin + 8, 2 * number + 1)
+        if number % 3 == 2:
+            continue
+        packets.append((begin, PHONE, GATEWAY, talk.request("INVITE", sdp=sdp(*ours))))
+        packets.append((begin + 2, GATEWAY, PHONE, talk.response(200, sdp=sdp(*theirs))))
+        if number != 4:
+            packets.append((begin + 8, PHONE, GATEWAY, talk.request("BYE", cseq=2, to_tag="tag-b")))
+    return packets
+
+
+def frames_of(*paths: Path) -> Frames:
+    """Return all frames of captures as one batch."""
+    data, records, at = [], [], 0
+    for part, rows in open_captures(list(paths)):
+        moved = rows.copy()
+        moved["offset"] += at
+        at += len(part)
+        data.append(part.copy())
+        records.append(moved)
+    return np.concatenate(data), np.concatenate(records)
+
+
+def embedded_rows(*captures: Frames, detector: str = "callprint") -> list[CallRecord]:
+    """What the embedded path says of captures, one after the other."""
+    pipeline = IdentificationPipeline(None, SMALL)
+    engine = CallEngine(detector=make_detector(detector))
+    rows = []
+    for data, records in captures:
+        packets = dissect(data, records)
+        rows += engine.add_flows(pipeline.process(data, packets).reports)
+        rows += engine.process(data, packets, records)
+    rows += engine.add_flows(pipeline.finish().reports)
+    return rows + engine.finish()
+
+
+@dataclass
+class Recorder:
+    """Stands where an agent's publisher is: Kafka as lists."""
+
+    count: int
+    topics: dict[tuple[str, int], list[bytes]] = field(default_factory=lambda: defaultdict(list))
+    counters: PublisherCounters = field(default_factory=PublisherCounters)
+    began: dict[tuple[str, int], int] = field(default_factory=dict)  # records until every agent was heard
+    unconfirmed: int = 0
+    connected: bool = True
+
+    def partitions(self, _topic: str) -> int:
+        return self.count
+
+    def publish(self, record: Outgoing) -> None:
+        self.topics[record.topic, record.partition].append(record.data)
+
+    def poll(self) -> None:
+        """Nothing is under way."""
+
+    def flush(self, _timeout_s: float) -> bool:
+        return True
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
+def record(
+    *captures: Frames, batch: int, site: str | None = None, end: bool = True, linger_s: float = 0.0
+) -> Recorder:
+    """Run a real agent over captures, `batch` frames at a time, with a mark each `linger_s`; return what it sent."""
+    recorder = Recorder(PARTITIONS)
+    with _agent(recorder, site, linger_s) as agent:
+        for data, records in captures:
+            agent.run((data, records[at : at + batch]) for at in range(0, len(records), batch))
+        if end:
+            assert agent.finish(1.0)
+    return recorder
+
+
+def record_together(parts: Sequence[Frames], site: str, step_s: float) -> Recorder:
+    """Run an agent over each part at the same time: in turn, `step_s` of packet time each."""
+    recorder = Recorder(PARTITIONS)
+    times = np.concatenate([records["time_ns"] for _, records in parts])
+    with ExitStack() as stack:
+        agents = [stack.enter_context(_agent(recorder, site)) for _ in parts]
+        for start_ns in range(int(times.min()), int(times.max()) + 1, round(step_s * 1e9)):
+            for agent, (data, records) in zip(agents, parts, strict=True):
+                late = records["time_ns"] - start_ns
+                agent.run([(data, records[(late >= 0) & (late < step_s * 1e9)])])
+            if not recorder.began:
+                recorder.began = {name: len(topic) for name, topic in recorder.topics.items()}
+        for agent in agents:
+            assert agent.finish(1.0)
+    return recorder
+
+
+@contextmanager
+def _agent(recorder: Recorder, site: str | None, linger_s: float = 0.0) -> Iterator[CaptureAgent]:
+    settings = AgentSettings(engine=SMALL, linger_s=linger_s, site=site)
+    with TemporaryDirectory() as folder:
+        yield CaptureAgent(settings, recorder, Spool(Path(folder), 0))  # type: ignore[arg-type]
+
+
+class Inputs:
+    """What a home gets of each partition, in order."""
+
+    def __init__(self, topics: dict[object, list[HomeInput]], records: dict[Place, bytes]) -> None:
+        self.topics = topics
+        self._records = records
+
+    @property
+    def sources(self) -> set[int]:
+        return {
+            news.source if isinstance(news, FlowNews) else news.record.origin.source
+            for topic in self.topics.values()
+            for news in topic
+        }
+
+    def fetch(self, place: Place):
+        """Read a record of signalling again."""
+        return decode_record(self._records[place])
+
+    def in_turn(self) -> Iterator[HomeInput]:
+        """One partition after the other."""
+        for topic in self.topics.values():
+            yield from topic
+
+    def shuffled(self, chance: random.Random, repeats: float = 0.0) -> Iterator[HomeInput]:
+        """Any interleaving; now and then a partition goes back, as after a failure."""
+        waiting = {name: deque(enumerate(topic)) for name, topic in self.topics.items() if topic}
+        while waiting:
+            name = chance.choice(list(waiting))
+            at, news = waiting[name].popleft()
+            yield news
+            if chance.random() < repeats:
+                yield from self.topics[name][max(0, at - 3) : at + 1]
+            if not waiting[name]:
+                del waiting[name]
+
+
+def inputs_of(recorder: Recorder) -> Inputs:
+    """Run what an agent sent through flow assembly and judging, without a network."""
+    topics: dict[object, list[HomeInput]] = {}
+    records = {}
+    for (topic, partition), sent in sorted(recorder.topics.items()):
+        news: list[HomeInput] = []
+        if topic == MEDIA:
+            assembly, judge = PartitionAssembly(), PartJudge(None)
+            for data in sent:
+                batch = decode_media(data)
+                judged = judge.judge(assembly.absorb(batch))
+                news.append(FlowNews.of(batch.origin, partition, judged.verdicts, judged.summaries))
+        elif topic == SIGNALING:
+            for offset, data in enumerate(sent):
+                place = Place(partition, offset)
+                records[place] = data
+                news.append(SignallingNews(place, decode_record(data)))
+        topics[topic, partition] = news
+    return Inputs(topics, records)

@@ -1,0 +1,112 @@
+"""The network of a topology: which one is loaded, with which threshold, on what; a head of another kind behind it."""
+
+import hashlib
+import logging
+import os
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from evidence_logs import pack, steady_flow
+from model_cards import CARD
+
+from callprint.core.identify.card import INPUT_MATRIX, ModelInput, Policy, card_text, parse_card
+from callprint.core.identify.decision import LOW_CONFIDENCE
+from callprint.inference import DEFAULT_MODEL
+from callprint.topology.models import ModelFile, registration
+from callprint.topology.settings import TopologySettings
+
+K = 2
+CLASSES = 3
+
+
+def settings(model, **changes):
+    return TopologySettings.from_options(
+        {
+            "callprint.model": str(model),
+            "callprint.model_from": "path",
+            **{f"callprint.{key}": value for key, value in changes.items()},
+        }
+    )
+
+
+@pytest.fixture
+def evidence():
+    return pack([steady_flow(100), steady_flow(40)])
+
+
+def test_the_threshold_of_the_settings_takes_the_place_of_the_card_s(evidence):
+    card_says = ModelFile(settings(DEFAULT_MODEL)).load()
+    nothing_is_sure = ModelFile(settings(DEFAULT_MODEL, threshold=1)).load()
+    assert nothing_is_sure.card.policy == replace(card_says.card.policy, threshold=1.0)
+    said, stricter = card_says.identify(*evidence), nothing_is_sure.identify(*evidence)
+    assert np.array_equal(said.confidence, stricter.confidence)
+    assert (stricter.reason == LOW_CONFIDENCE).all()
+    everything = ModelFile(settings(DEFAULT_MODEL, threshold=0)).load().identify(*evidence)
+    assert not (everything.reason == LOW_CONFIDENCE).any()
+
+
+def test_a_cuda_device_that_is_asked_for_and_not_there_is_a_warning(evidence, caplog, monkeypatch):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    with caplog.at_level(logging.INFO):
+        model = ModelFile(settings(DEFAULT_MODEL, device=3)).load()
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "3"
+    warned = [record for record in caplog.records if record.levelno == logging.WARNING]
+    assert bool(warned) == (model.provider != "CUDAExecutionProvider")
+    assert all("callprint.device" in record.getMessage() for record in warned)
+
+
+def test_no_device_asked_for_changes_nothing_in_the_process(caplog, monkeypatch):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    ModelFile(settings(DEFAULT_MODEL)).load()
+    assert "CUDA_VISIBLE_DEVICES" not in os.environ
+    assert not [record for record in caplog.records if record.levelno == logging.WARNING]
+
+
+def test_what_is_registered_names_the_model_and_holds_its_card():
+    model = ModelFile(settings(DEFAULT_MODEL)).load()
+    registered = registration(model, 7)
+    assert (registered.name, registered.digest, registered.first_used_ns) == (
+        model.name,
+        hashlib.sha256(DEFAULT_MODEL.read_bytes()).hexdigest(),
+        7,
+    )
+    assert parse_card(registered.card) == model.card
+
+
+@pytest.mark.training
+def test_a_network_with_an_svm_on_its_features_is_chosen_like_any_other(tmp_path, evidence):
+    """`callprint.model` is one ONNX graph; what stands behind the deep features is the graph's own affair."""
+    torch = pytest.importorskip("torch", reason="needs the extra `train`")
+    from callprint.training.paper import graphs, head_graphs, heads, networks  # noqa: PLC0415 - needs torch
+
+    torch.manual_seed(1)
+    network = networks.make_network(networks.CNN, K, CLASSES).eval()
+    chance = np.random.default_rng(5)
+    target = np.arange(90) % CLASSES
+    images = (chance.random((90, 1, K, 256)) * 0.1 + 0.3 * target[:, None, None, None]).astype(np.float32)
+    with torch.no_grad():
+        features = network.features(torch.from_numpy(images)).numpy()
+    head = heads.fit_head("SVM", features, target, CLASSES, seed=1)
+    graph = head_graphs.combined_model(graphs.network_model(network), head).SerializeToString()
+    card = replace(
+        CARD,
+        input=ModelInput(INPUT_MATRIX, 256, 0, K, K),
+        checkpoints=(K,),
+        policy=Policy(0.0, ((K, 1.0),), ()),
+        onnx_file="svm.onnx",
+        onnx_sha256=hashlib.sha256(graph).hexdigest(),
+        reference=None,
+    )
+    (tmp_path / "svm.onnx").write_bytes(graph)
+    (tmp_path / "svm.json").write_text(card_text(card))
+    model = ModelFile(settings(tmp_path / "svm.onnx")).load()
+    logits, _, _ = model.scores(*evidence)
+    # Two packets of the flow as the network's image, and the head in Python.
+    from callprint.core.identify.k_matrix import k_matrices  # noqa: PLC0415
+
+    rows = k_matrices(*evidence, K)[0][:, np.newaxis]
+    with torch.no_grad():
+        wanted = heads.head_logits(head, network.features(torch.from_numpy(rows)).numpy())
+    np.testing.assert_allclose(logits, wanted, atol=1e-4)
+    assert np.array_equal(model.identify(*evidence).application, wanted.argmax(1))

@@ -1,0 +1,23 @@
+"""The feature table of docs/spit.md, made from the one table in the code.
+
+python tests/feature_table.py          prints it
+"""
+
+from callprint.core.spit.features import END, FEATURES
+
+HEADER = "| no. | feature | unit | known | source | scale | definition |\n|---|---|---|---|---|---|---|"
+KNOWN = {END: "end"}
+
+
+def feature_table() -> str:
+    """Return the table in Markdown, one line for each feature in column order; numbers as in the paper, from 1."""
+    lines = [
+        f"| {int(spec.feature) + 1} | `{spec.name}` | {spec.unit or '–'} | {KNOWN.get(spec.known, 'set-up')} "
+        f"| {spec.source} | {'log' if spec.log else 'linear'} | {spec.definition} |"
+        for spec in FEATURES
+    ]
+    return "\n".join([HEADER, *lines])
+
+
+if __name__ == "__main__":
+    print(feature_table())

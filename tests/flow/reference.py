@@ -1,0 +1,220 @@
+"""The flow engine's rules in plain Python: dictionaries, no bounds, no speed. The oracle of test_engine.py.
+
+It is written from the rules (docs/flow-engine.md), not from the compiled code, and knows no eviction.
+"""
+
+from dataclasses import dataclass, field
+
+from flow.packet_rows import Packet
+
+from callprint.core.evidence import EVIDENCE_DTLS, EVIDENCE_RTCP, EVIDENCE_RTP, EVIDENCE_STUN
+from callprint.core.flow import EngineSettings
+from callprint.core.packets import Outcome, PacketKind
+
+
+@dataclass
+class Flow:
+    key: tuple
+    first_seen_ns: int
+    last_active_ns: int
+    packets: int = 0
+    k: int = 0  # RTP packets in the log
+    long_packets: int = 0
+    rtcp_packets: int = 0
+    log: list = field(default_factory=list)
+    rtcp_in_log: int = 0
+    horizon_ns: int | None = None
+    decided: bool = False  # a packet came after the latest horizon
+
+
+@dataclass
+class Candidate:
+    rtp: Packet | None = None
+    rtcp: Packet | None = None
+    time_ns: int = 0
+
+
+@dataclass
+class Handshake:
+    time_ns: int
+    stun: Packet | None = None
+    dtls: Packet | None = None
+
+
+class ReferenceEngine:
+    """Feed packets one by one; `told` collects (kind, key, k, log) as the engine's events should be."""
+
+    def __init__(self, settings: EngineSettings) -> None:
+        self.settings = settings
+        self.flows: dict[tuple, Flow] = {}
+        self.handshakes: dict[tuple, Handshake] = {}
+        self.candidates: dict[tuple, list[tuple[tuple, Candidate]]] = {}
+        self.outcomes = dict.fromkeys(Outcome, 0)
+        self.told: list[tuple] = []
+
+    def process(self, packet: Packet) -> None:
+        if packet.kind > PacketKind.RTP_LONG:
+            self.outcomes[Outcome(int(packet.kind))] += 1
+            self._handshake(packet)
+        elif packet.kind == PacketKind.RTCP:
+            self._rtcp(packet)
+        else:
+            self._rtp(packet)
+
+    def finish(self) -> None:
+        for entries in self.candidates.values():
+            for _, candidate in entries:
+                self._drop(candidate, "rtp", Outcome.UNCONFIRMED)
+                self._drop(candidate, "rtcp", Outcome.ORPHAN_RTCP)
+        for key in list(self.flows):
+            self._end(key, "capture_end")
+
+    def _too_old(self, one_ns: int, other_ns: int) -> bool:
+        return abs(one_ns - other_ns) > self.settings.idle_timeout_s * 1e9
+
+    def _handshake(self, packet: Packet) -> None:
+        request = packet.kind == PacketKind.STUN and packet.payload_type == 1
+        hello = packet.kind == PacketKind.DTLS and packet.payload_type in (1, 2)
+        if not request and not hello:
+            return
+        said = self.handshakes.get(self._key(packet))
+        if said is None or self._too_old(packet.time_ns, said.time_ns):
+            said = self.handshakes[self._key(packet)] = Handshake(packet.time_ns)
+        said.time_ns = packet.time_ns
+        if request:
+            said.stun = said.stun or packet
+        else:
+            said.dtls = said.dtls or packet
+
+    @staticmethod
+    def _key(packet: Packet) -> tuple:
+        return (packet.source, packet.source_port, packet.destination, packet.destination_port)
+
+    @staticmethod
+    def _pair(key: tuple) -> tuple:
+        return (key[0], key[1] // 2, key[2], key[3] // 2)
+
+    def _live(self, key: tuple | None, time_ns: int) -> Flow | None:
+        flow = self.flows.get(key) if key else None
+        if flow and self._too_old(time_ns, flow.last_active_ns):
+            self._end(key, "idle")
+            return None
+        return flow
+
+    def _candidate(self, packet: Packet) -> Candidate:
+        key = self._key(packet)
+        source = (*key, packet.ssrc)
+        entries = self.candidates.setdefault(self._pair(key), [])
+        for i, (held_source, candidate) in enumerate(entries):
+            if packet.kind == PacketKind.RTCP or candidate.rtp is None or held_source == source:
+                if self._too_old(packet.time_ns, candidate.time_ns):
+                    self._drop(candidate, "rtp", Outcome.UNCONFIRMED)
+                    self._drop(candidate, "rtcp", Outcome.ORPHAN_RTCP)
+                if packet.kind != PacketKind.RTCP:
+                    entries[i] = (source, candidate)
+                return candidate
+        for i, (_, candidate) in enumerate(entries):  # what had its time makes room
+            if self._too_old(packet.time_ns, candidate.time_ns):
+                self._drop(candidate, "rtp", Outcome.UNCONFIRMED)
+                self._drop(candidate, "rtcp", Outcome.ORPHAN_RTCP)
+                entries[i] = (source, Candidate())
+                return entries[i][1]
+        entries.append((source, Candidate()))
+        return entries[-1][1]
+
+    def _drop(self, candidate: Candidate, what: str, outcome: Outcome) -> None:
+        if getattr(candidate, what) is not None:
+            self.outcomes[outcome] += 1
+            setattr(candidate, what, None)
+
+    def _rtp(self, packet: Packet) -> None:
+        key = (*self._key(packet), packet.ssrc)
+        flow = self._live(key, packet.time_ns)
+        if flow is None:
+            candidate = self._candidate(packet)
+            held = candidate.rtp
+            if held is None or (held.sequence + 1 - packet.sequence) % 65536 != 0:
+                self._drop(candidate, "rtp", Outcome.UNCONFIRMED)
+                candidate.rtp = packet
+                candidate.time_ns = packet.time_ns
+                return
+            flow = self._promote(key, candidate)
+        self._known(flow, packet)
+
+    def _promote(self, key: tuple, candidate: Candidate) -> Flow:
+        held = candidate.rtp
+        flow = self.flows[key] = Flow(key, held.time_ns, held.time_ns)
+        said = self.handshakes.get(key[:4])
+        if said and not self._too_old(held.time_ns, said.time_ns):
+            for packet, kind in ((said.stun, EVIDENCE_STUN), (said.dtls, EVIDENCE_DTLS)):
+                if packet:
+                    flow.log.append((packet.time_ns, kind, packet.payload()[:255]))
+        # The order in which they were seen; the engine cannot know it for equal times and takes RTCP first.
+        before = [p for p in (candidate.rtcp, held) if p is not None]
+        for packet in sorted(before, key=lambda p: (p.time_ns, p.kind != PacketKind.RTCP)):
+            if packet.kind == PacketKind.RTCP:
+                self._accept_rtcp(flow, packet)
+            else:
+                self._accept(flow, packet)
+        pair = self._pair(key)
+        self.candidates[pair] = [e for e in self.candidates[pair] if e[1] is not candidate]
+        return flow
+
+    def _known(self, flow: Flow, packet: Packet) -> None:
+        flow.last_active_ns = max(flow.last_active_ns, packet.time_ns)
+        self._accept(flow, packet)
+
+    def _accept(self, flow: Flow, packet: Packet) -> None:
+        if packet.kind == PacketKind.RTP_LONG:
+            self.outcomes[Outcome.ACCEPTED_RTP_LONG] += 1
+            flow.long_packets += 1
+            return
+        self.outcomes[Outcome.ACCEPTED_RTP] += 1
+        flow.packets += 1
+        if flow.k == self.settings.horizon_packets or flow.decided:
+            return
+        if flow.horizon_ns is not None and packet.time_ns > flow.horizon_ns:
+            flow.decided = True
+            return
+        flow.k += 1
+        flow.log.append((packet.time_ns, EVIDENCE_RTP, packet.payload()))
+        if flow.k == 1:
+            flow.horizon_ns = packet.time_ns + int(self.settings.horizon_at_latest_s * 1e9)
+        if flow.k in self.settings.checkpoints:
+            self.told.append(("checkpoint", flow.key, flow.k, tuple(flow.log)))
+        if flow.k == self.settings.horizon_packets:
+            after_ns = packet.time_ns + int(self.settings.horizon_after_s * 1e9)
+            flow.horizon_ns = min(flow.horizon_ns, after_ns)
+
+    def _rtcp(self, packet: Packet) -> None:
+        ports = self._key(packet)
+        siblings = [
+            key
+            for key, flow in self.flows.items()
+            if self._pair(key) == self._pair(ports) and not self._too_old(packet.time_ns, flow.last_active_ns)
+        ]
+        # Equal ranks do not come up in the tests: which of two equal flows a stranger reports on is open.
+        rank = {k: 3 if k[4] == packet.ssrc else 2 if k[:4] == ports else 1 for k in siblings}
+        key = max(rank, key=rank.get, default=None)
+        if key:
+            flow = self.flows[key]
+            flow.last_active_ns = max(flow.last_active_ns, packet.time_ns)
+            self._accept_rtcp(flow, packet)
+            return
+        candidate = self._candidate(packet)
+        self._drop(candidate, "rtcp", Outcome.ORPHAN_RTCP)
+        candidate.rtcp = packet
+        candidate.time_ns = packet.time_ns
+
+    def _accept_rtcp(self, flow: Flow, packet: Packet) -> None:
+        self.outcomes[Outcome.ACCEPTED_RTCP] += 1
+        flow.rtcp_packets += 1
+        in_time = not flow.decided and (flow.horizon_ns is None or packet.time_ns <= flow.horizon_ns)
+        if flow.rtcp_in_log < self.settings.horizon_rtcp_packets and in_time:
+            flow.rtcp_in_log += 1
+            flow.log.append((packet.time_ns, EVIDENCE_RTCP, packet.payload()))
+
+    def _end(self, key: tuple, why: str) -> None:
+        flow = self.flows.pop(key)
+        self.told.append(("final", key, flow.k, tuple(flow.log)))
+        self.told.append(("end", key, why, (flow.packets, flow.long_packets, flow.rtcp_packets)))

@@ -1,0 +1,333 @@
+"""The flow engine against its reference, and the properties that its hosts rely on."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from flow.packet_rows import Packet, packet_rows, stream
+from flow.reference import ReferenceEngine
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from callprint.core.errors import ConfigError
+from callprint.core.evidence import EVIDENCE_DTLS, EVIDENCE_STUN, split
+from callprint.core.flow import EngineSettings, FlowEngine
+from callprint.core.flow.state import EVENT_CHECKPOINT, EVENT_END, EVENT_HORIZON
+from callprint.core.packets import Outcome, PacketKind
+from callprint.core.verdict import ENDED_NAMES
+
+SMALL = EngineSettings(
+    maximum_flows=64,
+    maximum_candidates=256,
+    maximum_handshakes=256,
+    evidence_memory_bytes=1 << 20,
+    horizon_packets=6,
+    horizon_rtcp_packets=3,
+    checkpoints=(2, 4),
+)
+
+HASTY = replace(SMALL, horizon_at_latest_s=1.0)
+"""Judges slow flows after a second."""
+
+
+def run(packets, engine_settings=SMALL, batch=None):
+    """Return (engine, what it told as the reference tells it)."""
+    engine = FlowEngine(engine_settings)
+    told = []
+    data, rows = packet_rows(packets)
+    batch = batch or max(1, len(rows))
+
+    def collect(drains):
+        for drain in drains:
+            for event, flow in zip(drain.events, drain.flows, strict=True):
+                key = tuple(
+                    int(v)
+                    for v in (
+                        (flow["src_lo"] & 0xFFFFFFFF) - 0x0A000000,
+                        flow["src_port"],
+                        (flow["dst_lo"] & 0xFFFFFFFF) - 0x0A000000,
+                        flow["dst_port"],
+                        flow["ssrc"],
+                    )
+                )
+                log = tuple(split(drain.evidence[event["start"] : event["end"]]))
+                if event["kind"] == EVENT_CHECKPOINT:
+                    told.append(("checkpoint", key, int(event["k"]), log))
+                elif event["end"] > event["start"] or event["kind"] == EVENT_END:
+                    if event["end"] > event["start"] or flow["evidence_state"] != 2:
+                        told.append(("final", key, int(event["k"]), log))
+                    if event["kind"] == EVENT_END:
+                        counts = tuple(int(flow[n]) for n in ("packets", "long_packets", "rtcp_packets"))
+                        told.append(("end", key, ENDED_NAMES[event["ended"]], counts))
+
+    for start in range(0, len(rows), batch):
+        collect(engine.process(data, rows[start : start + batch]))
+        assert sum(engine.outcomes.values()) + engine.held == min(start + batch, len(rows))
+    collect(engine.finish())
+    assert sum(engine.outcomes.values()) == len(rows)
+    assert engine.held == 0
+    return engine, told
+
+
+@st.composite
+def traffic(draw):
+    """Packets of a few media sessions: streams with loss, reordering, long packets, RTCP, second sources, gaps."""
+    packets = []
+    for session in range(draw(st.integers(1, 3))):
+        time_ms = draw(st.integers(0, 500))
+        source_port = 4000 + 10 * session
+        for _ in range(draw(st.integers(1, 4))):
+            for kind, types in ((PacketKind.STUN, [1, 1, 0x0101]), (PacketKind.DTLS, [1, 2, 11])):
+                for _ in range(draw(st.integers(0, 2))):
+                    packets.append(
+                        Packet(
+                            time_ms=time_ms,
+                            kind=kind,
+                            source_port=source_port + draw(st.sampled_from([0, 0, 1])),
+                            sequence=draw(st.integers(0, 255)),
+                            payload_type=draw(st.sampled_from(types)),
+                            size=draw(st.sampled_from([20, 100, 400])),
+                        )
+                    )
+                    time_ms += draw(st.sampled_from([0, 20, 1500, 61_000]))
+            ssrc = draw(st.sampled_from([7, 8]))  # a source may come back
+            sequence = draw(st.sampled_from([0, 5, 30000, 65533]))
+            for _ in range(draw(st.integers(1, 10))):
+                kind = draw(st.sampled_from([PacketKind.RTP] * 6 + [PacketKind.RTCP, PacketKind.RTP_LONG]))
+                multiplexed = draw(st.booleans())
+                rtcp_port = 1 if kind == PacketKind.RTCP and not multiplexed else 0
+                packets.append(
+                    Packet(
+                        time_ms=time_ms,
+                        kind=kind,
+                        source_port=source_port + rtcp_port,
+                        destination_port=5000 + rtcp_port,
+                        ssrc=ssrc,
+                        sequence=sequence,
+                        timestamp=160 * sequence,
+                        size=300 if kind == PacketKind.RTP_LONG else draw(st.sampled_from([12, 60, 255])),
+                    )
+                )
+                time_ms += draw(st.sampled_from([0, 20, 20, 20, 700, 1500]))
+                if kind != PacketKind.RTCP:
+                    sequence += draw(st.sampled_from([1, 1, 1, 1, 0, 2, -1, 200]))
+            time_ms += draw(st.sampled_from([0, 500, 1100, 61_000]))
+    return sorted(packets, key=lambda packet: packet.time_ms)
+
+
+@pytest.mark.parametrize("engine_settings", [SMALL, HASTY], ids=["usual", "hasty"])
+@settings(max_examples=100, deadline=None)
+@given(packets=traffic())
+def test_engine_tells_what_the_reference_tells(engine_settings, packets):
+    reference = ReferenceEngine(engine_settings)
+    for packet in packets:
+        reference.process(packet)
+    reference.finish()
+    engine, told = run(packets, engine_settings)
+    assert engine.outcomes == reference.outcomes
+    # When an event is told may differ (a sweep tells it earlier); what each flow is told, in order, may not.
+    for key in {entry[1] for entry in reference.told} | {entry[1] for entry in told}:
+        assert [e for e in told if e[1] == key and e[0] != "end"] == [
+            e for e in reference.told if e[1] == key and e[0] != "end"
+        ]
+        assert [e[3] for e in told if e[1] == key and e[0] == "end"] == [
+            e[3] for e in reference.told if e[1] == key and e[0] == "end"
+        ]
+
+
+@settings(max_examples=60, deadline=None)
+@given(traffic(), st.integers(1, 7))
+def test_batch_size_changes_nothing(packets, batch):
+    whole, told_whole = run(packets)
+    parts, told_parts = run(packets, batch=batch)
+    assert told_parts == told_whole
+    assert parts.outcomes == whole.outcomes
+
+
+def test_first_packet_is_evidence_after_confirmation():
+    _, told = run(stream(3))
+    final = next(entry for entry in told if entry[0] == "final")
+    assert [payload[2:4] for _, _, payload in final[3]] == [b"\0\0", b"\0\1", b"\0\2"]
+
+
+def test_lone_packets_and_jumping_numbers_are_no_flow():
+    packets = [Packet(time_ms=20 * i, sequence=7 * i) for i in range(20)]
+    engine, told = run(packets)
+    assert not told
+    assert engine.outcomes[Outcome.UNCONFIRMED] == 20
+
+
+def test_the_handshake_of_the_sender_is_the_first_evidence():
+    stun = Packet(time_ms=0, kind=PacketKind.STUN, payload_type=1, size=100, sequence=1)
+    again = Packet(time_ms=5, kind=PacketKind.STUN, payload_type=1, size=80, sequence=2)
+    hello = Packet(time_ms=10, kind=PacketKind.DTLS, payload_type=1, size=600)
+    of_the_peer = Packet(
+        time_ms=11, kind=PacketKind.DTLS, payload_type=2, source=2, destination=1, source_port=5000, size=90
+    )
+    engine, told = run([stun, again, hello, of_the_peer, *stream(2, time_ms=20)])
+    (final,) = [one for one in told if one[0] == "final"]
+    assert [(kind, payload) for _, kind, payload in final[3][:2]] == [
+        (EVIDENCE_STUN, stun.payload()),
+        (EVIDENCE_DTLS, hello.payload()[:255]),
+    ]
+    assert engine.outcomes[Outcome.STUN] == engine.outcomes[Outcome.DTLS] == 2
+
+
+def test_flows_that_share_the_ports_share_the_handshake():
+    stun = Packet(time_ms=0, kind=PacketKind.STUN, payload_type=1, size=100)
+    _, told = run([stun, *stream(2, time_ms=20), *stream(2, time_ms=90, ssrc=8)])
+    assert [one[3][0][1] for one in told if one[0] == "final"] == [EVIDENCE_STUN] * 2
+
+
+def test_a_flood_of_handshakes_is_counted_and_evicts_no_flow():
+    flood = [
+        Packet(time_ms=40, kind=PacketKind.STUN, payload_type=1, size=20, source_port=1024 + i)
+        for i in range(5000)
+    ]
+    engine, told = run([*stream(2), *flood, *stream(2, start=2, time_ms=60)])
+    assert engine.gauges["handshakes_evicted"] > 4000
+    assert [one[3] for one in told if one[0] == "end"] == [(4, 0, 0)]
+
+
+def test_horizon_waits_for_rtcp_and_no_longer():
+    packets = [
+        *stream(8),
+        Packet(time_ms=9000, kind=PacketKind.RTCP, size=28),
+        Packet(time_ms=20000, kind=PacketKind.RTCP, size=28),
+    ]
+    _, told = run(packets)
+    final = next(entry for entry in told if entry[0] == "final")
+    assert [kind for _, kind, _ in final[3]] == [0] * 6 + [1]
+
+
+def test_a_slow_flow_is_judged_two_minutes_after_its_first_packet():
+    slow = stream(12) + [Packet(time_ms=50_000 * i, sequence=11 + i, timestamp=160 * i) for i in range(1, 90)]
+    when = []
+    engine = FlowEngine(EngineSettings(maximum_flows=8, maximum_candidates=16, evidence_memory_bytes=1 << 20))
+    data, rows = packet_rows(slow)
+    for at in range(len(rows)):
+        for drain in engine.process(data, rows[at : at + 1]):
+            for event in drain.events[drain.events["kind"] == EVENT_HORIZON]:
+                times = (rows["time_ns"][at], event["time_ns"])
+                when.append((*(int(time - rows["time_ns"][0]) // 10**9 for time in times), int(event["k"])))
+    assert when == [(150, 120, 14)], "at the first packet that comes too late"
+
+
+def test_a_slow_flow_is_judged_while_it_is_silent_too():
+    _, told = run([*stream(3), Packet(time_ms=9_000, source=99)], HASTY)
+    assert [entry[:3:2] for entry in told if entry[0] == "final"] == [("final", 3)]
+
+
+def test_long_packets_before_the_first_evidence_do_not_make_a_flow_slow():
+    video = stream(400, kind=PacketKind.RTP_LONG, size=900)
+    audio = stream(8, start=400, time_ms=20 * 400)
+    _, told = run(video + audio, HASTY)
+    assert [entry[2] for entry in told if entry[0] == "final"] == [6]
+
+
+def test_port_reuse_by_another_call_is_another_flow():
+    _, told = run(stream(5, ssrc=7) + stream(5, ssrc=9, time_ms=3_000) + stream(4, ssrc=7, time_ms=70_000))
+    assert sorted(entry[3][0] for entry in told if entry[0] == "end") == [4, 5, 5]
+
+
+def test_sources_that_share_the_ports_do_not_disturb_each_other():
+    audio = stream(30, ssrc=7)
+    video = stream(90, ssrc=9, time_ms=5, kind=PacketKind.RTP_LONG, size=900)
+    _, told = run(sorted(audio + video, key=lambda packet: packet.time_ms))
+    assert sorted(entry[3][:2] for entry in told if entry[0] == "end") == [(0, 90), (30, 0)]
+
+
+def test_flood_of_lone_packets_evicts_no_established_flow():
+    settings_ = EngineSettings(maximum_flows=8, maximum_candidates=16, evidence_memory_bytes=1 << 20)
+    calls = [p for host in range(8) for p in stream(50, source=10 + host)]
+    flood = [Packet(time_ms=100 + i * 0.05, source=1000 + i, sequence=i * 31, ssrc=i) for i in range(10_000)]
+    engine, told = run(sorted(calls + flood, key=lambda packet: packet.time_ms), settings_)
+    assert engine.gauges["flows_evicted"] == 0
+    assert sorted(entry[3][0] for entry in told if entry[0] == "end") == [50] * 8
+    lost = engine.outcomes[Outcome.CANDIDATE_EVICTED] + engine.outcomes[Outcome.UNCONFIRMED]
+    assert lost == 10_000
+
+
+def test_full_table_evicts_the_silent_flow_with_its_evidence():
+    settings_ = EngineSettings(maximum_flows=2, maximum_candidates=16, evidence_memory_bytes=1 << 20)
+    packets = stream(5, source=1) + stream(100, source=2) + stream(20, source=3, time_ms=1_000)
+    engine, told = run(sorted(packets, key=lambda packet: packet.time_ms), settings_)
+    assert engine.gauges["flows_evicted"] == 1
+    evicted = [entry for entry in told if entry[0] == "end" and entry[2] == "evicted"]
+    assert [entry[1][0] for entry in evicted] == [1]
+
+
+def test_full_evidence_memory_judges_early_and_counts():
+    settings_ = EngineSettings(maximum_flows=8, maximum_candidates=16, evidence_memory_bytes=4096)
+    engine, told = run(stream(60), settings_)
+    finals = [entry for entry in told if entry[0] == "final"]
+    assert len(finals) == 1
+    assert 10 < finals[0][2] < 30
+    assert engine.gauges["evidence_exhausted"] == 1
+    assert engine.outcomes[Outcome.ACCEPTED_RTP] == 60
+
+
+def test_many_events_in_one_batch_are_drained_in_parts():
+    packets = [
+        Packet(time_ms=20 * i + host * 0.001, sequence=i, source=host)
+        for i in range(12)
+        for host in range(3000)
+    ]
+    big = EngineSettings(maximum_flows=4096, maximum_candidates=1 << 14)
+    engine, told = run(packets, big)
+    assert sum(entry[0] == "end" for entry in told) == 3000
+    assert engine.gauges["flows_created"] == 3000
+
+
+def test_lookup_finds_exactly_the_open_flows():
+    engine = FlowEngine(SMALL)
+    data, rows = packet_rows([*stream(5), Packet(time_ms=200, source=99)])
+    list(engine.process(data, rows))
+    found = engine.lookup(data, rows)
+    assert (found[:5] == found[0]).all()
+    assert found[0] >= 0
+    assert found[5] == -1
+    assert engine.flows["packets"][found[0]] == 5
+
+
+def test_verdict_for_a_row_that_has_a_new_tenant_is_not_written():
+    engine = FlowEngine(SMALL)
+    data, rows = packet_rows(stream(3))
+    drain = next(iter(engine.process(data, rows)))
+    event, flow = drain.events[:1].copy(), drain.flows[:1].copy()
+    flow["application"] = 3
+    flow["generation"] += 1
+    engine.set_verdicts(event, flow)
+    assert engine.flows["application"][event["row"][0]] == -1
+    flow["generation"] -= 1
+    engine.set_verdicts(event, flow)
+    assert engine.flows["application"][event["row"][0]] == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("maximum_flows", 0), ("checkpoints", (4, 2)), ("idle_timeout_s", -1.0), ("horizon_packets", 70_000)],
+)
+def test_impossible_settings_are_named(name, value):
+    with pytest.raises(ConfigError, match=name):
+        EngineSettings(**{name: value})
+
+
+def test_clock_that_jumps_back_begins_anew():
+    packets = stream(5, time_ms=10_000_000) + stream(5, time_ms=0, source=3)
+    _, told = run(packets)
+    assert sum(entry[0] == "end" for entry in told) == 2
+
+
+def test_session_hash_is_shared_by_flow_rtcp_and_reverse():
+    from callprint.core.flow.hashing import media_session_hash  # noqa: PLC0415
+
+    a, b = np.uint64(0xFFFF0A000001), np.uint64(0xFFFF0A000002)
+    zero = np.uint64(0)
+
+    def session(src, dst, sport, dport):
+        return media_session_hash(zero, src, zero, dst, np.uint64(sport), np.uint64(dport))
+
+    forward = session(a, b, 4000, 5000)
+    assert forward == session(a, b, 4001, 5001) == session(b, a, 5000, 4000) == session(b, a, 5001, 4001)
+    assert forward != session(a, b, 4002, 5000)

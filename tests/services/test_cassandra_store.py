@@ -1,0 +1,123 @@
+"""The Cassandra store on a real node: the common contract, and what is special about a cluster."""
+
+import pytest
+from call_contract import CallContract
+from store_contract import StoreContract, ask
+from verdict_samples import unsure, verdict
+
+from callprint.cluster.layout import HOST
+from callprint.core.errors import StoreError
+from callprint.stores import open_store
+from callprint.stores.cassandra_schema import migrations
+
+pytestmark = pytest.mark.services
+KEYSPACE = "callprint_contract"
+
+
+@pytest.fixture(scope="session")
+def url(start, layout):
+    """The URL of a running node."""
+    start("cassandra")
+    return f"cassandra://{HOST}:{layout.cassandra}/{KEYSPACE}"
+
+
+@pytest.fixture(scope="session")
+def session(url, layout):
+    """A plain session of the driver, to look behind the store."""
+    from cassandra.cluster import Cluster  # noqa: PLC0415 - the extra `cluster`
+
+    cluster = Cluster([HOST], port=layout.cassandra, protocol_version=5)
+    session = cluster.connect()
+    session.default_timeout = 60
+    session.execute(f"DROP KEYSPACE IF EXISTS {KEYSPACE}")
+    yield session
+    cluster.shutdown()
+
+
+@pytest.fixture
+def store(url, session):
+    """An empty store."""
+    with open_store(url) as store:
+        for table in list(session.cluster.metadata.keyspaces[KEYSPACE].tables):
+            if (
+                table != "schema_version"
+                and session.execute(f"SELECT * FROM {KEYSPACE}.{table} LIMIT 1").one()
+            ):
+                session.execute(f"TRUNCATE {KEYSPACE}.{table}")
+        yield store
+
+
+class TestCassandraStore(StoreContract, CallContract):
+    """Everything that any store promises."""
+
+
+def test_a_url_names_the_same_keyspace_again(store):
+    store.put_verdicts([verdict()])
+    with open_store(store.url, create=False) as again:
+        assert ask(again) == [verdict()]
+
+
+def test_a_keyspace_that_is_not_there_is_an_error_for_a_reader(url):
+    with pytest.raises(StoreError, match="no callprint keyspace 'elsewhere'"):
+        open_store(url.replace(KEYSPACE, "elsewhere"), create=False)
+
+
+def test_a_newer_keyspace_is_refused(store, session):
+    newest = migrations()[-1][0]
+    session.execute(f"UPDATE {KEYSPACE}.schema_version SET version = 99 WHERE one = 1")
+    try:
+        with pytest.raises(StoreError, match="99"):
+            open_store(store.url)
+    finally:
+        session.execute(f"UPDATE {KEYSPACE}.schema_version SET version = {newest} WHERE one = 1")
+
+
+def test_no_node_says_which(layout):
+    with pytest.raises(StoreError, match=f"{HOST}:{layout.cassandra + 77}"):
+        open_store(f"cassandra://{HOST}:{layout.cassandra + 77}/{KEYSPACE}")
+
+
+def test_tls_with_the_right_authority_and_a_wrong_one(url, layout):
+    certificates = layout.home / "certificates"
+    with open_store(f"{url}?tls_ca={certificates / 'ca.pem'}") as store:
+        assert "tls_ca" in store.url
+    with pytest.raises(StoreError, match="certificate"):
+        open_store(f"{url}?tls_ca={certificates / 'other-ca.pem'}")
+
+
+def test_unknown_evidence_is_kept_for_a_time(store, session):
+    store.put_unknown_evidence([(unsure(), b"\x80\x00")])
+    row = session.execute(f"SELECT evidence, TTL(evidence) AS ttl FROM {KEYSPACE}.unknown_evidence").one()
+    assert row.evidence == b"\x80\x00"
+    assert 0 < row.ttl <= 7 * 86_400
+
+
+@pytest.mark.parametrize(
+    ("suffix", "says"),
+    [
+        ("?colour=red", "no option 'colour'"),
+        ("?consistency=MOST", "no consistency level 'MOST'"),
+        ("?verdict_ttl_days=0", "verdict_ttl_days"),
+        ("?tls_ca=/nowhere.pem", "TLS"),
+    ],
+)
+def test_a_wrong_option_is_named(url, suffix, says):
+    with pytest.raises(StoreError, match=says):
+        open_store(url + suffix)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ("cassandra:///k", "no host"),
+        ("cassandra://u:secret@h/k", "password"),
+        ("cassandra://u@h/k", "CALLPRINT_CASSANDRA_PASSWORD"),
+        ("cassandra://h:99999/k", "port"),
+        ("cassandra://h/Drop%20it", "keyspace"),
+    ],
+)
+def test_a_wrong_url_is_named(wrong, says, monkeypatch):
+    monkeypatch.delenv("CALLPRINT_CASSANDRA_PASSWORD", raising=False)
+    with pytest.raises(StoreError, match=says) as caught:
+        open_store(wrong)
+    assert "secret" not in str(caught.value)

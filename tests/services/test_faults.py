@@ -1,0 +1,142 @@
+"""Real services killed in mid-stream: afterwards the store holds exactly the rows of the embedded path.
+
+A round is one stream of calls through which all faults go, one after the other in an order of its own, each once
+everything is worked off that was sent before the fault before it. At its end every row is compared. ROUNDS=N in the
+environment makes N rounds.
+"""
+
+import os
+import random
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from cluster_fixtures import Running, recorded_calls
+from fault_stream import Progress, Stream
+
+from callprint.cluster import storm
+
+pytestmark = pytest.mark.faults
+
+ROUNDS = int(os.environ.get("ROUNDS", "1"))
+STREAM_TIMEOUT_S = 120.0
+REBALANCE_TIMEOUT_S = 120.0
+RECOVERY_TIMEOUT_S = 300.0  # of a machine that has much else to do
+KAFKA_DOWN_S = 8.0  # with its start longer than the ten seconds after which an agent spools
+CASSANDRA_DOWN_S = 3.0  # with its start longer than a store bolt tries before it fails its tuples
+NIMBUS_DOWN_S = 3.0
+
+
+def kill(processes: list[int]) -> None:
+    """End one of them as a crash would."""
+    assert processes, "there is something to kill"
+    os.kill(processes[0], signal.SIGKILL)
+
+
+def python_bolt(running: Running) -> None:
+    """The bolt with the flow state dies, and its worker with it."""
+    kill(running.topology.components("AssembleFlows"))
+
+
+def inference(running: Running) -> None:
+    """The bolt that knows which flows are sure dies."""
+    kill(running.topology.components("IdentifyApplication"))
+
+
+def spout(running: Running) -> None:
+    """The spout, which knows what may be committed, dies."""
+    kill(running.topology.components("MediaSpout"))
+
+
+def store(running: Running) -> None:
+    """The bolt that writes rows dies: what it had not acknowledged comes again."""
+    kill(running.topology.components("StoreVerdicts"))
+
+
+def worker(running: Running) -> None:
+    """A whole worker dies."""
+    kill(running.topology.workers())
+
+
+def kafka(running: Running) -> None:
+    """The broker dies; agents spool, spouts wait."""
+    restart(running, "kafka", KAFKA_DOWN_S)
+
+
+def cassandra(running: Running) -> None:
+    """The store dies; bolts fail their tuples, spouts read again."""
+    restart(running, "cassandra", CASSANDRA_DOWN_S)
+
+
+def nimbus(running: Running) -> None:
+    """Nimbus dies; workers go on without it."""
+    restart(running, "nimbus", NIMBUS_DOWN_S)
+
+
+def rebalance(running: Running) -> None:
+    """The topology is put on one worker and spread again: tasks end in one place and begin in another."""
+    for workers in (1, 2):
+        spread(running, workers)
+
+
+def spread(running: Running, workers: int) -> None:
+    """Let Nimbus rebalance the topology, and wait until it runs on so many workers."""
+    from streamparse.thrift import storm_thrift  # noqa: PLC0415 - the extra `cluster`
+
+    nimbus = storm.nimbus_client(running.layout, timeout_ms=60_000)
+    try:
+        options = storm_thrift.RebalanceOptions(wait_secs=0, num_workers=workers)
+        nimbus.rebalance(running.topology.name, options)
+    finally:
+        nimbus.close()
+    deadline_s = time.monotonic() + REBALANCE_TIMEOUT_S
+    while len(running.topology.workers()) != workers:
+        assert time.monotonic() < deadline_s, f"not on {workers} workers: {running.topology.workers()}"
+        time.sleep(0.5)
+
+
+def restart(running: Running, name: str, down_s: float) -> None:
+    """Kill a service, leave it dead for a while, start it."""
+    service = running.services[name]
+    service.process.kill()
+    assert service.process.pid is None
+    time.sleep(down_s)
+    service.start()
+
+
+FAULTS = (python_bolt, inference, spout, store, worker, rebalance, kafka, cassandra, nimbus)
+
+
+@pytest.fixture
+def captures() -> list[Path]:
+    """All calls of the second dataset, those of an application not one after the other."""
+    found = recorded_calls()
+    random.Random(7).shuffle(found)
+    return found
+
+
+@pytest.mark.parametrize("number", range(ROUNDS))
+def test_nothing_is_lost_and_nothing_doubled(running: Running, captures: list[Path], number: int) -> None:
+    chance = random.Random(number)
+    faults: list[Callable[[Running], None]] = chance.sample(FAULTS, len(FAULTS))
+    progress = Progress(running)
+    print(f"\nround {number}:", end="", flush=True)
+    with Stream(running, captures) as stream:
+        for fault in faults:
+            time.sleep(chance.uniform(0, 3))
+            sent, began_s = progress.wait_for_more(STREAM_TIMEOUT_S), time.monotonic()
+            fault(running)
+            progress.wait_for(sent, RECOVERY_TIMEOUT_S)
+            print(f" {fault.__name__} {time.monotonic() - began_s:.0f} s,", end="", flush=True)
+        progress.wait_for_more(STREAM_TIMEOUT_S)
+        stream.end()
+    expected = stream.expected()
+    difference = running.difference(expected, timeout_s=RECOVERY_TIMEOUT_S)
+    print(
+        f" {len(expected.verdicts)} verdicts, {len(expected.summaries)} flows and {len(expected.calls)} rows of calls "
+        f"compared: {difference.text()}",
+        flush=True,
+    )
+    assert difference.none, difference.text()

@@ -1,0 +1,101 @@
+"""One text for each person: E.164 normalisation, pseudonyms, asserted identities and attestations."""
+
+import base64
+import json
+
+import pytest
+from sip_samples import INVITE
+
+from callprint.core.errors import ConfigError
+from callprint.core.signalling.address import parse_uri
+from callprint.core.signalling.identity import ANONYMOUS, IdentityReader, NumberingPlan, attestation
+from callprint.core.signalling.sip import parse_message
+
+KEY = b"0123456789abcdef"
+
+
+@pytest.mark.parametrize(
+    ("country", "uri", "text"),
+    [
+        ("", "tel:+49-30-123456", "+4930123456"),
+        ("", "sip:+49(30)123.456@gw.example;user=phone", "+4930123456"),
+        ("", "sip:004930123456@gw.example", "+4930123456"),
+        ("", "sip:030123456@gw.example", "030123456@gw.example"),
+        ("49", "sip:030123456@gw.example", "+4930123456"),
+        ("49", "sip:4930123456@gw.example", "4930123456@gw.example"),  # ten digits may be a local number
+        ("49", "sip:493012345678@gw.example", "+493012345678"),
+        ("49", "sip:1001@pbx.example", "1001@pbx.example"),  # an extension means nothing elsewhere
+        (
+            "49",
+            "sip:Alice@Home.Example",
+            "Alice@home.example",
+        ),  # user names keep their capitals, hosts do not
+        ("", "sip:+1234567890123456@x", "+1234567890123456@x"),  # 16 digits are no E.164 number
+        ("", "sip:[2001:db8::1]", "2001:db8::1"),
+        ("", "urn:service:sos", "urn:service:sos"),
+    ],
+)
+def test_normalisation(country, uri, text):
+    assert IdentityReader(NumberingPlan(country)).of_uri(parse_uri(uri)).text == text
+
+
+def test_every_way_to_write_a_number_has_one_pseudonym_and_no_number_in_it():
+    reader = IdentityReader(NumberingPlan("49"), KEY)
+    ways = ["sip:030123456@a", "sip:+4930123456@b", "tel:+49-30-123456", "sip:004930123456@c"]
+    seen = {reader.of_uri(parse_uri(way)) for way in ways}
+    assert len(seen) == 1
+    pseudonym = seen.pop()
+    assert pseudonym.number == -1
+    assert "123456" not in pseudonym.text
+    assert reader.of_text("+49 30 123456") == pseudonym
+    assert reader.of_text(pseudonym.text) == pseudonym
+    assert IdentityReader(NumberingPlan("49"), KEY[::-1]).of_text("+49 30 123456") != pseudonym
+
+
+def test_a_typed_uri_and_a_seen_one_are_the_same_person():
+    reader = IdentityReader()
+    assert reader.of_text("sip:bob@Biloxi.example") == reader.of_uri(parse_uri("sip:bob@biloxi.example"))
+
+
+def test_the_network_knows_the_caller_better_than_the_caller():
+    asserted = b"P-Asserted-Identity: broken, <tel:+4930123456>"
+    message = parse_message(INVITE.replace(b"Max-Forwards: 70", asserted))
+    assert IdentityReader().caller(message).text == "+4930123456"
+    assert IdentityReader().caller(parse_message(INVITE)).text == "alice@atlanta.example"
+
+
+def test_anonymous_callers_are_one_crowd_without_pseudonym():
+    reader = IdentityReader(pseudonym_key=KEY)
+    for uri in ("sip:anonymous@anonymous.invalid", "sip:Anonymous@gw.example", "sip:x@anonymous.invalid"):
+        assert reader.of_uri(parse_uri(uri)) is ANONYMOUS
+    assert reader.of_uri(parse_uri("sip:ann@example.com")) is not ANONYMOUS
+
+
+@pytest.mark.parametrize(("key", "plan"), [(b"short", "49"), (KEY, "+49")])
+def test_unusable_settings_are_refused(key, plan):
+    with pytest.raises(ConfigError):
+        IdentityReader(NumberingPlan(plan), key)
+
+
+def _passport(payload: object) -> bytes:
+    text = json.dumps(payload).encode()
+    return (
+        b"Identity: e30." + base64.urlsafe_b64encode(text).rstrip(b"=") + b".c2ln;info=<https://x>;alg=ES256"
+    )
+
+
+@pytest.mark.parametrize(
+    ("header", "level"),
+    [
+        (b"Max-Forwards: 70", "missing"),
+        (_passport({"attest": "A"}), "A"),
+        (_passport({"attest": "C"}), "C"),
+        (_passport({"attest": "Z"}), "invalid"),
+        (_passport([1]), "invalid"),
+        (_passport({"div": {}}), "missing"),
+        (_passport({"div": {}}) + b"\r\n" + _passport({"attest": "B"}), "B"),
+        (b"Identity: nonsense", "invalid"),
+    ],
+)
+def test_attestation(header, level):
+    assert attestation(parse_message(INVITE.replace(b"Max-Forwards: 70", header))) == level

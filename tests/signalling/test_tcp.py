@@ -1,0 +1,172 @@
+"""TCP: whatever the network does to the segments, the same messages come out; nothing goes uncounted."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sip_samples import INVITE
+
+from callprint.core.signalling.framing import SipFramer
+from callprint.core.signalling.tcp import (
+    FIN,
+    HOLE_TIMEOUT_NS,
+    MAXIMUM_HELD,
+    SYN,
+    TcpOutcome,
+    TcpReassembler,
+)
+
+KEY = (0, 1, 0, 2, 5060, 5060)
+OTHER = (0, 2, 0, 1, 5060, 5060)
+OK = INVITE.replace(b"INVITE sip:bob@biloxi.example SIP/2.0", b"SIP/2.0 200 OK")
+SECOND_NS = 1_000_000_000
+
+
+def _assert_adds_up(tcp: TcpReassembler, segments: int) -> None:
+    tcp.close()
+    assert sum(tcp.outcomes.values()) == segments
+    assert tcp.held == 0
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data())
+def test_any_cut_order_and_repetition_gives_the_messages(data):
+    wire = b"\r\n\r\n".join([INVITE, OK, INVITE, b""])
+    cuts = sorted(data.draw(st.sets(st.integers(1, len(wire) - 1), max_size=12)))
+    pieces = [(start, wire[start:end]) for start, end in zip([0, *cuts], [*cuts, len(wire)], strict=True)]
+    overlaps = [(max(0, start - 7), wire[max(0, start - 7) : start + len(piece)]) for start, piece in pieces]
+    extra = data.draw(st.lists(st.sampled_from(pieces + overlaps), max_size=5))
+    order = data.draw(st.permutations(pieces + extra))
+    base = data.draw(st.sampled_from([0, 1, 0xFFFFFFF0, 0xFFFFFFFF, 0x7FFFFFF0]))
+    tcp = TcpReassembler()
+    messages = tcp.segment(0, KEY, base, SYN, b"")
+    for start, piece in order:
+        messages += tcp.segment(1, KEY, (base + 1 + start) & 0xFFFFFFFF, 0, piece)
+    assert messages == [INVITE, OK, INVITE]
+    _assert_adds_up(tcp, 1 + len(order))
+    assert (tcp.message_bytes + tcp.keepalive_bytes, tcp.skipped_bytes) == (len(wire), 0)
+
+
+def test_a_stream_first_seen_in_the_middle_is_read_from_its_next_message():
+    tcp = TcpReassembler()
+    tail = INVITE[100:]
+    assert tcp.segment(0, KEY, 5000, 0, tail) == []
+    assert tcp.segment(0, KEY, 5000 + len(tail), 0, OK) == [OK]
+    tcp.close()
+    assert tcp.skipped_bytes == len(tail)
+
+
+def test_a_hole_is_given_up_after_its_time_and_the_next_message_is_found():
+    tcp = TcpReassembler()
+    wire = INVITE + OK + INVITE
+    lost = len(INVITE) + 50
+    tcp.segment(0, KEY, 0, SYN, b"")
+    assert tcp.segment(0, KEY, 1, 0, wire[:lost]) == [INVITE]
+    assert tcp.segment(0, KEY, 101 + lost, 0, wire[lost + 100 :]) == []
+    assert tcp.segment(HOLE_TIMEOUT_NS - 1, KEY, 1 + len(wire), 0, b"\r\n\r\n") == []
+    assert tcp.segment(HOLE_TIMEOUT_NS, KEY, 5 + len(wire), 0, OK) == [INVITE, OK]
+    assert tcp.holes == 1
+    _assert_adds_up(tcp, 5)
+
+
+def test_a_hole_is_given_up_when_too_much_waits_behind_it():
+    tcp = TcpReassembler()
+    tcp.segment(0, KEY, 0, SYN, b"")
+    at = 1 + 10_000  # the first 10 kB never come
+    got = []
+    for _ in range(MAXIMUM_HELD // len(OK) + 1):
+        got += tcp.segment(0, KEY, at, 0, OK)
+        at += len(OK)
+    assert tcp.holes == 1
+    assert got == [OK] * (MAXIMUM_HELD // len(OK) + 1)
+    assert tcp.held == 0
+
+
+def test_a_new_connection_on_the_same_ports_starts_afresh():
+    tcp = TcpReassembler()
+    assert tcp.segment(0, KEY, 10, SYN, b"") == []
+    assert tcp.segment(0, KEY, 11, 0, INVITE[:200]) == []
+    assert tcp.segment(0, KEY, 3_000_000_000, 0, OK) == [OK]
+    assert tcp.segment(0, KEY, 77, SYN, b"") == []
+    assert tcp.segment(0, KEY, 78, FIN, INVITE) == [INVITE]
+    _assert_adds_up(tcp, 5)
+    assert tcp.skipped_bytes == 200
+
+
+def test_a_flood_of_connections_evicts_the_longest_idle_and_counts():
+    tcp = TcpReassembler(maximum_streams=2)
+    tcp.segment(0, KEY, 1, 0, INVITE[:100])
+    tcp.segment(0, OTHER, 1, 0, INVITE[:100])
+    tcp.segment(0, KEY, 101, 0, INVITE[100:200])
+    tcp.segment(0, (9, 9, 9, 9, 9, 9), 1, 0, b"x")
+    assert tcp.evicted_streams == 1
+    assert tcp.segment(0, KEY, 201, 0, INVITE[200:]) == [INVITE]
+    assert tcp.segment(0, OTHER, 101, 0, INVITE[100:]) == []
+    _assert_adds_up(tcp, 6)
+
+
+def test_memory_is_bounded_whatever_the_streams_hold():
+    tcp = TcpReassembler(maximum_bytes=100_000)
+    unfinished = INVITE.replace(b"Content-Length: 3", b"Content-Length: 60000") + b"x" * 30_000
+    for i in range(20):
+        tcp.segment(i, (i, 0, 0, 0, 0, 0), 0, SYN, b"")
+        assert tcp.segment(i, (i, 0, 0, 0, 0, 0), 1, 0, unfinished) == []
+        assert tcp.buffered_bytes <= 100_000
+    assert tcp.evicted_streams == 17
+    _assert_adds_up(tcp, 40)
+
+
+def test_acknowledgements_are_counted_and_keep_no_state():
+    tcp = TcpReassembler()
+    for _ in range(10):
+        assert tcp.segment(0, KEY, 7, 16, b"") == []
+    assert tcp.outcomes == {TcpOutcome.EMPTY: 10}
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([KEY, OTHER]),
+            st.integers(0, 2**32 - 1) | st.integers(0, 500),
+            st.sampled_from([0, 1, 2, 3, 4, 16, 24]),
+            st.binary(max_size=60) | st.sampled_from([INVITE, OK, INVITE[:90], INVITE[90:], b"\r\n\r\n"]),
+            st.integers(0, 5 * SECOND_NS),
+        ),
+        max_size=30,
+    )
+)
+def test_garbage_segments_never_raise_and_every_one_is_counted(segments):
+    tcp = TcpReassembler(maximum_streams=1)
+    for key, sequence, flags, payload, time_ns in segments:
+        tcp.segment(time_ns, key, sequence, flags, payload)
+    _assert_adds_up(tcp, len(segments))
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.binary(max_size=50) | st.sampled_from([INVITE, OK, INVITE[:50], b"\r\n"]), max_size=20),
+    st.booleans(),
+)
+def test_every_byte_of_a_stream_is_accounted_for(pieces, synced):
+    framer = SipFramer(synced)
+    got = [message for piece in pieces for message in framer.feed(piece)]
+    counted = framer.message_bytes + framer.keepalive_bytes + framer.skipped_bytes + framer.buffered
+    assert counted == sum(map(len, pieces))
+    assert framer.message_bytes == sum(map(len, got))
+
+
+def test_a_message_without_content_length_ends_at_its_empty_line():
+    framer = SipFramer(synced=True)
+    bare = OK.replace(b"Content-Length: 3\r\n", b"").replace(b"v=0", b"")
+    assert framer.feed(bare + INVITE) == [bare, INVITE]
+
+
+def test_a_length_no_message_can_have_is_skipped_not_waited_for():
+    framer = SipFramer(synced=True)
+    assert framer.feed(INVITE.replace(b"Content-Length: 3", b"Content-Length: 4000000000") + OK) == [OK]
+
+
+def test_encrypted_bytes_are_skipped_without_being_kept():
+    framer = SipFramer(synced=False)
+    for _ in range(100):
+        assert framer.feed(b"\x17\x03\x03\x01\x00" + bytes(range(256))) == []
+    assert framer.buffered < 2048

@@ -1,0 +1,141 @@
+"""Makes the SIP messages and flow reports of small scenarios, in words close to those of RFC 3665's examples."""
+
+import struct
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import frames
+
+from callprint.core.calls.call import CallRecord
+from callprint.core.calls.engine import CallEngine
+from callprint.core.signalling.reader import RawMessage
+from callprint.core.verdict import FlowKey, FlowReport, FlowSummary, Verdict
+
+SECOND_NS = 1_000_000_000
+START_NS = 1_700_000_000 * SECOND_NS
+
+
+@dataclass(frozen=True)
+class Talk:
+    """The names of one call attempt; `message` fills in what changes."""
+
+    call_id: str = "call-1@example"
+    caller: str = "sip:+4930111111@a.example"
+    callee: str = "sip:+4930222222@b.example"
+    from_tag: str = "tag-a"
+
+    def request(
+        self,
+        method: str,
+        *,
+        cseq: int = 1,
+        to_tag: str = "",
+        branch: str = "z9hG4bK-1",
+        sdp: str = "",
+        headers: str = "",
+        by_callee: bool = False,
+    ) -> bytes:
+        """Return a request of the caller, or of the callee inside the dialog."""
+        ends = self._ends(to_tag, by_callee)
+        return _text(
+            f"{method} sip:x@y SIP/2.0", ends, branch, self.call_id, f"{cseq} {method}", headers, sdp
+        )
+
+    def response(
+        self,
+        status: int,
+        method: str = "INVITE",
+        *,
+        cseq: int = 1,
+        to_tag: str = "tag-b",
+        branch: str = "z9hG4bK-1",
+        sdp: str = "",
+        to_callee: bool = False,
+    ) -> bytes:
+        """Return a response to a request of the caller (or of the callee)."""
+        ends = self._ends(to_tag, to_callee)
+        return _text(f"SIP/2.0 {status} Text", ends, branch, self.call_id, f"{cseq} {method}", "", sdp)
+
+    def _ends(self, to_tag: str, by_callee: bool) -> str:
+        caller = f"<{self.caller}>;tag={self.from_tag}"
+        callee = f"<{self.callee}>" + (f";tag={to_tag}" if to_tag else "")
+        return f"From: {callee}\r\nTo: {caller}" if by_callee else f"From: {caller}\r\nTo: {callee}"
+
+
+def _text(first: str, ends: str, branch: str, call_id: str, cseq: str, headers: str, sdp: str) -> bytes:
+    kind = "Content-Type: application/sdp\r\n" if sdp else ""
+    return (
+        f"{first}\r\nVia: SIP/2.0/UDP 10.0.0.1;branch={branch}\r\n{ends}\r\nCall-ID: {call_id}\r\n"
+        f"CSeq: {cseq}\r\n{headers}{kind}Content-Length: {len(sdp)}\r\n\r\n{sdp}"
+    ).encode()
+
+
+def sdp(ip: str, port: int, extra: str = "") -> str:
+    """Return a description of one audio medium in PCMA."""
+    return (
+        f"v=0\r\no=- 1 1 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio {port} RTP/AVP 8\r\n{extra}"
+    )
+
+
+def at(seconds: float) -> int:
+    """Return a packet time, in seconds from the scenario's start."""
+    return START_NS + round(seconds * SECOND_NS)
+
+
+def flow(
+    source: tuple[str, int],
+    destination: tuple[str, int],
+    begin_s: float,
+    end_s: float,
+    *,
+    ssrc: int = 7,
+    application: str = "linphone",
+    packets: int | None = None,
+) -> FlowReport:
+    """Return the report of a flow of PCMA, 50 packets of 172 bytes a second."""
+    key = FlowKey(*source, *destination, ssrc, at(begin_s))
+    count = round((end_s - begin_s) * 50) if packets is None else packets
+    verdict = Verdict(key, application, application, 0.99, 100, True, "test-1", False, at(end_s), at(end_s))
+    summary = FlowSummary(
+        key, 8, "PCMA", 8000, count, count * 172, 0, 4, count, 0, 0, 0, 1.5, at(end_s), "idle"
+    )
+    return FlowReport(verdict, summary)
+
+
+def play(
+    engine: CallEngine, script: list[tuple[float, bytes]], source_ip: str = "10.0.0.1"
+) -> list[CallRecord]:
+    """Give messages to an engine at their times; return all rows, the last ones those of `finish`."""
+    records = []
+    for seconds, message in script:
+        records += engine.message(RawMessage(at(seconds), source_ip, message))
+    return records + engine.finish()
+
+
+def with_names(talk: Talk, **names: str) -> Talk:
+    """Return the same call under other names."""
+    return replace(talk, **names)
+
+
+def write_capture(path: Path, packets: list[tuple[float, tuple[str, int], tuple[str, int], bytes]]) -> None:
+    """Write a pcap file of IPv4 UDP datagrams: time, source, destination, payload."""
+    out = bytearray(struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 65_535, 101))
+    for seconds, source, destination, payload in sorted(packets, key=lambda packet: packet[0]):
+        frame = frames.ipv4(frames.udp(payload, source[1], destination[1]), 17, source[0], destination[0])
+        out += struct.pack("<IIII", *divmod(at(seconds), SECOND_NS), len(frame), len(frame)) + frame
+    path.write_bytes(bytes(out))
+
+
+def talking(
+    source: tuple[str, int], destination: tuple[str, int], begin_s: float, end_s: float, ssrc: int
+) -> list[tuple[float, tuple[str, int], tuple[str, int], bytes]]:
+    """Return the packets of a voice in PCMA, 20 ms each."""
+    return [
+        (
+            begin_s + 0.02 * number,
+            source,
+            destination,
+            struct.pack("!BBHII", 0x80, 8, number + 1, 160 * number, ssrc) + b"\xd5" * 160,
+        )
+        for number in range(round((end_s - begin_s) * 50))
+    ]

@@ -1,0 +1,137 @@
+"""Datasets: every contradiction between labels and captures names file and line; what is stored is what comes back."""
+
+import csv
+import struct
+
+import numpy as np
+import pytest
+from evidence_logs import rtp
+
+from callprint.core.errors import DatasetError
+from callprint.core.evidence import split
+from callprint.training.dataset import build_dataset, load_dataset, read_labels, save_dataset
+
+COLUMNS = (
+    "capture",
+    "src_ip",
+    "src_port",
+    "dst_ip",
+    "dst_port",
+    "application",
+    "kind",
+    "dataset",
+    "call",
+    "codec",
+)
+
+
+def ethernet_udp(source: int, target: int, payload: bytes) -> bytes:
+    udp = struct.pack("!HHHH", source, target, 8 + len(payload), 0) + payload
+    ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), 0, 0, 64, 17, 0, b"\x0a\0\0\1", b"\x0a\0\0\2")
+    return b"\0" * 12 + b"\x08\0" + ip + udp
+
+
+def write_capture(path, ports, packets=20):
+    with path.open("wb") as file:
+        file.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1))
+        for i in range(packets):
+            for source, target in ports:
+                frame = ethernet_udp(source, target, rtp(i, 160 * i, ssrc=source))
+                file.write(
+                    struct.pack("<IIII", 1000 + i // 50, i % 50 * 20_000, len(frame), len(frame)) + frame
+                )
+
+
+def write_labels(folder, *rows):
+    with (folder / "flows.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        writer.writerows(rows)
+
+
+def label(source, target, application="zoiper", capture="a.pcap", kind="rtp"):
+    return (capture, "10.0.0.1", source, "10.0.0.2", target, application, kind, "dataset1", "call-1", "PCMU")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    write_capture(tmp_path / "a.pcap", [(4000, 5000), (6000, 7000)])
+    return tmp_path
+
+
+def test_flows_get_their_labels_and_the_rest_is_counted(folder):
+    write_labels(folder, label(4000, 5000), label(4001, 5001, kind="rtcp"), label(1, 2))
+    dataset, report = build_dataset(folder)
+    assert (report.captures, report.flows, report.unlabelled_flows, report.labels_without_flow) == (
+        1,
+        1,
+        1,
+        1,
+    )
+    assert dataset.application.tolist() == ["zoiper"]
+    assert dataset.engine.tolist() == ["zoiper"]
+    assert dataset.packets.tolist() == [20]
+    records = split(dataset.buffer[dataset.spans[0, 0] : dataset.spans[0, 1]])
+    assert [payload for _, _, payload in records] == [rtp(i, 160 * i, ssrc=4000) for i in range(20)]
+
+
+def test_what_is_stored_comes_back(folder, tmp_path):
+    write_labels(folder, label(4000, 5000), label(6000, 7000, "bria"))
+    dataset, _ = build_dataset(folder)
+    save_dataset(dataset, tmp_path / "stored.npz")
+    again = load_dataset(tmp_path / "stored.npz")
+    assert again.digest == dataset.digest
+    assert again.of_split("dataset1").tolist() == [0, 1]
+    assert again.of_split("dataset2").tolist() == []
+
+
+@pytest.mark.parametrize(
+    ("rows", "problem"),
+    [
+        ([label(4000, 5000), label(4000, 5000, "bria")], "line 3: the same flow as in line 2"),
+        ([label("x", 5000)], "line 2: a port is not a number"),
+        ([label(4000, 5000, "")], "line 2: no application"),
+        ([label(4000, 5000)[:4]], "line 2: has not as many fields"),
+        ([label(4000, 5000, capture="b.pcap")], "line 2: .*b.pcap: no such file"),
+        ([label(4000, 5000, capture="../a.pcap")], "line 2: .* lies outside"),
+        ([label(4000, 5000, kind="rtcp")], "labels no flow"),
+        ([label(1, 2)], "no capture holds a flow"),
+    ],
+)
+def test_a_contradiction_names_file_and_line(folder, rows, problem):
+    write_labels(folder, *rows)
+    with pytest.raises(DatasetError, match=f"(?s){problem}"):
+        build_dataset(folder)
+
+
+def test_missing_columns_and_files(tmp_path):
+    with pytest.raises(DatasetError, match="No such file"):
+        read_labels(tmp_path / "flows.csv")
+    (tmp_path / "flows.csv").write_text("capture,application\na,b\n")
+    with pytest.raises(DatasetError, match="line 1: no column src_ip"):
+        read_labels(tmp_path / "flows.csv")
+    (tmp_path / "flows.csv").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(DatasetError, match="UTF-8"):
+        read_labels(tmp_path / "flows.csv")
+
+
+def test_files_that_are_no_dataset(folder, tmp_path):
+    stored = tmp_path / "d.npz"
+    for content in (b"", b"no zip", b"PK\x03\x04" + b"\0" * 40):
+        stored.write_bytes(content)
+        with pytest.raises(DatasetError):
+            load_dataset(stored)
+    with pytest.raises(DatasetError, match="No such file"):
+        load_dataset(tmp_path / "none.npz")
+    np.savez(stored, buffer=np.array([object()], dtype=object))
+    with pytest.raises(DatasetError):
+        load_dataset(stored)
+
+
+def test_spans_outside_the_buffer_are_refused(folder, tmp_path):
+    write_labels(folder, label(4000, 5000))
+    dataset, _ = build_dataset(folder)
+    dataset.spans[0, 1] += 1
+    save_dataset(dataset, tmp_path / "d.npz")
+    with pytest.raises(DatasetError, match="spans"):
+        load_dataset(tmp_path / "d.npz")

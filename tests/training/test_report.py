@@ -1,0 +1,174 @@
+"""The accuracy report on a handful of flows: what it counts, and that it draws its pictures."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from evidence_logs import pack, steady_flow
+
+from callprint.inference import DEFAULT_MODEL, load_model
+from callprint.training.dataset import Dataset
+
+pytestmark = pytest.mark.training
+
+SAMPLE = Path(__file__).parents[2] / "samples" / "applications.pcapng"
+
+
+@pytest.fixture(scope="module")
+def report():
+    pytest.importorskip("matplotlib", reason="needs the extra `train`")
+    from callprint.training import report  # noqa: PLC0415 - needs matplotlib
+
+    return report
+
+
+@pytest.fixture
+def dataset() -> Dataset:
+    """Six flows that count and one that is too short; what the model says of them does not matter here."""
+    splits = ["dataset2"] * 4 + ["cross"] * 3
+    names = ["sipp", "sipp", "pion", "vlc", "sipp", "jami", "sipp"]
+    sizes = [260, 260, 120, 20, 260, 260, 9]
+    buffer, spans = pack([steady_flow(size, sequence=7 * i) for i, size in enumerate(sizes)])
+    text = np.array(names)
+    calls = np.array([f"call-{i}" for i in range(len(names))])
+    return Dataset(buffer, spans, np.array(sizes), text, text, np.array(splits), calls, text, text, text)
+
+
+def test_a_report_counts_flows_and_draws_pictures(report, dataset, tmp_path):
+    out = tmp_path / "report.md"
+    report.write_report(dataset, load_model(DEFAULT_MODEL), out, "callprint evaluate")
+    text = out.read_text()
+    assert "Made by `callprint evaluate`" in text
+    assert "4 flows of 4 calls, 3 applications" in text
+    assert "2 flows of 2 calls, 2 applications. 1 further flows" in text
+    rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| dataset2 | ")]
+    counted = {view: count for _split, view, count, *_rest in reversed(rows)}
+    assert counted["first 10 packets"] == "4"
+    assert counted["from the 150th packet"] == "2"  # only two flows have ten packets from there on
+    for name in ("accuracy-by-k", "confusion-dataset2", "confusion-cross", "reliability"):
+        assert (tmp_path / "pictures" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_shares_have_intervals(report):
+    assert report.share(228, 234) == "97.4% (94.5%–98.8%)"
+    assert report.share(0, 0) == "–"
+
+
+def test_a_report_without_training_runs_has_these_sections(report, dataset, tmp_path):
+    out = tmp_path / "report.md"
+    report.write_report(dataset, load_model(DEFAULT_MODEL), out, "callprint evaluate")
+    titles = [line[3:] for line in out.read_text().splitlines() if line.startswith("## ")]
+    assert titles == [
+        "By flow",
+        "Beside the goals",
+        "By k",
+        "Early and late",
+        "By application, at the horizon",
+        "What goes wrong",
+        "Calibration",
+        "Adversity",
+        "Speed",
+    ]
+
+
+def test_captures_of_known_applications_are_listed_apart(tmp_path):
+    pytest.importorskip("matplotlib", reason="needs the extra `train`")
+    from callprint.training import strangers_report  # noqa: PLC0415 - needs matplotlib
+    from callprint.training.report_text import Report  # noqa: PLC0415
+
+    folder = tmp_path / "public"
+    folder.mkdir()
+    for name in ("phone.pcap", "sipp.pcap"):
+        shutil.copy(SAMPLE, folder / name)
+    (folder / "noise.pcap").write_bytes(b"no capture")
+    (folder / "manifest.csv").write_text("file,app\nphone.pcap,Viber\nsipp.pcap,SIPp scenario\nnoise.pcap,\n")
+    model = load_model(DEFAULT_MODEL)
+    report = Report(tmp_path / "report.md")
+    strangers_report.strangers_section(report, folder, model)
+    flows = len(strangers_report.judge_capture(SAMPLE, model))
+    assert flows
+    strangers, known = report.text.split("further flows are of applications that it knows")
+    assert f"{flows} flows of at least" in strangers
+    assert strangers.rstrip().endswith(str(flows))
+    assert "sipp.pcap" not in strangers
+    assert known.count("| sipp.pcap | SIPp scenario |") == flows
+    assert "phone.pcap" not in known
+
+
+def test_a_capture_is_of_a_class_by_its_first_word():
+    from callprint.training.strangers_report import is_known  # noqa: PLC0415 - beside what it is about
+
+    classes = ("asterisk", "sipp", "webrtc-rs")
+    assert is_known("Asterisk testsuite", classes)
+    assert is_known("SIPp", classes)
+    assert not is_known("SIP", classes)
+    assert not is_known("", classes)
+
+
+@pytest.fixture(scope="module")
+def figures():
+    pytest.importorskip("torch", reason="needs the extra `train`")
+    from callprint.training import open_set_figures  # noqa: PLC0415 - needs torch
+
+    return open_set_figures
+
+
+@pytest.fixture
+def rounds(figures):
+    """Applications 4 and 5 left out once each: all flows of the one and none of the other score beyond the known."""
+    known = {"confidence": -np.linspace(0.8, 1.0, 101), "both": np.linspace(0, 1, 101)}
+    varied = {"confidence": -np.ones(101), "both": np.linspace(1, 2, 101)}
+    scores = {4: np.full(30, 2.5), 5: np.full(20, 0.5)}
+    return [
+        figures.Round(
+            application,
+            1,
+            {
+                figures.KNOWN: known,
+                figures.KNOWN_VARIED: varied,
+                figures.STRANGERS: {"confidence": -np.full(len(both), 0.95), "both": both},
+            },
+        )
+        for application, both in scores.items()
+    ]
+
+
+def test_strangers_are_told_by_where_they_score(figures, rounds):
+    assert figures.area_under_curve(np.array([0.0, 1.0]), np.array([1.0, 2.0])) == pytest.approx(0.875)
+    found = figures.counted(rounds, figures.RECORDED)
+    assert (found.beyond, found.asked) == (30, 50)
+    assert [one.share for one in figures.by_seed(rounds, figures.RECORDED)] == [0.6]
+    assert figures.by_application(rounds, figures.RECORDED) == {4: 1.0, 5: 0.0}
+    assert figures.counted(rounds, figures.RECORDED, part=figures.KNOWN).share == pytest.approx(
+        0.05, abs=0.01
+    )
+
+
+def test_a_limit_that_knows_other_peers_lets_more_pass(figures, rounds):
+    assert figures.counted(rounds, figures.PEERS_VARIED, part=figures.KNOWN).beyond == 0
+    assert figures.counted(rounds, figures.PEERS_VARIED).share == pytest.approx(0.6)
+    strict = figures.as_verdicts(0.9)
+    assert figures.counted(rounds, strict).share == pytest.approx(0.6)
+    unsure = figures.counted(rounds, strict, part=figures.KNOWN)
+    assert unsure.share == pytest.approx(0.5, abs=0.01)  # the threshold on the confidence alone
+
+
+def test_a_goal_of_being_better_counts_intervals(report):
+    from callprint.training.baselines_report import verdict_on  # noqa: PLC0415 - needs scikit-learn
+
+    assert verdict_on((172, 172), (155, 172)) == "better"
+    assert verdict_on((232, 234), (234, 234)) == "worse, within the intervals"
+    assert verdict_on((234, 234), (232, 234)) == "better, within the intervals"
+    assert verdict_on((100, 200), (50, 100)) == "as good"
+
+
+def test_what_alexnet_costs_in_batches_is_read_from_the_paper_s_report(figures, tmp_path):
+    from callprint.training.paper_section import batch_ms  # noqa: PLC0415 - needs torch
+
+    page = tmp_path / "paper-results.md"
+    assert batch_ms(page) is None
+    page.write_text("| weights | MB | ms a flow |\n|---|---|---|\n| float32 | 355 | 11.38 |\n")
+    assert batch_ms(page) is None
+    page.write_text(page.read_text() + "| 8 bit, static | 89 | 2.62 | 2.75 | 52.6% |\n")
+    assert batch_ms(page) == 2.62

@@ -1,0 +1,143 @@
+"""Unknown flows in clusters: like to like, whatever the order, each flow once."""
+
+import numpy as np
+import pytest
+from evidence_logs import sender_report, steady_flow
+from verdict_samples import LINPHONE
+
+from callprint.core.errors import ModelError
+from callprint.inference import DEFAULT_MODEL, load_model
+from callprint.stores import UnknownEvidence
+from callprint.unknowns.clusters import (
+    cluster_labels,
+    find_cluster,
+    flow_digest,
+    positions,
+    unknown_map,
+    usual_codec,
+)
+from callprint.unknowns.picture import cluster_letter, map_svg
+
+START_NS = 1_700_000_000_000_000_000
+KINDS = (
+    {"first": 0x80, "kind": 0},  # G.711 without anything
+    {"first": 0x90, "kind": 111, "ext": b"\xbe\xde\x00\x01\x10\x80\x00\x00"},  # WebRTC
+    {"first": 0xA0, "kind": 8},  # padding
+)
+
+
+@pytest.fixture(scope="module")
+def identifier():
+    return load_model(DEFAULT_MODEL)
+
+
+@pytest.fixture(scope="module")
+def kept():
+    """Three strangers with nine flows each, and two flows that are too short."""
+    rng = np.random.default_rng(1)
+    found = []
+    for i in range(29):
+        kind = KINDS[i % 3]
+        packets = 100 if i < 27 else 10
+        start_ns = START_NS + i * 10**9
+        first = {"sequence": int(rng.integers(65536)), "timestamp": int(rng.integers(2**32))}
+        log = steady_flow(packets, start_ns=start_ns, ssrc=int(rng.integers(2**32)), **first, **kind)
+        if i % 3 == 1:
+            log += sender_report(start_ns + 2 * 10**9, 4711, packets)
+        flow = LINPHONE._replace(src_ip=f"192.0.2.{i}", ssrc=i, first_seen_ns=start_ns)
+        found.append(UnknownEvidence(flow, start_ns + 2 * 10**9, packets, "compact 1", log))
+    return found
+
+
+def kinds_of(found, cluster):
+    return {found.flows[i].kept.flow.ssrc % 3 for i in cluster.members}
+
+
+def test_each_stranger_is_a_cluster(kept, identifier):
+    found = unknown_map(kept, identifier)
+    assert len(found.flows) == 27
+    assert found.too_short == 2
+    assert sorted(map(len, (kinds_of(found, cluster) for cluster in found.clusters))) == [1, 1, 1]
+    assert sum(len(cluster.members) for cluster in found.clusters) + len(found.single) == 27
+    codecs = {kind: cluster.codecs for cluster in found.clusters for kind in kinds_of(found, cluster)}
+    assert codecs[0][0][0] == "PCMU"
+    assert codecs[1][0][0] == "dynamic 111"
+    assert all(cluster.hosts == len(cluster.members) for cluster in found.clusters)
+
+
+def test_names_do_not_depend_on_the_order_and_stay_when_flows_come(kept, identifier):
+    names = {cluster.name for cluster in unknown_map(kept, identifier).clusters}
+    assert names == {cluster.name for cluster in unknown_map(kept[::-1], identifier).clusters}
+    assert names == {cluster.name for cluster in unknown_map(kept[:24], identifier).clusters}
+    assert names <= {flow_digest(each.flow) for each in kept[:3]}, "each is called after its oldest flow"
+
+
+def test_a_cluster_is_found_by_any_of_its_flows(kept, identifier):
+    found = unknown_map(kept, identifier)
+    cluster = found.clusters[0]
+    member = found.flows[cluster.members[-1]].digest
+    assert find_cluster(found, cluster.name) == find_cluster(found, member) == cluster
+    assert find_cluster(found, "nothing") is None
+
+
+def test_a_flow_that_was_kept_twice_counts_once_and_named_ones_not_at_all(kept, identifier):
+    shorter = [each._replace(k=40, model="compact 0") for each in kept[:27]]
+    found = unknown_map([*kept, *shorter], identifier)
+    assert [flow.kept.k for flow in found.flows] == [100] * 27
+    named = frozenset(flow_digest(each.flow) for each in kept[::3])
+    rest = unknown_map(kept, identifier, named)
+    assert len(rest.flows) == 18
+    assert {flow.kept.flow.ssrc % 3 for flow in rest.flows} == {1, 2}
+    everything = {cluster.name: kinds_of(found, cluster) for cluster in found.clusters}
+    assert {cluster.name for cluster in rest.clusters} == {
+        name for name, kinds in everything.items() if kinds != {0}
+    }
+    some = frozenset(flow_digest(each.flow) for each in kept[:24])
+    few = unknown_map(kept, identifier, some)
+    assert {cluster.name for cluster in few.clusters} == set(everything), "others stay in their clusters"
+
+
+def test_little_is_not_clustered(kept, identifier):
+    assert cluster_labels(np.zeros((4, 3), np.float32)).tolist() == [-1] * 4
+    found = unknown_map([], identifier)
+    assert (found.flows, found.clusters, found.single) == ((), (), ())
+    found = unknown_map(kept[:4], identifier)
+    assert len(found.single) == 4
+    assert "<svg" in map_svg(found)
+
+
+def test_the_picture_shows_every_flow_and_every_cluster(kept, identifier):
+    found = unknown_map(kept, identifier)
+    places = positions(found.embedding)
+    assert places.shape == (27, 2)
+    assert places.min() >= 0
+    assert places.max() <= 1
+    picture = map_svg(found, {found.clusters[0].name: "<Zoiper>"})
+    assert picture.count("<title>") == 27
+    for cluster in found.clusters:
+        assert cluster.name in picture
+    assert "&lt;Zoiper&gt;" in picture
+    assert map_svg(found) == map_svg(unknown_map(kept, identifier)), "the same flows, the same picture"
+
+
+def test_letters_go_on_after_z():
+    assert [cluster_letter(i) for i in (0, 25, 26, 51, 52, 701, 702)] == [
+        "A",
+        "Z",
+        "AA",
+        "AZ",
+        "BA",
+        "ZZ",
+        "AAA",
+    ]
+
+
+def test_codecs_are_named():
+    assert usual_codec(steady_flow(3, kind=9)) == "G722"
+    assert usual_codec(b"") == "none"
+
+
+def test_a_network_without_an_embedding_is_refused(identifier, kept, monkeypatch):
+    monkeypatch.setattr(identifier, "_embedding_columns", 0)
+    with pytest.raises(ModelError, match="train it anew"):
+        unknown_map(kept, identifier)

@@ -1,0 +1,122 @@
+"""A named cluster becomes a folder that training reads: the same packets, the same times, nothing twice."""
+
+import csv
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from verdict_samples import JAMI_IPV6, LINPHONE
+
+from callprint.core.dissect import dissect
+from callprint.core.errors import DatasetError
+from callprint.core.evidence import EVIDENCE_DTLS, EVIDENCE_RTCP, EVIDENCE_RTP, EVIDENCE_STUN, split
+from callprint.core.flow import EngineSettings
+from callprint.core.identify.decision import LOW_CONFIDENCE, Decisions
+from callprint.core.pipeline import IdentificationPipeline
+from callprint.sources import open_captures
+from callprint.stores import UnknownEvidence
+from callprint.training.dataset import build_dataset
+from callprint.unknowns.clusters import KeptFlow, flow_digest
+from callprint.unknowns.naming import named_flows, session_name, write_named
+
+SAMPLE = Path(__file__).resolve().parents[2] / "samples" / "applications.pcapng"
+
+
+class Nobody:
+    """Knows no application."""
+
+    name, applications, minimum_k = "nobody 1", ("one",), 2
+
+    def identify(self, evidence, spans):
+        count = len(spans)
+        return Decisions(
+            np.zeros(count, np.int16), np.zeros(count, np.float32), np.full(count, LOW_CONFIDENCE, np.uint8)
+        )
+
+
+@pytest.fixture(scope="module")
+def flows():
+    """Every flow of the sample capture, unknown."""
+    pipeline = IdentificationPipeline(Nobody(), EngineSettings(maximum_flows=4096), keep_unknown=True)
+    kept = []
+    for data, records in open_captures([SAMPLE]):
+        kept += pipeline.process(data, dissect(data, records)).unknown
+    kept += pipeline.finish().unknown
+    return [
+        KeptFlow(
+            UnknownEvidence(verdict.flow, verdict.decided_at_ns, verdict.k, verdict.model, log),
+            flow_digest(verdict.flow), "PCMU", "one", 0.5,
+        )
+        for verdict, log in kept
+    ]  # fmt: skip
+
+
+def test_training_sees_the_packets_that_were_kept(flows, tmp_path):
+    assert len(flows) >= 8
+    kinds = {EVIDENCE_RTP, EVIDENCE_RTCP, EVIDENCE_STUN, EVIDENCE_DTLS}
+    assert {kind for flow in flows for _, kind, _ in records_of(flow)} == kinds
+    assert write_named(tmp_path, "Zoiper", "its own", flows) == len(flows)
+    dataset, report = build_dataset(tmp_path)
+    assert (report.flows, report.labels_without_flow, report.unlabelled_flows) == (len(flows), 0, 0)
+    assert set(dataset.application) == {"Zoiper"}
+    assert set(dataset.engine) == {"its own"}
+    by_capture = {
+        str(capture): dataset.buffer[start:end].tobytes()
+        for capture, (start, end) in zip(dataset.capture, dataset.spans, strict=True)
+    }
+    for flow in flows:
+        assert by_capture[f"Zoiper/{flow.digest}.pcap"] == flow.kept.evidence
+
+
+def records_of(flow):
+    return split(np.frombuffer(flow.kept.evidence, np.uint8))
+
+
+def test_what_is_named_twice_is_there_once(flows, tmp_path):
+    assert write_named(tmp_path, "Zoiper", "Zoiper", flows[:3]) == 3
+    assert write_named(tmp_path, "Linphone 5", "oRTP", flows) == len(flows) - 3
+    assert write_named(tmp_path, "Zoiper", "Zoiper", flows) == 0
+    assert named_flows(tmp_path) == {flow.digest for flow in flows}
+    rows = list(csv.DictReader((tmp_path / "flows.csv").open()))
+    assert len(rows) == len(flows)
+    assert {row["application"] for row in rows} == {"Zoiper", "Linphone 5"}
+    assert len(build_dataset(tmp_path)[0].packets) == len(flows)
+
+
+def test_both_directions_belong_to_one_call():
+    back = LINPHONE._replace(
+        src_ip=LINPHONE.dst_ip, src_port=LINPHONE.dst_port, dst_ip=LINPHONE.src_ip, dst_port=LINPHONE.src_port
+    )
+    assert session_name(LINPHONE) == session_name(back) != session_name(JAMI_IPV6)
+
+
+def test_other_programs_read_the_captures(flows, tmp_path):
+    for version, key in ((4, LINPHONE), (6, JAMI_IPV6)):
+        kept = flows[0].kept._replace(flow=key)
+        flow = KeptFlow(kept, f"{version}" * 8, "PCMU", "one", 0.5)
+        write_named(tmp_path, "Zoiper", "Zoiper", [flow])
+        try:
+            said = subprocess.run(
+                ["tcpdump", "-nn", "-v", "-r", tmp_path / "Zoiper" / f"{flow.digest}.pcap"],
+                capture_output=True, text=True, check=True,
+            )  # fmt: skip
+        except FileNotFoundError:
+            pytest.skip("tcpdump is not installed")
+        assert said.stdout.count("UDP, length") == len(records_of(flow))
+        assert "bad" not in said.stdout
+        assert key.dst_ip in said.stdout
+
+
+@pytest.mark.parametrize("name", ["", "unknown", "../etc", "a/b", "-x", "x" * 65, "é\n", ".hidden"])
+def test_a_name_that_is_none(name, tmp_path):
+    with pytest.raises(DatasetError, match="cannot name"):
+        write_named(tmp_path, name, name, [])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_labels_of_another_kind_are_left_alone(flows, tmp_path):
+    (tmp_path / "flows.csv").write_text("capture,application\n")
+    with pytest.raises(DatasetError, match="other columns"):
+        write_named(tmp_path, "Zoiper", "Zoiper", flows[:1])
+    assert (tmp_path / "flows.csv").read_text() == "capture,application\n"
