@@ -1,0 +1,107 @@
+"""The agent on a live interface: up to which rate the kernel drops nothing. Needs root, ip, tcpreplay, a Kafka broker.
+
+tcpreplay sends generated calls into one end of a pair of virtual interfaces at rising rates; one or more agents, which
+share the flows, capture at the other end and ship to Kafka. Sender, agents and broker share the machine's cores.
+"""
+
+import argparse
+import os
+import re
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from traffic import write_calls
+
+from callprint.cluster.layout import HOST, standard_layout
+from callprint.messaging.settings import KafkaSettings
+from callprint.messaging.topics import create_topics
+
+NEAR, FAR = "cp-near", "cp-far"
+GROUP = "4712"
+START_TIMEOUT_S = 60.0
+
+
+def counters(said: str) -> dict[str, int]:
+    """Return the numbers of an agent's last status line."""
+    return {name: int(value) for name, value in re.findall(r"(\w+)=(\d+)", said.splitlines()[-1])}
+
+
+def start(brokers: str, topic: str, spool: Path) -> subprocess.Popen[str]:
+    """Start an agent and wait until it captures."""
+    command = [
+        sys.executable,
+        "-m",
+        "capture_agent",
+        "--interface",
+        FAR,
+        "--fanout",
+        GROUP,
+        "--brokers",
+        brokers,
+    ]
+    command += ["--media-topic", topic, "--signaling-topic", f"{topic}-sip", "--spool", str(spool)]
+    command += ["--status-every", "0.2"]
+    agent = subprocess.Popen(command, cwd=Path(__file__).parents[1], stderr=subprocess.PIPE, text=True)
+    assert agent.stderr is not None
+    os.set_blocking(agent.stderr.fileno(), True)
+    if not agent.stderr.readline():
+        sys.exit("the agent did not start")
+    return agent
+
+
+def once(capture: Path, rate: int, agents: int, brokers: str) -> None:
+    """Send the capture at one rate and print what became of it."""
+    topic = f"live-{time.time_ns()}"
+    create_topics(KafkaSettings((brokers,)), 8, 1, (topic, f"{topic}-sip", "dead-letters"))
+    with tempfile.TemporaryDirectory() as folder:
+        running = [start(brokers, topic, Path(folder) / str(number)) for number in range(agents)]
+        command = ["tcpreplay", "--intf1", NEAR, "--preload-pcap", f"--pps={rate}", str(capture)]
+        sent = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        time.sleep(1)
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        for agent in running:
+            agent.send_signal(signal.SIGTERM)
+        found = [counters(agent.communicate(timeout=120)[1]) for agent in running]
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    (reached,) = re.findall(r"Rated: .*?([\d.]+) pps", sent)
+    (packets,) = re.findall(r"Actual: (\d+) packets", sent)
+    read, dropped = (sum(one[name] for one in found) for name in ("packets_read", "kernel_drops"))
+    processor_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    print(
+        f"{agents} agents, {rate} packets/s asked, {float(reached):.0f} sent/s, {packets} sent, {read} read, "
+        f"{dropped} dropped, {processor_s:.1f} s of processor (with the agents' start)",
+        flush=True,
+    )
+
+
+def main() -> None:
+    """Run every rate and print a line for each."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("rates", nargs="+", type=int, metavar="PACKETS/S")
+    parser.add_argument("--agents", type=int, default=1)
+    parser.add_argument("--flows", type=int, default=2000)
+    parser.add_argument("--packets", type=int, default=500, help="of each flow")
+    parser.add_argument("--priority", type=int, default=0, help="nice value of sender and agents")
+    parser.add_argument("--brokers", default=f"{HOST}:{standard_layout().kafka}")
+    chosen = parser.parse_args()
+    os.nice(chosen.priority)
+    subprocess.run(["ip", "link", "add", NEAR, "type", "veth", "peer", "name", FAR], check=True)
+    try:
+        for name in (NEAR, FAR):
+            subprocess.run(["ip", "link", "set", name, "up"], check=True)
+        with tempfile.TemporaryDirectory() as folder:
+            capture = Path(folder) / "calls.pcap"
+            write_calls(capture, chosen.flows, chosen.packets)
+            for rate in chosen.rates:
+                once(capture, rate, chosen.agents, chosen.brokers)
+    finally:
+        subprocess.run(["ip", "link", "del", NEAR], check=True)
+
+
+if __name__ == "__main__":
+    main()

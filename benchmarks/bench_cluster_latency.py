@@ -1,0 +1,220 @@
+"""End to end on real services: time from a flow's k-th packet to its row readable in Cassandra, and throughput.
+
+Needs `make cluster-up`. An agent in this process replays captures at their own speed (or all at once), while another
+thread asks Cassandra for new rows every 50 ms. What the topology's processes cost is read from /proc.
+"""
+
+import argparse
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+from cassandra.cluster import Cluster
+from traffic import write_calls, write_overlapping
+
+from callprint.cluster.comparison import compare, embedded
+from callprint.cluster.layout import HOST, standard_layout
+from callprint.cluster.services import services
+from callprint.cluster.topology import Topology
+from callprint.core.compiled import Array
+from callprint.core.flow.engine import EngineSettings
+from callprint.inference import DEFAULT_MODEL, load_model
+from callprint.messaging.settings import KafkaSettings
+from callprint.messaging.topics import create_topics
+from callprint.sources import open_captures
+from callprint.stores import open_store
+from capture_agent.agent import AgentSettings, CaptureAgent
+from capture_agent.publisher import Publisher
+from capture_agent.replay import paced
+from capture_agent.spool import Spool
+
+POLL_S = 0.05
+SETTLE_TIMEOUT_S = 120.0
+IDLE_S = 10.0
+COMPONENTS = (
+    "MediaSpout",
+    "SignalingSpout",
+    "AssembleFlows",
+    "IdentifyApplication",
+    "JudgeCalls",
+    "StoreVerdicts",
+    "FeedbackSpout",
+    "KeepFeedback",
+)
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def processor_seconds(pid: int) -> float:
+    """Return the processor time of a process so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def put_first(pids: Iterable[int]) -> None:
+    """Schedule processes, with the threads and processes that they will start, before all ordinary ones (SCHED_RR)."""
+    for pid in pids:
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            os.sched_setscheduler(int(task.name), os.SCHED_RR, os.sched_param(1))
+
+
+class Clock:
+    """Which wall-clock time a packet time was replayed at."""
+
+    def __init__(self) -> None:
+        self.marks: list[tuple[int, float]] = []  # packet time of a slice, wall clock when it was handed on
+
+    def watch(self, batches: Iterable[tuple[Array, Array]]) -> Iterator[tuple[Array, Array]]:
+        """Pass batches on and remember when."""
+        for data, records in batches:
+            self.marks.append((int(records["time_ns"][-1]), time.time()))
+            yield data, records
+
+    def wall_s(self, packet_ns: int) -> float:
+        """Return when the slice with that packet, or the first one after it, was handed on."""
+        later = [wall for last_ns, wall in self.marks if last_ns >= packet_ns]
+        return min(later) if later else self.marks[-1][1]
+
+
+def components(topology: Topology) -> dict[str, list[int]]:
+    """Return the processes of a topology by what they are."""
+    found = {name: topology.components(name) for name in COMPONENTS}
+    return {**found, "worker JVM": topology.workers()}
+
+
+def main() -> None:
+    """Run once and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("captures", nargs="*", type=Path, help="(default: generated calls)")
+    parser.add_argument("--speed", type=float, default=1.0, help="times the captures' own, 0: at once")
+    parser.add_argument(
+        "--overlap",
+        type=float,
+        metavar="SECONDS",
+        help="play captures together, one beginning after the other",
+    )
+    parser.add_argument(
+        "--repeats", type=int, default=1, help="with --overlap: how often, each with own addresses"
+    )
+    parser.add_argument("--tasks", type=int, default=1, help="of assemble_flows and of identify_application")
+    parser.add_argument("--flows", type=int, default=2000, help="to generate, 500 packets each")
+    parser.add_argument(
+        "--first",
+        action="store_true",
+        help="put all that is measured before other jobs of the machine (root)",
+    )
+    chosen = parser.parse_args()
+    layout = standard_layout()
+    topic = f"bench-{int(time.time())}"
+    kafka = KafkaSettings((f"{HOST}:{layout.kafka}",))
+    create_topics(kafka, 8, 1, (topic, f"{topic}-sip", "dead-letters"))
+    url = f"cassandra://{HOST}:{layout.cassandra}/callprint_{topic.replace('-', '_')}"
+    topology = Topology(layout, Path(__file__).parents[1], "callprint-bench")
+    with tempfile.TemporaryDirectory() as folder:
+        captures = chosen.captures
+        if not captures:
+            captures = [Path(folder) / "calls.pcap"]
+            write_calls(captures[0], chosen.flows, 500)
+        elif chosen.overlap:
+            files = sorted(
+                file for path in captures for file in ([path] if path.is_file() else path.iterdir())
+            )
+            captures = [Path(folder) / "together.pcap"]
+            write_overlapping(captures[0], files, chosen.overlap, chosen.repeats)
+        topology.submit(
+            {
+                "callprint.store": url,
+                "callprint.model": str(DEFAULT_MODEL),
+                "callprint.media_topic": topic,
+                "callprint.signaling_topic": f"{topic}-sip",
+                "callprint.parallelism.assemble_flows": chosen.tasks,
+                "callprint.parallelism.identify_application": chosen.tasks,
+                "topology.worker.childopts": "-Xmx768m",
+            }
+        )
+        try:
+            measure(captures, chosen.speed, chosen.first, topology, url, kafka, topic, Path(folder))
+        finally:
+            topology.kill()
+
+
+def measure(
+    captures: list[Path],
+    speed: float,
+    first: bool,
+    topology: Topology,
+    url: str,
+    kafka: KafkaSettings,
+    topic: str,
+    folder: Path,
+) -> None:
+    """Send the captures through a running topology and print what that took."""
+    expected = embedded(captures, load_model(DEFAULT_MODEL))
+    watched = components(topology)
+    watched |= {
+        name: [services(topology.layout)[name].process.pid or 0]
+        for name in ("kafka", "cassandra", "zookeeper")
+    }
+    if first:
+        put_first([os.getpid(), *(pid for pids in watched.values() for pid in pids)])
+    before = {name: sum(map(processor_seconds, pids)) for name, pids in watched.items()}
+    idle_from = time.time()
+    time.sleep(IDLE_S)
+    idle = {name: sum(map(processor_seconds, pids)) - before[name] for name, pids in watched.items()}
+    idle_s = time.time() - idle_from
+    before = {name: seconds + idle[name] for name, seconds in before.items()}
+    clock, seen, stop = Clock(), {}, threading.Event()
+
+    def look() -> None:
+        cluster = Cluster([HOST], port=topology.layout.cassandra, protocol_version=5)
+        rows = cluster.connect(url.rpartition("/")[2])
+        query = (
+            "SELECT src_ip, src_port, dst_ip, dst_port, ssrc, final, k, decided_at_ns FROM verdict_by_flow"
+        )
+        while not stop.wait(POLL_S if speed else 3.0):
+            for row in rows.execute(query):
+                seen.setdefault(tuple(row), time.time())
+        cluster.shutdown()
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    spool = Spool(folder / "spool", 1 << 30)
+    engine = EngineSettings(checkpoints=load_model(DEFAULT_MODEL).card.checkpoints)
+    settings = AgentSettings(engine, media_topic=topic, signaling_topic=f"{topic}-sip")
+    agent = CaptureAgent(settings, Publisher(kafka, spool), spool)
+    began, began_cpu = time.time(), time.thread_time()
+    agent.run(clock.watch(paced(open_captures(captures), speed, threading.Event(), longest_silence_s=5)))
+    agent.finish(60.0)
+    sent_s, agent_cpu = time.time() - began, time.thread_time() - began_cpu
+    deadline_s = time.time() + SETTLE_TIMEOUT_S
+    while len(seen) < len(expected.verdicts) and time.time() < deadline_s:
+        time.sleep(0.1)
+    done_s = (max(seen.values()) if seen else time.time()) - began
+    stop.set()
+    looking.join()
+    after = {name: sum(map(processor_seconds, pids)) for name, pids in watched.items()}
+    with open_store(url) as store:
+        print(f"{agent.read} packets, {len(expected.summaries)} flows: {compare(store, expected).text()}")
+    print(
+        f"agent done after {sent_s:.1f} s (processor {agent_cpu:.1f} s); "
+        f"{len(seen)} verdicts after {done_s:.1f} s: "
+        f"{len(seen) / done_s:.0f} verdicts/s, {agent.read / done_s:.0f} packets/s"
+    )
+    for final, what in ((False, "k-th packet"), (True, "end of the evidence")):
+        waits = [wall - clock.wall_s(row[-1]) for row, wall in seen.items() if row[5] is final]
+        if waits and speed:
+            median, most = np.percentile(waits, [50, 99])
+            print(f"{what} to readable row, {len(waits)} rows: median {median:.2f} s, 99 % {most:.2f} s")
+    for name, pids in watched.items():
+        used = after[name] - before[name]
+        print(
+            f"{name:22} {len(pids)} x {used:6.2f} s of processor, "
+            f"{used / len(expected.summaries) * 1e6:7.0f} us a flow, idle {idle[name] / idle_s:6.1%} of a core"
+        )
+
+
+if __name__ == "__main__":
+    main()
