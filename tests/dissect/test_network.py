@@ -63,6 +63,18 @@ def test_ipv6_fragments_are_never_parsed_but_atomic_ones_are_whole():
         assert kind_of(ethernet(packet, 0x86DD)) == kind
 
 
+MAPPED = bytes(10) + b"\xff\xff" + bytes((192, 0, 2, 1))
+
+
+@pytest.mark.parametrize("at", [8, 24], ids=["source", "destination"])
+def test_an_ipv6_packet_from_ipv4_to_ipv6_is_malformed(at):
+    packet = ipv6(udp(MEDIA))
+    mixed = packet[:at] + MAPPED + packet[at + 16 :]
+    assert kind_of(ethernet(mixed, 0x86DD)) == PacketKind.MALFORMED
+    both = packet[:8] + MAPPED + MAPPED + packet[40:]
+    assert kind_of(ethernet(both, 0x86DD)) == PacketKind.RTP
+
+
 def test_ipv6_extension_headers():
     chain = b"\x3c" + bytes(7) + b"\x2b\1" + bytes(14) + b"\x33" + bytes(7) + b"\x11\4" + bytes(22)
     assert kind_of(ethernet(ipv6(chain + udp(MEDIA), 0), 0x86DD)) == PacketKind.RTP

@@ -60,6 +60,8 @@ def step_ipv6(data: np.ndarray, at: int, end: int, row: np.record) -> tuple[int,
     row.src_lo = _load64(data, at + 16)
     row.dst_hi = _load64(data, at + 24)
     row.dst_lo = _load64(data, at + 32)
+    if _is_mapped(row.src_hi, row.src_lo) != _is_mapped(row.dst_hi, row.dst_lo):
+        return MALFORMED, at, TO_THE_END  # no flow goes from IPv4 to IPv6 (RFC 4291 2.5.5.2)
     header = load8(data, at + 6)
     at += 40
     # The datagram ends at `stop`; bytes behind it are padding, not extension headers.
@@ -87,6 +89,12 @@ def step_ipv6(data: np.ndarray, at: int, end: int, row: np.record) -> tuple[int,
             return SHORT, at, stop
         header = load8(data, at)
         at += size
+
+
+@compiled
+def _is_mapped(high: np.uint64, low: np.uint64) -> bool:
+    """Return whether these are the halves of ::ffff:a.b.c.d, as which a row holds IPv4 addresses."""
+    return bool(high == np.uint64(0) and low >> np.uint64(32) == np.uint64(0xFFFF))
 
 
 @compiled
