@@ -108,6 +108,25 @@ def test_one_network_becomes_a_model_that_serves(work):
     assert model.applications[said.application[0]] in KINDS
 
 
+@pytest.mark.parametrize("head", ["svm", "forest", "tree", "bayes"])
+def test_a_head_on_its_features_becomes_a_model_that_serves(work, head):
+    out = work / "models" / f"cnn-k2-{head}.onnx"
+    options = ["--network", "cnn", "--k", "2", "--quick", "--cache", str(work / "cache"), "--threads", "1"]
+    assert main(["train", str(work / "calls.npz"), "--out", str(out), "--head", head, *options]) == 0
+    model = load_model(out)
+    assert model.name.startswith("cnn-k2-")
+    assert model.card.training["head"]
+    said = model.identify(*pack([steady_flow(5), steady_flow(1)]))
+    assert said.reason[1] == TOO_SHORT
+    assert 0.0 < said.confidence[0] <= 1.0
+
+
+def test_a_head_without_a_network_of_the_paper_is_refused(work, capsys):
+    arguments = ["train", str(work / "calls.npz"), "--out", str(work / "no.onnx"), "--head", "svm"]
+    assert main(arguments) == EXIT_ERROR
+    assert "--network" in capsys.readouterr().err
+
+
 def test_without_a_training_split_it_says_so(work, tmp_path, capsys):
     dataset = load_dataset(work / "calls.npz")
     others = np.where(dataset.split == "dataset1", "dataset2", dataset.split)

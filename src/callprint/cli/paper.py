@@ -9,11 +9,12 @@ import torch
 from rich.console import Console
 from rich.progress import Progress
 
-from callprint.cli.paper_options import PAPER_REPORT, QUICK_PAPER_REPORT
+from callprint.cli.paper_options import HEADS, PAPER_REPORT, QUICK_PAPER_REPORT
 from callprint.core.errors import DatasetError
 from callprint.inference import load_model
 from callprint.training.classes import TRAINING_SPLIT
 from callprint.training.dataset import Dataset
+from callprint.training.paper import heads
 from callprint.training.paper.budgets import FULL, QUICK, REDUCED, Budget, one_network
 from callprint.training.paper.experiment import run_experiment
 from callprint.training.paper.networks import MAKERS
@@ -21,6 +22,7 @@ from callprint.training.paper.report import write_paper_report
 from callprint.training.paper.shipping import ship
 
 KINDS = {name.lower(): name for name in MAKERS}
+HEAD_NAMES = dict(zip(HEADS, heads.HEADS, strict=True))
 
 
 def _budget(args: argparse.Namespace) -> Budget:
@@ -76,7 +78,9 @@ def train_paper(args: argparse.Namespace, dataset: Dataset, console: Console) ->
         console.print(stage, highlight=False)
 
     findings = run_experiment(dataset, budget, args.cache, threads=threads, on_stage=on_stage)
-    card = ship(findings, next(iter(findings.cells.values())), args.out, args.model_version)
+    card = ship(
+        findings, next(iter(findings.cells.values())), args.out, args.model_version, HEAD_NAMES.get(args.head)
+    )
     console.print(
         f"{args.out}: {card.name} {card.version}, weights of {card.training['weights']}", highlight=False
     )

@@ -9,6 +9,12 @@ DEFAULT_CACHE = Path(".cache/paper")
 PAPER_REPORT = Path("docs/paper-results.md")
 QUICK_PAPER_REPORT = Path("build/paper-results.md")
 NETWORKS = ("alexnet", "cnn", "googlenet")
+HEADS = (
+    "svm",
+    "forest",
+    "tree",
+    "bayes",
+)  # in the order of training.paper.heads.HEADS, which needs scikit-learn
 
 
 def _add_budget(parser: "argparse._ArgumentGroup") -> None:
@@ -51,6 +57,12 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--network", choices=NETWORKS, help="train one of them instead of the compact network")
     group.add_argument(
         "--k", type=int, choices=PAPER_K, default=4, help="packets it looks at (default: %(default)s)"
+    )
+    group.add_argument(
+        "--head",
+        choices=HEADS,
+        help="put a classifier of this kind on the network's deep features, as the paper's deployed system does, "
+        "and write both as one graph (default: the network's own softmax)",
     )
     for norm in ("l1", "l2"):
         group.add_argument(

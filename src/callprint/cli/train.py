@@ -10,6 +10,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from callprint.cli.dataset import read_data
 from callprint.cli.paper import train_paper
 from callprint.cli.paper_options import add_training_options
+from callprint.core.errors import ConfigError
 from callprint.training.models import make_compact_model
 from callprint.training.train import Progress as Epoch
 from callprint.training.train import TrainingSettings
@@ -50,8 +51,10 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train and return the exit code. Raises DatasetError or ModelError saying what is wrong."""
+    """Train and return the exit code. Raises ConfigError, DatasetError or ModelError saying what is wrong."""
     console = Console(stderr=True)
+    if args.head and not args.network:
+        raise ConfigError("--head is for the deep features of a network of the paper: name it with --network")
     if args.threads:
         torch.set_num_threads(args.threads)
     dataset = read_data(args.dataset, console)

@@ -1,8 +1,8 @@
-"""A trained network as a model to serve: 8-bit weights where accuracy holds, with its card."""
+"""A trained network, or a head on its features, as a model to serve: 8-bit weights where accuracy holds."""
 
 import logging
 import tempfile
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,12 @@ from callprint.training.classes import TRAINING_SPLIT
 from callprint.training.dataset import Dataset
 from callprint.training.examine import LEAST_PACKETS, examine
 from callprint.training.export import sha256, write_model
-from callprint.training.paper.cells import VALIDATED, Cell, run_graph, session
+from callprint.training.paper.cells import TRAINED, VALIDATED, Cell, run_graph, session
 from callprint.training.paper.experiment import Findings
 from callprint.training.paper.graphs import FEATURES, LOGITS
-from callprint.training.paper.rates import Count, count_right
+from callprint.training.paper.head_graphs import combined_model
+from callprint.training.paper.heads import fit_head, head_logits
+from callprint.training.paper.rates import count_right
 from callprint.training.paper.windows import as_input, first_windows, leaky_windows
 from callprint.training.sampling import View
 from callprint.training.statistics import fit_temperature
@@ -88,15 +90,27 @@ def calibration_images(dataset: Dataset, target: np.ndarray, k: int) -> np.ndarr
     return training.images
 
 
-def ship(findings: Findings, cell: Cell, out: Path, version: str) -> ModelCard:
-    """Write a cell's network as a model with its card: with 8-bit weights unless that costs accuracy.
+@dataclass(frozen=True, slots=True)
+class _Graph:
+    """What is served of a cell."""
 
-    The temperature is fitted on validation windows, which are of the calls that trained the network: byte images
-    leave no call of dataset1 to calibrate on. So its confidence is too high on other calls, and the card says so.
-    """
+    data: bytes  # k-matrices in, logits out
+    validated: np.ndarray  # (n, classes) float32: what it says of the validation windows
+    facts: dict[str, Any]  # for the card
+
+
+def _with_head(cell: Cell, target: np.ndarray, head: str) -> _Graph:
+    # Weights stay float32: a kernel or a threshold on features of 8 bits is another one.
+    trained, validated = cell.scores[TRAINED], cell.scores[VALIDATED]
+    classes = trained.logits.shape[1]
+    fitted = fit_head(head, trained.features, target[trained.flow], classes, cell.procedure.seed)
+    data = combined_model(onnx.load(cell.graph), fitted).SerializeToString()
+    return _Graph(data, head_logits(fitted, validated.features), {"head": head, "weights": "float32"})
+
+
+def _network_alone(findings: Findings, cell: Cell) -> _Graph:
+    # With 8-bit weights unless that costs accuracy.
     dataset, target, k = findings.dataset, findings.target, cell.procedure.k
-    validated = cell.scores[VALIDATED]
-    wanted = target[validated.flow]
     small = quantised(cell.graph, calibration_images(dataset, target, k))
     examined = first_windows(dataset, dataset.of_split(TRAINING_SPLIT, max(LEAST_PACKETS, k)), k)
     of_first = target[examined.flow]
@@ -104,21 +118,38 @@ def ship(findings: Findings, cell: Cell, out: Path, version: str) -> ModelCard:
     before = count_right(run_graph(session(whole, 1), [LOGITS], examined.images)[0].argmax(1), of_first)
     after = count_right(run_graph(session(small, 1), [LOGITS], examined.images)[0].argmax(1), of_first)
     holds = after.share >= before.share - TOLERATED_LOSS
-    graph = small if holds else whole
+    facts = {
+        "weights": "8 bit" if holds else "float32",
+        "training_flows_right_float32": round(before.share, 4),
+        "training_flows_right_8_bit": round(after.share, 4),
+    }
+    return _Graph(small if holds else whole, cell.scores[VALIDATED].logits, facts)
+
+
+def ship(findings: Findings, cell: Cell, out: Path, version: str, head: str | None = None) -> ModelCard:
+    """Write a cell's network, or with `head` (of heads.HEADS) that on its features, as a model with its card.
+
+    The temperature is fitted on validation windows, which are of the calls that trained the network: byte images
+    leave no call of dataset1 to calibrate on. So its confidence is too high on other calls, and the card says so.
+    """
+    dataset, target, k = findings.dataset, findings.target, cell.procedure.k
+    graph = _with_head(cell, target, head) if head else _network_alone(findings, cell)
+    temperature = fit_temperature(graph.validated, target[cell.scores[VALIDATED].flow])
+    name = f"{cell.procedure.kind}-k{k}" + (f"-{head.replace(' ', '-')}" if head else "")
     card = ModelCard(
-        name=f"{cell.procedure.kind.lower()}-k{k}",
+        name=name.lower(),
         version=version,
         classes=findings.classes,
         engines=findings.engines,
         input=ModelInput(INPUT_MATRIX, MATRIX_COLUMNS, 0, k, k),
         checkpoints=(k,),
-        policy=Policy(THRESHOLD, ((k, round(fit_temperature(validated.logits, wanted), 3)),), ()),
+        policy=Policy(THRESHOLD, ((k, round(temperature, 3)),), ()),
         onnx_file=out.name,
-        onnx_sha256=sha256(graph),
-        training=_training(findings, cell, before, after, holds),
+        onnx_sha256=sha256(graph.data),
+        training=_training(findings, cell) | graph.facts,
         accuracy={},
     )
-    identifier = OnnxIdentifier(card, graph)
+    identifier = OnnxIdentifier(card, graph.data)
     view = View(f"first {k} packets", 0, k, False)
     accuracy = {
         split: {view.name: examine(dataset, identifier, split, (view,))[0].summary()}
@@ -126,11 +157,11 @@ def ship(findings: Findings, cell: Cell, out: Path, version: str) -> ModelCard:
     }
     card = replace(card, accuracy=accuracy)
     out.parent.mkdir(parents=True, exist_ok=True)
-    write_model(graph, card, out)
+    write_model(graph.data, card, out)
     return card
 
 
-def _training(findings: Findings, cell: Cell, before: Count, after: Count, holds: bool) -> dict[str, Any]:
+def _training(findings: Findings, cell: Cell) -> dict[str, Any]:
     flows = findings.dataset.of_split(TRAINING_SPLIT, LEAST_PACKETS)
     return {
         "split": TRAINING_SPLIT,
@@ -141,7 +172,4 @@ def _training(findings: Findings, cell: Cell, before: Count, after: Count, holds
         "budget": findings.budget.name,
         "settings": asdict(cell.procedure),
         "calibrated_on": "windows of the calls that trained it: its confidence is too high on other calls",
-        "weights": "8 bit" if holds else "float32",
-        "training_flows_right_float32": round(before.share, 4),
-        "training_flows_right_8_bit": round(after.share, 4),
     }
