@@ -2,7 +2,7 @@
 
 A round is one stream of calls through which all faults go, one after the other in an order of its own, each once
 everything is worked off that was sent before the fault before it. At its end every row is compared. ROUNDS=N in the
-environment makes N rounds.
+environment makes N rounds, DOWN_S=60 leaves Kafka and Cassandra dead for a minute each.
 """
 
 import os
@@ -24,8 +24,12 @@ ROUNDS = int(os.environ.get("ROUNDS", "1"))
 STREAM_TIMEOUT_S = 120.0
 REBALANCE_TIMEOUT_S = 120.0
 RECOVERY_TIMEOUT_S = 300.0  # of a machine that has much else to do
-KAFKA_DOWN_S = 8.0  # with its start longer than the ten seconds after which an agent spools
-CASSANDRA_DOWN_S = 3.0  # with its start longer than a store bolt tries before it fails its tuples
+KAFKA_DOWN_S = float(
+    os.environ.get("DOWN_S", "8")
+)  # with its start longer than the ten seconds after which an agent spools
+CASSANDRA_DOWN_S = float(
+    os.environ.get("DOWN_S", "3")
+)  # with its start longer than a store bolt tries before it fails its tuples
 NIMBUS_DOWN_S = 3.0
 
 

@@ -1,0 +1,52 @@
+"""The store's login on a node of its own that asks for one (PasswordAuthenticator)."""
+
+import pytest
+from cluster_fixtures import PORT_OFFSET
+from store_contract import ask
+from verdict_samples import verdict
+
+from callprint.cluster import cassandra
+from callprint.cluster.layout import HOST, Layout
+from callprint.cluster.services import START_TIMEOUT_S, daemon_environment, services
+from callprint.core.errors import StoreError
+from callprint.stores import open_store
+
+pytestmark = pytest.mark.services
+SECRET = "cassandra"  # what a new node knows its first user by
+LOGIN = """
+authenticator: PasswordAuthenticator
+authorizer: CassandraAuthorizer
+"""
+
+
+@pytest.fixture
+def address(layout, tmp_path):
+    """Where a node listens that lets nobody in without a password."""
+    guarded = Layout(tmp_path, layout.jars, PORT_OFFSET + 300)
+    process = services(guarded)["cassandra"].process
+    command, folder = cassandra.prepare(guarded)
+    with (folder / "cassandra.yaml").open("a") as settings:
+        settings.write(LOGIN)
+    process.start(command, daemon_environment(), folder)
+    try:
+        # A new node makes its first user some ten seconds after it listens.
+        process.wait_until(
+            lambda: "Created default superuser role" in process.log.read_text(errors="replace"),
+            START_TIMEOUT_S,
+        )
+        yield f"{HOST}:{guarded.cassandra}"
+    finally:
+        process.kill()
+
+
+def test_the_right_password_opens_the_store_and_nothing_else_does(address, monkeypatch):
+    monkeypatch.setenv("CALLPRINT_CASSANDRA_PASSWORD", SECRET)
+    with open_store(f"cassandra://cassandra@{address}/callprint") as store:
+        store.put_verdicts([verdict()])
+        assert ask(store) == [verdict()]
+        assert SECRET not in store.url.replace("cassandra://cassandra@", "")
+    with pytest.raises(StoreError, match=r"AuthenticationFailed|credentials"):
+        open_store(f"cassandra://{address}/callprint")
+    monkeypatch.setenv("CALLPRINT_CASSANDRA_PASSWORD", "wrong")
+    with pytest.raises(StoreError, match=r"AuthenticationFailed|credentials"):
+        open_store(f"cassandra://cassandra@{address}/callprint")
