@@ -1,28 +1,39 @@
 #!/usr/bin/env python3
-"""Measure the SQLite store: rows a second in batches, bytes a flow, and the time of the usual questions.
+"""Measure a verdict store: rows a second in batches, bytes a flow on disk, and how long the usual questions take.
 
-.venv/bin/python benchmarks/bench_store.py [FLOWS]
+.venv/bin/python benchmarks/bench_store.py [--flows N] [--store cassandra://127.0.0.1/bench]
+
+Without --store an SQLite file is made. With Cassandra (`make cluster-up`) the node is stopped and started between
+writing and asking, so that the rows lie on the disk and not in its memory; the keyspace is dropped at the end.
 """
 
-import sys
+import argparse
+import random
 import tempfile
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
+
+from callprint.cluster.layout import HOST, standard_layout
+from callprint.cluster.services import services
 from callprint.core.verdict import FlowKey, FlowSummary, Verdict
 from callprint.stores import VerdictQuery, VerdictStore, open_store
 
 BATCH = 1000
+ASKED = 300  # times that each question is asked, each time of another flow, host or moment
 START_NS = 1_760_000_000_000_000_000
-STEP_NS = 1_000_000  # a new flow each millisecond
+STEP_NS = 10_000_000  # a hundred new flows a second: those of six thousand concurrent calls
 APPLICATIONS = ("linphone", "jami", "pjsua", "baresip", "unknown")
 
 
 def flow(i: int) -> FlowKey:
-    """The i-th flow: hosts of one /8, a port of its own."""
-    return FlowKey(
-        f"10.{i >> 16}.{i >> 8 & 255}.{i & 255}", 16384, "198.51.100.20", 7078, i, START_NS + i * STEP_NS
-    )
+    """The i-th flow: hosts of one /8, each with sixteen flows, to twenty gateways."""
+    host = i >> 4
+    source = f"10.{host >> 16}.{host >> 8 & 255}.{host & 255}"
+    return FlowKey(source, 16384 + i % 16, f"198.51.100.{i % 20}", 7078, i, START_NS + i * STEP_NS)
 
 
 def verdict(i: int) -> Verdict:
@@ -40,8 +51,8 @@ def summary(i: int) -> FlowSummary:
     return FlowSummary(key, 0, "PCMU", 8000, 498, 85656, 0, 4, 500, 2, 0, 0, 1.6, end_ns, "idle")
 
 
-def report(store: VerdictStore, path: Path, flows: int) -> None:
-    """Fill the store, then ask it."""
+def fill(store: VerdictStore, flows: int) -> None:
+    """Write a verdict and a summary of each flow, and print the rates."""
     verdicts = [verdict(i) for i in range(flows)]
     summaries = [summary(i) for i in range(flows)]
     for name, put, rows in (
@@ -52,29 +63,101 @@ def report(store: VerdictStore, path: Path, flows: int) -> None:
         began = time.perf_counter()
         for at in range(0, flows, BATCH):
             put(rows[at : at + BATCH])
-        print(f"{name}: {flows / (time.perf_counter() - began):,.0f} rows/s in batches of {BATCH}")
-    store.close()  # the log goes into the file
-    print(f"file: {path.stat().st_size / flows:.0f} bytes a flow")
-    middle_ns = verdicts[flows // 2].decided_at_ns
-    with open_store(str(path), create=False) as reader:
-        for name, query in (
-            ("by address", VerdictQuery(address=flow(flows // 2).src_ip)),
-            ("by application, latest 200", VerdictQuery(application="jami", limit=200)),
-            ("latest 200", VerdictQuery(limit=200)),
-            ("by time", VerdictQuery(since_ns=middle_ns, until_ns=middle_ns + 1000 * STEP_NS)),
-        ):
+        print(f"{name}: {flows / (time.perf_counter() - began):,.0f}/s in batches of {BATCH}")
+
+
+def ask(store: VerdictStore, flows: int) -> None:
+    """Ask the usual questions and print what they take."""
+    chance = random.Random(1)
+
+    def by_flow() -> VerdictQuery:
+        return VerdictQuery(flow=flow(chance.randrange(flows)))
+
+    def by_address() -> VerdictQuery:
+        key = flow(chance.randrange(flows))
+        return VerdictQuery(address=key.src_ip, since_ns=START_NS, until_ns=START_NS + flows * STEP_NS)
+
+    def by_application() -> VerdictQuery:
+        middle_ns = START_NS + chance.randrange(flows) * STEP_NS
+        name = chance.choice(APPLICATIONS)
+        return VerdictQuery(application=name, since_ns=middle_ns, until_ns=middle_ns + 1000 * STEP_NS)
+
+    def by_time() -> VerdictQuery:
+        middle_ns = START_NS + chance.randrange(flows) * STEP_NS
+        return VerdictQuery(since_ns=middle_ns, until_ns=middle_ns + 1000 * STEP_NS)
+
+    questions: dict[str, Callable[[], VerdictQuery]] = {
+        "by flow": by_flow,
+        "by address, a day": by_address,
+        "by application, ten seconds": by_application,
+        "by time, ten seconds": by_time,
+    }
+    for name, question in questions.items():
+        took_ms, found = [], []
+        for _ in range(ASKED):
+            query = question()
             began = time.perf_counter()
-            rows_found = len(list(reader.verdicts(query)))
-            print(f"{name}: {rows_found} rows in {(time.perf_counter() - began) * 1e3:.1f} ms")
+            found.append(len(list(store.verdicts(query))))
+            took_ms.append((time.perf_counter() - began) * 1e3)
+        print(
+            f"{name}: {np.median(took_ms):.1f} ms, 99 % {np.percentile(took_ms, 99):.1f} ms, "
+            f"{np.mean(found):.0f} verdicts with their flows"
+        )
 
 
-def main() -> None:
-    """Run with the number of flows of the command line, by default 200,000."""
-    flows = int(sys.argv[1]) if len(sys.argv) > 1 else 200_000
+def bytes_below(folder: Path) -> int:
+    """Return the bytes of all files below a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+@contextmanager
+def sqlite(flows: int) -> Iterator[str]:
+    """Fill an SQLite file; give its name."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "verdicts.sqlite"
         with open_store(str(path)) as store:
-            report(store, path, flows)
+            fill(store, flows)
+        print(
+            f"file: {path.stat().st_size / flows:.0f} bytes a flow"
+        )  # the log went into it when it was closed
+        yield str(path)
+
+
+@contextmanager
+def cassandra(url: str, flows: int) -> Iterator[str]:
+    """Fill a keyspace of the cluster of `make cluster-up`; give its URL once all of it is in files."""
+    from cassandra.cluster import Cluster  # noqa: PLC0415 - the extra `cluster`
+
+    layout = standard_layout()
+    node = services(layout)["cassandra"]
+    keyspace = url.rpartition("/")[2].partition("?")[0]
+    with open_store(url) as store:
+        fill(store, flows)
+    node.stop()
+    node.start()  # what was in the commit log alone is in tables now
+    for table in sorted((layout.service("cassandra") / "data" / keyspace).iterdir()):
+        size = bytes_below(table)
+        if size > flows:
+            print(f"{table.name.partition('-')[0]}: {size / flows:.0f} bytes a flow, compressed by Cassandra")
+    try:
+        yield url
+    finally:
+        cluster = Cluster([HOST], port=layout.cassandra, protocol_version=5)
+        cluster.connect().execute(f"DROP KEYSPACE {keyspace}", timeout=60)
+        cluster.shutdown()
+
+
+def main() -> None:
+    """Measure the store of the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--flows", type=int, default=200_000)
+    parser.add_argument("--store", metavar="URL", help="of Cassandra, with a keyspace that may be dropped")
+    chosen = parser.parse_args()
+    filled = cassandra(chosen.store, chosen.flows) if chosen.store else sqlite(chosen.flows)
+    with filled as url, open_store(url, create=False) as store:
+        ask(store, chosen.flows)
 
 
 if __name__ == "__main__":
