@@ -170,28 +170,30 @@ def _unknown(measured: Measured) -> list[list[str]]:
 def _baselines(measured: Measured) -> list[list[str]]:
     rows = []
     for split in measured.results:
-        for view in (EARLY, *(one for one in measured.tree_views if one != EARLY)):
-            ours = found_view(measured.results, split, view)
-            others = {
-                one.name: one.right[split, view.name]
-                for one in measured.trees
-                if (split, view.name) in one.right
-            }
-            if view == EARLY:
-                others |= {one.name: one.right[split] for one in measured.baselines if split in one.right}
-            if ours is None or not others:
-                continue
-            best = max(others, key=lambda name: others[name][0] / others[name][1])
-            said = verdict_on(counts(ours), others[best])
-            rows.append(
-                [
-                    f"{split}, {view.name}: better than every baseline",
-                    "yes, with the interval",
-                    f"{share(*counts(ours))}; best baseline ({best}) {share(*others[best])}",
-                    _beside_baseline(said),
-                ]
-            )
+        earlier = {one.name: one.right[split] for one in measured.baselines if split in one.right}
+        rows += _best_of(measured, split, EARLY, earlier, "every earlier work's")
+        for view in measured.tree_views:
+            where = split, view.name
+            trees = {one.name: one.right[where] for one in measured.trees if where in one.right}
+            rows += _best_of(measured, split, view, trees, "trees on our own features")
     return rows
+
+
+def _best_of(
+    measured: Measured, split: str, view: View, others: dict[str, tuple[int, int]], whose: str
+) -> list[list[str]]:
+    ours = found_view(measured.results, split, view)
+    if ours is None or not others:
+        return []
+    best = max(others, key=lambda name: others[name][0] / others[name][1])
+    return [
+        [
+            f"{split}, {view.name}: better than {whose}",
+            "yes, with the interval",
+            f"{share(*counts(ours))}; the best ({best}) {share(*others[best])}",
+            _beside_baseline(verdict_on(counts(ours), others[best])),
+        ]
+    ]
 
 
 def _beside_baseline(said: str) -> str:
