@@ -100,6 +100,7 @@ def main() -> None:
         "--repeats", type=int, default=1, help="with --overlap: how often, each with own addresses"
     )
     parser.add_argument("--tasks", type=int, default=1, help="of assemble_flows and of identify_application")
+    parser.add_argument("--workers", type=int, default=1, help="JVMs that the tasks are spread over")
     parser.add_argument("--flows", type=int, default=2000, help="to generate, 500 packets each")
     parser.add_argument(
         "--first",
@@ -132,6 +133,7 @@ def main() -> None:
                 "callprint.signaling_topic": f"{topic}-sip",
                 "callprint.parallelism.assemble_flows": chosen.tasks,
                 "callprint.parallelism.identify_application": chosen.tasks,
+                "topology.workers": chosen.workers,
                 "topology.worker.childopts": "-Xmx768m",
             }
         )
