@@ -23,7 +23,7 @@ from callprint.core.verdict import FlowKey, FlowSummary, Verdict
 from callprint.stores import VerdictQuery, VerdictStore, open_store
 
 BATCH = 1000
-ASKED = 300  # times that each question is asked, each time of another flow, host or moment
+ASKED = 100  # times that each question is asked, each time of another flow, host or moment
 START_NS = 1_760_000_000_000_000_000
 STEP_NS = 10_000_000  # a hundred new flows a second: those of six thousand concurrent calls
 APPLICATIONS = ("linphone", "jami", "pjsua", "baresip", "unknown")
