@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
-from cassandra import ConsistencyLevel, DriverException, InvalidRequest
+from cassandra import AuthenticationFailed, ConsistencyLevel, DriverException, InvalidRequest
 from cassandra.auth import PlainTextAuthProvider
 from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, NoHostAvailable
 from cassandra.concurrent import execute_concurrent
@@ -42,7 +42,7 @@ from callprint.stores.cassandra_rows import (
     summary_row,
     verdict_rows,
 )
-from callprint.stores.cassandra_settings import CassandraSettings
+from callprint.stores.cassandra_settings import PASSWORD_VARIABLE, CassandraSettings
 
 BATCH_ROWS = 50  # single-partition batches beyond this gain nothing and come near Cassandra's warning size
 CONCURRENT_REQUESTS = 64
@@ -292,6 +292,11 @@ class CassandraStore(VerdictStore):
             yield
         except NoHostAvailable as error:
             reasons = "; ".join(f"{host}: {reason}" for host, reason in error.errors.items()) or str(error)
+            if any(isinstance(reason, AuthenticationFailed) for reason in error.errors.values()):
+                raise StoreError(
+                    f"{self._settings.url} refuses the login ({reasons}): name a user as in cassandra://user@host/keyspace "
+                    f"and set {PASSWORD_VARIABLE}"
+                ) from error
             raise StoreError(f"no Cassandra node of {self._settings.url} answers ({reasons})") from error
         except InvalidRequest as error:
             # Of the many things that it can mean these two are about the row, or about rows that are too long together.
