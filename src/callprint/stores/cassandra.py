@@ -294,8 +294,8 @@ class CassandraStore(VerdictStore):
             reasons = "; ".join(f"{host}: {reason}" for host, reason in error.errors.items()) or str(error)
             if any(isinstance(reason, AuthenticationFailed) for reason in error.errors.values()):
                 raise StoreError(
-                    f"{self._settings.url} refuses the login ({reasons}): name a user as in cassandra://user@host/keyspace "
-                    f"and set {PASSWORD_VARIABLE}"
+                    f"{self._settings.url} refuses the login ({reasons}): name a user, as in "
+                    f"cassandra://user@host/keyspace, and set {PASSWORD_VARIABLE}"
                 ) from error
             raise StoreError(f"no Cassandra node of {self._settings.url} answers ({reasons})") from error
         except InvalidRequest as error:
