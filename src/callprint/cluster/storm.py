@@ -7,7 +7,7 @@ on), `extlib/`, `conf/storm.yaml`, `log4j2/`.
 import contextlib
 import os
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -134,17 +134,21 @@ def nimbus_client(layout: Layout, timeout_ms: int = 5000) -> Any:
 
 
 def nimbus_ready(layout: Layout) -> bool:
-    """Return whether Nimbus leads and answers."""
-    return _summary(layout) is not None
+    """Return whether Nimbus takes topologies: ZooKeeper needs some 15 s to forget a leader that crashed.
+
+    Asked for by beginning an upload, which only a leader allows and which Nimbus forgets when nothing comes.
+    """
+    return _ask(layout, lambda client: client.beginFileUpload()) is not None
 
 
 def supervisors_ready(layout: Layout, wanted: int) -> bool:
     """Return whether Nimbus knows `wanted` live supervisors."""
-    summary = _summary(layout)
+    summary = _ask(layout, lambda client: client.getClusterInfo())
     return summary is not None and len(summary.supervisors) >= wanted
 
 
-def _summary(layout: Layout) -> Any:
+def _ask(layout: Layout, question: Callable[[Any], Any]) -> Any:
+    """Return what Nimbus answers, None when it does not."""
     if not port_open(HOST, layout.nimbus):
         return None
     from thriftpy2.thrift import TException  # noqa: PLC0415 - the extra `cluster`
@@ -152,7 +156,7 @@ def _summary(layout: Layout) -> Any:
     try:
         client = nimbus_client(layout)
         try:
-            return client.getClusterInfo()
+            return question(client)
         finally:
             client.close()
     except (TException, OSError):

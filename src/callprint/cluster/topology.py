@@ -16,9 +16,6 @@ from callprint.core.errors import ConfigError
 
 READY_TIMEOUT_S = 120.0
 GONE_TIMEOUT_S = 60.0
-# ZooKeeper takes so long to forget a Nimbus that crashed; until then the new one does not lead.
-LEADER_TIMEOUT_S = 60.0
-NOT_LEADER = "not a leader"
 PATIENCE = (
     "--timeout",
     "60000",
@@ -47,17 +44,7 @@ class Topology:
         written = self.layout.home / f"{self.name}-config.json"
         written.write_text(json.dumps(config))
         which = ["--name", self._file, "--override_name", self.name, "--environment", "local"]
-        began = time.monotonic()
-        while True:
-            try:
-                self._sparse(
-                    ["submit", "--config", str(written), *which, "--force", "--wait", "1", *PATIENCE]
-                )
-                break
-            except ConfigError as error:
-                if NOT_LEADER not in str(error) or time.monotonic() - began > LEADER_TIMEOUT_S:
-                    raise
-                time.sleep(1)
+        self._sparse(["submit", "--config", str(written), *which, "--force", "--wait", "1", *PATIENCE])
         began = time.monotonic()
         while not self._all_up():
             if time.monotonic() - began > READY_TIMEOUT_S:
