@@ -58,4 +58,7 @@ def paper_section(report: Report, findings: Findings, results: Results, name: st
     rows.append([f"**{name}**, horizon", "", *cells])
     report.table(["network", "leaky, by window", *results], rows)
     if findings.missing:
-        report.add(f"Not trained yet: {', '.join(one.name for one in findings.missing)}.")
+        report.add(
+            f"Not in the cache when this report was written: {', '.join(one.name for one in findings.missing)}. "
+            "`callprint evaluate --paper` trains what is missing."
+        )
