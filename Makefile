@@ -47,7 +47,7 @@ test-unit: setup-test ## run the tests that need no services, no root and no tor
 test-services: setup-cluster ## run the tests on real Kafka, Storm and Cassandra
 	$(PYTEST) -m 'services and not faults'
 
-test-faults: setup-cluster ## kill real services in mid-stream; ROUNDS=10 repeats each fault, DOWN_S=60 is a minute without
+test-faults: setup-cluster ## kill real services in mid-stream; ROUNDS=10 repeats each fault, DOWN_S=60: a minute without Kafka
 	ROUNDS=$(ROUNDS) $(PYTEST) -m faults -s
 
 cluster-up: setup-cluster ## start real Kafka, ZooKeeper, Storm and Cassandra on this machine, from Maven's jars
