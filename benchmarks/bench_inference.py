@@ -9,7 +9,6 @@ Other work on the machine makes runs longer, never shorter, and those with sever
 """
 
 import argparse
-import platform
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -27,6 +26,7 @@ from callprint.training.examine import examine
 from callprint.training.export import sha256
 from callprint.training.pictures import curves_picture
 from callprint.training.precision import PRECISIONS
+from callprint.training.processor import processor
 from callprint.training.sampling import EARLY, FINAL, MIDFLOW
 from callprint.training.statistics import share
 from callprint.training.windows import Windows, cut_windows
@@ -200,7 +200,7 @@ def page(
     parts = [
         "# Speed of inference",
         f"Made by `.venv/bin/python benchmarks/bench_inference.py {args.dataset.name}{out}` with {card.name} "
-        f"{card.version}, ONNX Runtime {onnxruntime.__version__}, {platform.machine()}.",
+        f"{card.version}, ONNX Runtime {onnxruntime.__version__}, {processor()}.",
         (__doc__ or "").partition("\n\n")[2].rpartition("\n\n")[2].strip(),
         "## The network alone",
         "Features in, scores out: milliseconds for a batch, best (median).",

@@ -9,6 +9,7 @@ from evidence_logs import pack, steady_flow
 
 from callprint.inference import DEFAULT_MODEL, load_model
 from callprint.training.dataset import Dataset
+from callprint.training.processor import processor
 
 pytestmark = pytest.mark.training
 
@@ -172,3 +173,17 @@ def test_what_alexnet_costs_in_batches_is_read_from_the_paper_s_report(figures, 
     assert batch_ms(page) is None
     page.write_text(page.read_text() + "| 8 bit, static | 89 | 2.62 | 2.75 | 52.6% |\n")
     assert batch_ms(page) == 2.62
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        ("fpu avx2 avx512f avx512_vnni", "AMD EPYC (AVX-512 with VNNI)"),
+        ("fpu avx avx2", "AMD EPYC (AVX2, not AVX-512)"),
+        ("fpu", "AMD EPYC"),
+    ],
+)
+def test_a_report_names_the_processor_that_measured(tmp_path, flags, says):
+    (tmp_path / "cpuinfo").write_text(f"processor\t: 0\nmodel name\t: AMD EPYC\nflags\t\t: {flags}\n\n")
+    assert processor(tmp_path / "cpuinfo") == says
+    assert processor(tmp_path / "nothing")

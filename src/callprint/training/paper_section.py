@@ -60,5 +60,5 @@ def paper_section(report: Report, findings: Findings, results: Results, name: st
     if findings.missing:
         report.add(
             f"Not in the cache when this report was written: {', '.join(one.name for one in findings.missing)}. "
-            "`callprint evaluate --paper` trains what is missing."
+            f"[{PAPER_REPORT_NAME}]({PAPER_REPORT_NAME}) has what had been trained when that was written."
         )

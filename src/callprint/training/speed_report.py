@@ -6,6 +6,7 @@ import numpy as np
 
 from callprint.inference.onnx_identifier import OnnxIdentifier
 from callprint.training.dataset import Dataset
+from callprint.training.processor import processor
 from callprint.training.report_text import Report
 from callprint.training.sampling import PAPER_K
 from callprint.training.windows import cut_windows
@@ -47,7 +48,7 @@ def speed_section(report: Report, took_s: dict[int, float]) -> None:
     report.add(
         f"From evidence in memory to verdicts, features included, for {TIMED_FLOWS} flows of which k packets are "
         "looked at (Table IV of the paper): processor time of one thread, best of "
-        f"{TIMED_RUNS} runs, on the machine that wrote this report. The paper's times are of its deployed form "
+        f"{TIMED_RUNS} runs, on the machine that wrote this report: {processor()}. The paper's times are of its deployed form "
         "(AlexNet features and an SVM) on its machine. Batches, threads, smaller numbers: "
         "[inference-results.md](inference-results.md)."
     )

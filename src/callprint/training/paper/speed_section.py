@@ -19,6 +19,7 @@ from callprint.training.paper.shipping import calibration_images, quantised, wit
 from callprint.training.paper.tables import command_for
 from callprint.training.paper.times import compact_seconds, graph_seconds
 from callprint.training.paper.windows import as_input, first_windows
+from callprint.training.processor import processor
 from callprint.training.report import PAPER_TIMES_S, Report
 from callprint.training.sampling import PAPER_K
 
@@ -42,7 +43,7 @@ def speed_section(report: Report, findings: Findings, compact: OnnxIdentifier) -
     report.table(["k", compact.name, "AlexNet", "AlexNet + SVM, one graph", "paper (AlexNet + SVM)"], rows)
     report.add(
         "From evidence in memory to scores, k-matrices or features included; processor time of one thread, best of "
-        "two runs, in float32. AlexNet is timed on fewer flows, 20 at least, and scaled to 1000. The goals are 0.2 s "
+        f"two runs, in float32, on {processor()}. AlexNet is timed on fewer flows, 20 at least, and scaled to 1000. The goals are 0.2 s "
         "at k = 10 and 1 s at k = 100 for the compact network."
     )
     if findings.of(ALEXNET, COMPARED_K):

@@ -1,0 +1,19 @@
+"""Which processor measured: the times of a report mean little without it."""
+
+import platform
+from pathlib import Path
+
+# The widest comes first. On processors without VNNI 8-bit networks gain half of what they gain with it.
+VECTORS = (("avx512_vnni", "AVX-512 with VNNI"), ("avx512f", "AVX-512"), ("avx2", "AVX2, not AVX-512"))
+
+
+def processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+    """Return the processor's name and its widest vector instructions, as far as the system tells."""
+    try:
+        lines = cpuinfo.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.machine()
+    facts = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    flags = facts.get("flags", "").split()
+    vectors = next((f" ({name})" for flag, name in VECTORS if flag in flags), "")
+    return facts.get("model name", platform.machine()) + vectors
