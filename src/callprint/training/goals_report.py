@@ -42,8 +42,9 @@ WHY_MISSED = {
     "and to judge them again after 300 packets",
     "every baseline": "trees on our own features are as good on calls of the same pairs of applications, and fall "
     "behind where the peer is new; next: trees as one more member of the ensemble",
-    "speed": "the processor that wrote this report has narrow vector instructions (below: *Speed*), and the network is what "
-    "takes the time; [inference-results.md](inference-results.md) is of another one; next: the int8 form where it is faster",
+    "speed": "the processor that wrote this report has narrow vector instructions (*Speed* below names it), and the "
+    "network is what takes the time; [inference-results.md](inference-results.md) is of another processor; next: the "
+    "8-bit form where it is faster",
     "unknown": "applications that share their code with a known one; next: a limit for each class",
 }
 

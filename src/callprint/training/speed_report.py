@@ -48,8 +48,8 @@ def speed_section(report: Report, took_s: dict[int, float]) -> None:
     report.add(
         f"From evidence in memory to verdicts, features included, for {TIMED_FLOWS} flows of which k packets are "
         "looked at (Table IV of the paper): processor time of one thread, best of "
-        f"{TIMED_RUNS} runs, on the machine that wrote this report: {processor()}. The paper's times are of its deployed form "
-        "(AlexNet features and an SVM) on its machine. Batches, threads, smaller numbers: "
+        f"{TIMED_RUNS} runs, on the machine that wrote this report: {processor()}. The paper's times are of its "
+        "deployed form (AlexNet features and an SVM) on its machine. Batches, threads, smaller numbers: "
         "[inference-results.md](inference-results.md)."
     )
     report.table(
