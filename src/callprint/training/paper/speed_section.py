@@ -43,8 +43,8 @@ def speed_section(report: Report, findings: Findings, compact: OnnxIdentifier) -
     report.table(["k", compact.name, "AlexNet", "AlexNet + SVM, one graph", "paper (AlexNet + SVM)"], rows)
     report.add(
         "From evidence in memory to scores, k-matrices or features included; processor time of one thread, best of "
-        f"two runs, in float32, on {processor()}. AlexNet is timed on fewer flows, 20 at least, and scaled to 1000. The "
-        "goals are 0.2 s at k = 10 and 1 s at k = 100 for the compact network."
+        f"two runs, in float32, on {processor()}. AlexNet is timed on fewer flows, 20 at least, and scaled to 1000. "
+        "The goals are 0.2 s at k = 10 and 1 s at k = 100 for the compact network."
     )
     if findings.of(ALEXNET, COMPARED_K):
         _batches(report, findings)
