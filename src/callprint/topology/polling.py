@@ -11,7 +11,7 @@ from typing import Any
 from kafka.structs import MemberState
 
 IDLE_TIMEOUT_MS = 20  # a spout with nothing to read sleeps; acknowledgements wait for it at most so long
-JOIN_TIMEOUT_MS = 200
+JOIN_TIMEOUT_MS = 1000  # shorter polls end before the join does on a busy machine: seen to join for a minute
 LONGEST_PAUSE_S = 1.0
 
 
