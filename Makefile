@@ -37,12 +37,12 @@ setup-all: setup-cluster
 	@sh tools/setup.sh $(TEST_EXTRAS),train
 
 test: setup-all ## run the tests: units, training, live capture, real services and their deaths
-	$(PYTEST) -n auto --dist loadfile -m 'not services and not faults and not live'
+	$(PYTEST) -n auto --dist worksteal -m 'not services and not faults and not live'
 	$(PYTEST) -m 'live and not services and not faults'
 	$(PYTEST) -m 'services or faults'
 
 test-unit: setup-test ## run the tests that need no services, no root and no torch (under a minute)
-	$(PYTEST) -n auto --dist loadfile -m 'not services and not faults and not training and not live'
+	$(PYTEST) -n auto --dist worksteal -m 'not services and not faults and not training and not live'
 
 test-services: setup-cluster ## run the tests on real Kafka, Storm and Cassandra
 	$(PYTEST) -m 'services and not faults'

@@ -17,11 +17,11 @@ def pcap(
     seconds: int = 1_700_000_000,
 ) -> bytes:
     """A pcap file; packet i has the time `seconds` + i units."""
-    out = struct.pack(order + "IHHiIII", magic, *version, 0, 0, 65535, link)
+    parts = [struct.pack(order + "IHHiIII", magic, *version, 0, 0, 65535, link)]
     extra = bytes(8) if magic == 0xA1B2CD34 else b""
     for index, frame in enumerate(frames):
-        out += struct.pack(order + "IIII", seconds, index, len(frame), len(frame)) + extra + frame
-    return out
+        parts += struct.pack(order + "IIII", seconds, index, len(frame), len(frame)), extra, frame
+    return b"".join(parts)
 
 
 def block(kind: int, body: bytes, order: str = "<") -> bytes:
