@@ -119,8 +119,57 @@ def test_a_span_outside_the_buffer_is_refused():
             features(buffer, np.array([span]))
 
 
-payloads = st.binary(max_size=255) | st.builds(
-    lambda head, rest: bytes([0x80 | head, *rest]), st.integers(0, 63), st.binary(min_size=11, max_size=200)
+def test_a_record_longer_than_evidence_may_be_ends_the_log():
+    whole, long = steady_flow(10), record(START_NS, rtp(10, 1600, bytes(244)))
+    assert len(long) == 12 + 256
+    assert named(whole + long + steady_flow(5)) == named(whole)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.binary(max_size=243) | st.just(b"\xd5" * 160), min_size=1, max_size=40))
+def test_code_values_are_those_that_numpy_counts(payloads):
+    row = named(
+        b"".join(record(START_NS + i, rtp(i, 160 * i, payload)) for i, payload in enumerate(payloads))
+    )
+    codes = np.frombuffer(b"".join(payloads), np.uint8)
+    if len(codes) == 0:
+        assert row["payload_entropy"] == row["payload_top_byte"] == 0
+        return
+    counts = np.bincount(codes, minlength=256)
+    shares = counts[counts > 0] / len(codes)
+    empty_between = [
+        counts[code] == 0 < min(counts[code - 1], counts[code + 1])
+        for code in range(256)
+        if code & 127 not in (0, 127)
+    ]
+    repeats = sum(
+        int((np.diff(np.frombuffer(payload, np.uint8).astype(int)) == 0).sum()) for payload in payloads
+    )
+    expected = {
+        "payload_entropy": -(shares * np.log2(shares)).sum(),
+        "payload_top_byte": counts.max() / len(codes),
+        "payload_distinct_bytes": len(shares) / 256,
+        "payload_high_bit": counts[128:].sum() / len(codes),
+        "payload_odd": counts[1::2].sum() / len(codes),
+        "payload_holes": sum(empty_between) / 128,
+        "payload_pair_roughness": np.abs(counts[::2] - counts[1::2]).sum() / len(codes),
+        "payload_repeat": repeats / len(codes),
+    }
+    assert {name: row[name] for name in expected} == pytest.approx(expected, rel=1e-5, abs=1e-6)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.integers(0, 60_000_000) | st.sampled_from([0, 20_000_000]), min_size=1, max_size=100))
+def test_quantiles_of_gaps_are_those_of_sorted_gaps(gaps_ns):
+    times_ns = START_NS + np.concatenate([[0], np.cumsum(gaps_ns)])
+    row = named(b"".join(record(int(at), rtp(i, 160 * i)) for i, at in enumerate(times_ns)))
+    ratios = np.sort(np.array(gaps_ns) / 20e6)
+    assert row["gap_50"] == pytest.approx(ratios[len(ratios) // 2], rel=1e-5)
+    assert row["gap_90"] == pytest.approx(ratios[min(len(ratios) - 1, int(0.9 * len(ratios)))], rel=1e-5)
+
+
+payloads = st.binary(max_size=600) | st.builds(
+    lambda head, rest: bytes([0x80 | head, *rest]), st.integers(0, 63), st.binary(min_size=11, max_size=600)
 )
 records = st.builds(
     record,

@@ -49,18 +49,26 @@ def _perceptron(graph: _Graph, state: dict[str, np.ndarray], prefix: str, taken:
     return before
 
 
-def _strangeness(graph: _Graph, name: str, taken: str, space: Space) -> str:
+def _rows(graph: _Graph, taken: str, chosen: str) -> str:
+    """Append the choice of those rows of `taken` (n, columns) for which `chosen` (n,) is true."""
+    return graph.node("Compress", [taken, chosen], f"{taken}.{chosen}", axis=0)
+
+
+def _whitened(graph: _Graph, name: str, taken: str, space: Space) -> str:
+    whitening = graph.constant(f"{name}.whitening", space.whitening)
+    return graph.node("MatMul", [taken, whitening], f"{name}.whitened")
+
+
+def _strangeness(graph: _Graph, name: str, whitened: str, named: str, space: Space) -> str:
     """Append what `Space.strangeness` does, with the square of |whitening' x - centre| expanded."""
     squares = graph.constant(f"{name}.centre_squares", (space.centres**2).sum(1).astype(np.float32))
-    whitening = graph.constant(f"{name}.whitening", space.whitening)
     centres = graph.constant(f"{name}.centres", space.centres)
     columns = graph.constant(f"{name}.columns", np.float32(len(space.whitening)))
     middle = graph.constant(f"{name}.middle", space.middle)
     spread = graph.constant(f"{name}.spread", space.spread)
-    whitened = graph.node("MatMul", [taken, whitening], f"{name}.whitened")
     length = graph.node("ReduceSumSquare", [whitened, "last_axis"], f"{name}.length")
     to_centres = graph.node("Gemm", [whitened, centres, squares], f"{name}.to_centres", alpha=-2.0, transB=1)
-    to_named = graph.node("GatherElements", [to_centres, "named"], f"{name}.to_named", axis=1)
+    to_named = graph.node("GatherElements", [to_centres, named], f"{name}.to_named", axis=1)
     squared = graph.node("Add", [length, to_named], f"{name}.squared")
     distance = graph.node("Div", [squared, columns], f"{name}.distance")
     positive = graph.node("Max", [distance, "nothing"], f"{name}.positive")
@@ -70,10 +78,12 @@ def _strangeness(graph: _Graph, name: str, taken: str, space: Space) -> str:
     return graph.node("Div", [centred, spread], f"{name}.strangeness")
 
 
-def _score(graph: _Graph, name: str, spaces: Spaces) -> str:
-    """Append what `Spaces.score` does."""
-    features = _strangeness(graph, name, "scaled", spaces.features)
-    hidden = _strangeness(graph, f"{name}.hidden", "hidden", spaces.hidden)
+def _score(graph: _Graph, name: str, chosen: str, whitened: str, spaces: Spaces) -> str:
+    """Append what `Spaces.score` does for the chosen rows, of which `whitened` has the features."""
+    named = _rows(graph, "named", chosen)
+    features = _strangeness(graph, name, whitened, named, spaces.features)
+    hidden_whitened = _whitened(graph, f"{name}.hidden", _rows(graph, "hidden", chosen), spaces.hidden)
+    hidden = _strangeness(graph, f"{name}.hidden", hidden_whitened, named, spaces.hidden)
     return graph.node("Max", [features, hidden], f"{name}.score")
 
 
@@ -94,17 +104,32 @@ def _open_set(graph: _Graph, novelty: Novelty, members: int) -> None:
     graph.constant("floor", FLOOR)
     _hidden(graph, members)
     graph.node("ArgMax", ["logits"], "named", axis=1, keepdims=1)
-    early = _score(graph, "early", novelty.early)
-    horizon = _score(graph, "horizon", novelty.horizon)
     column = graph.constant("packets_column", np.array([FEATURE_NAMES.index("packets_log2")], np.int64))
     least = graph.constant("horizon_log2", np.float32(np.log2(HORIZON + 0.5)))  # it is log2(packets + 1)
     graph.node("Gather", [INPUT_FEATURES, column], "packets", axis=1)
-    graph.node("GreaterOrEqual", ["packets", least], "at_horizon")
-    graph.node("Where", ["at_horizon", horizon, early], "score")
+    graph.node("GreaterOrEqual", ["packets", least], "judged_at_horizon")
+    graph.node("Squeeze", ["judged_at_horizon", "last_axis"], "at_horizon")
+    graph.node("Not", ["at_horizon"], "before_horizon")
+    # Each row is measured in the spaces of its own time alone: the distances are half of all the work.
+    before = _rows(graph, "scaled", "before_horizon")
+    early_whitened = _whitened(graph, "early", before, novelty.early.features)
+    early = _score(graph, "early", "before_horizon", early_whitened, novelty.early)
+    whitened = _whitened(
+        graph, "horizon", "scaled", novelty.horizon.features
+    )  # of all rows, for the embedding
+    horizon_whitened = _rows(graph, whitened, "at_horizon")
+    horizon = _score(graph, "horizon", "at_horizon", horizon_whitened, novelty.horizon)
+    places = []
+    for chosen in ("before_horizon", "at_horizon"):
+        graph.node("NonZero", [chosen], f"{chosen}.columns")
+        places.append(graph.node("Transpose", [f"{chosen}.columns"], f"{chosen}.places", perm=[1, 0]))
+    graph.node("Concat", places, "places", axis=0)
+    graph.node("Concat", [early, horizon], "scores", axis=0)
+    graph.node("ScatterND", ["packets", "places", "scores"], "score")
     graph.node("Squeeze", ["score", "last_axis"], "novelty")
     low = graph.constant("embedding_low", np.float32(-EMBEDDING_CLIP))
     high = graph.constant("embedding_high", np.float32(EMBEDDING_CLIP))
-    graph.node("Clip", ["horizon.whitened", low, high], "embedding")
+    graph.node("Clip", [whitened, low, high], "embedding")
 
 
 def compact_graph(network: CompactNetwork, novelty: Novelty) -> bytes:

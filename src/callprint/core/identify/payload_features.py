@@ -53,36 +53,75 @@ PAYLOAD_NAMES = (
 )
 
 
+LANES = 4  # counts of neighbouring bytes go to tables of their own: equal bytes need not wait for each other
+
+# c * log2(c) of the counts that are usual
+_WEIGHTED_LOG2 = np.arange(4096.0) * np.log2(np.maximum(np.arange(4096.0), 1.0))
+
+
 @compiled_allocating
 def _usual(counts: Array) -> tuple[Whole, Whole, Whole]:
     """Return (most frequent value, how often, how many distinct values) of a 256-bin count."""
-    best = 0
+    often = counts[0]
     distinct = 0
     for i in range(256):
-        if counts[i]:
-            distinct += 1
-            if counts[i] > counts[best]:
-                best = i
-    return best, counts[best], distinct
+        often = max(often, counts[i])
+        distinct += counts[i] > 0
+    best = 0
+    while counts[best] < often:
+        best += 1
+    return best, often, distinct
 
 
 @compiled_allocating
-def _entropy(counts: Array, total: Whole) -> float:
-    """Return the entropy in bits of a 256-bin count."""
+def _entropy(counts: Array, total: Whole, often: Whole) -> float:
+    """Return the entropy in bits of a 256-bin count, of which the largest is `often`."""
     if total == 0:
         return 0.0
     value = 0.0
-    for i in range(256):
-        if counts[i]:
-            share = counts[i] / total
-            value -= share * np.log2(share)
-    return value
+    if often < len(_WEIGHTED_LOG2):
+        for i in range(256):
+            value += _WEIGHTED_LOG2[counts[i]]
+    else:
+        for i in range(256):
+            value += counts[i] * np.log2(max(float(counts[i]), 1.0))
+    return max(0.0, float(np.log2(float(total)) - value / total))
+
+
+@compiled_allocating
+def _count(payload: Array, lanes: Array) -> Whole:
+    """Add a payload (at most 256 bytes) to `lanes` (LANES, 256) uint32; return how many bytes repeat the one before."""
+    size = len(payload)
+    one = np.uint32(1)
+    j = 0
+    while (
+        j + LANES <= size
+    ):  # not a range with a step: its index may be negative, for all that the compiler knows
+        lanes[0, payload[j]] += one
+        lanes[1, payload[j + 1]] += one
+        lanes[2, payload[j + 2]] += one
+        lanes[3, payload[j + 3]] += one
+        j += LANES
+    while j < size:
+        lanes[0, payload[j]] += one
+        j += 1
+    repeats = np.uint8(0)  # so narrow that a vector holds many of them
+    for j in range(1, size):
+        repeats = np.uint8(repeats + np.uint8(payload[j] == payload[j - 1]))
+    return np.int64(repeats)
+
+
+@compiled_allocating
+def _sum_lanes(lanes: Array, codes: Array) -> None:
+    for code in range(256):
+        codes[code] = np.int64(lanes[0, code]) + lanes[1, code] + lanes[2, code] + lanes[3, code]
 
 
 @compiled_allocating
 def write_payload(buffer: Array, rtp: Array, packets: Whole, out: Array) -> None:
     """Write PAYLOAD_NAMES from the payload bytes of all packets."""
     out[:] = 0.0
+    lanes = np.zeros((LANES, 256), np.uint32)
     codes = np.zeros(256, np.int64)
     lead = np.zeros(256, np.int64)
     second = np.zeros(256, np.int64)
@@ -98,16 +137,12 @@ def write_payload(buffer: Array, rtp: Array, packets: Whole, out: Array) -> None
         size = rtp[i, PAYLOAD_LENGTH]
         if size == 0:
             continue
-        before: Whole = -1
-        for j in range(at, at + size):
-            code = np.int64(buffer[j])
-            codes[code] += 1
-            repeats += code == before
-            before = code
+        repeats += _count(buffer[at : at + size], lanes)
         if filled == 0:
+            _sum_lanes(lanes, codes)
             _top, often, _ = _usual(codes)
             out[16] = often / size
-            out[17] = _entropy(codes, size)
+            out[17] = _entropy(codes, size, often)
             run = 1
             while run < size and buffer[at + run] == buffer[at]:
                 run += 1
@@ -124,23 +159,23 @@ def write_payload(buffer: Array, rtp: Array, packets: Whole, out: Array) -> None
         code_before = code
     if filled == 0:
         return
+    _sum_lanes(lanes, codes)
     _top, often, distinct = _usual(codes)
-    out[0] = _entropy(codes, total)
+    out[0] = _entropy(codes, total, often)
     out[1] = often / total
     out[2] = distinct / 256.0
     high: Whole = 0
     odd: Whole = 0
     holes = 0
     rough: Whole = 0
-    for code in range(256):
-        if code & 128:
-            high += codes[code]
-        if code & 1:
-            odd += codes[code]
-        if codes[code] == 0 and code & 127 not in (0, 127) and codes[code - 1] > 0 and codes[code + 1] > 0:
-            holes += 1
-        if code & 1 == 0:
-            rough += abs(codes[code] - codes[code + 1])
+    for code in range(128, 256):
+        high += codes[code]
+    for code in range(0, 256, 2):
+        odd += codes[code + 1]
+        rough += abs(codes[code] - codes[code + 1])
+    for half in (1, 129):
+        for code in range(half, half + 126):
+            holes += (codes[code] == 0) & (codes[code - 1] > 0) & (codes[code + 1] > 0)
     out[3] = high / total
     out[4] = odd / total
     out[5] = holes / 128.0

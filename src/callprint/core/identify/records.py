@@ -1,7 +1,7 @@
 """One evidence log as columns: the first step of every feature, compiled.
 
 A damaged log (it can only come from outside, for example from Kafka) yields the columns of its whole
-records; what follows the defect is not looked at.
+records; what follows the defect is not looked at. A record longer than evidence may be is one, too.
 """
 
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from callprint.core.compiled import Array, compiled_allocating
+from callprint.core.packets import MAXIMUM_PAYLOAD
 
 Whole = Any  # int or np.int64: compiled code makes no difference, mypy does
 
@@ -67,7 +68,7 @@ def read_log(
         length = np.int64(buffer[at + 8]) | (np.int64(buffer[at + 9]) << 8)
         kind = buffer[at + 10]
         offset = at + RECORD_HEADER
-        if offset + length > end:
+        if offset + length > end or length > MAXIMUM_PAYLOAD:
             break
         at = offset + length
         if kind == 1:
