@@ -9,6 +9,7 @@ import numpy as np
 mpl.use("Agg")  # files only: no display is asked for
 
 from matplotlib import pyplot as plt
+from matplotlib.ticker import FuncFormatter, LogLocator
 
 COLOURS = {"dataset2": "#1f6fb4", "cross": "#d1603d"}
 OTHER_COLOUR = "#6b7a8f"
@@ -76,6 +77,8 @@ def curves_picture(path: Path, x: str, y: str, at: list[int], curves: dict[str, 
     axes.set_yscale("log")
     axes.set_xticks(at, [f"{place:,}" for place in at])
     axes.minorticks_off()
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _place: f"{value:,g}"))
     axes.set_xlabel(x)
     axes.set_ylabel(y)
     axes.grid(alpha=0.3)
