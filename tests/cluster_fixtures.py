@@ -111,6 +111,15 @@ def identifier(model: str) -> Identifier | None:
     return None if model == "none" else load_model(model)
 
 
+def agent_command(
+    captures: Sequence[Path], brokers: str, spool: Path, media_topic: str, signaling_topic: str, *options: str
+) -> list[str]:
+    """The command line of an agent that reads captures."""
+    command = [sys.executable, "-m", "capture_agent", *map(str, captures), "--brokers", brokers]
+    command += ["--media-topic", media_topic, "--signaling-topic", signaling_topic]
+    return [*command, "--spool", str(spool), *options]
+
+
 @dataclass
 class Running:
     """The topology at work in the test cluster, with an empty store."""
@@ -136,9 +145,8 @@ class Running:
 
     def agent(self, captures: Sequence[Path], *options: str) -> subprocess.Popen[str]:
         """Start an agent on captures."""
-        command = [sys.executable, "-m", "capture_agent", *map(str, captures), "--brokers", self.brokers]
-        command += ["--media-topic", self.media_topic, "--signaling-topic", self.signaling_topic]
-        command += ["--spool", str(self.spool), *options]
+        topics = self.media_topic, self.signaling_topic
+        command = agent_command(captures, self.brokers, self.spool, *topics, *options)
         return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def expected(self, captures: Sequence[Path]) -> Expected:

@@ -3,13 +3,12 @@
 import re
 import socket
 import subprocess
-import sys
 import time
 from collections import defaultdict
 
 import numpy as np
 import pytest
-from cluster_fixtures import ROOT
+from cluster_fixtures import ROOT, agent_command
 
 from callprint.cluster.layout import HOST
 from callprint.core.packets import PacketKind
@@ -48,27 +47,9 @@ def make(brokers: str, name: str, partitions: int, **settings: str) -> None:
 
 
 def agent(brokers: str, topic: str, spool, *options: str) -> tuple[int, dict[str, int], str]:
-    command = [
-        sys.executable,
-        "-m",
-        "capture_agent",
-        str(SAMPLE),
-        "--brokers",
-        brokers,
-        "--spool",
-        str(spool),
-    ]
-    command += [
-        "--media-topic",
-        topic,
-        "--signaling-topic",
-        f"{topic}-sip",
-        "--packets-topic",
-        f"{topic}-packets",
-    ]
-    done = subprocess.run(
-        [*command, *options], cwd=ROOT, capture_output=True, text=True, timeout=200, check=False
-    )
+    topics = topic, f"{topic}-sip", "--packets-topic", f"{topic}-packets"
+    command = agent_command([SAMPLE], brokers, spool, *topics, *options)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200, check=False)
     counters = {name: int(n) for name, n in re.findall(r"(\w+)=(\d+)", done.stderr.splitlines()[-1])}
     return done.returncode, counters, done.stderr
 

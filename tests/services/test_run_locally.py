@@ -7,7 +7,7 @@ import sys
 import time
 
 import pytest
-from cluster_fixtures import ROOT, identifier
+from cluster_fixtures import ROOT, agent_command, identifier
 
 from callprint.cluster.comparison import compare, embedded
 from callprint.cluster.layout import HOST
@@ -38,17 +38,7 @@ def test_the_topology_runs_in_one_process_and_tells_the_same(start, layout, mode
         "CALLPRINT_CLUSTER_HOME": str(tmp_path / "home"),
         "CALLPRINT_CLUSTER_JARS": str(layout.jars),
     }
-    agent = [
-        sys.executable,
-        "-m",
-        "capture_agent",
-        str(SAMPLE),
-        "--brokers",
-        brokers,
-        "--spool",
-        str(tmp_path / "s"),
-    ]
-    agent += ["--media-topic", names["media"], "--signaling-topic", names["signaling"]]
+    agent = agent_command([SAMPLE], brokers, tmp_path / "s", names["media"], names["signaling"])
     subprocess.run(agent, cwd=ROOT, check=True)
     expected = embedded([SAMPLE], identifier(model))
     with (tmp_path / "said").open("w") as said:

@@ -5,6 +5,11 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import TextIO, TypeVar
 
+from rich.console import Console
+from rich.text import Text
+
+from callprint.output.console import printable
+
 T = TypeVar("T")
 
 
@@ -37,6 +42,13 @@ def rows_to_ask_for(args: argparse.Namespace, rows_for_people: int) -> int | Non
         limit: int | None = args.limit
         return limit
     return rows_for_people + 1
+
+
+def print_end(console: Console, counted: str, url: str, *, more: bool) -> None:
+    """Print the lines below a table: what is in it, from where, and whether the store has more."""
+    console.print(Text(f"{counted} in {printable(url)}", style="dim"))
+    if more:
+        console.print(Text("There are more: narrow it down, or give a --limit.", style="dim"))
 
 
 def write_data(rows: Iterable[T], write: Callable[[Iterable[T], TextIO], int]) -> None:

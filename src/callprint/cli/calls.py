@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from callprint.cli.answers import add_answer_options, add_store_option, rows_to_ask_for, write_data
+from callprint.cli.answers import add_answer_options, add_store_option, print_end, rows_to_ask_for, write_data
 from callprint.cli.numbers import add_number_options, identity_reader
 from callprint.cli.times import time_ns
 from callprint.output.call_json import write_calls_csv, write_calls_json_lines
@@ -97,6 +97,4 @@ def _print_table(console: Console, store: VerdictStore, query: CallQuery, *, lim
     print_calls(console, shown)
     spam = sum(row.spam is True for row in shown)
     counted = quantity(len(shown), "call" if query.last_only else "judgement")
-    console.print(Text(f"{counted}, {spam} of them spam, in {printable(store.url)}", style="dim"))
-    if len(shown) < len(rows):
-        console.print(Text("There are more: narrow it down, or give a --limit.", style="dim"))
+    print_end(console, f"{counted}, {spam} of them spam,", store.url, more=len(shown) < len(rows))

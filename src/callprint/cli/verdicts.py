@@ -2,13 +2,12 @@
 
 import argparse
 from collections.abc import Iterable
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.text import Text
 
-from callprint.cli.answers import add_answer_options, add_store_option, rows_to_ask_for, write_data
+from callprint.cli.answers import add_answer_options, add_store_option, print_end, rows_to_ask_for, write_data
 from callprint.cli.times import time_ns
 from callprint.core.errors import StoreError
 from callprint.output.console import make_console, printable, quantity
@@ -98,7 +97,7 @@ def _print_table(console: Console, store: VerdictStore, query: VerdictQuery, *, 
         console.print(Text(f"No verdict in {printable(store.url)} matches."))
         return
     more = not limited and len(rows) > ROWS_FOR_PEOPLE
-    rows = list(islice(rows, ROWS_FOR_PEOPLE)) if more else rows
+    rows = rows[:ROWS_FOR_PEOPLE] if more else rows
     print_flows(
         console,
         rows,
@@ -107,9 +106,7 @@ def _print_table(console: Console, store: VerdictStore, query: VerdictQuery, *, 
         with_time=True,
     )
     counted = quantity(len(rows), "flow") if query.last_only else quantity(len(rows), "verdict")
-    console.print(Text(f"{counted} in {printable(store.url)}", style="dim"))
-    if more:
-        console.print(Text("There are more: narrow it down, or give a --limit.", style="dim"))
+    print_end(console, counted, store.url, more=more)
 
 
 def _sure_at(store: VerdictStore, rows: Iterable[StoredVerdict]) -> SureAt:
