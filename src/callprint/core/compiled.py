@@ -38,6 +38,17 @@ def compiled_allocating(function: Callable[Parameters, Result]) -> Callable[Para
         return njit(cache=True)(function)
 
 
+def read_only(values: Array) -> Array:
+    """Return a view that cannot be written to.
+
+    Compiled code is made for one kind of array: with every input read-only there is one version of it, whether
+    the bytes came out of the flow engine or off the wire.
+    """
+    view = values.view()
+    view.flags.writeable = False
+    return view
+
+
 @contextlib.contextmanager
 def _kept(function: Callable[..., Any]) -> Iterator[None]:
     """Have Numba keep the machine code of what is decorated here in the folder that the host of the core names."""

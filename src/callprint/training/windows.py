@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from callprint.core.compiled import compiled_allocating
+from callprint.core.compiled import compiled_allocating, read_only
 from callprint.core.evidence import (
     EVIDENCE_HEADER,
     EVIDENCE_RTCP,
@@ -18,7 +18,6 @@ from callprint.core.evidence import (
     HORIZON_AFTER_NS,
     HORIZON_RTCP_PACKETS,
 )
-from callprint.core.identify.records import read_only
 from callprint.training.renegotiate import MAXIMUM_GROWTH, renegotiate
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from callprint.core.compiled import Array
+from callprint.core.compiled import Array, read_only
 from callprint.core.errors import ConfigError
 from callprint.core.evidence import (
     EVIDENCE_HEADER,
@@ -152,6 +152,7 @@ class FlowEngine:
             state["clock_ns"] = first_ns
             state["next_sweep_ns"] = first_ns + process.SWEEP_EVERY_NS
             state["source_start_ns"] = first_ns if source_start_ns is None else source_start_ns
+        data = read_only(data)
         done = 0
         while done < len(packets):
             done = process.process(self._tables, data, packets, done)
@@ -207,7 +208,7 @@ class FlowEngine:
         data: (bytes,) uint8, packets: (n,) PACKET.
         """
         rows = np.empty(len(packets), dtype=np.int32)
-        process.lookup(self._tables, data, packets, rows)
+        process.lookup(self._tables, read_only(data), packets, rows)
         return rows
 
     @property

@@ -6,7 +6,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from callprint.core.compiled import Array, compiled_allocating
+from callprint.core.compiled import Array, compiled_allocating, read_only
 from callprint.core.identify import handshake_features as handshake_part
 from callprint.core.identify import header_features as header
 from callprint.core.identify import payload_features as payload
@@ -21,7 +21,6 @@ from callprint.core.identify.records import (
     RTP_COLUMNS,
     checked_spans,
     read_log,
-    read_only,
 )
 from callprint.core.identify.rtcp_features import write_clear, write_rtcp
 from callprint.core.identify.timing_features import (

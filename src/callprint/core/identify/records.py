@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from callprint.core.compiled import Array, compiled_allocating
+from callprint.core.compiled import Array, compiled_allocating, read_only
 from callprint.core.packets import MAXIMUM_PAYLOAD
 
 Whole = Any  # int or np.int64: compiled code makes no difference, mypy does
@@ -127,17 +127,6 @@ def quantile_sorted(values: Array, count: Whole, fraction: float) -> float:
     if count == 0:
         return 0.0
     return float(values[min(count - 1, int(fraction * count))])
-
-
-def read_only(values: Array) -> Array:
-    """Return a view that cannot be written to.
-
-    Compiled code is made for one kind of array: with every input read-only there is one version of it, whether
-    the bytes came out of the flow engine or off the wire.
-    """
-    view = values.view()
-    view.flags.writeable = False
-    return view
 
 
 def checked_spans(buffer: Array, spans: Array) -> Array:
