@@ -5,9 +5,12 @@ from collections.abc import Callable
 import numpy as np
 
 from callprint.core import capture, dissect
+from callprint.core.calls.call import Phase
+from callprint.core.calls.own_detector import OwnDetector
 from callprint.core.flow import engine
 from callprint.core.identify.features import features
 from callprint.core.identify.k_matrix import k_matrices
+from callprint.core.spit.history import CALL, CallHistory
 from callprint.core.wire import shipping
 
 
@@ -17,10 +20,19 @@ def _identification() -> None:
     k_matrices(*nothing, 2)
 
 
+def _calls() -> None:
+    call = np.zeros(1, CALL)[0]
+    history, detector = CallHistory(capacity=16), OwnDetector()
+    at_setup = history.setup(call)
+    detector.judge(call, at_setup, Phase.SETUP, 0)
+    detector.judge(call, history.end(call, at_setup), Phase.END, 0)
+
+
 STEPS: dict[str, Callable[[], None]] = {
     "capture formats": capture.warm_up,
     "dissection": dissect.warm_up,
     "flow engine": engine.warm_up,
     "identification features": _identification,
+    "calls": _calls,
     "wire format": shipping.warm_up,
 }
