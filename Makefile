@@ -29,6 +29,7 @@ setup-test:
 	@sh tools/setup.sh $(TEST_EXTRAS)
 	@sh tools/debian_packages.sh $(TEST_PACKAGES) || echo 'tests that need them will be skipped' >&2
 	@$(CALLPRINT) warm-up
+	@$(BIN)/python tests/warm_up.py
 
 setup-cluster: setup-test
 	@sh tools/debian_packages.sh $(SERVICE_PACKAGES) || echo 'what needs Java will be skipped' >&2
