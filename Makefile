@@ -38,7 +38,7 @@ setup-all: setup-cluster
 	@sh tools/setup.sh $(TEST_EXTRAS),train
 
 test: setup-all ## run the tests: units, training, live capture, real services and their deaths
-	$(PYTEST) -n auto --dist worksteal -m 'not services and not faults and not live'
+	$(PYTEST) -n auto --dist loadfile -m 'not services and not faults and not live'
 	$(PYTEST) -m 'live and not services and not faults'
 	$(PYTEST) -m 'services or faults'
 
