@@ -80,7 +80,7 @@ def test_no_record_is_held_up_by_a_broker_that_does_not_answer(black_hole, silen
             longest_s[name] = max(longest_s[name], time.monotonic() - began_s)
         time.sleep(0.02)
     for name, (publisher, spool) in publishers.items():
-        assert longest_s[name] < 1.0, name  # an attempt to connect would hold it for longer
+        assert longest_s[name] < 0.4, name
         assert publisher.counters.sent == len(spool) > 20, name
         assert publisher.counters.lost == publisher.counters.failed == 0, name
         publisher.close()

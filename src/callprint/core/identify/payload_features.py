@@ -94,9 +94,8 @@ def _count(payload: Array, lanes: Array) -> Whole:
     size = len(payload)
     one = np.uint32(1)
     j = 0
-    while (
-        j + LANES <= size
-    ):  # not a range with a step: its index may be negative, for all that the compiler knows
+    # Not a range with a step: its index may be negative, for all that the compiler knows.
+    while j + LANES <= size:
         lanes[0, payload[j]] += one
         lanes[1, payload[j + 1]] += one
         lanes[2, payload[j + 2]] += one
