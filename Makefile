@@ -52,16 +52,16 @@ test-faults: setup-cluster ## kill real services in mid-stream; ROUNDS=10 repeat
 	ROUNDS=$(ROUNDS) $(PYTEST) -m faults -s
 
 cluster-up: setup-cluster ## start real Kafka, ZooKeeper, Storm and Cassandra on this machine, from Maven's jars
-	$(BIN)/python -m callprint.cluster up
+	$(BIN)/python -m callprint.services up
 
 cluster-down: ## stop them
-	$(BIN)/python -m callprint.cluster down
+	$(BIN)/python -m callprint.services down
 
 cluster-status: ## show what runs, its memory, its port and its log
-	$(BIN)/python -m callprint.cluster status
+	$(BIN)/python -m callprint.services status
 
 demo-cluster: cluster-up ## the whole system on the sample, verdicts live, compared with the embedded path
-	$(BIN)/python -m callprint.cluster.demo
+	$(BIN)/python -m callprint.services.demo
 
 check: setup-test ## ruff, mypy --strict on the core, formatting, the examples in the docs
 	$(BIN)/ruff check .

@@ -1,7 +1,7 @@
 """From a capture file to Kafka: packets a second of one core, the agent's own process alone (Kafka runs beside it).
 
-Needs a Kafka broker (`python -m callprint.cluster up kafka`). The agent is a process of its own, bound to one core; its
-processor time is what counts, less that of its start, which a run on a capture of nothing measures.
+Needs a Kafka broker (`python -m callprint.services up kafka`). The agent is a process of its own, bound to one core;
+its processor time is what counts, less that of its start, which a run on a capture of nothing measures.
 """
 
 import argparse
@@ -16,9 +16,9 @@ from pathlib import Path
 
 from traffic import write_calls
 
-from callprint.cluster.layout import HOST, standard_layout
 from callprint.messaging.settings import KafkaSettings
 from callprint.messaging.topics import create_topics
+from callprint.services.layout import HOST, standard_layout
 
 
 def run(

@@ -17,9 +17,9 @@ from pathlib import Path
 
 from traffic import write_calls
 
-from callprint.cluster.layout import HOST, standard_layout
 from callprint.messaging.settings import KafkaSettings
 from callprint.messaging.topics import create_topics
+from callprint.services.layout import HOST, standard_layout
 
 NEAR, FAR = "cp-near", "cp-far"
 GROUP = "4712"

@@ -14,27 +14,28 @@ from pathlib import Path
 
 from bench_calls import messages
 
-from callprint.core.calls import home_state
-from callprint.core.calls.detectors import make_detector
-from callprint.core.calls.home import CallHome
-from callprint.core.calls.news import Place, SignallingNews
+from callprint.core.ground.snapshot import Snapshot
+from callprint.core.relay import site_snapshot
+from callprint.core.relay.signalling_shipping import SignallingShipper
+from callprint.core.relay.site import SiteCalls
+from callprint.core.relay.site_inputs import RecordOffset, SignallingRecord
 from callprint.core.signalling.identity import IdentityReader
-from callprint.core.spit.state import State
-from callprint.core.wire.signalling import SignallingShipper, decode_record, encode_signalling
+from callprint.core.spam.detectors import make_detector
+from callprint.core.wire.signalling import decode_record, encode_signalling
 from callprint.core.wire.source import site_of, source_number
 from callprint.stores import open_store
-from callprint.topology.homes import Homes
+from callprint.topology.sites import Sites
 
 PARTITIONS = 4
 MARK_EVERY_NS = 200_000_000
 
 
-def shipped(calls: int) -> list[list[SignallingNews]]:
+def shipped(calls: int) -> list[list[SignallingRecord]]:
     """Return what comes between one mark and the next, decoded as the bolt gets it."""
     source = source_number(None, time.time_ns().to_bytes(8, "little"))
     shipper = SignallingShipper(source, PARTITIONS)
     offsets = [0] * PARTITIONS
-    steps: list[list[SignallingNews]] = []
+    steps: list[list[SignallingRecord]] = []
     script = messages(calls)
     at = 0
     while at < len(script):
@@ -47,7 +48,7 @@ def shipped(calls: int) -> list[list[SignallingNews]]:
         records.append(shipper.mark([0] * PARTITIONS, script[end - 1].time_ns, ended=end == len(script)))
         step = []
         for partition, record in records:
-            step.append(SignallingNews(Place(partition, offsets[partition]), record))
+            step.append(SignallingRecord(RecordOffset(partition, offsets[partition]), record))
             offsets[partition] += 1
         steps.append(step)
         at = end
@@ -67,7 +68,7 @@ def main() -> None:
         tempfile.TemporaryDirectory() as folder,
         open_store(chosen.store or str(Path(folder) / "calls.sqlite")) as store,
     ):
-        homes = Homes(lambda: store, "callprint", IdentityReader(), _none)
+        homes = Sites(lambda: store, "callprint", IdentityReader(), _none)
         for warm in (True, False):
             steps = shipped(50 if warm else chosen.calls)
             began, wall = time.process_time(), time.monotonic()
@@ -82,22 +83,22 @@ def main() -> None:
         f"stored      {1e6 * used / chosen.calls:7.0f} us a call, {chosen.calls / used:,.0f} calls/s of one core"
     )
     print(f"wall time   {1e6 * passed / chosen.calls:7.0f} us a call, {chosen.calls / passed:,.0f} calls/s")
-    home = CallHome(site_of(steps[0][0].record.origin.source), make_detector("callprint"))
+    home = SiteCalls(site_of(steps[0][0].record.origin.source), make_detector("callprint"))
     for step in steps[:-1]:
         for news in step:
             home.take(news)
     began = time.process_time()
-    packed = home_state.snapshot(home).pack()
+    packed = site_snapshot.snapshot(home).pack()
     kept = time.process_time() - began
     began = time.process_time()
-    home_state.restore(CallHome(home.site, make_detector("callprint")), State.unpack(packed), _none)
+    site_snapshot.restore(SiteCalls(home.site, make_detector("callprint")), Snapshot.unpack(packed), _none)
     print(
         f"state       {len(packed) / 1e6:.1f} MB for {home.assembler.calls_in_progress:,} calls in progress: "
         f"{kept:.2f} s to keep, {time.process_time() - began:.2f} s to come back"
     )
 
 
-def _none(place: Place) -> SignallingNews:
+def _none(place: RecordOffset) -> SignallingRecord:
     raise SystemExit(f"nothing should have been read again, but {place} was")
 
 

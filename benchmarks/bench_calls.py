@@ -16,11 +16,11 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from sip_scenario import Talk, at, sdp  # the path has to be set first
 
-from callprint.core.calls.engine import CallEngine
-from callprint.core.calls.judging import Detector
-from callprint.core.calls.own_detector import OwnDetector
 from callprint.core.signalling.reader import RawMessage
 from callprint.core.signalling.sip import parse_message
+from callprint.core.spam.call_pipeline import CallPipeline
+from callprint.core.spam.judging import Detector
+from callprint.core.spam.own_detector import OwnDetector
 
 HEADERS = (
     "User-Agent: phone/1\r\nContact: <sip:a@10.0.0.1:5060>\r\nMax-Forwards: 70\r\n"
@@ -51,7 +51,7 @@ def messages(calls: int) -> list[RawMessage]:
 
 def assemble(script: list[RawMessage], detector: Detector | None) -> None:
     """Run all messages through a new engine."""
-    engine = CallEngine(detector=detector)
+    engine = CallPipeline(detector=detector)
     rows = sum(len(engine.message(message)) for message in script) + len(engine.finish())
     if rows != 2 * len(script) // MESSAGES_OF_A_CALL:
         raise SystemExit(f"{rows} rows from {len(script)} messages: something is wrong")

@@ -16,11 +16,11 @@ from traffic import write_calls
 
 from callprint.core.dissect import dissect
 from callprint.core.flow.engine import EngineSettings, FlowEngine
-from callprint.core.wire.assembly import PartitionAssembly
-from callprint.core.wire.judging import PartJudge, judge_together
+from callprint.core.relay.flow_assembly import PartitionAssembly
+from callprint.core.relay.flow_judging import PartJudge, judge_together
+from callprint.core.relay.shipping import Shipper
 from callprint.core.wire.media import MediaBatch, PartKind, decode_media, encode_media
 from callprint.core.wire.rows import rows_to_text, text_to_summaries, text_to_verdicts
-from callprint.core.wire.shipping import Shipper
 from callprint.inference import DEFAULT_MODEL, load_model
 from callprint.sources import open_captures
 from callprint.topology.stream import PartitionStream, Ticket

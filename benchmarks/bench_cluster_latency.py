@@ -16,15 +16,15 @@ import numpy as np
 from cassandra.cluster import Cluster
 from traffic import write_calls, write_overlapping
 
-from callprint.cluster.comparison import compare, embedded
-from callprint.cluster.layout import HOST, standard_layout
-from callprint.cluster.services import services
-from callprint.cluster.topology import Topology
-from callprint.core.compiled import Array
 from callprint.core.flow.engine import EngineSettings
+from callprint.core.ground.compiled import Array
 from callprint.inference import DEFAULT_MODEL, load_model
 from callprint.messaging.settings import KafkaSettings
 from callprint.messaging.topics import create_topics
+from callprint.services.all_services import services
+from callprint.services.comparison import compare, embedded
+from callprint.services.layout import HOST, standard_layout
+from callprint.services.topology import Topology
 from callprint.sources import open_captures
 from callprint.stores import open_store
 from capture_agent.agent import AgentSettings, CaptureAgent

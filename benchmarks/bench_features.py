@@ -15,12 +15,12 @@ import numpy as np
 import torch
 
 from callprint.core.identify.features import GROUPS
+from callprint.lab.identification.open_set import QUICK, VARIED
 from callprint.training.calibration import call_folds
 from callprint.training.classes import TRAINING_SPLIT, classes_of
 from callprint.training.dataset import load_dataset
 from callprint.training.examine import LEAST_PACKETS
 from callprint.training.network import CompactNetwork
-from callprint.training.open_set import QUICK, VARIED
 from callprint.training.sampling import EARLY, FINAL, FINAL_MEDIA, MIDFLOW, View, view_rows
 from callprint.training.train import logits_of, train_network
 

@@ -20,13 +20,13 @@ import onnxruntime
 
 from callprint.core.identify.features import features
 from callprint.inference import DEFAULT_MODEL, OnnxIdentifier, load_model
+from callprint.lab.identification.pictures import curves_picture
+from callprint.lab.identification.processor import processor
 from callprint.training.classes import TRAINING_SPLIT
 from callprint.training.dataset import Dataset, load_dataset
 from callprint.training.examine import examine
 from callprint.training.export import sha256
-from callprint.training.pictures import curves_picture
 from callprint.training.precision import PRECISIONS
-from callprint.training.processor import processor
 from callprint.training.sampling import EARLY, FINAL, MIDFLOW
 from callprint.training.statistics import share
 from callprint.training.windows import Windows, cut_windows

@@ -27,10 +27,10 @@ from typing import Any
 
 import numpy as np
 
-from callprint.core.spit import clustering, prior_weights, scorecard
-from callprint.core.spit.history import CallHistory
-from callprint.core.spit.live import LiveDetector
-from callprint.spit.traces import named_trace
+from callprint.core.spam import clustering, prior_weights, scorecard
+from callprint.core.spam.histories import CallHistory
+from callprint.core.spam.live import LiveDetector
+from callprint.lab.spam.traces import named_trace
 
 FEATURES = 16
 MARKED = 0.1

@@ -16,13 +16,13 @@ import torch
 from sklearn.decomposition import PCA
 
 from callprint.core.identify.decision import softmax
+from callprint.lab.identification.open_set import HELD_OUT_FOLDS, QUICK
+from callprint.lab.identification.open_set_scores import hidden_layers
 from callprint.training.calibration import call_folds
 from callprint.training.classes import TRAINING_SPLIT, classes_of
 from callprint.training.dataset import load_dataset
 from callprint.training.models import THRESHOLD
 from callprint.training.novelty import EMBEDDING_CLIP, KNOWN_SHARE
-from callprint.training.open_set import HELD_OUT_FOLDS, QUICK
-from callprint.training.open_set_scores import hidden_layers
 from callprint.training.sampling import FINAL, view_rows
 from callprint.training.train import (
     logits_of,

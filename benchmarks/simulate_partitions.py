@@ -9,8 +9,8 @@ import argparse
 
 import numpy as np
 
-from callprint.core.flow.state import FLOW
-from callprint.core.wire.shipping import session_hashes
+from callprint.core.flow.layout import FLOW
+from callprint.core.relay.shipping import session_hashes
 
 GATEWAYS = 20
 GATEWAY_SHARE = 0.8  # of the calls

@@ -10,13 +10,13 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from callprint.core.compiled import Array
 from callprint.core.dissect import SIGNALLING_PORTS
-from callprint.core.errors import CallprintError, ConfigError, ModelError
 from callprint.core.evidence import HORIZON_PACKETS
 from callprint.core.flow.engine import EngineSettings
+from callprint.core.ground.compiled import Array
+from callprint.core.ground.errors import CallprintError, ConfigError, ModelError
 from callprint.core.identify.card import parse_card
-from callprint.core.wire import packets
+from callprint.core.relay import packet_shipping
 from callprint.messaging.settings import SASL_MECHANISMS, KafkaSettings
 from callprint.messaging.topics import MEDIA, SIGNALING
 from callprint.sources import CaptureSource, open_captures
@@ -232,7 +232,7 @@ def _give_rights_up(user: str | None, live: bool) -> None:
     if user is not None:
         for load in (
             *STEPS.values(),
-            packets.warm_up,
+            packet_shipping.warm_up,
         ):  # now, while files can be read: that user may not be able to
             load()
         become(user)
@@ -258,7 +258,7 @@ def _learn_topics(publisher: Publisher, settings: AgentSettings, wait_s: float |
 
 
 def _head(text: str) -> int:
-    return packets.ALL if text == "all" else int(text)
+    return packet_shipping.ALL if text == "all" else int(text)
 
 
 def main() -> int:

@@ -7,18 +7,20 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from callprint.core.compiled import Array
 from callprint.core.dissect import SIGNALLING_PORTS, dissect
-from callprint.core.errors import ConfigError
 from callprint.core.evidence import HORIZON_PACKETS
 from callprint.core.flow.engine import EngineSettings, FlowEngine, FlowEvents
-from callprint.core.flow.state import EVENT_END
+from callprint.core.flow.layout import EVENT_END
+from callprint.core.ground.compiled import Array
+from callprint.core.ground.errors import ConfigError
+from callprint.core.relay.packet_shipping import PacketShipper
+from callprint.core.relay.shipping import Shipper
+from callprint.core.relay.signalling_shipping import SignallingShipper
 from callprint.core.signalling.reader import SignallingReader
-from callprint.core.wire.mark import encode_mark
 from callprint.core.wire.media import MediaBatch, encode_media
-from callprint.core.wire.packets import PacketBatch, PacketShipper, encode_packets
-from callprint.core.wire.shipping import Shipper
-from callprint.core.wire.signalling import SignallingBatch, SignallingShipper, encode_signalling
+from callprint.core.wire.packets import PacketBatch, encode_packets
+from callprint.core.wire.progress import encode_progress
+from callprint.core.wire.signalling import SignallingBatch, encode_signalling
 from callprint.core.wire.source import source_number
 from callprint.messaging.topics import MEDIA, SIGNALING
 from capture_agent.publisher import Publisher
@@ -164,7 +166,9 @@ class CaptureAgent:
             self._clock_ns = self._clock_ns if self._step_ns is None else self._step_ns
             self._step_ns = None
             partition, mark = self._sip_shipper.mark(self._shipper.sent, self._clock_ns, ended=ended)
-            self._publisher.publish(Outgoing(self._settings.signaling_topic, partition, encode_mark(mark)))
+            self._publisher.publish(
+                Outgoing(self._settings.signaling_topic, partition, encode_progress(mark))
+            )
         self._publisher.poll()
 
     def _send_media(self, batches: list[tuple[int, MediaBatch]]) -> None:

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from callprint.core.errors import ConfigError
+from callprint.core.ground.errors import ConfigError
 
 Read = Callable[[], Mapping[tuple[str, str], float]]
 """Gives the counters as {(name, labels in Prometheus notation or ""): value}."""

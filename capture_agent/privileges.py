@@ -4,7 +4,7 @@ import ctypes
 import os
 import pwd
 
-from callprint.core.errors import ConfigError
+from callprint.core.ground.errors import ConfigError
 
 # linux/capability.h, linux/prctl.h
 _CAPABILITY_VERSION_3 = 0x20080522

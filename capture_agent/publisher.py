@@ -26,7 +26,7 @@ from kafka.errors import (
     RecordListTooLargeError,
 )
 
-from callprint.core.errors import ConfigError
+from callprint.core.ground.errors import ConfigError
 from callprint.messaging.settings import KafkaSettings
 from capture_agent.connection import Connection, abandon, look_up
 from capture_agent.spool import Outgoing, Spool

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from callprint.core.errors import ConfigError
+from callprint.core.ground.errors import ConfigError
 
 _PARTIAL = ".partial"
 _PARTITIONS = "partitions.json"

@@ -7,8 +7,8 @@ import pytest
 from call_samples import at_setup, call
 from verdict_samples import SECOND_NS, START_NS
 
-from callprint.core.calls.call import AllowEntry, Feedback, Phase
-from callprint.core.errors import StoreError
+from callprint.core.call import AllowEntry, Phase, Vote
+from callprint.core.ground.errors import StoreError
 from callprint.stores import CallQuery
 
 SPAM_START_NS = START_NS + 60 * SECOND_NS
@@ -41,7 +41,7 @@ def vote(**changes):
         "given_at_ns": START_NS,
         "spam": True,
     }
-    return Feedback(**{**fields, **changes})
+    return Vote(**{**fields, **changes})
 
 
 class CallContract:

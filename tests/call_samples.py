@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from verdict_samples import LINPHONE, PJSUA, SECOND_NS, START_NS
 
-from callprint.core.calls.call import Action, CallRecord, CallState, EndedBy, Phase
+from callprint.core.call import Action, CallRecord, CallState, EndedBy, Phase
 
 
 def call(**changes) -> CallRecord:

@@ -11,15 +11,15 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from sip_scenario import Talk, sdp, talking
 
-from callprint.core.calls.call import CallRecord
-from callprint.core.calls.detectors import make_detector
-from callprint.core.calls.engine import CallEngine
-from callprint.core.calls.news import FlowNews, HomeInput, Place, SignallingNews
+from callprint.core.call import CallRecord
 from callprint.core.dissect import dissect
 from callprint.core.flow import EngineSettings
-from callprint.core.pipeline import IdentificationPipeline
-from callprint.core.wire.assembly import PartitionAssembly
-from callprint.core.wire.judging import PartJudge
+from callprint.core.relay.flow_assembly import PartitionAssembly
+from callprint.core.relay.flow_judging import PartJudge
+from callprint.core.relay.site_inputs import FlowResults, RecordOffset, SignallingRecord, SiteInput
+from callprint.core.spam.call_pipeline import CallPipeline
+from callprint.core.spam.detectors import make_detector
+from callprint.core.verdicts.pipeline import IdentificationPipeline
 from callprint.core.wire.media import decode_media
 from callprint.core.wire.signalling import decode_record
 from callprint.messaging.topics import MEDIA, SIGNALING
@@ -68,7 +68,7 @@ def frames_of(*paths: Path) -> Frames:
 def embedded_rows(*captures: Frames, detector: str = "callprint") -> list[CallRecord]:
     """What the embedded path says of captures, one after the other."""
     pipeline = IdentificationPipeline(None, SMALL)
-    engine = CallEngine(detector=make_detector(detector))
+    engine = CallPipeline(detector=make_detector(detector))
     rows = []
     for data, records in captures:
         packets = dissect(data, records)
@@ -145,28 +145,28 @@ def _agent(recorder: Recorder, site: str | None, linger_s: float = 0.0) -> Itera
 class Inputs:
     """What a home gets of each partition, in order."""
 
-    def __init__(self, topics: dict[object, list[HomeInput]], records: dict[Place, bytes]) -> None:
+    def __init__(self, topics: dict[object, list[SiteInput]], records: dict[RecordOffset, bytes]) -> None:
         self.topics = topics
         self._records = records
 
     @property
     def sources(self) -> set[int]:
         return {
-            news.source if isinstance(news, FlowNews) else news.record.origin.source
+            news.source if isinstance(news, FlowResults) else news.record.origin.source
             for topic in self.topics.values()
             for news in topic
         }
 
-    def fetch(self, place: Place):
+    def fetch(self, place: RecordOffset):
         """Read a record of signalling again."""
         return decode_record(self._records[place])
 
-    def in_turn(self) -> Iterator[HomeInput]:
+    def in_turn(self) -> Iterator[SiteInput]:
         """One partition after the other."""
         for topic in self.topics.values():
             yield from topic
 
-    def shuffled(self, chance: random.Random, repeats: float = 0.0) -> Iterator[HomeInput]:
+    def shuffled(self, chance: random.Random, repeats: float = 0.0) -> Iterator[SiteInput]:
         """Any interleaving; now and then a partition goes back, as after a failure."""
         waiting = {name: deque(enumerate(topic)) for name, topic in self.topics.items() if topic}
         while waiting:
@@ -181,20 +181,20 @@ class Inputs:
 
 def inputs_of(recorder: Recorder) -> Inputs:
     """Run what an agent sent through flow assembly and judging, without a network."""
-    topics: dict[object, list[HomeInput]] = {}
+    topics: dict[object, list[SiteInput]] = {}
     records = {}
     for (topic, partition), sent in sorted(recorder.topics.items()):
-        news: list[HomeInput] = []
+        news: list[SiteInput] = []
         if topic == MEDIA:
             assembly, judge = PartitionAssembly(), PartJudge(None)
             for data in sent:
                 batch = decode_media(data)
                 judged = judge.judge(assembly.absorb(batch))
-                news.append(FlowNews.of(batch.origin, partition, judged.verdicts, judged.summaries))
+                news.append(FlowResults.of(batch.origin, partition, judged.verdicts, judged.summaries))
         elif topic == SIGNALING:
             for offset, data in enumerate(sent):
-                place = Place(partition, offset)
+                place = RecordOffset(partition, offset)
                 records[place] = data
-                news.append(SignallingNews(place, decode_record(data)))
+                news.append(SignallingRecord(place, decode_record(data)))
         topics[topic, partition] = news
     return Inputs(topics, records)

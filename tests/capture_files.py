@@ -5,7 +5,7 @@ import struct
 import numpy as np
 
 from callprint.core.capture import CaptureDecoder
-from callprint.core.errors import CaptureError
+from callprint.core.ground.errors import CaptureError
 
 
 def pcap(

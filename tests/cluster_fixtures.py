@@ -14,13 +14,13 @@ from typing import Any, NoReturn
 
 import pytest
 
-from callprint.cluster import jars, storm
-from callprint.cluster.comparison import Difference, Expected, compare, embedded
-from callprint.cluster.layout import HOST, Layout
-from callprint.cluster.services import Service, services
-from callprint.cluster.topology import Topology
-from callprint.core.pipeline import Identifier
+from callprint.core.verdicts.pipeline import Identifier
 from callprint.inference import DEFAULT_MODEL, load_model
+from callprint.services import jars, storm
+from callprint.services.all_services import Service, services
+from callprint.services.comparison import Difference, Expected, compare, embedded
+from callprint.services.layout import HOST, Layout
+from callprint.services.topology import Topology
 from callprint.stores import VerdictStore, open_store
 
 ROOT = Path(__file__).parents[1]

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from cluster_fixtures import Running
 
-from callprint.cluster.comparison import Expected
-from callprint.cluster.layout import HOST
-from callprint.cluster.process import port_open
+from callprint.services.comparison import Expected
+from callprint.services.layout import HOST
+from callprint.services.process import port_open
 from callprint.topology.settings import TopologySettings
 
 SPEED = 12.0  # times the captures' own

@@ -3,7 +3,7 @@
 python tests/feature_table.py          prints it
 """
 
-from callprint.core.spit.features import END, FEATURES
+from callprint.core.spam.features import END, FEATURES
 
 HEADER = "| no. | feature | unit | known | source | scale | definition |\n|---|---|---|---|---|---|---|"
 KNOWN = {END: "end"}

@@ -18,7 +18,7 @@ from link_samples import LINKS, TUNNELS
 
 from callprint.core import dissect
 from callprint.core.capture import CaptureDecoder
-from callprint.core.errors import CaptureError
+from callprint.core.ground.errors import CaptureError
 
 PAGE = mmap.PAGESIZE
 ROOM = 4 * PAGE

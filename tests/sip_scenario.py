@@ -6,9 +6,9 @@ from pathlib import Path
 
 import frames
 
-from callprint.core.calls.call import CallRecord
-from callprint.core.calls.engine import CallEngine
+from callprint.core.call import CallRecord
 from callprint.core.signalling.reader import RawMessage
+from callprint.core.spam.call_pipeline import CallPipeline
 from callprint.core.verdict import FlowKey, FlowReport, FlowSummary, Verdict
 
 SECOND_NS = 1_000_000_000
@@ -103,7 +103,7 @@ def flow(
 
 
 def play(
-    engine: CallEngine, script: list[tuple[float, bytes]], source_ip: str = "10.0.0.1"
+    engine: CallPipeline, script: list[tuple[float, bytes]], source_ip: str = "10.0.0.1"
 ) -> list[CallRecord]:
     """Give messages to an engine at their times; return all rows, the last ones those of `finish`."""
     records = []

@@ -21,7 +21,7 @@ from verdict_samples import (
     verdict,
 )
 
-from callprint.core.errors import StoreError
+from callprint.core.ground.errors import StoreError
 from callprint.stores import VerdictQuery
 from callprint.stores.base import RegisteredModel
 

@@ -3,8 +3,9 @@
 import numpy as np
 from evidence_logs import pack, steady_flow
 
-from callprint.core.spit.clustering import Settings, fit
-from callprint.core.spit.history import CALL, CallHistory
+from callprint.core.calls.facts import CALL
+from callprint.core.spam.clustering import Settings, fit
+from callprint.core.spam.histories import CallHistory
 from callprint.training.windows import cut_windows
 
 

@@ -5,8 +5,8 @@ from typing import Any, ClassVar
 
 from streamparse import Bolt
 
-from callprint.core.wire.assembly import AssemblyCounters, PartitionAssembly
-from callprint.core.wire.continuity import Continuity, Turn
+from callprint.core.relay.continuity import Continuity, Turn
+from callprint.core.relay.flow_assembly import AssemblyCounters, PartitionAssembly
 from callprint.core.wire.media import decode_media, encode_media
 from callprint.topology.milestones import Milestones
 from callprint.topology.tuples import ASSEMBLED_FIELDS, EXPIRE, bytes_to_text, text_to_bytes

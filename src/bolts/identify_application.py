@@ -5,11 +5,11 @@ from typing import Any, ClassVar, NamedTuple
 
 from streamparse import Stream, TicklessBatchingBolt
 
-from callprint.core.calls.news import FlowNews
-from callprint.core.errors import ModelError
-from callprint.core.pipeline import Identifier
-from callprint.core.wire.continuity import Continuity, Turn
-from callprint.core.wire.judging import Judged, PartJudge, judge_together
+from callprint.core.ground.errors import ModelError
+from callprint.core.relay.continuity import Continuity, Turn
+from callprint.core.relay.flow_judging import Judged, PartJudge, judge_together
+from callprint.core.relay.site_inputs import FlowResults
+from callprint.core.verdicts.pipeline import Identifier
 from callprint.core.wire.media import MediaBatch, decode_media
 from callprint.core.wire.rows import rows_to_text
 from callprint.core.wire.source import site_of
@@ -102,7 +102,7 @@ class IdentifyApplication(TicklessBatchingBolt):
         """Tell the judge of calls what became of a batch, also when it is nothing: it counts them. Then the store."""
         shard, epoch, _, _ = work.tup.values
         origin = work.batch.origin
-        news = FlowNews.of(origin, shard, judged.verdicts, judged.summaries)
+        news = FlowResults.of(origin, shard, judged.verdicts, judged.summaries)
         site = site_of(origin.source)
         sequence = work.told[site]
         work.told[site] += 1

@@ -5,16 +5,22 @@ from typing import Any, ClassVar
 
 from streamparse import TicklessBatchingBolt
 
-from callprint.core.calls.call import CallRecord
-from callprint.core.calls.news import FlowNews, HomeInput, Place, SignallingNews, Silence
-from callprint.core.errors import StoreError
-from callprint.core.wire.continuity import Continuity, Turn
+from callprint.core.call import CallRecord
+from callprint.core.ground.errors import StoreError
+from callprint.core.relay.continuity import Continuity, Turn
+from callprint.core.relay.site_inputs import (
+    FlowResults,
+    RecordOffset,
+    SignallingRecord,
+    SiteInput,
+    SourceSilent,
+)
 from callprint.core.wire.rows import text_to_summaries, text_to_verdicts
 from callprint.core.wire.signalling import decode_record
 from callprint.topology.dead_letters import DeadLetters
-from callprint.topology.homes import Homes
-from callprint.topology.records import SignallingRecords
 from callprint.topology.settings import TopologySettings
+from callprint.topology.signalling_records import SignallingRecords
+from callprint.topology.sites import Sites
 from callprint.topology.tuples import EXPIRE, FLOWS, text_to_bytes, text_to_number
 from callprint.topology.writing import PatientStore
 
@@ -31,7 +37,7 @@ class JudgeCalls(TicklessBatchingBolt):
     auto_fail = False
     secs_between_batches = 0.02
     outputs: ClassVar[list[str]] = []
-    _homes: Homes | None = None  # the thread that works off batches runs before `initialize`
+    _homes: Sites | None = None  # the thread that works off batches runs before `initialize`
 
     def initialize(self, storm_conf: dict[str, Any], _context: dict[str, Any]) -> None:
         """Begin with no home at all; each is loaded when its site is heard of."""
@@ -41,7 +47,7 @@ class JudgeCalls(TicklessBatchingBolt):
         records = SignallingRecords(settings)
         self._dead_letters = DeadLetters(settings)
         self._topic = settings.signaling_topic
-        self._homes = Homes(
+        self._homes = Sites(
             self._store.opened, settings.detector, settings.identity_reader(), records.read, self._set_aside
         )
 
@@ -103,13 +109,13 @@ def _stream(tup: Any) -> tuple[str, str, int]:
     return tup.stream, site, shard
 
 
-def _flows(shard: int, source: str, number: int, verdicts: str, summaries: str) -> HomeInput:
+def _flows(shard: int, source: str, number: int, verdicts: str, summaries: str) -> SiteInput:
     rows = tuple(text_to_verdicts(verdicts)), tuple(text_to_summaries(summaries))
-    return FlowNews(text_to_number(source), shard, number, *rows)
+    return FlowResults(text_to_number(source), shard, number, *rows)
 
 
-def _signalling(shard: int, action: str, offset: int, batch: str) -> HomeInput:
+def _signalling(shard: int, action: str, offset: int, batch: str) -> SiteInput:
     record = decode_record(text_to_bytes(batch))
     if action == EXPIRE:
-        return Silence(record.origin.source)
-    return SignallingNews(Place(shard, offset), record)
+        return SourceSilent(record.origin.source)
+    return SignallingRecord(RecordOffset(shard, offset), record)

@@ -5,9 +5,9 @@ from typing import Any, ClassVar
 
 from streamparse import Bolt
 
-from callprint.core.calls.call import AllowEntry, Feedback
-from callprint.core.errors import RowError
-from callprint.core.wire.feedback import decode_saying
+from callprint.core.call import AllowEntry, Vote
+from callprint.core.ground.errors import RowError
+from callprint.core.wire.votes import decode_feedback
 from callprint.stores import VerdictStore
 from callprint.topology.dead_letters import DeadLetters
 from callprint.topology.settings import TopologySettings
@@ -31,10 +31,10 @@ class KeepFeedback(Bolt):
     def process(self, tup: Any) -> None:
         """Write one saying."""
         _, text = tup.values
-        saying = decode_saying(text_to_bytes(text), time.time_ns())
+        saying = decode_feedback(text_to_bytes(text), time.time_ns())
 
         def write(store: VerdictStore) -> None:
-            if isinstance(saying, Feedback):
+            if isinstance(saying, Vote):
                 store.put_feedback([saying])
             elif isinstance(saying, AllowEntry):
                 store.put_allowed([saying])

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from streamparse import Bolt
 
-from callprint.core.errors import RowError
+from callprint.core.ground.errors import RowError
 from callprint.core.wire.rows import rows_to_text, text_to_summaries, text_to_verdicts
 from callprint.stores import VerdictStore
 from callprint.topology.dead_letters import DeadLetters

@@ -9,7 +9,7 @@ import numpy as np
 from callprint.core.dissect import dissect
 from callprint.core.flow import EngineSettings
 from callprint.core.flow.engine import FlowEngine
-from callprint.core.flow.state import EVENT_CHECKPOINT
+from callprint.core.flow.layout import EVENT_CHECKPOINT
 from callprint.core.identify.card import INPUT_FEATURES
 from callprint.core.identify.decision import LOW_CONFIDENCE, NOVEL
 from callprint.core.identify.drift import Sample

@@ -6,12 +6,12 @@ from itertools import groupby
 
 import numpy as np
 
-from callprint.core.calls.call import CallRecord
-from callprint.core.calls.engine import CallEngine
+from callprint.core.call import CallRecord
 from callprint.core.dissect import SIGNALLING_PORTS, dissect
 from callprint.core.packets import Outcome
-from callprint.core.pipeline import IdentificationPipeline, PipelineOutput
+from callprint.core.spam.call_pipeline import CallPipeline
 from callprint.core.verdict import FlowReport, Verdict
+from callprint.core.verdicts.pipeline import IdentificationPipeline, PipelineOutput
 from callprint.stores import VerdictStore
 
 STORE_BATCH = 2_000
@@ -23,14 +23,14 @@ EVIDENCE_WEIGHT = 10
 
 
 @dataclass(slots=True)
-class Run:
+class CaptureRun:
     """Feeds batches through the pipeline and call assembly and hands what comes out to store and listeners."""
 
     pipeline: IdentificationPipeline
     store: VerdictStore | None
     on_verdict: Callable[[Verdict], None] = lambda _verdict: None
     on_report: Callable[[FlowReport], None] = lambda _report: None
-    calls: CallEngine | None = None
+    calls: CallPipeline | None = None
     on_call: Callable[[CallRecord], None] = lambda _call: None
     signalling_ports: tuple[int, ...] = SIGNALLING_PORTS  # of SIP over TCP
     packets: int = 0

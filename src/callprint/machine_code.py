@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from callprint.core.compilation import Compilation
+from callprint.core.ground.compilation import Compilation
 
 PACKAGE = Path(__file__).resolve().parent
 IMPORT = re.compile(

@@ -5,13 +5,14 @@ from collections.abc import Callable
 import numpy as np
 
 from callprint.core import capture, dissect
-from callprint.core.calls.call import Phase
-from callprint.core.calls.own_detector import OwnDetector
+from callprint.core.call import Phase
+from callprint.core.calls.facts import CALL
 from callprint.core.flow import engine
 from callprint.core.identify.features import features
 from callprint.core.identify.k_matrix import k_matrices
-from callprint.core.spit.history import CALL, CallHistory
-from callprint.core.wire import shipping
+from callprint.core.relay import shipping
+from callprint.core.spam.histories import CallHistory
+from callprint.core.spam.own_detector import OwnDetector
 
 
 def _identification() -> None:

@@ -3,7 +3,7 @@
 import time
 from typing import Any, ClassVar
 
-from callprint.core.wire.feedback import decode_saying
+from callprint.core.wire.votes import decode_feedback
 from callprint.topology.reader import Tuple
 from callprint.topology.settings import TopologySettings
 from callprint.topology.stream import FEEDBACK_RECORDS
@@ -23,4 +23,4 @@ class FeedbackSpout(TopicSpout):
 
     def values(self, found: Tuple) -> list[Any]:
         """Return FEEDBACK_FIELDS."""
-        return [decode_saying(found.data, time.time_ns()).caller, bytes_to_text(found.data)]
+        return [decode_feedback(found.data, time.time_ns()).caller, bytes_to_text(found.data)]

@@ -12,7 +12,9 @@ from callprint import machine_code
 
 PACKAGE = Path(machine_code.__file__).parent
 COMPILED = sorted(
-    path for path in PACKAGE.rglob("*.py") if "core.compiled import" in path.read_text(encoding="utf-8")
+    path
+    for path in PACKAGE.rglob("*.py")
+    if "core.ground.compiled import" in path.read_text(encoding="utf-8")
 )
 
 
@@ -39,23 +41,25 @@ def test_every_import_counts(path):
 
 def test_constants_of_other_files_count():
     sources = machine_code.sources_of(PACKAGE / "core" / "flow" / "process.py")
-    assert {PACKAGE / "core" / name for name in ("packets.py", "flow/state.py", "flow/hashing.py")} <= sources
+    assert {
+        PACKAGE / "core" / name for name in ("packets.py", "flow/layout.py", "flow/hashing.py")
+    } <= sources
 
 
 @pytest.fixture
 def tree(tmp_path):
     """A package of two files: a compiled function, and the helper that it calls."""
     package = tmp_path / "tree" / "callprint"
-    (package / "core").mkdir(parents=True)
+    (package / "core" / "ground").mkdir(parents=True)
     for name in (
         "__init__.py",
         "machine_code.py",
         "core/__init__.py",
-        "core/compiled.py",
-        "core/compilation.py",
+        "core/ground/compiled.py",
+        "core/ground/compilation.py",
     ):
         shutil.copy(PACKAGE / name, package / name)
-    head = "from callprint.core.compiled import compiled\n"
+    head = "from callprint.core.ground.compiled import compiled\n"
     (package / "core" / "helper.py").write_text(
         f"{head}@compiled\ndef helper(x: int) -> int:\n    return x + 1\n"
     )

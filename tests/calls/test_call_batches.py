@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from sip_scenario import Talk, sdp, talking, write_capture
 
-from callprint.core.calls.call import EndedBy, Phase
-from callprint.core.calls.engine import CallEngine
+from callprint.core.call import EndedBy, Phase
 from callprint.core.dissect import dissect
 from callprint.core.flow import EngineSettings
-from callprint.core.pipeline import IdentificationPipeline
-from callprint.core.spit.history import CallHistory
+from callprint.core.spam.call_pipeline import CallPipeline
+from callprint.core.spam.histories import CallHistory
+from callprint.core.verdicts.pipeline import IdentificationPipeline
 from callprint.sources import open_captures
 
 PHONE, GATEWAY = ("10.0.0.1", 5060), ("10.0.0.2", 5060)
@@ -52,7 +52,7 @@ def frames(tmp_path_factory):
 def rows_of(frames, batch: int):
     data, records = frames
     pipeline = IdentificationPipeline(None, SMALL)
-    engine = CallEngine(history=CallHistory(64))
+    engine = CallPipeline(history=CallHistory(64))
     rows = []
     for start in range(0, len(records), batch):
         part = records[start : start + batch]

@@ -18,19 +18,19 @@ import pytest
 import sipp_calls
 from sipp_calls import BUSY, IMPATIENT, MISSING
 
+from callprint.core.call import CallRecord, CallState, EndedBy, Phase, Vote
 from callprint.core.calls.assembly import MessageOutcome
-from callprint.core.calls.call import CallRecord, CallState, EndedBy, Feedback, Phase
-from callprint.core.calls.engine import CallEngine
-from callprint.core.calls.own_detector import OwnDetector
 from callprint.core.dissect import dissect
 from callprint.core.packets import Outcome
-from callprint.core.pipeline import IdentificationPipeline
 from callprint.core.signalling.identity import IdentityReader
-from callprint.core.spit.features import Feature
-from callprint.feedback import teach
+from callprint.core.spam.call_pipeline import CallPipeline
+from callprint.core.spam.features import Feature
+from callprint.core.spam.own_detector import OwnDetector
+from callprint.core.verdicts.pipeline import IdentificationPipeline
 from callprint.output.call_json import call_object
 from callprint.sources import open_captures
 from callprint.stores import open_store
+from callprint.votes import teach
 
 pytestmark = [
     pytest.mark.live,
@@ -50,7 +50,7 @@ ROTATING = [(f"+49307000{i:04d}", f"+49{(IMPATIENT, MISSING)[i % 2]}{500 + i:05d
 class Seen:
     """What one reading of the capture gave."""
 
-    engine: CallEngine
+    engine: CallPipeline
     pipeline: IdentificationPipeline
     records: list[CallRecord]
 
@@ -107,7 +107,7 @@ def capture(folder):
 def read(capture, **engine_options) -> Seen:
     """Read a capture as the embedded path does, without a store."""
     pipeline = IdentificationPipeline(None)
-    engine = CallEngine(**{"detector": OwnDetector(), **engine_options})
+    engine = CallPipeline(**{"detector": OwnDetector(), **engine_options})
     records = []
     for data, frames in open_captures([capture]):
         packets = dissect(data, frames)
@@ -207,7 +207,7 @@ def test_votes_on_a_few_calls_of_a_campaign_speak_for_all_its_numbers(capture, s
     with open_store(str(tmp_path / "store.sqlite")) as store:
         store.put_calls(seen.records)
         store.put_feedback(
-            Feedback(call.call_id, call.from_tag, call.caller, user, 1, call in voted)
+            Vote(call.call_id, call.from_tag, call.caller, user, 1, call in voted)
             for call in voted + fine
             for user in ("ann", "bob", "eve")
         )

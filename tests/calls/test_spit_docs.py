@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from feature_table import feature_table
 
+from callprint.core.call import CallState
 from callprint.core.calls.assembly import MessageOutcome
-from callprint.core.calls.call import CallState
 from callprint.core.calls.settings import CallSettings
 from callprint.core.signalling.defects import SipDefect
 from callprint.core.signalling.sip import MAXIMUM_HEADERS, MAXIMUM_MESSAGE

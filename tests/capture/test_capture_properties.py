@@ -10,7 +10,7 @@ from capture_files import block, decode, enhanced, interface, obsolete, option, 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from callprint.core.errors import CaptureError
+from callprint.core.ground.errors import CaptureError
 
 frames = st.lists(st.binary(max_size=80), max_size=6)
 orders = st.sampled_from("<>")

@@ -6,7 +6,7 @@ import pytest
 from capture_files import decode, pcap
 
 from callprint.core.capture.pcap import MAXIMUM_FRAME
-from callprint.core.errors import CaptureError
+from callprint.core.ground.errors import CaptureError
 
 FRAMES = [b"first frame", b"", b"third"]
 SECOND = 1_000_000_000

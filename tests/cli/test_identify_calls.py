@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator
 from sip_scenario import Talk, at, sdp, talking, write_capture
 
 from callprint.cli import main
-from callprint.core.calls.call import AllowEntry, Phase
+from callprint.core.call import AllowEntry, Phase
 from callprint.sources import captures
 from callprint.stores import CallQuery, open_store
 

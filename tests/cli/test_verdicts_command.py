@@ -14,7 +14,7 @@ from verdict_samples import JAMI_IPV6, LINPHONE, START_NS, provisional, reports,
 
 from callprint.cli import verdicts
 from callprint.cli.times import time_ns
-from callprint.core.errors import StoreError
+from callprint.core.ground.errors import StoreError
 from callprint.output.json_lines import flow_object
 from callprint.stores import open_store
 

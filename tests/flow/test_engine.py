@@ -9,10 +9,10 @@ from flow.reference import ReferenceEngine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from callprint.core.errors import ConfigError
 from callprint.core.evidence import EVIDENCE_DTLS, EVIDENCE_STUN, split
 from callprint.core.flow import EngineSettings, FlowEngine
-from callprint.core.flow.state import EVENT_CHECKPOINT, EVENT_END, EVENT_HORIZON
+from callprint.core.flow.layout import EVENT_CHECKPOINT, EVENT_END, EVENT_HORIZON
+from callprint.core.ground.errors import ConfigError
 from callprint.core.packets import Outcome, PacketKind
 from callprint.core.verdict import ENDED_NAMES
 

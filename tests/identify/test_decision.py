@@ -14,8 +14,8 @@ from callprint.core.identify.decision import (
     softmax,
     step_values,
 )
-from callprint.core.pipeline import CONFIDENCE_DECIMALS, REASONS
 from callprint.core.verdict import REASON_LOW_CONFIDENCE, REASON_NOVEL, REASON_TOO_SHORT
+from callprint.core.verdicts.pipeline import CONFIDENCE_DECIMALS, REASONS
 
 POLICY = Policy(threshold=0.9, temperatures=((2, 2.0), (10, 1.0)), novelty_thresholds=((2, 5.0),))
 

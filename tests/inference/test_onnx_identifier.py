@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from evidence_logs import pack, sender_report, steady_flow
 
-from callprint.core.errors import ModelError
+from callprint.core.ground.errors import ModelError
 from callprint.core.identify.decision import TOO_SHORT
 from callprint.inference import DEFAULT_MODEL, load_model, onnx_identifier
 from callprint.inference.onnx_identifier import card_path

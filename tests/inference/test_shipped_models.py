@@ -8,7 +8,7 @@ from evidence_logs import pack, steady_flow
 from callprint.core.dissect import dissect
 from callprint.core.flow.engine import EngineSettings
 from callprint.core.identify.card import INPUT_MATRIX
-from callprint.core.pipeline import IdentificationPipeline
+from callprint.core.verdicts.pipeline import IdentificationPipeline
 from callprint.inference import DEFAULT_MODEL, load_model
 from callprint.sources import open_captures
 

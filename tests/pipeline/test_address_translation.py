@@ -6,7 +6,7 @@ import pytest
 
 from callprint.core.dissect import dissect
 from callprint.core.flow import EngineSettings
-from callprint.core.pipeline import IdentificationPipeline
+from callprint.core.verdicts.pipeline import IdentificationPipeline
 from callprint.inference import DEFAULT_MODEL, load_model
 from callprint.sources import open_captures
 

@@ -10,12 +10,14 @@ import pytest
 
 from callprint.cli import main
 from callprint.core.dissect import dissect
-from callprint.core.errors import CaptureError
 from callprint.core.flow import EngineSettings
+from callprint.core.ground.errors import CaptureError
 from callprint.core.packets import RECORD
-from callprint.core.pipeline import IdentificationPipeline
+from callprint.core.verdicts.pipeline import IdentificationPipeline
 from callprint.inference import DEFAULT_MODEL, load_model
 from callprint.sources import open_captures
+
+BRIDGED = ("cross/xast", "cross/xfs", "cross/xturn")
 
 SMALL = EngineSettings(maximum_flows=4096, maximum_candidates=1024, evidence_memory_bytes=16 << 20)
 
@@ -67,7 +69,8 @@ def test_finds_the_labelled_flows_with_their_packet_counts(labelled_calls):
     for row in labels:
         key = (row["capture"], row["src_ip"], int(row["src_port"]), row["dst_ip"], int(row["dst_port"]))
         differences[int(row["rtp_packets_under_256"]) - found.pop(key)] += 1
-    assert not found
+    # What a bridge passes on has no clear sender, so not every flow of these captures is labelled.
+    assert all(capture.startswith(BRIDGED) for capture, *_ in found)
     # Loss right at the start can cost a packet or two: no two in sequence, so probation begins anew.
     assert set(differences) <= {0, 1, 2}
     assert differences[0] > 0.98 * sum(differences.values())

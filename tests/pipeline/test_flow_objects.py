@@ -10,11 +10,11 @@ from flow.packet_rows import packet_rows, stream
 from jsonschema import Draft202012Validator, FormatChecker
 
 from callprint.core.dissect import dissect
-from callprint.core.errors import CaptureError
 from callprint.core.flow import EngineSettings
+from callprint.core.ground.errors import CaptureError
 from callprint.core.packets import PacketKind
-from callprint.core.pipeline import IdentificationPipeline
 from callprint.core.verdict import REASON_TOO_SHORT, UNKNOWN
+from callprint.core.verdicts.pipeline import IdentificationPipeline
 from callprint.output.json_lines import flow_object
 from callprint.sources import open_captures
 

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from cluster_fixtures import ROOT, agent_command
 
-from callprint.cluster.layout import HOST
 from callprint.core.packets import PacketKind
 from callprint.core.wire.frame import BatchType, frame_source, frame_type
 from callprint.core.wire.media import decode_media
 from callprint.core.wire.packets import decode_packets
+from callprint.services.layout import HOST
 
 pytestmark = pytest.mark.services
 

@@ -8,7 +8,7 @@ import pytest
 from cluster_fixtures import recorded_calls
 
 from callprint.cli import main
-from callprint.core.calls.call import Phase
+from callprint.core.call import Phase
 from callprint.stores import CallQuery
 
 pytestmark = pytest.mark.services

@@ -5,10 +5,10 @@ from cluster_fixtures import PORT_OFFSET
 from store_contract import ask
 from verdict_samples import verdict
 
-from callprint.cluster import cassandra
-from callprint.cluster.layout import HOST, Layout
-from callprint.cluster.services import START_TIMEOUT_S, daemon_environment, services
-from callprint.core.errors import StoreError
+from callprint.core.ground.errors import StoreError
+from callprint.services import cassandra
+from callprint.services.all_services import START_TIMEOUT_S, daemon_environment, services
+from callprint.services.layout import HOST, Layout
 from callprint.stores import open_store
 
 pytestmark = pytest.mark.services

@@ -5,8 +5,8 @@ from call_contract import CallContract
 from store_contract import StoreContract, ask
 from verdict_samples import unsure, verdict
 
-from callprint.cluster.layout import HOST
-from callprint.core.errors import StoreError
+from callprint.core.ground.errors import StoreError
+from callprint.services.layout import HOST
 from callprint.stores import open_store
 from callprint.stores.cassandra_schema import migrations
 

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from cluster_fixtures import KEYSPACE, SAMPLE, recorded_calls, session
 
-from callprint.cluster.kafka import SASL_PASSWORD, SASL_USER
-from callprint.cluster.layout import HOST
-from callprint.core.errors import ConfigError
+from callprint.core.ground.errors import ConfigError
 from callprint.core.verdict import UNKNOWN
 from callprint.messaging.settings import PASSWORD_VARIABLE, KafkaSettings
 from callprint.messaging.topics import require_topics
+from callprint.services.kafka import SASL_PASSWORD, SASL_USER
+from callprint.services.layout import HOST
 from callprint.stores import VerdictQuery
 
 pytestmark = pytest.mark.services

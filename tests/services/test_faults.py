@@ -16,7 +16,7 @@ import pytest
 from cluster_fixtures import Running, recorded_calls
 from fault_stream import Progress, Stream
 
-from callprint.cluster import storm
+from callprint.services import storm
 
 pytestmark = pytest.mark.faults
 

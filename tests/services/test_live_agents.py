@@ -17,9 +17,9 @@ import pytest
 from cluster_fixtures import ROOT
 from frames import ethernet, ipv4, rtp, udp
 
-from callprint.cluster.layout import HOST
-from callprint.core.wire.assembly import flow_ids
+from callprint.core.relay.flow_assembly import flow_ids
 from callprint.core.wire.media import PartKind, decode_media
+from callprint.services.layout import HOST
 
 pytestmark = [pytest.mark.services, pytest.mark.live]
 

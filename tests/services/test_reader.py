@@ -8,12 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from callprint.cluster.kafka import SASL_PASSWORD, SASL_USER
-from callprint.cluster.layout import HOST
 from callprint.core.wire.frame import Origin
 from callprint.core.wire.media import PART, SHIPPED_PACKET, MediaBatch, PartKind, encode_media
 from callprint.messaging.settings import PASSWORD_VARIABLE, KafkaSettings
 from callprint.messaging.topics import create_topics, main
+from callprint.services.kafka import SASL_PASSWORD, SASL_USER
+from callprint.services.layout import HOST
 from callprint.topology.settings import GROUP, TopologySettings
 
 pytestmark = pytest.mark.services
@@ -26,7 +26,7 @@ def settings(start, layout):
     """A topic of its own with RECORDS batches in it, and the settings to read it."""
     from kafka import KafkaProducer  # noqa: PLC0415 - the extra `cluster`
 
-    from callprint.core.wire.assembly import nothing_of  # noqa: PLC0415
+    from callprint.core.relay.flow_assembly import nothing_of  # noqa: PLC0415
 
     start("kafka")
     kafka = KafkaSettings((f"{HOST}:{layout.kafka}",))

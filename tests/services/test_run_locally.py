@@ -9,8 +9,8 @@ import time
 import pytest
 from cluster_fixtures import ROOT, agent_command, identifier
 
-from callprint.cluster.comparison import compare, embedded
-from callprint.cluster.layout import HOST
+from callprint.services.comparison import compare, embedded
+from callprint.services.layout import HOST
 from callprint.stores import open_store
 
 SAMPLE = ROOT / "samples" / "applications.pcapng"
@@ -28,7 +28,7 @@ def test_the_topology_runs_in_one_process_and_tells_the_same(start, layout, mode
     topics = (names["media"], names["signaling"], names["dead_letter"])
     create_topics(KafkaSettings((brokers,)), 2, 1, topics, names["feedback"])
     url = f"sqlite:{tmp_path / 'verdicts.sqlite'}"
-    command = [sys.executable, "-m", "callprint.cluster.run", "--time", str(int(TIMEOUT_S))]
+    command = [sys.executable, "-m", "callprint.services.run", "--time", str(int(TIMEOUT_S))]
     command += ["-o", f'callprint.kafka.brokers=["{brokers}"]', "-o", f"callprint.store={url}"]
     command += ["-o", f"callprint.model={model}"]
     for key, name in names.items():

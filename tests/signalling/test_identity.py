@@ -6,7 +6,7 @@ import json
 import pytest
 from sip_samples import INVITE
 
-from callprint.core.errors import ConfigError
+from callprint.core.ground.errors import ConfigError
 from callprint.core.signalling.address import parse_uri
 from callprint.core.signalling.identity import ANONYMOUS, IdentityReader, NumberingPlan, attestation
 from callprint.core.signalling.sip import parse_message

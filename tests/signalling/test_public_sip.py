@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from callprint.core.calls.engine import CallEngine
 from callprint.core.dissect import dissect
 from callprint.core.signalling.defects import SipDefect, SipError
 from callprint.core.signalling.reader import SignallingReader
 from callprint.core.signalling.sip import parse_message
-from callprint.core.spit.history import CallHistory
+from callprint.core.spam.call_pipeline import CallPipeline
+from callprint.core.spam.histories import CallHistory
 from callprint.sources import open_captures
 
 READ_ALIKE = [
@@ -129,7 +129,7 @@ def test_what_is_refused_is_refused_for_its_defect(public_corpus, with_sip):
 
 def test_call_assembly_takes_everything_and_its_counters_add_up(with_sip):
     """One engine for all captures one after the other: their clocks jump by years, forwards and backwards."""
-    engine, rows = CallEngine(history=CallHistory(256)), []
+    engine, rows = CallPipeline(history=CallHistory(256)), []
     for path in with_sip:
         for data, packets, records in batches(path):
             rows += engine.process(data, packets, records)

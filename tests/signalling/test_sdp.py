@@ -11,10 +11,10 @@ def test_each_medium_has_its_own_place_and_falls_back_to_the_session():
     session = parse_sdp(TWO_MEDIA)
     audio, video = session.media
     assert (session.origin, session.session) == ("jdoe", "SDP Seminar")
-    assert audio.places() == [("224.2.17.12", 49170)]
+    assert audio.endpoints() == [("224.2.17.12", 49170)]
     assert (audio.rtcp_port, audio.direction) == (49171, "sendrecv")
     assert audio.codecs == ((0, "PCMU"), (101, "telephone-event"))
-    assert video.places() == [("2001:db8::1", 51372)]
+    assert video.endpoints() == [("2001:db8::1", 51372)]
     assert (video.rtcp_port, video.direction, video.protocol) == (51380, "recvonly", "RTP/SAVPF")
 
 
@@ -47,7 +47,7 @@ def test_a_refused_medium_and_a_host_name_are_nowhere():
     media = parse_sdp(
         b"c=IN IP4 1.2.3.4\nm=audio 0 RTP/AVP 0\nm=audio 4000 RTP/AVP 0\nc=IN IP4 media.example"
     ).media
-    assert [medium.places() for medium in media] == [[], []]
+    assert [medium.endpoints() for medium in media] == [[], []]
 
 
 def test_the_shape_tells_programs_apart_not_their_numbers():

@@ -16,7 +16,7 @@ from capture_files import enhanced, interface, pcap, section
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from callprint.core.errors import CaptureError
+from callprint.core.ground.errors import CaptureError
 from callprint.sources import captures, open_captures
 from callprint.sources.streams import open_stream
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from callprint.core.errors import CaptureError
+from callprint.core.ground.errors import CaptureError
 from callprint.core.packets import PacketKind
 from callprint.sources import open_interfaces
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from callprint.core.errors import StoreError
+from callprint.core.ground.errors import StoreError
 from callprint.stores import VerdictQuery, default_store_url, open_store
 
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from store_contract import StoreContract, ask
 from verdict_samples import LINPHONE, PJSUA, provisional, summary, too_short, unsure, verdict
 
-from callprint.core.errors import StoreError
+from callprint.core.ground.errors import StoreError
 from callprint.stores import CallQuery, VerdictQuery, sqlite_schema
 from callprint.stores.sqlite import SqliteStore
 from callprint.stores.sqlite_evidence import DAY_NS, EvidenceLimits

@@ -5,8 +5,8 @@ import pytest
 from evidence_logs import sender_report, steady_flow
 
 from callprint.core.evidence import EVIDENCE_RTCP, EVIDENCE_RTP, split
-from callprint.training import adversity
-from callprint.training.adversity import CONDITIONS, Record
+from callprint.lab.identification import adversity
+from callprint.lab.identification.adversity import CONDITIONS, Record
 
 SSRC = 0x11223344
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from evidence_logs import rtp
 
-from callprint.core.errors import DatasetError
 from callprint.core.evidence import split
+from callprint.core.ground.errors import DatasetError
 from callprint.training.dataset import build_dataset, load_dataset, read_labels, save_dataset
 
 COLUMNS = (

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from evidence_logs import pack, record, rtp, steady_flow
 
-from callprint.training.dataset import Dataset
-from callprint.training.paper.earlier_works import (
+from callprint.lab.paper.earlier_works import (
     NDPI,
     measure_ndpi,
     measure_ports,
     ndpi_labels,
     yildirim_share,
 )
+from callprint.training.dataset import Dataset
 from callprint.training.paper.rates import Count
 
 LABELS = [

@@ -102,9 +102,9 @@ def test_options_that_do_not_go_together_are_refused(options, says, capsys):
 def test_a_shipped_network_of_the_same_recipe_is_the_first_seed(data, tmp_path):
     pytest.importorskip("torch", reason="needs the extra `train`")
     from callprint.inference import load_model  # noqa: PLC0415 - beside what needs torch
-    from callprint.training.experiments import SKETCH  # noqa: PLC0415
+    from callprint.lab.identification.experiments import SKETCH  # noqa: PLC0415
+    from callprint.lab.identification.seeds import train_seeds  # noqa: PLC0415
     from callprint.training.models import make_compact_model  # noqa: PLC0415
-    from callprint.training.seeds import train_seeds  # noqa: PLC0415
 
     dataset = load_dataset(data)
     make_compact_model(dataset, tmp_path / "compact.onnx", SKETCH, version="1", folds=2)

@@ -16,6 +16,7 @@ def paper():
     """The modules that need torch, imported only when these tests run."""
     torch = pytest.importorskip("torch", reason="needs the extra `train`")
     torch.set_num_threads(1)  # the machine has other tests to run
+    from callprint.lab.paper import tables  # noqa: PLC0415 - needs torch
     from callprint.training.paper import (  # noqa: PLC0415 - needs torch
         cells,
         graphs,
@@ -23,7 +24,6 @@ def paper():
         heads,
         networks,
         procedure,
-        tables,
         windows,
     )
 
@@ -150,7 +150,7 @@ def test_an_interrupted_run_goes_on_to_the_same_network(train):
 
 
 def test_a_state_of_other_data_is_refused(paper, train):
-    from callprint.core.errors import ModelError  # noqa: PLC0415
+    from callprint.core.ground.errors import ModelError  # noqa: PLC0415
 
     train()
     with pytest.raises(ModelError, match="other settings or data"):

@@ -8,8 +8,8 @@ import pytest
 from evidence_logs import pack, steady_flow
 
 from callprint.inference import DEFAULT_MODEL, load_model
+from callprint.lab.identification.processor import processor
 from callprint.training.dataset import Dataset
-from callprint.training.processor import processor
 
 pytestmark = pytest.mark.training
 
@@ -19,7 +19,7 @@ SAMPLE = Path(__file__).parents[2] / "samples" / "applications.pcapng"
 @pytest.fixture(scope="module")
 def report():
     pytest.importorskip("matplotlib", reason="needs the extra `train`")
-    from callprint.training import report  # noqa: PLC0415 - needs matplotlib
+    from callprint.lab.identification import report  # noqa: PLC0415 - needs matplotlib
 
     return report
 
@@ -75,8 +75,8 @@ def test_a_report_without_training_runs_has_these_sections(report, dataset, tmp_
 
 def test_captures_of_known_applications_are_listed_apart(tmp_path):
     pytest.importorskip("matplotlib", reason="needs the extra `train`")
-    from callprint.training import strangers_report  # noqa: PLC0415 - needs matplotlib
-    from callprint.training.report_text import Report  # noqa: PLC0415
+    from callprint.lab.identification import strangers_report  # noqa: PLC0415 - needs matplotlib
+    from callprint.lab.identification.report_text import Report  # noqa: PLC0415
 
     folder = tmp_path / "public"
     folder.mkdir()
@@ -98,7 +98,7 @@ def test_captures_of_known_applications_are_listed_apart(tmp_path):
 
 
 def test_a_capture_is_of_a_class_by_its_first_word():
-    from callprint.training.strangers_report import is_known  # noqa: PLC0415 - beside what it is about
+    from callprint.lab.identification.strangers_report import is_known  # noqa: PLC0415 - beside what it is about
 
     classes = ("asterisk", "sipp", "webrtc-rs")
     assert is_known("Asterisk testsuite", classes)
@@ -110,7 +110,7 @@ def test_a_capture_is_of_a_class_by_its_first_word():
 @pytest.fixture(scope="module")
 def figures():
     pytest.importorskip("torch", reason="needs the extra `train`")
-    from callprint.training import open_set_figures  # noqa: PLC0415 - needs torch
+    from callprint.lab.identification import open_set_figures  # noqa: PLC0415 - needs torch
 
     return open_set_figures
 
@@ -156,7 +156,7 @@ def test_a_limit_that_knows_other_peers_lets_more_pass(figures, rounds):
 
 
 def test_a_goal_of_being_better_counts_intervals(report):
-    from callprint.training.baselines_report import verdict_on  # noqa: PLC0415 - needs scikit-learn
+    from callprint.lab.identification.baselines_report import verdict_on  # noqa: PLC0415 - needs scikit-learn
 
     assert verdict_on((172, 172), (155, 172)) == "better"
     assert verdict_on((232, 234), (234, 234)) == "worse, within the intervals"
@@ -165,7 +165,7 @@ def test_a_goal_of_being_better_counts_intervals(report):
 
 
 def test_what_alexnet_costs_in_batches_is_read_from_the_paper_s_report(figures, tmp_path):
-    from callprint.training.paper_section import batch_ms  # noqa: PLC0415 - needs torch
+    from callprint.lab.identification.paper_section import batch_ms  # noqa: PLC0415 - needs torch
 
     page = tmp_path / "paper-results.md"
     assert batch_ms(page) is None

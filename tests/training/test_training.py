@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from three_kinds import three_kinds
 
-from callprint.core.errors import ModelError
+from callprint.core.ground.errors import ModelError
 from callprint.core.identify.features import FEATURE_NAMES, features, group_columns
 from callprint.inference import load_model
 from callprint.training.dataset import Dataset

@@ -5,7 +5,7 @@ import pytest
 from evidence_logs import pack
 
 from callprint.core.dissect import dissect
-from callprint.core.pipeline import CONFIDENCE_DECIMALS, IdentificationPipeline
+from callprint.core.verdicts.pipeline import CONFIDENCE_DECIMALS, IdentificationPipeline
 from callprint.inference import DEFAULT_MODEL, load_model
 from callprint.sources import open_captures
 from callprint.training.dataset import whole_flows

@@ -5,7 +5,7 @@ import pytest
 from evidence_logs import sender_report, steady_flow
 from verdict_samples import LINPHONE
 
-from callprint.core.errors import ModelError
+from callprint.core.ground.errors import ModelError
 from callprint.inference import DEFAULT_MODEL, load_model
 from callprint.stores import UnknownEvidence
 from callprint.unknowns.clusters import (

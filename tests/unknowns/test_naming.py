@@ -9,11 +9,11 @@ import pytest
 from verdict_samples import JAMI_IPV6, LINPHONE
 
 from callprint.core.dissect import dissect
-from callprint.core.errors import DatasetError
 from callprint.core.evidence import EVIDENCE_DTLS, EVIDENCE_RTCP, EVIDENCE_RTP, EVIDENCE_STUN, split
 from callprint.core.flow import EngineSettings
+from callprint.core.ground.errors import DatasetError
 from callprint.core.identify.decision import LOW_CONFIDENCE, Decisions
-from callprint.core.pipeline import IdentificationPipeline
+from callprint.core.verdicts.pipeline import IdentificationPipeline
 from callprint.sources import open_captures
 from callprint.stores import UnknownEvidence
 from callprint.training.dataset import build_dataset

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from callprint.core.errors import DecodeError
+from callprint.core.ground.errors import DecodeError
 from callprint.core.wire.frame import CHECKED_FROM, HEADER, BatchType, Origin
 from callprint.core.wire.media import PART, SHIPPED_PACKET, MediaBatch, decode_media, encode_media
 

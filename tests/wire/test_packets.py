@@ -7,19 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callprint.core.dissect import dissect
-from callprint.core.errors import DecodeError
 from callprint.core.evidence import HORIZON_PACKETS
 from callprint.core.flow.engine import EngineSettings, FlowEngine
+from callprint.core.ground.errors import DecodeError
 from callprint.core.packets import PacketKind
+from callprint.core.relay.packet_shipping import ALL, MAXIMUM_PAYLOAD_BYTES, PacketShipper
 from callprint.core.wire.frame import Origin
-from callprint.core.wire.packets import (
-    ALL,
-    MAXIMUM_PAYLOAD_BYTES,
-    PacketBatch,
-    PacketShipper,
-    decode_packets,
-    encode_packets,
-)
+from callprint.core.wire.packets import PacketBatch, decode_packets, encode_packets
 
 SETTINGS = EngineSettings(maximum_flows=32, maximum_candidates=32, evidence_memory_bytes=1 << 20)
 FLOWS = 3

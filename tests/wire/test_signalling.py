@@ -7,14 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sip_scenario import Talk
 
-from callprint.core.errors import DecodeError
+from callprint.core.ground.errors import DecodeError
+from callprint.core.relay.signalling_shipping import SignallingShipper
 from callprint.core.signalling.reader import RawMessage
 from callprint.core.signalling.sip import parse_message
 from callprint.core.wire.frame import CHECKED_FROM, HEADER, Origin
-from callprint.core.wire.mark import Mark, decode_mark, encode_mark
+from callprint.core.wire.progress import Progress, decode_progress, encode_progress
 from callprint.core.wire.signalling import (
     SignallingBatch,
-    SignallingShipper,
     decode_record,
     decode_signalling,
     encode_signalling,
@@ -29,7 +29,7 @@ MESSAGES = (
     RawMessage(7, "255.255.255.255", bytes(range(256))),
 )
 BATCH = SignallingBatch(ORIGIN, MESSAGES, (3, 4, 2**64 - 1))
-MARK = Mark(ORIGIN, 4, (1, 2, 2**63), (0, 7), ended=True)
+MARK = Progress(ORIGIN, 4, (1, 2, 2**63), (0, 7), ended=True)
 
 u64 = st.integers(0, 2**64 - 1)
 packet_time = st.integers(-(2**62), 2**62 - 1)
@@ -53,19 +53,19 @@ def test_any_batch_comes_back_as_it_was(origin, found):
 
 @given(origins, u64, st.lists(u64, max_size=5), st.lists(u64, max_size=5), st.booleans())
 def test_any_mark_comes_back_as_it_was(origin, number, media, signalling, ended):
-    mark = Mark(origin, number, tuple(media), tuple(signalling), ended)
-    assert decode_record(encode_mark(mark)) == mark
+    mark = Progress(origin, number, tuple(media), tuple(signalling), ended)
+    assert decode_record(encode_progress(mark)) == mark
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_decode_or_raise(data):
-    for decode in (decode_record, decode_signalling, decode_mark):
+    for decode in (decode_record, decode_signalling, decode_progress):
         with pytest.raises(DecodeError):
             decode(data)
 
 
-@pytest.mark.parametrize("whole", [encode_signalling(BATCH), encode_mark(MARK)], ids=["messages", "mark"])
+@pytest.mark.parametrize("whole", [encode_signalling(BATCH), encode_progress(MARK)], ids=["messages", "mark"])
 @settings(max_examples=300, deadline=None)
 @given(st.data())
 def test_a_damaged_record_decodes_or_raises(whole, data):
@@ -77,14 +77,14 @@ def test_a_damaged_record_decodes_or_raises(whole, data):
         record = decode_record(sealed)
     except DecodeError:
         return
-    again = encode_mark(record) if isinstance(record, Mark) else encode_signalling(record)
+    again = encode_progress(record) if isinstance(record, Progress) else encode_signalling(record)
     assert again == sealed
 
 
 @pytest.mark.parametrize(
     ("data", "says"),
     [
-        (encode_mark(Mark(ORIGIN, 0, (), (), ended=False)).replace(b"CPRT", b"CPRX"), "CPRT"),
+        (encode_progress(Progress(ORIGIN, 0, (), (), ended=False)).replace(b"CPRT", b"CPRX"), "CPRT"),
         (encode_signalling(BATCH)[:-1], "says it has"),
         (b"", "shorter"),
     ],
@@ -95,7 +95,7 @@ def test_a_defect_is_named(data, says):
 
 
 def test_a_mark_that_counts_more_media_than_it_lists_is_refused():
-    data = bytearray(encode_mark(Mark(ORIGIN, 0, (5,), (), ended=False)))
+    data = bytearray(encode_progress(Progress(ORIGIN, 0, (5,), (), ended=False)))
     data[HEADER.size + 8 + 8] = 2  # media_partitions, behind one count and the number of the mark
     with pytest.raises(DecodeError, match="2 partitions of media and 1 in all"):
         decode_record(resealed(bytes(data)))

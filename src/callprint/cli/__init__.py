@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TextIO
 
 from callprint import __version__
-from callprint.core.errors import CallprintError
+from callprint.core.ground.errors import CallprintError
 
 EXIT_USAGE = 2
 EXIT_DAMAGED = 3

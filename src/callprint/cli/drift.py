@@ -11,7 +11,7 @@ from rich.text import Text
 from callprint.cli import EXIT_DRIFT
 from callprint.cli.answers import add_store_option
 from callprint.cli.times import time_ns
-from callprint.core.errors import ModelError
+from callprint.core.ground.errors import ModelError
 from callprint.core.identify.drift import LEAST_FLOWS, Drift, measure
 from callprint.drift import Taken, from_captures, from_verdicts
 from callprint.inference import DEFAULT_MODEL, load_model

@@ -11,8 +11,8 @@ from rich.progress import Progress
 from callprint.cli.dataset import DEFAULT_DATA, read_data
 from callprint.cli.paper_options import PAPER_REPORT, add_evaluation_options
 from callprint.inference import DEFAULT_MODEL, load_model
+from callprint.lab.identification.report import Extras, write_report
 from callprint.training.dataset import Dataset
-from callprint.training.report import Extras, write_report
 
 DEFAULT_REPORT = Path("docs/identification-results.md")
 QUICK_REPORT = Path("build/identification-results.md")
@@ -135,7 +135,7 @@ def _evaluate(args: argparse.Namespace, dataset: Dataset, out: Path, console: Co
         experiments = None
         if args.leave_out or args.seeds:
             # Only those who train networks need torch.
-            from callprint.training.experiments import Experiments  # noqa: PLC0415
+            from callprint.lab.identification.experiments import Experiments  # noqa: PLC0415
 
             experiments = Experiments(dataset, args.cache, args.quick, args.full, on_stage)
         extras = Extras(args.unseen, experiments, args.seeds, args.leave_out)

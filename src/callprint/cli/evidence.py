@@ -2,7 +2,7 @@
 
 import argparse
 
-from callprint.core.errors import ConfigError
+from callprint.core.ground.errors import ConfigError
 from callprint.stores import EvidenceLimits, default_store_url
 
 LONGEST_DAYS = 365

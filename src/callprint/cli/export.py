@@ -10,7 +10,7 @@ import numpy as np
 from rich.console import Console
 
 from callprint.cli.dataset import read_data
-from callprint.core.errors import ModelError
+from callprint.core.ground.errors import ModelError
 from callprint.core.identify.card import INPUT_FEATURES
 from callprint.inference import DEFAULT_MODEL, OnnxIdentifier, load_model
 from callprint.training.classes import TRAINING_SPLIT

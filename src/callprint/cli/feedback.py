@@ -9,9 +9,9 @@ from rich.text import Text
 
 from callprint.cli.answers import add_store_option
 from callprint.cli.numbers import add_number_options, identity_reader
-from callprint.core.calls.call import ANONYMOUS_CALLER, AllowEntry, CallRecord, Feedback, voted_caller
-from callprint.core.errors import ConfigError, StoreError
-from callprint.core.wire.feedback import MAXIMUM_USER, Disallow, Saying
+from callprint.core.call import ANONYMOUS_CALLER, AllowEntry, CallRecord, Vote, voted_caller
+from callprint.core.ground.errors import ConfigError, StoreError
+from callprint.core.wire.votes import MAXIMUM_USER, Disallow, FeedbackRecord
 from callprint.output.console import make_console, make_table, printable, quantity
 from callprint.stores import CallQuery, VerdictStore, open_store
 
@@ -109,7 +109,7 @@ def _vote(console: Console, store: VerdictStore, args: argparse.Namespace) -> No
     call = _find(store, args.call, args.from_tag)
     caller = voted_caller(call)
     before = [vote for vote in store.feedback(caller) if vote.user == args.by]
-    vote = Feedback(call.call_id, call.from_tag, caller, args.by, time.time_ns(), args.spam)
+    vote = Vote(call.call_id, call.from_tag, caller, args.by, time.time_ns(), args.spam)
     if args.brokers:
         _send(vote, args)
     else:
@@ -120,11 +120,11 @@ def _vote(console: Console, store: VerdictStore, args: argparse.Namespace) -> No
     console.print(Text(f"Noted: the call of {who} is {word}{instead}."))
 
 
-def _send(saying: Saying, args: argparse.Namespace) -> None:
+def _send(saying: FeedbackRecord, args: argparse.Namespace) -> None:
     try:
         # The Kafka client is in the extra `cluster`, which a user of one store does not install.
-        from callprint.messaging.feedback import publish  # noqa: PLC0415 - see above
         from callprint.messaging.settings import KafkaSettings  # noqa: PLC0415
+        from callprint.messaging.votes import publish  # noqa: PLC0415 - see above
     except ImportError as error:
         raise ConfigError(
             f"--brokers needs the Kafka client ({error}); install it with: sh tools/setup.sh cluster, in a clone"
@@ -167,7 +167,7 @@ def _list(console: Console, store: VerdictStore) -> None:
     )
 
 
-def _word(vote: Feedback) -> str:
+def _word(vote: Vote) -> str:
     return "spam" if vote.spam else "not spam"
 
 

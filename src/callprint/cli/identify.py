@@ -16,17 +16,16 @@ from callprint.cli import EXIT_DAMAGED, EXIT_INTERRUPTED, EXIT_USAGE
 from callprint.cli.evidence import add_evidence_options, evidence_limits
 from callprint.cli.numbers import add_number_options, identity_reader
 from callprint.cli.reading import read_captures, read_interfaces, say_kernel_counters, say_verdict
-from callprint.core.calls.call import CallRecord
-from callprint.core.calls.detector_names import DETECTORS, OWN
-from callprint.core.calls.detectors import make_detector
-from callprint.core.calls.engine import CallEngine
+from callprint.core.call import CallRecord
 from callprint.core.dissect import SIGNALLING_PORTS
-from callprint.core.errors import ModelError, StoreError
 from callprint.core.flow import EngineSettings
-from callprint.core.pipeline import IdentificationPipeline
+from callprint.core.ground.errors import ModelError, StoreError
+from callprint.core.spam.call_pipeline import CallPipeline
+from callprint.core.spam.detector_names import DETECTORS, OWN
+from callprint.core.spam.detectors import make_detector
 from callprint.core.verdict import FlowReport, Verdict
-from callprint.feedback import FeedbackListener
-from callprint.identification import Run
+from callprint.core.verdicts.pipeline import IdentificationPipeline
+from callprint.identification import CaptureRun
 from callprint.output.call_json import write_calls_json_lines
 from callprint.output.call_report import CallTally, print_call_report, say_call
 from callprint.output.console import make_console, make_messages, printable, quantity
@@ -35,6 +34,7 @@ from callprint.output.json_lines import write_json_lines
 from callprint.output.report import print_report, store_line
 from callprint.sources import CaptureSource, LiveSource, open_captures, open_interfaces
 from callprint.stores import open_store
+from callprint.votes import VoteListener
 
 if TYPE_CHECKING:
     from callprint.inference import OnnxIdentifier
@@ -145,12 +145,12 @@ def run(args: argparse.Namespace) -> int:
         stream = stack.enter_context(_json_stream(args.json)) if args.json else None
         shown = _Shown(stream, console if args.interface else None)
         detector = make_detector(args.detector)
-        calls = CallEngine(identities=identity_reader(args), detector=detector)
-        listener = FeedbackListener(store, calls.judge, detector) if store else None
+        calls = CallPipeline(identities=identity_reader(args), detector=detector)
+        listener = VoteListener(store, calls.judge, detector) if store else None
         pipeline = IdentificationPipeline(
             identifier, EngineSettings(checkpoints=checkpoints), keep_unknown=args.keep_unknown
         )
-        work = Run(pipeline, store, shown.add_verdict, shown.add, calls, shown.add_call, sip_ports)
+        work = CaptureRun(pipeline, store, shown.add_verdict, shown.add, calls, shown.add_call, sip_ports)
         stack.callback(work.store_rest)  # however this ends: what was found is kept
         if machine_code.State.compiles:
             messages.print(f"callprint: {machine_code.COMPILING}")

@@ -4,7 +4,7 @@ import argparse
 import os
 from pathlib import Path
 
-from callprint.core.errors import ConfigError
+from callprint.core.ground.errors import ConfigError
 from callprint.core.signalling.identity import IdentityReader, NumberingPlan
 
 KEY_VARIABLE = "CALLPRINT_PSEUDONYM_KEY_FILE"

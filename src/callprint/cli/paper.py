@@ -10,15 +10,15 @@ from rich.console import Console
 from rich.progress import Progress
 
 from callprint.cli.paper_options import HEADS, PAPER_REPORT, QUICK_PAPER_REPORT
-from callprint.core.errors import DatasetError
+from callprint.core.ground.errors import DatasetError
 from callprint.inference import load_model
+from callprint.lab.paper.report import write_paper_report
 from callprint.training.classes import TRAINING_SPLIT
 from callprint.training.dataset import Dataset
 from callprint.training.paper import heads
 from callprint.training.paper.budgets import FULL, QUICK, REDUCED, Budget, one_network
 from callprint.training.paper.experiment import run_experiment
 from callprint.training.paper.networks import MAKERS
-from callprint.training.paper.report import write_paper_report
 from callprint.training.paper.shipping import ship
 
 KINDS = {name.lower(): name for name in MAKERS}

@@ -9,11 +9,11 @@ from rich.console import Console
 from rich.text import Text
 
 from callprint.core.verdict import UNKNOWN, Verdict
-from callprint.feedback import FeedbackListener
-from callprint.identification import Run
+from callprint.identification import CaptureRun
 from callprint.output.console import endpoint, printable, quantity
 from callprint.output.progress import CaptureProgress
 from callprint.sources import CaptureSource, LiveSource
+from callprint.votes import VoteListener
 
 STORE_EVERY_S = 1.0
 """How long a verdict of a live run waits for others to be stored with."""
@@ -21,7 +21,7 @@ LISTEN_EVERY_S = 30.0
 """How long a vote waits until a live run has heard it."""
 
 
-def read_captures(source: CaptureSource, work: Run, console: Console) -> bool:
+def read_captures(source: CaptureSource, work: CaptureRun, console: Console) -> bool:
     """Read until the end; return True when a person interrupted it."""
     try:
         with CaptureProgress(console, source.bytes_total) as progress:
@@ -33,7 +33,7 @@ def read_captures(source: CaptureSource, work: Run, console: Console) -> bool:
 
 
 def read_interfaces(
-    source: LiveSource, work: Run, console: Console, listener: FeedbackListener | None
+    source: LiveSource, work: CaptureRun, console: Console, listener: VoteListener | None
 ) -> None:
     """Read until SIGINT or SIGTERM; what the rings still hold then is read as well.
 

@@ -60,8 +60,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _experiment(args: argparse.Namespace) -> int:
-    from callprint.spit.report import write_report  # noqa: PLC0415 - matplotlib takes a second to import
-    from callprint.spit.whole import Scale, all_findings  # noqa: PLC0415 - the same
+    from callprint.lab.spam.all_experiments import Scale, all_findings  # noqa: PLC0415 - the same
+    from callprint.lab.spam.report import write_report  # noqa: PLC0415 - matplotlib takes a second to import
 
     scale = Scale.quickly() if args.quick else Scale(args.seeds)
     findings = all_findings(args.cache.expanduser(), scale, args.processes)
@@ -70,8 +70,8 @@ def _experiment(args: argparse.Namespace) -> int:
 
 
 def _learn(args: argparse.Namespace) -> int:
-    from callprint.core.spit import prior_weights  # noqa: PLC0415 - scikit-learn takes a second to import
-    from callprint.spit.learn import learn_scorecard, learning_traces, write_module  # noqa: PLC0415
+    from callprint.core.spam import prior_weights  # noqa: PLC0415 - scikit-learn takes a second to import
+    from callprint.lab.spam.learn import learn_scorecard, learning_traces, write_module  # noqa: PLC0415
 
     traces = learning_traces(args.traces)
     path = args.output or Path(prior_weights.__file__)

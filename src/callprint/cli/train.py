@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from callprint.cli.dataset import read_data
 from callprint.cli.paper import train_paper
 from callprint.cli.paper_options import add_training_options
-from callprint.core.errors import ConfigError
+from callprint.core.ground.errors import ConfigError
 from callprint.training.models import make_compact_model
 from callprint.training.train import Progress as Epoch
 from callprint.training.train import TrainingSettings

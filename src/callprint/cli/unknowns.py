@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from callprint.cli.answers import add_store_option
-from callprint.core.errors import DatasetError
+from callprint.core.ground.errors import DatasetError
 from callprint.inference import DEFAULT_MODEL, OnnxIdentifier, load_model
 from callprint.output.console import endpoint, make_console, make_table, printable, quantity
 from callprint.stores import data_folder, open_store

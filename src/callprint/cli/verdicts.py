@@ -9,7 +9,7 @@ from rich.text import Text
 
 from callprint.cli.answers import add_answer_options, add_store_option, print_end, rows_to_ask_for, write_data
 from callprint.cli.times import time_ns
-from callprint.core.errors import StoreError
+from callprint.core.ground.errors import StoreError
 from callprint.output.console import make_console, printable, quantity
 from callprint.output.csv_table import write_csv
 from callprint.output.flow_table import SureAt

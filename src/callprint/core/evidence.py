@@ -18,7 +18,7 @@ first packets, cut after 255 bytes. The reverse direction is never in it: a verd
 Logs of many flows lie one after the other in one buffer; `spans[i] = (start, end)` delimits log i.
 """
 
-from callprint.core.compiled import Array
+from callprint.core.ground.compiled import Array
 
 EVIDENCE_RTP = 0
 EVIDENCE_RTCP = 1

@@ -12,7 +12,7 @@ REASON_NOVEL = "novel"  # the open-set score says: no application that the model
 
 
 ENDED_NAMES = ("idle", "evicted", "capture_end")
-"""What a summary says of the end of its flow, by the ENDED_ numbers of core/flow/state.py."""
+"""What a summary says of the end of its flow, by the ENDED_ numbers of core/flow/layout.py."""
 
 RUNNING = "running"
 """What stands in their place while a flow goes on."""

@@ -1,4 +1,4 @@
-"""A network in ONNX Runtime behind the `Identifier` of core/pipeline.py, checked against its card before it serves.
+"""A network in ONNX Runtime as an `Identifier`, checked against its card before it serves.
 
 The graph is data from outside: its digest must be the card's, its inputs and outputs must have the shapes that
 the card implies, and it must be self-contained (no external data files).
@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from callprint.core.errors import ModelError
+from callprint.core.ground.errors import ModelError
 from callprint.core.identify.card import INPUT_FEATURES, ModelCard, parse_card
 from callprint.core.identify.decision import Decisions, decide
 from callprint.core.identify.features import features, packet_counts

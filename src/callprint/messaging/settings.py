@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from callprint.core.errors import ConfigError
+from callprint.core.ground.errors import ConfigError
 
 PASSWORD_VARIABLE = "CALLPRINT_KAFKA_PASSWORD"
 SASL_MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")

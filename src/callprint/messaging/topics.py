@@ -8,7 +8,7 @@ from kafka import KafkaAdminClient, KafkaConsumer
 from kafka.admin import NewTopic
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
-from callprint.core.errors import ConfigError
+from callprint.core.ground.errors import ConfigError
 from callprint.messaging.reachability import defect_of
 from callprint.messaging.settings import PASSWORD_VARIABLE, SASL_MECHANISMS, KafkaSettings
 

@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterable
 from typing import Any, TextIO
 
-from callprint.core.calls.call import CallRecord
-from callprint.core.spit.features import NAMES
+from callprint.core.call import CallRecord
+from callprint.core.spam.features import NAMES
 
 SCALARS = (
     "call_id",

@@ -5,8 +5,8 @@ from collections import Counter
 from rich.console import Console
 from rich.text import Text
 
+from callprint.core.call import Action, CallRecord, EndedBy, Phase
 from callprint.core.calls.assembly import CallAssembler, MessageOutcome
-from callprint.core.calls.call import Action, CallRecord, EndedBy, Phase
 from callprint.output.call_table import call_line, call_list
 from callprint.output.console import make_table, quantity
 

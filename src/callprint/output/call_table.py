@@ -9,7 +9,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from callprint.core.calls.call import Action, CallRecord, CallState, EndedBy, Phase
+from callprint.core.call import Action, CallRecord, CallState, EndedBy, Phase
 from callprint.output.console import make_table, printable
 
 UNBOUNDED = 10_000  # columns: wider than any table, to ask how wide one would like to be

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable
 from typing import Any, Protocol, TextIO
 
-from callprint.core.community_id import community_id
+from callprint.core.ground.community_id import community_id
 from callprint.core.verdict import RUNNING, FlowSummary, Verdict
 
 

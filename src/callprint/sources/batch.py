@@ -5,7 +5,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from callprint.core.errors import CaptureError
+from callprint.core.ground.errors import CaptureError
 
 
 class Batch(NamedTuple):

@@ -12,7 +12,7 @@ import numpy as np
 
 from callprint.core.capture import SUPPORTED, CaptureDecoder
 from callprint.core.capture.pcapng import MAXIMUM_BLOCK
-from callprint.core.errors import CaptureError
+from callprint.core.ground.errors import CaptureError
 from callprint.sources.batch import Batch
 from callprint.sources.streams import ByteStream, open_stream
 

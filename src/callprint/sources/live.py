@@ -12,7 +12,7 @@ import numpy as np
 from callprint.core.capture import BATCH_RECORDS
 from callprint.core.capture.ring import walk_block
 from callprint.core.dissect import SIGNALLING_PORTS
-from callprint.core.errors import CaptureError
+from callprint.core.ground.errors import CaptureError
 from callprint.core.packets import RECORD
 from callprint.sources.batch import Batch
 from callprint.sources.packet_ring import RETIRE_MS, PacketRing, RingStatistics

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from callprint.core.capture import ring
-from callprint.core.errors import CaptureError, PrivilegeError
+from callprint.core.ground.errors import CaptureError, PrivilegeError
 from callprint.sources.fanout import build_fanout
 from callprint.sources.kernel_filter import DROP_BYTES, RETURN, Instruction, build_filter
 

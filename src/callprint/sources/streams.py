@@ -9,7 +9,7 @@ from typing import Protocol
 
 import zstandard
 
-from callprint.core.errors import CaptureError
+from callprint.core.ground.errors import CaptureError
 
 GZIP_MAGIC = b"\x1f\x8b"
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from callprint.core.errors import StoreError
+from callprint.core.ground.errors import StoreError
 from callprint.stores.base import CallQuery, StoredVerdict, UnknownEvidence, VerdictQuery, VerdictStore
 from callprint.stores.sqlite import SqliteStore
 from callprint.stores.sqlite_evidence import EvidenceLimits

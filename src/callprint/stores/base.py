@@ -8,7 +8,7 @@ The rules that an implementation keeps:
   (`summary_order`), whatever order they come in.
 - A `put_` method returns when the rows are durable, and stores all of its rows or raises StoreError.
 - Calls follow the same rules: a call row is identified by Call-ID, From tag, start, phase, time of judgement
-  and detector. Feedback rows are never changed either; the latest vote of each (user, caller) counts.
+  and detector. Vote rows are never changed either; the latest vote of each (user, caller) counts.
 - Evidence of unknown flows can hold voice: it is kept only when it is put, and every store forgets it in time.
 - A query gives the same rows in the same order in every store: latest decision first.
 - The state of a site's calls is the one thing that changes. One process at a time keeps it: it appends to the
@@ -22,8 +22,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from callprint.core.calls.call import AllowEntry, CallRecord, Feedback, Phase
-from callprint.core.errors import StoreError
+from callprint.core.call import AllowEntry, CallRecord, Phase, Vote
+from callprint.core.ground.errors import StoreError
 from callprint.core.verdict import FlowKey, FlowSummary, Verdict
 
 
@@ -191,11 +191,11 @@ class VerdictStore(ABC):
         """Give the calls that match, by started_ns from the latest on, then by Call-ID and From tag."""
 
     @abstractmethod
-    def put_feedback(self, votes: Iterable[Feedback]) -> None:
+    def put_feedback(self, votes: Iterable[Vote]) -> None:
         """Store users' marks on calls; the same mark twice is one mark."""
 
     @abstractmethod
-    def feedback(self, caller: str | None = None) -> Iterator[Feedback]:
+    def feedback(self, caller: str | None = None) -> Iterator[Vote]:
         """Give the marks that count, by caller and user: of each (user, caller) the latest.
 
         Only those on one caller, if one is named.

@@ -18,8 +18,8 @@ from cassandra.concurrent import execute_concurrent
 from cassandra.policies import DCAwareRoundRobinPolicy, RoundRobinPolicy, TokenAwarePolicy
 from cassandra.query import BatchStatement, BatchType
 
-from callprint.core.calls.call import AllowEntry, CallRecord, Feedback
-from callprint.core.errors import RowError, StoreError
+from callprint.core.call import AllowEntry, CallRecord, Vote
+from callprint.core.ground.errors import RowError, StoreError
 from callprint.core.verdict import FlowSummary, Verdict
 from callprint.stores import cassandra_schema
 from callprint.stores.base import (
@@ -112,7 +112,7 @@ class CassandraStore(VerdictStore):
         with self._explained():
             yield from self._queries.calls(query)
 
-    def put_feedback(self, votes: Iterable[Feedback]) -> None:
+    def put_feedback(self, votes: Iterable[Vote]) -> None:
         """Store users' marks."""
         columns = ("caller", "user", "given_at_ns", "call_id", "from_tag", "spam")
         self._put(
@@ -122,7 +122,7 @@ class CassandraStore(VerdictStore):
             ]
         )
 
-    def feedback(self, caller: str | None = None) -> Iterator[Feedback]:
+    def feedback(self, caller: str | None = None) -> Iterator[Vote]:
         """Give the marks that count, by caller and user."""
         with self._explained():
             yield from self._queries.feedback(caller)

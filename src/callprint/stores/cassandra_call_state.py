@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from itertools import groupby
 from typing import Any
 
-from callprint.core.errors import StoreError
+from callprint.core.ground.errors import StoreError
 from callprint.stores.base import another_writer
 
 PIECE_BYTES = 512 << 10  # of one cell; mutations beyond some megabytes are refused

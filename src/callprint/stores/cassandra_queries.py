@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, groupby, islice
 from typing import Any, NamedTuple
 
-from callprint.core.calls.call import CallRecord, Feedback, Phase
+from callprint.core.call import CallRecord, Phase, Vote
 from callprint.core.verdict import FlowKey, FlowSummary, Verdict
 from callprint.stores.base import CallQuery, StoredVerdict, UnknownEvidence, VerdictQuery, verdict_order
 from callprint.stores.cassandra_rows import (
@@ -91,7 +91,7 @@ class Queries:
             rows = (next(group) for _, group in groups)
         yield from islice((call for call in rows if _call_matches(call, query)), query.limit)
 
-    def feedback(self, caller: str | None) -> Iterator[Feedback]:
+    def feedback(self, caller: str | None) -> Iterator[Vote]:
         """Give the marks that count."""
         statement = "SELECT caller, user, given_at_ns, call_id, from_tag, spam FROM feedback"
         if caller is None:
@@ -101,7 +101,7 @@ class Queries:
         # Within a partition the latest mark of a user comes first.
         for _, marks in groupby(rows, key=lambda row: (row.caller, row.user)):
             row = next(marks)
-            yield Feedback(row.call_id, row.from_tag, row.caller, row.user, row.given_at_ns, row.spam)
+            yield Vote(row.call_id, row.from_tag, row.caller, row.user, row.given_at_ns, row.spam)
 
     def unknown_evidence(self, limit: int | None) -> Iterator[UnknownEvidence]:
         """Give the evidence that is kept, in the order of the interface."""

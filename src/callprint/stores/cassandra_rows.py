@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from typing import Any, NamedTuple
 
-from callprint.core.calls.call import CallRecord
-from callprint.core.errors import RowError
+from callprint.core.call import CallRecord
+from callprint.core.ground.errors import RowError
 from callprint.core.verdict import FlowKey, FlowSummary, Verdict
 from callprint.stores.base import UnknownEvidence, summary_order
 from callprint.stores.sqlite_call_rows import CALL_COLUMNS, call_row

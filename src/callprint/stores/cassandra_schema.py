@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
-from callprint.core.errors import StoreError
+from callprint.core.ground.errors import StoreError
 from callprint.stores.base import CALL_STATE_DAYS
 from callprint.stores.sqlite_call_rows import CALL_COLUMNS
 

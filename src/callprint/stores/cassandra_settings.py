@@ -13,7 +13,7 @@ import ssl
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
-from callprint.core.errors import StoreError
+from callprint.core.ground.errors import StoreError
 from callprint.stores.cassandra_schema import DAY_S, SchemaSettings, checked_keyspace
 
 PASSWORD_VARIABLE = "CALLPRINT_CASSANDRA_PASSWORD"

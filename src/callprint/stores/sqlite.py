@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from callprint.core.calls.call import AllowEntry, CallRecord, Feedback
-from callprint.core.errors import RowError, StoreError
+from callprint.core.call import AllowEntry, CallRecord, Vote
+from callprint.core.ground.errors import RowError, StoreError
 from callprint.core.verdict import FlowSummary, Verdict
 from callprint.stores import sqlite_call_state
 from callprint.stores.base import (
@@ -156,11 +156,11 @@ class SqliteStore(VerdictStore):
         """Give the calls that match, the latest first."""
         return self._read(*select_calls(query), stored_call)
 
-    def put_feedback(self, votes: Iterable[Feedback]) -> None:
+    def put_feedback(self, votes: Iterable[Vote]) -> None:
         """Store users' marks on calls; the same mark twice is one mark."""
         self._write(PUT_FEEDBACK, (feedback_row(vote) for vote in votes))
 
-    def feedback(self, caller: str | None = None) -> Iterator[Feedback]:
+    def feedback(self, caller: str | None = None) -> Iterator[Vote]:
         """Give the marks that count: of each (user, caller) the latest."""
         return self._read(*select_feedback(caller), stored_feedback)
 

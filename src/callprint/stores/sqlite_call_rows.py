@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from callprint.core.calls.call import Action, AllowEntry, CallRecord, CallState, EndedBy, Feedback, Phase
+from callprint.core.call import Action, AllowEntry, CallRecord, CallState, EndedBy, Phase, Vote
 from callprint.core.verdict import FlowKey
 from callprint.stores.base import CallQuery
 from callprint.stores.sqlite_values import (
@@ -140,7 +140,7 @@ def select_calls(query: CallQuery) -> tuple[str, list[object]]:
     return statement, parameters
 
 
-def feedback_row(vote: Feedback) -> tuple[object, ...]:
+def feedback_row(vote: Vote) -> tuple[object, ...]:
     """Return a mark in the order of PUT_FEEDBACK."""
     return (vote.caller, vote.user, vote.given_at_ns, vote.call_id, vote.from_tag, vote.spam)
 
@@ -160,10 +160,10 @@ def select_feedback(caller: str | None) -> tuple[str, list[object]]:
     return statement + " ORDER BY f.caller, f.user", []
 
 
-def stored_feedback(row: tuple[Any, ...]) -> Feedback:
+def stored_feedback(row: tuple[Any, ...]) -> Vote:
     """Turn a row of `select_feedback` into a mark. Raises ValueError or TypeError for a wrong value."""
     call_id, from_tag, caller, user, given_at_ns, spam = row
-    return Feedback(text(call_id), text(from_tag), text(caller), text(user), time(given_at_ns), flag(spam))
+    return Vote(text(call_id), text(from_tag), text(caller), text(user), time(given_at_ns), flag(spam))
 
 
 def allow_row(entry: AllowEntry) -> tuple[object, ...]:

@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Iterator
 
-from callprint.core.errors import StoreError
+from callprint.core.ground.errors import StoreError
 from callprint.stores.base import CALL_STATE_DAYS, another_writer
 from callprint.stores.sqlite_evidence import DAY_NS
 

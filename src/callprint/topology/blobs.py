@@ -39,7 +39,7 @@ def main() -> int:
     """Replace the model of a running topology; its workers take it over within a minute."""
     from streamparse.util import get_nimbus_client  # noqa: PLC0415 - the extra `cluster`
 
-    from callprint.core.errors import CallprintError  # noqa: PLC0415
+    from callprint.core.ground.errors import CallprintError  # noqa: PLC0415
     from callprint.inference import load_model  # noqa: PLC0415
 
     parser = argparse.ArgumentParser(prog="python -m callprint.topology.blobs", description=main.__doc__)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from callprint.core.errors import ModelError
+from callprint.core.ground.errors import ModelError
 from callprint.core.identify.card import card_text
 from callprint.stores.base import RegisteredModel
 from callprint.topology.settings import ANY_DEVICE, BLOBSTORE, THRESHOLD_OF_CARD, TopologySettings

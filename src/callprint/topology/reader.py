@@ -17,7 +17,7 @@ from kafka.consumer.subscription_state import ConsumerRebalanceListener
 from kafka.errors import KafkaError
 from kafka.structs import OffsetAndMetadata
 
-from callprint.core.errors import ConfigError, DecodeError
+from callprint.core.ground.errors import ConfigError, DecodeError
 from callprint.messaging.reachability import defect_of
 from callprint.topology.dead_letters import DeadLetters
 from callprint.topology.milestones import Milestones

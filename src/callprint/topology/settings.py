@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from callprint.core.calls.detector_names import DETECTORS, OWN
-from callprint.core.errors import ConfigError
+from callprint.core.ground.errors import ConfigError
 from callprint.core.signalling.identity import IdentityReader, NumberingPlan
+from callprint.core.spam.detector_names import DETECTORS, OWN
 from callprint.messaging.settings import KafkaSettings
 from callprint.messaging.topics import DEAD_LETTERS, FEEDBACK, MEDIA, SIGNALING
 

@@ -12,16 +12,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from callprint.core.errors import DecodeError
-from callprint.core.wire.assembly import nothing_of
-from callprint.core.wire.feedback import Saying, decode_saying
+from callprint.core.ground.errors import DecodeError
+from callprint.core.relay.flow_assembly import nothing_of
+from callprint.core.relay.low_water import Batch, LowWater
+from callprint.core.relay.shipping import MAXIMUM_PARTS
 from callprint.core.wire.frame import Origin
-from callprint.core.wire.low_water import Batch, LowWater
-from callprint.core.wire.mark import Mark, encode_mark
 from callprint.core.wire.media import MediaBatch, decode_media, encode_media
-from callprint.core.wire.shipping import MAXIMUM_PARTS
+from callprint.core.wire.progress import Progress, encode_progress
 from callprint.core.wire.signalling import decode_record
 from callprint.core.wire.source import site_of
+from callprint.core.wire.votes import FeedbackRecord, decode_feedback
 
 FIRST_BACK_OFF_S = 0.5
 LONGEST_BACK_OFF_S = 30.0
@@ -46,13 +46,15 @@ def _decode_shipped(data: bytes) -> MediaBatch:
 
 
 MEDIA_RECORDS = RecordForm(_decode_shipped, lambda origin: encode_media(nothing_of(origin)))
-FEEDBACK_RECORDS = RecordForm(lambda data: _checked(decode_saying(data, time.time_ns())), lambda _origin: b"")
+FEEDBACK_RECORDS = RecordForm(
+    lambda data: _checked(decode_feedback(data, time.time_ns())), lambda _origin: b""
+)
 SIGNALLING_RECORDS = RecordForm(
-    decode_record, lambda origin: encode_mark(Mark(origin, 0, (), (), ended=True))
+    decode_record, lambda origin: encode_progress(Progress(origin, 0, (), (), ended=True))
 )
 
 
-def _checked(_saying: Saying) -> None:
+def _checked(_saying: FeedbackRecord) -> None:
     """A saying has no source: it is read once, and nobody falls silent."""
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from callprint.core.errors import CallprintError, ConfigError
+from callprint.core.ground.errors import CallprintError, ConfigError
 from callprint.inference import load_model
 from callprint.messaging.topics import require_topics
 from callprint.stores import open_store

@@ -9,7 +9,7 @@ import binascii
 import json
 from collections.abc import Sequence
 
-from callprint.core.errors import DecodeError
+from callprint.core.ground.errors import DecodeError
 from callprint.core.verdict import Verdict
 from callprint.core.wire.rows import rows_to_text, text_to_verdicts
 

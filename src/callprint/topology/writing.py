@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Callable
 
-from callprint.core.errors import RowError, StoreError
+from callprint.core.ground.errors import RowError, StoreError
 from callprint.stores import VerdictStore, open_store
 
 log = logging.getLogger(__name__)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from callprint.core.errors import DatasetError
+from callprint.core.ground.errors import DatasetError
 from callprint.training.dataset import Dataset
 
 TRAINING_SPLIT = "dataset1"

@@ -15,9 +15,9 @@ from typing import NamedTuple
 import numpy as np
 
 from callprint.core.dissect import dissect
-from callprint.core.errors import CaptureError, DatasetError
 from callprint.core.flow.engine import EngineSettings, FlowEngine
-from callprint.core.pipeline import address_text
+from callprint.core.ground.addresses import address_text
+from callprint.core.ground.errors import CaptureError, DatasetError
 from callprint.sources import open_captures
 
 LABEL_FILE = "flows.csv"

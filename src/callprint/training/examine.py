@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from callprint.core.dissect import dissect
-from callprint.core.errors import CaptureError
 from callprint.core.flow.engine import EngineSettings
+from callprint.core.ground.errors import CaptureError
 from callprint.core.identify.decision import SURE, Decisions, softmax, step_values
-from callprint.core.pipeline import IdentificationPipeline
 from callprint.core.verdict import FlowReport
+from callprint.core.verdicts.pipeline import IdentificationPipeline
 from callprint.inference.onnx_identifier import OnnxIdentifier
 from callprint.sources import open_captures
 from callprint.training.dataset import Dataset

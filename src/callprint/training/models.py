@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from callprint.core.errors import DatasetError
+from callprint.core.ground.errors import DatasetError
 from callprint.core.identify.card import INPUT_FEATURES, ModelCard, ModelInput, Policy
 from callprint.core.identify.features import FEATURE_NAMES, FEATURE_VERSION
 from callprint.inference.onnx_identifier import OnnxIdentifier

@@ -7,8 +7,8 @@ training varies it at random in the bytes themselves, and no feature can lean on
 
 import numpy as np
 
-from callprint.core.compiled import compiled_allocating
 from callprint.core.evidence import EVIDENCE_DTLS, EVIDENCE_HEADER, EVIDENCE_RTCP, EVIDENCE_RTP, EVIDENCE_STUN
+from callprint.core.ground.compiled import compiled_allocating
 
 MAXIMUM_GROWTH = 24  # bytes that a record can grow: an extension of 8 and a tag of 16
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from callprint.core.errors import ModelError
+from callprint.core.ground.errors import ModelError
 from callprint.core.identify.features import group_columns
 from callprint.training.dataset import Dataset
 from callprint.training.network import CompactNetwork

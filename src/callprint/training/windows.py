@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from callprint.core.compiled import compiled_allocating, read_only
 from callprint.core.evidence import (
     EVIDENCE_HEADER,
     EVIDENCE_RTCP,
@@ -18,6 +17,7 @@ from callprint.core.evidence import (
     HORIZON_AFTER_NS,
     HORIZON_RTCP_PACKETS,
 )
+from callprint.core.ground.compiled import compiled_allocating, read_only
 from callprint.training.renegotiate import MAXIMUM_GROWTH, renegotiate
 
 

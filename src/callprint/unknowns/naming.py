@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from callprint.core.errors import DatasetError
 from callprint.core.evidence import EVIDENCE_DTLS, EVIDENCE_STUN, split
+from callprint.core.ground.errors import DatasetError
 from callprint.core.verdict import FlowKey
 from callprint.unknowns.clusters import KeptFlow
 

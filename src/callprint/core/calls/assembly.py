@@ -17,25 +17,25 @@ from typing import Any
 
 import numpy as np
 
-from callprint.core.calls.assembly_state import call_in, call_out, report_in, report_out
-from callprint.core.calls.call import EndedBy, Phase
+from callprint.core.call import EndedBy, Phase
+from callprint.core.calls.assembly_snapshot import call_in, call_out, report_in, report_out
+from callprint.core.calls.attempt import Call, Party, Side
+from callprint.core.calls.call_rows import media_only_record, record_of
 from callprint.core.calls.campaign import campaign_key
 from callprint.core.calls.events import CallEvent, CallStep
 from callprint.core.calls.facts import facts_of, facts_of_media, facts_with_media
 from callprint.core.calls.media import LiveMedia
 from callprint.core.calls.media_only import MediaCall, MediaGroups
-from callprint.core.calls.records import media_only_record, record_of
 from callprint.core.calls.settings import NEVER_NS, CallSettings
-from callprint.core.calls.state import Call, Party, Side
 from callprint.core.calls.table import CallTable
-from callprint.core.errors import DecodeError
+from callprint.core.ground.errors import DecodeError
+from callprint.core.ground.snapshot import Snapshot
 from callprint.core.signalling.body import sdp_of
 from callprint.core.signalling.defects import SipDefect, SipError
 from callprint.core.signalling.identity import IdentityReader, attestation
 from callprint.core.signalling.reader import RawMessage, SignallingReader
 from callprint.core.signalling.sdp import SessionDescription, parse_sdp
 from callprint.core.signalling.sip import SipMessage, parse_message
-from callprint.core.spit.state import State
 from callprint.core.verdict import FlowKey, FlowReport
 
 Array = np.ndarray[Any, Any]
@@ -137,9 +137,9 @@ class CallAssembler:
             self._settled_media(media, self._now_ns)
         return self._taken()
 
-    def snapshot(self) -> State:
+    def snapshot(self) -> Snapshot:
         """Return everything that a later event depends on. TCP streams of `reader` are not part of it."""
-        return State(
+        return Snapshot(
             {
                 "now_ns": self._now_ns,
                 "calls": [call_out(call) for call in self._table.by_rank()],
@@ -160,7 +160,7 @@ class CallAssembler:
             }
         )
 
-    def restore(self, state: State) -> None:
+    def restore(self, state: Snapshot) -> None:
         """Go on from a snapshot; this must be fresh. Raises DecodeError when the state is damaged."""
         plain = state.plain
         try:

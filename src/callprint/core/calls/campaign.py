@@ -2,9 +2,9 @@
 
 from ipaddress import ip_address, ip_network
 
+from callprint.core.ground.keys import stable_key
 from callprint.core.signalling.sdp import SessionDescription
 from callprint.core.signalling.sip import SipMessage
-from callprint.core.spit.history import stable_key
 
 _UNSTEADY_HEADERS = frozenset({"via", "record-route", "route", "content-length", "max-forwards"})
 """Headers that proxies add or that vary from call to call: no part of a campaign's habit."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from callprint.core.calls.call import CallRecord
+from callprint.core.call import CallRecord
 
 
 class CallStep(StrEnum):
@@ -21,5 +21,5 @@ class CallEvent:
 
     step: CallStep
     time_ns: int  # packet time at which the step was known
-    facts: Any  # CALL row (core/spit/history.py)
+    facts: Any  # CALL row (core/spam/histories.py)
     record: CallRecord  # the call as it stood, not judged, without features

@@ -1,30 +1,41 @@
-"""Turns a call into the numbers that histories and detectors work with (core/spit/history.py, CALL)."""
+"""A call as a row of numbers, CALL: what histories and detectors work with."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from callprint.core.calls.call import ANONYMOUS_CALLER, EndedBy
+from callprint.core.call import ANONYMOUS_CALLER, EndedBy
+from callprint.core.calls.attempt import Call
 from callprint.core.calls.media_only import MediaCall
-from callprint.core.calls.state import Call
+from callprint.core.ground.keys import stable_key
 from callprint.core.signalling.identity import Identity
-from callprint.core.spit.compiled_history import fill_end
-from callprint.core.spit.history import (
-    ATTESTATION_A,
-    ATTESTATION_B,
-    ATTESTATION_C,
-    ATTESTATION_MISSING,
-    CALL,
-    ENDED_BY_CALLEE,
-    ENDED_BY_CALLER,
-    ENDED_BY_UNKNOWN,
-    stable_key,
-)
 from callprint.core.verdict import FlowReport
 
-Vector = NDArray[np.float64]
+CALL = np.dtype(
+    [
+        ("started_ns", "<i8"),  # the INVITE; of a call without signalling, its first media packet
+        ("answered_ns", "<i8"),  # the first 2xx; 0: never answered
+        ("ended_ns", "<i8"),  # BYE, CANCEL, final refusal or time-out; 0: not over yet
+        ("caller", "<u8"),  # stable_key of the caller's identity (number or SIP URI), 0: not known
+        ("callee", "<u8"),
+        ("campaign", "<u8"),  # stable_key of what survives a change of number; 0: not known
+        ("caller_number", "<i8"),  # E.164 digits as a number; -1: not a number, or pseudonymised
+        ("callee_number", "<i8"),
+        ("caller_packets", "<u4"),  # RTP from the caller
+        ("callee_packets", "<u4"),
+        ("caller_bytes", "<u8"),  # RTP payload bytes from the caller
+        ("callee_bytes", "<u8"),
+        ("caller_jitter_ms", "<f4"),  # NaN: not known
+        ("status", "<u2"),  # final SIP status (200 answered, 487 cancelled, ...); 0: none seen
+        ("ended_by", "u1"),  # ENDED_BY_UNKNOWN, _CALLER or _CALLEE
+        ("attestation", "u1"),  # ATTESTATION_MISSING, _A, _B or _C
+    ]
+)
+"""What a call says about itself, as numbers: the input of the histories."""
+
+ENDED_BY_UNKNOWN, ENDED_BY_CALLER, ENDED_BY_CALLEE = 0, 1, 2
+ATTESTATION_MISSING, ATTESTATION_A, ATTESTATION_B, ATTESTATION_C = 0, 1, 2, 3
 
 _ATTESTATION = {"A": ATTESTATION_A, "B": ATTESTATION_B, "C": ATTESTATION_C}
 _ENDED_BY = {EndedBy.CALLER: ENDED_BY_CALLER, EndedBy.CALLEE: ENDED_BY_CALLEE}
@@ -65,13 +76,6 @@ def facts_of_media(media: MediaCall) -> Any:
     row["caller_number"] = row["callee_number"] = -1
     _add_media(row, media.caller, media.callee, media.started_ns, media.ended_ns)
     return row
-
-
-def filled(facts: Any, vector: Vector) -> Vector:
-    """Return `vector` with the END features of an ended call filled in."""
-    full = vector.copy()
-    fill_end(facts, full)
-    return full
 
 
 def _key(identity: Identity) -> int:

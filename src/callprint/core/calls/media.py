@@ -17,7 +17,8 @@ from bisect import bisect, insort
 from collections import defaultdict
 from collections.abc import Hashable
 
-from callprint.core.calls.state import MAXIMUM_KEPT, Call, Place, Side
+from callprint.core.calls.attempt import MAXIMUM_KEPT, Call, Side
+from callprint.core.ground.addresses import Endpoint
 from callprint.core.verdict import FlowReport
 
 NEAREST = 256
@@ -59,7 +60,7 @@ class LiveMedia:
     """Which calls in progress want media where: the way from a flow to its calls."""
 
     def __init__(self) -> None:
-        self._calls: defaultdict[Hashable, _CallsOfKey] = defaultdict(_CallsOfKey)  # by Place, and by SSRC
+        self._calls: defaultdict[Hashable, _CallsOfKey] = defaultdict(_CallsOfKey)  # by Endpoint, and by SSRC
 
     def note(self, call: Call) -> None:
         """Learn the places and SSRCs that the call has announced up to now."""
@@ -106,18 +107,18 @@ class LiveMedia:
             (sender, (flow.src_ip, flow.src_port)),
             (receiver, (flow.dst_ip, flow.dst_port)),
         ):
-            if len(party.places) < 2 * MAXIMUM_KEPT:
-                party.places.setdefault(place)
+            if len(party.endpoints) < 2 * MAXIMUM_KEPT:
+                party.endpoints.setdefault(place)
         self.note(call)
 
 
-def _sender(call: Call, source: Place, destination: Place, ssrc: int) -> tuple[int, Side | None]:
+def _sender(call: Call, source: Endpoint, destination: Endpoint, ssrc: int) -> tuple[int, Side | None]:
     """Return how well a flow fits and who sends it; None when both parties might."""
     votes = [0, 0]
     for side in Side:
         party = call.party(side)
-        votes[side] += 2 * (ssrc in party.ssrcs) + (source in party.places)
-        votes[side.other] += destination in party.places
+        votes[side] += 2 * (ssrc in party.ssrcs) + (source in party.endpoints)
+        votes[side.other] += destination in party.endpoints
     if votes[0] == votes[1]:
         return 0, None
     return max(votes), Side.CALLER if votes[0] > votes[1] else Side.CALLEE
@@ -166,4 +167,4 @@ def _overlap_ns(call: Call, report: FlowReport) -> int:
 
 
 def _keys(call: Call) -> list[Hashable]:
-    return [key for party in (call.caller, call.callee) for key in (*party.places, *party.ssrcs)]
+    return [key for party in (call.caller, call.callee) for key in (*party.endpoints, *party.ssrcs)]

@@ -4,12 +4,13 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from hashlib import blake2b
 
-from callprint.core.calls.call import MEDIA_ONLY_PREFIX
+from callprint.core.call import MEDIA_ONLY_PREFIX
+from callprint.core.calls.attempt import MAXIMUM_KEPT
 from callprint.core.calls.settings import NEVER_NS
-from callprint.core.calls.state import MAXIMUM_KEPT, Place
+from callprint.core.ground.addresses import Endpoint
 from callprint.core.verdict import FlowReport
 
-_Ends = tuple[Place, Place]
+_Ends = tuple[Endpoint, Endpoint]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,7 @@ def _media_call(flows: list[FlowReport]) -> MediaCall:
     return MediaCall(caller, tuple(report for report in in_order if report not in caller))
 
 
-def _source(report: FlowReport) -> Place:
+def _source(report: FlowReport) -> Endpoint:
     return report.verdict.flow.src_ip, report.verdict.flow.src_port
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from callprint.core.errors import ConfigError
+from callprint.core.ground.errors import ConfigError
 
 NEVER_NS = 1 << 62
 """Later than any packet."""

@@ -9,8 +9,8 @@ import heapq
 from collections import OrderedDict
 from enum import IntEnum
 
+from callprint.core.calls.attempt import Call, Side
 from callprint.core.calls.settings import NEVER_NS, CallSettings
-from callprint.core.calls.state import Call, Side
 from callprint.core.signalling.sip import SipMessage
 
 _Key = tuple[str, str]

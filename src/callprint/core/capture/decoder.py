@@ -7,7 +7,7 @@ There is no I/O here: the caller keeps what `feed` did not consume and puts it i
 import numpy as np
 
 from callprint.core.capture import pcap, pcapng
-from callprint.core.errors import CaptureError
+from callprint.core.ground.errors import CaptureError
 from callprint.core.packets import RECORD
 
 BATCH_RECORDS = 8192

@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from callprint.core.capture.loads import load32
-from callprint.core.compiled import compiled
-from callprint.core.errors import CaptureError
+from callprint.core.ground.compiled import compiled
+from callprint.core.ground.errors import CaptureError
+from callprint.core.ground.loads import load32
 
 FILE_HEADER = 24  # bytes
 RECORD_HEADER = 16  # bytes

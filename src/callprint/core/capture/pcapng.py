@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from callprint.core.capture.loads import load16, load32
 from callprint.core.capture.pcap import MAXIMUM_FRAME
-from callprint.core.compiled import compiled
-from callprint.core.errors import CaptureError
+from callprint.core.ground.compiled import compiled
+from callprint.core.ground.errors import CaptureError
+from callprint.core.ground.loads import load16, load32
 
 SECTION_HEADER = 0x0A0D0D0A  # a palindrome: reads the same in both byte orders
 INTERFACE_DESCRIPTION = 1

@@ -6,8 +6,8 @@ run on together (x86-64, ARM64) are little-endian.
 
 import numpy as np
 
-from callprint.core.capture.loads import le16, le32
-from callprint.core.compiled import compiled
+from callprint.core.ground.compiled import compiled
+from callprint.core.ground.loads import le16, le32
 
 # struct tpacket_block_desc
 BLOCK_STATUS = 8

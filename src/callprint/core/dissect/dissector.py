@@ -7,8 +7,6 @@ ones cost only themselves. Rows are filled in place: nothing is allocated for a 
 
 import numpy as np
 
-from callprint.core.capture.loads import be16, be32, load8
-from callprint.core.compiled import compiled
 from callprint.core.dissect.layers import (
     CISCO_HDLC,
     COOKED,
@@ -73,6 +71,8 @@ from callprint.core.dissect.tunnels import (
     step_vlan,
     tunnel_of_port,
 )
+from callprint.core.ground.compiled import compiled
+from callprint.core.ground.loads import be16, be32, load8
 from callprint.core.packets import PACKET, RECORD, PacketKind
 
 SIGNALLING_PORTS = (5060,)

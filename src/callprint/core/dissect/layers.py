@@ -5,7 +5,7 @@ VERDICT on end the walk: `VERDICT + PacketKind`. SHORT ends it as well: the head
 left; the dissector makes TRUNCATED (the capture cut the frame) or MALFORMED (the frame is whole) of it.
 """
 
-from callprint.core.compiled import compiled
+from callprint.core.ground.compiled import compiled
 from callprint.core.packets import PacketKind
 
 # Layers that are part of the link or of an encapsulation counted elsewhere.

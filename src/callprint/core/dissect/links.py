@@ -5,8 +5,6 @@ Every step takes the buffer, where its header begins and where the bytes end, an
 
 import numpy as np
 
-from callprint.core.capture.loads import be16, le16, load8
-from callprint.core.compiled import compiled
 from callprint.core.dissect.layers import (
     CISCO_HDLC,
     COOKED,
@@ -31,6 +29,8 @@ from callprint.core.dissect.layers import (
     WIFI,
     layer_of_ethertype,
 )
+from callprint.core.ground.compiled import compiled
+from callprint.core.ground.loads import be16, le16, load8
 
 
 @compiled

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from callprint.core.capture.loads import be16, be32, load8
-from callprint.core.compiled import compiled
 from callprint.core.dissect.layers import FRAGMENT, MALFORMED, SHORT, layer_of_protocol
+from callprint.core.ground.compiled import compiled
+from callprint.core.ground.loads import be16, be32, load8
 
 _IPV4_MAPPED = np.uint64(0x0000_FFFF_0000_0000)
 

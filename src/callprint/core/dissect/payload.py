@@ -5,8 +5,8 @@ First byte  0..3 STUN, 16..19 ZRTP, 20..63 DTLS, 64..79 TURN channel, 128..191 R
 
 import numpy as np
 
-from callprint.core.capture.loads import be16, be32, load8
-from callprint.core.compiled import compiled
+from callprint.core.ground.compiled import compiled
+from callprint.core.ground.loads import be16, be32, load8
 from callprint.core.packets import MAXIMUM_PAYLOAD, PacketKind
 
 RTP = int(PacketKind.RTP)

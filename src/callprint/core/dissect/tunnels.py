@@ -5,8 +5,6 @@ Every step takes the buffer, where its header begins and where the bytes end, an
 
 import numpy as np
 
-from callprint.core.capture.loads import be16, load8
-from callprint.core.compiled import compiled
 from callprint.core.dissect.layers import (
     ETHERNET,
     GENEVE,
@@ -22,6 +20,8 @@ from callprint.core.dissect.layers import (
     layer_of_ethertype,
 )
 from callprint.core.dissect.links import step_raw_ip
+from callprint.core.ground.compiled import compiled
+from callprint.core.ground.loads import be16, load8
 
 PORT_VXLAN = 4789
 PORT_VXLAN_LINUX = 8472  # what the Linux kernel used before the number was assigned

@@ -7,9 +7,9 @@ what stood before an out-of-sequence packet is rejected.
 
 import numpy as np
 
-from callprint.core.compiled import Array, Row, compiled, copy_bytes
 from callprint.core.flow.hashing import mix
-from callprint.core.flow.state import HELD, WAYS, Tables
+from callprint.core.flow.layout import HELD, WAYS, Tables
+from callprint.core.ground.compiled import Array, Row, compiled, copy_bytes
 from callprint.core.packets import Outcome
 
 UNCONFIRMED = int(Outcome.UNCONFIRMED)

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from callprint.core.compiled import Array, read_only
-from callprint.core.errors import ConfigError
 from callprint.core.evidence import (
     EVIDENCE_HEADER,
     HANDSHAKE_RECORDS,
@@ -16,7 +14,7 @@ from callprint.core.evidence import (
     HORIZON_RTCP_PACKETS,
 )
 from callprint.core.flow import candidates, process
-from callprint.core.flow.state import (
+from callprint.core.flow.layout import (
     BLOCK,
     CANDIDATE,
     EVENT,
@@ -30,6 +28,8 @@ from callprint.core.flow.state import (
     WAYS,
     Tables,
 )
+from callprint.core.ground.compiled import Array, read_only
+from callprint.core.ground.errors import ConfigError
 from callprint.core.packets import MAXIMUM_PAYLOAD, OUTCOMES, PACKET, Outcome
 
 

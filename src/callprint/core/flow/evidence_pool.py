@@ -1,8 +1,8 @@
 """Where pending packets lie: chains of small blocks, so that a packet takes its real length and no more."""
 
-from callprint.core.compiled import Array, compiled, copy_bytes
 from callprint.core.evidence import EVIDENCE_HEADER
-from callprint.core.flow.state import BLOCK, Tables
+from callprint.core.flow.layout import BLOCK, Tables
+from callprint.core.ground.compiled import Array, compiled, copy_bytes
 
 
 @compiled

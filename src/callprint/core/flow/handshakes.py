@@ -8,12 +8,12 @@ several of which can share the ports. A flood of STUN or DTLS fills this table a
 
 import numpy as np
 
-from callprint.core.capture.loads import be16, be32
-from callprint.core.compiled import Array, Row, compiled, copy_bytes
 from callprint.core.evidence import EVIDENCE_DTLS, EVIDENCE_STUN
 from callprint.core.flow import evidence_pool
 from callprint.core.flow.hashing import mix
-from callprint.core.flow.state import HELD, WAYS, Tables
+from callprint.core.flow.layout import HELD, WAYS, Tables
+from callprint.core.ground.compiled import Array, Row, compiled, copy_bytes
+from callprint.core.ground.loads import be16, be32
 from callprint.core.packets import MAXIMUM_PAYLOAD
 
 _BINDING_REQUEST = 0x0001

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from callprint.core.compiled import compiled
+from callprint.core.ground.compiled import compiled
 
 _M1 = np.uint64(0xFF51AFD7ED558CCD)
 _M2 = np.uint64(0xC4CEB9FE1A85EC53)

@@ -7,11 +7,10 @@ flows, as long as nothing has to be evicted: that is why two hosts of the core a
 
 import numpy as np
 
-from callprint.core.compiled import Array, Row, compiled
 from callprint.core.evidence import EVIDENCE_RTCP, EVIDENCE_RTP
 from callprint.core.flow import candidates, evidence_pool, handshakes, rtp_statistics, table
 from callprint.core.flow.hashing import half_session_hash
-from callprint.core.flow.state import (
+from callprint.core.flow.layout import (
     COLLECTING,
     DECIDED,
     ENDED_CAPTURE_END,
@@ -27,6 +26,7 @@ from callprint.core.flow.state import (
     WAITING,
     Tables,
 )
+from callprint.core.ground.compiled import Array, Row, compiled
 from callprint.core.packets import Outcome, PacketKind
 
 _RTCP = int(PacketKind.RTCP)

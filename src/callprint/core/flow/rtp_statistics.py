@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from callprint.core.compiled import Array, compiled
-from callprint.core.flow.state import FLOW, Tables
+from callprint.core.flow.layout import FLOW, Tables
+from callprint.core.ground.compiled import Array, compiled
 
 MAXIMUM_DROPOUT = 3000  # a jump further ahead is a restart, not loss (RFC 3550 A.1)
 MAXIMUM_MISORDER = 100  # a jump further back is a restart, not reordering

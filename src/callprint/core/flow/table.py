@@ -6,8 +6,8 @@ the flow of an RTP packet and, for an RTCP packet, the flow whose sender reports
 
 import numpy as np
 
-from callprint.core.compiled import Row, compiled, prefetch
-from callprint.core.flow.state import BLOCK, COLLECTING, DECIDED, FLOW, NEVER_NS, NO_APPLICATION, Tables
+from callprint.core.flow.layout import BLOCK, COLLECTING, DECIDED, FLOW, NEVER_NS, NO_APPLICATION, Tables
+from callprint.core.ground.compiled import Row, compiled, prefetch
 
 CACHE_LINE = 64
 FLOW_BYTES = FLOW.itemsize

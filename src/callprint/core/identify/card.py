@@ -8,10 +8,10 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from callprint.core.errors import ModelError
+from callprint.core.ground.errors import ModelError
 from callprint.core.identify.card_fields import LONGEST_TEXT, fail, get, number, text_of, whole
+from callprint.core.identify.evidence_records import MAXIMUM_RTP
 from callprint.core.identify.features import FEATURE_NAMES, FEATURE_VERSION
-from callprint.core.identify.records import MAXIMUM_RTP
 from callprint.core.identify.reference import Reference
 from callprint.core.identify.reference_text import read_reference, reference_table
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from callprint.core.errors import ModelError
+from callprint.core.ground.errors import ModelError
 
 LONGEST_TEXT = 200
 

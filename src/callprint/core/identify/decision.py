@@ -9,14 +9,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from callprint.core.compiled import Array
+from callprint.core.ground.compiled import Array
 from callprint.core.identify.card import Policy
 
 SURE = 0
 TOO_SHORT = 1
 LOW_CONFIDENCE = 2
 NOVEL = 3
-"""Reasons in the order of core.pipeline.REASONS."""
+"""Reasons in the order of core.verdicts.pipeline.REASONS."""
 
 CONFIDENCE_DECIMALS = 4
 """Confidences are rounded before they meet the threshold: their last bits depend on the batch."""
@@ -24,7 +24,7 @@ CONFIDENCE_DECIMALS = 4
 
 @dataclass(frozen=True, slots=True)
 class Decisions:
-    """What a model says of n evidence logs: the `Judgements` of core/pipeline.py."""
+    """What a model says of n evidence logs: the `Judgements` of core/verdicts/pipeline.py."""
 
     application: Array  # (n,) int16, best class
     confidence: Array  # (n,) float32, its calibrated probability

@@ -6,22 +6,22 @@
 import numpy as np
 import numpy.typing as npt
 
-from callprint.core.compiled import Array, compiled_allocating, read_only
+from callprint.core.ground.compiled import Array, compiled_allocating, read_only
 from callprint.core.identify import handshake_features as handshake_part
 from callprint.core.identify import header_features as header
 from callprint.core.identify import payload_features as payload
 from callprint.core.identify import rtcp_features as rtcp_part
 from callprint.core.identify import timing_features as timing
-from callprint.core.identify.handshake_features import write_dtls, write_stun
-from callprint.core.identify.header_features import write_extension, write_header, write_start, write_type
-from callprint.core.identify.payload_features import write_payload
-from callprint.core.identify.records import (
+from callprint.core.identify.evidence_records import (
     MAXIMUM_RTCP,
     MAXIMUM_RTP,
     RTP_COLUMNS,
     checked_spans,
     read_log,
 )
+from callprint.core.identify.handshake_features import write_dtls, write_stun
+from callprint.core.identify.header_features import write_extension, write_header, write_start, write_type
+from callprint.core.identify.payload_features import write_payload
 from callprint.core.identify.rtcp_features import write_clear, write_rtcp
 from callprint.core.identify.timing_features import (
     clock_rate,

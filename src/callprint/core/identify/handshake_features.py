@@ -7,8 +7,8 @@ the suite and extensions that a ServerHello could not but answer (of these only 
 
 import numpy as np
 
-from callprint.core.compiled import Array, compiled_allocating
-from callprint.core.identify.records import Whole
+from callprint.core.ground.compiled import Array, compiled_allocating
+from callprint.core.identify.evidence_records import Whole
 
 STUN_NAMES = (
     "stun_seen",

@@ -7,8 +7,8 @@ used at all, elements are recognised by their form (RFC 8285) and described by o
 
 import numpy as np
 
-from callprint.core.compiled import Array, compiled_allocating
-from callprint.core.identify.records import (
+from callprint.core.ground.compiled import Array, compiled_allocating
+from callprint.core.identify.evidence_records import (
     EXTENSION,
     EXTENSION_LENGTH,
     FIRST,

@@ -6,9 +6,9 @@ Each of the first k RTP packets of an evidence log is one row: the UDP payload's
 
 import numpy as np
 
-from callprint.core.compiled import Array, compiled_allocating, read_only
+from callprint.core.ground.compiled import Array, compiled_allocating, read_only
 from callprint.core.identify.card import MATRIX_COLUMNS
-from callprint.core.identify.records import RECORD_HEADER, checked_spans
+from callprint.core.identify.evidence_records import RECORD_HEADER, checked_spans
 
 
 @compiled_allocating

@@ -6,8 +6,8 @@ encryption; training sees both.
 
 import numpy as np
 
-from callprint.core.compiled import Array, compiled_allocating
-from callprint.core.identify.records import PAYLOAD, PAYLOAD_LENGTH, Whole
+from callprint.core.ground.compiled import Array, compiled_allocating
+from callprint.core.identify.evidence_records import PAYLOAD, PAYLOAD_LENGTH, Whole
 
 PAYLOAD_NAMES = (
     "payload_entropy",

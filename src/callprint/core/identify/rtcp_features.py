@@ -6,8 +6,8 @@ is read when the packet walks as clear compound RTCP (RFC 3550 6.1) to its last 
 
 import numpy as np
 
-from callprint.core.compiled import Array, compiled_allocating
-from callprint.core.identify.records import OFFSET, TIME, TIMESTAMP, Whole, signed32
+from callprint.core.ground.compiled import Array, compiled_allocating
+from callprint.core.identify.evidence_records import OFFSET, TIME, TIMESTAMP, Whole, signed32
 
 NTP_UNIX_OFFSET_S = 2208988800  # RFC 5905: the NTP era starts 70 years before the Unix epoch
 

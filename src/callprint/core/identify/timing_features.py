@@ -6,8 +6,8 @@ nothing; what loss and jitter do to it is left to training with damaged calls.
 
 import numpy as np
 
-from callprint.core.compiled import Array, compiled_allocating
-from callprint.core.identify.records import (
+from callprint.core.ground.compiled import Array, compiled_allocating
+from callprint.core.identify.evidence_records import (
     FIRST,
     MAXIMUM_RTP,
     PAYLOAD_LENGTH,

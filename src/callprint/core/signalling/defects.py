@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from callprint.core.errors import DecodeError
+from callprint.core.ground.errors import DecodeError
 
 
 class SipDefect(StrEnum):

@@ -13,8 +13,8 @@ import re
 from dataclasses import dataclass
 from hashlib import sha256
 
-from callprint.core.calls.call import ANONYMOUS_CALLER
-from callprint.core.errors import ConfigError
+from callprint.core.call import ANONYMOUS_CALLER
+from callprint.core.ground.errors import ConfigError
 from callprint.core.signalling.address import Address, Uri, parse_address
 from callprint.core.signalling.defects import SipError
 from callprint.core.signalling.sip import SipMessage

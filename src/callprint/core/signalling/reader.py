@@ -3,11 +3,11 @@
 This is what a capture agent ships and what call assembly reads; nothing is parsed here.
 """
 
-from ipaddress import IPv6Address
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from callprint.core.ground.addresses import address_text
 from callprint.core.packets import PACKET, PacketKind
 from callprint.core.signalling.fragments import FragmentReassembler, read_fragment
 from callprint.core.signalling.tcp import TcpReassembler
@@ -95,9 +95,3 @@ class _Packet(NamedTuple):
 
 
 assert _Packet._fields == PACKET.names
-
-
-def address_text(high: int, low: int) -> str:
-    """Return the text of an address of a PACKET row; IPv4 stands there as ::ffff:a.b.c.d."""
-    address = IPv6Address((high << 64) | low)
-    return str(address.ipv4_mapped or address)

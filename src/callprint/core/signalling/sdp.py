@@ -50,7 +50,7 @@ class Medium:
         """True when the sender of this description puts the other side on hold (RFC 3264 8.4)."""
         return self.direction in ("sendonly", "inactive") or self.address in UNSPECIFIED
 
-    def places(self) -> list[tuple[str, int]]:
+    def endpoints(self) -> list[tuple[str, int]]:
         """Return every address and port at which the party may receive RTP."""
         somewhere = self.port != 0 and self.address not in ("", *UNSPECIFIED)
         here = [(self.address, self.port)] if somewhere else []

@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from callprint.core.errors import DecodeError
+from callprint.core.ground.errors import DecodeError
 
 Array = np.ndarray[Any, Any]
 
@@ -42,7 +42,7 @@ class BatchType(IntEnum):
 
     MEDIA = 1
     SIGNALLING = 2
-    MARK = 3
+    PROGRESS = 3
     PACKETS = 4
 
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from callprint.core.errors import DecodeError
 from callprint.core.evidence import EVIDENCE_DTLS
-from callprint.core.flow.state import DECIDED, EVENT_CHECKPOINT, EVENT_END, EVENT_HORIZON, FLOW
+from callprint.core.flow.layout import DECIDED, EVENT_CHECKPOINT, EVENT_END, EVENT_HORIZON, FLOW
+from callprint.core.ground.errors import DecodeError
 from callprint.core.verdict import ENDED_NAMES
 from callprint.core.wire.frame import BatchType, Origin, decode_frame, encode_frame
 

@@ -6,7 +6,7 @@ from dataclasses import fields
 from operator import attrgetter
 from typing import Any
 
-from callprint.core.errors import DecodeError
+from callprint.core.ground.errors import DecodeError
 from callprint.core.verdict import FlowKey, FlowSummary, Verdict
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from callprint.core.errors import ModelError
+from callprint.core.ground.errors import ModelError
 from callprint.core.identify.card import INPUT_MATRIX
 from callprint.training.classes import TRAINING_SPLIT, classes_of
 from callprint.training.dataset import Dataset

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from callprint.core.errors import ModelError
+from callprint.core.ground.errors import ModelError
 from callprint.training.paper.cells import TRAINED, Cell, run_graph, session
 from callprint.training.paper.graphs import FEATURES, LOGITS, save_model
 from callprint.training.paper.head_graphs import combined_model, head_model

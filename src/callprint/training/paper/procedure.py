@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from callprint.core.errors import ModelError
+from callprint.core.ground.errors import ModelError
 from callprint.training.paper.networks import ALEXNET, PaperNetwork, alexnet, make_network
 from callprint.training.paper.windows import Images, as_input
 

@@ -1,0 +1,105 @@
+"""Builds the rows of calls as call assembly knows them: not judged, without features."""
+
+from collections.abc import Sequence
+
+from callprint.core.call import NOT_JUDGED, CallRecord, CallState, EndedBy, Phase
+from callprint.core.calls.attempt import Call, Party
+from callprint.core.calls.media_only import MediaCall
+from callprint.core.signalling.identity import MISSING
+from callprint.core.verdict import FlowKey, FlowReport
+
+
+def record_of(call: Call, phase: Phase, now_ns: int) -> CallRecord:
+    """Return the row of a call in one phase."""
+    return CallRecord(
+        call_id=call.call_id,
+        from_tag=call.from_tag,
+        phase=phase,
+        caller=call.caller.identity.text,
+        callee=call.callee.identity.text,
+        started_ns=call.started_ns,
+        ringing_ns=call.ringing_ns,
+        answered_ns=call.answered_ns,
+        ended_ns=call.ended_ns,
+        state=call.state,
+        final_status=call.final_status,
+        ended_by=call.ended_by,
+        caller_application=_application(call.caller.flows),
+        callee_application=_application(call.callee.flows),
+        caller_flows=_keys(call.caller.flows),
+        callee_flows=_keys(call.callee.flows),
+        caller_codec=_codec(call.caller, call.callee),
+        callee_codec=_codec(call.callee, call.caller),
+        caller_user_agent=call.caller.user_agent,
+        callee_user_agent=call.callee.user_agent,
+        attestation=call.attestation,
+        campaign=call.campaign,
+        signalling_ip=call.signalling_ip,
+        judged_at_ns=now_ns,
+        spam_score=NOT_JUDGED.score,
+        spam=NOT_JUDGED.spam,
+        action=NOT_JUDGED.action,
+        reason=NOT_JUDGED.reason,
+        detector=NOT_JUDGED.detector,
+        features=(),
+    )
+
+
+def media_only_record(media: MediaCall, now_ns: int) -> CallRecord:
+    """Return the row of a call without visible signalling; it has the end phase only."""
+    return CallRecord(
+        call_id=media.call_id,
+        from_tag="",
+        phase=Phase.END,
+        caller="",
+        callee="",
+        started_ns=media.started_ns,
+        ringing_ns=None,
+        answered_ns=media.answered_ns,
+        ended_ns=media.ended_ns,
+        state=CallState.COMPLETED,
+        final_status=None,
+        ended_by=EndedBy.MEDIA,
+        caller_application=_application(media.caller),
+        callee_application=_application(media.callee),
+        caller_flows=_keys(media.caller),
+        callee_flows=_keys(media.callee),
+        caller_codec=_longest_first(media.caller)[0].summary.codec,
+        callee_codec=_longest_first(media.callee)[0].summary.codec if media.callee else None,
+        caller_user_agent=None,
+        callee_user_agent=None,
+        attestation=MISSING,
+        campaign="",
+        signalling_ip="",
+        judged_at_ns=now_ns,
+        spam_score=NOT_JUDGED.score,
+        spam=NOT_JUDGED.spam,
+        action=NOT_JUDGED.action,
+        reason=NOT_JUDGED.reason,
+        detector=NOT_JUDGED.detector,
+        features=(),
+    )
+
+
+def _longest_first(flows: Sequence[FlowReport]) -> list[FlowReport]:
+    return sorted(flows, key=lambda report: (-report.summary.packets, report.verdict.flow))
+
+
+def _keys(flows: Sequence[FlowReport]) -> tuple[FlowKey, ...]:
+    return tuple(report.verdict.flow for report in _longest_first(flows))
+
+
+def _application(flows: Sequence[FlowReport]) -> str | None:
+    return _longest_first(flows)[0].verdict.application if flows else None
+
+
+def _codec(sender: Party, receiver: Party) -> str | None:
+    """Return what the sender sends; a dynamic payload type means what the RECEIVER's SDP says (RFC 3264 5.1)."""
+    if not sender.flows:
+        return sender.offered
+    summary = _longest_first(sender.flows)[0].summary
+    for party in (receiver, sender):
+        name = party.codecs.get(summary.payload_type)
+        if name is not None:
+            return name
+    return summary.codec

@@ -1,0 +1,232 @@
+"""The memory of the flow engine: a few flat arrays, allocated once, so that its size is known and bounded.
+
+Compiled functions get them together as one `Tables` tuple. Rows are reused; `generation` tells one
+tenant of a row from the next.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from callprint.core.ground.compiled import Array
+
+# Where a flow stands with its evidence. COLLECTING -> WAITING at the H-th packet -> DECIDED when the
+# RTCP time after it has passed. A flow that ends earlier, or is too slow for H packets, is judged by what it has.
+COLLECTING = 0
+WAITING = 1
+DECIDED = 2
+
+# Kinds of event that the engine tells.
+EVENT_CHECKPOINT = 0  # evidence after exactly k packets, for a provisional verdict
+EVENT_HORIZON = 1  # the evidence is complete: final verdict
+EVENT_END = 2  # the flow has ended; with evidence when no final verdict was asked for before
+
+# Why a flow ended: index into ENDED_NAMES of core/verdict.py.
+ENDED_IDLE = 0
+ENDED_EVICTED = 1
+ENDED_CAPTURE_END = 2
+
+NO_APPLICATION = -1  # `application` of a flow without verdict; UNKNOWN verdicts set `unknown`
+
+FLOW = np.dtype(
+    [
+        # The key, and what a look-up compares first.
+        ("src_hi", "<u8"),
+        ("src_lo", "<u8"),
+        ("dst_hi", "<u8"),
+        ("dst_lo", "<u8"),
+        ("src_port", "<u2"),
+        ("dst_port", "<u2"),
+        ("ssrc", "<u4"),
+        ("hash", "<u4"),
+        ("generation", "<u4"),
+        # Times.
+        ("first_seen_ns", "<i8"),
+        ("last_rtp_ns", "<i8"),
+        ("last_active_ns", "<i8"),  # RTP or RTCP of the sender
+        (
+            "horizon_ns",
+            "<i8",
+        ),  # no later packet is evidence; known with the first RTP packet, nearer with the H-th
+        # Sequence statistics, RFC 3550 A.1 and A.3.
+        ("seen_mask", "<u8"),  # bit i: sequence number maximum_sequence - i was received
+        ("received", "<i8"),  # RTP packets of the source, long ones and duplicates included
+        ("expected_before", "<i8"),  # packets expected up to the last restart of the sequence
+        ("base_sequence", "<i8"),  # extended sequence number of the first packet since that restart
+        ("maximum_sequence", "<i8"),  # highest extended sequence number
+        ("duplicates", "<i8"),
+        ("reordered", "<i8"),
+        ("restart_sequence", "<i4"),  # next number that would prove a restart, -1 for none
+        # Interarrival jitter, RFC 3550 A.8, in time-stamp units.
+        ("clock_rate_hz", "<u4"),  # 0: not yet known
+        ("jitter", "<f8"),
+        ("last_timestamp", "<u4"),
+        ("first_timestamp", "<u4"),
+        ("last_arrival_ns", "<i8"),
+        # Counters.
+        ("packets", "<i8"),  # RTP packets accepted by the filter
+        ("bytes", "<i8"),
+        ("long_packets", "<i8"),
+        ("rtcp_packets", "<i8"),
+        # Evidence.
+        ("head_block", "<i4"),
+        ("tail_block", "<i4"),
+        ("tail_used", "<i4"),
+        ("evidence_bytes", "<i4"),
+        ("evidence_rtcp", "<u2"),
+        ("next_checkpoint", "u1"),  # index into the checkpoints
+        ("evidence_state", "u1"),
+        ("payload_type", "u1"),
+        ("started_midflow", "u1"),
+        # The verdict, as in the paper's map database.
+        ("final", "u1"),
+        ("unknown", "u1"),
+        ("reason", "u1"),
+        ("application", "<i2"),
+        ("verdict_k", "<u2"),
+        ("sure_k", "<u2"),  # k of the first sure verdict, 0 for none yet: no further checkpoint is needed
+        ("confidence", "<f4"),
+        ("evidence_last_ns", "<i8"),  # the last RTP packet in the evidence
+        ("decided_at_ns", "<i8"),
+    ],
+    align=True,
+)
+"""One flow: its key, statistics, evidence chain and verdict."""
+
+HELD = 256  # bytes kept of a held packet: more than the filter accepts
+
+CANDIDATE = np.dtype(
+    [
+        ("src_hi", "<u8"),
+        ("src_lo", "<u8"),
+        ("dst_hi", "<u8"),
+        ("dst_lo", "<u8"),
+        ("time_ns", "<i8"),  # of the newest packet
+        ("rtp_time_ns", "<i8"),
+        ("rtcp_time_ns", "<i8"),
+        ("hash", "<u4"),
+        ("ssrc", "<u4"),
+        ("src_port", "<u2"),  # of the RTP packet, or of the RTCP packet while there is none
+        ("dst_port", "<u2"),
+        ("sequence", "<u2"),
+        ("rtp_length", "<u2"),  # 0: no bytes kept (a long packet)
+        ("rtcp_length", "<u2"),  # 0: no RTCP held
+        ("has_rtp", "u1"),
+        ("used", "u1"),
+    ],
+    align=True,
+)
+"""A source in probation: the last packet that could have been its first (RFC 3550 A.1), and an RTCP packet.
+
+Their bytes lie in `Tables.held_rtp` and `Tables.held_rtcp`, HELD bytes for each.
+"""
+
+HANDSHAKE = np.dtype(
+    [
+        ("src_hi", "<u8"),
+        ("src_lo", "<u8"),
+        ("dst_hi", "<u8"),
+        ("dst_lo", "<u8"),
+        ("time_ns", "<i8"),  # of the newest STUN or DTLS packet
+        ("stun_time_ns", "<i8"),
+        ("dtls_time_ns", "<i8"),
+        ("hash", "<u4"),
+        ("src_port", "<u2"),
+        ("dst_port", "<u2"),
+        ("stun_length", "<u2"),  # 0: none kept
+        ("dtls_length", "<u2"),
+        ("used", "u1"),
+    ],
+    align=True,
+)
+"""What one end of a WebRTC or ICE session said before its media: the first STUN request, the first DTLS hello.
+
+Their bytes lie in `Tables.held_stun` and `Tables.held_dtls`, HELD bytes for each.
+"""
+
+EVENT = np.dtype(
+    [
+        ("time_ns", "<i8"),  # packet time at which the evidence was complete, or the flow's last sign of life
+        ("start", "<i8"),  # the evidence log in the evidence buffer; start == end: none
+        ("end", "<i8"),
+        ("row", "<i4"),
+        (
+            "packet",
+            "<i4",
+        ),  # index in the batch of the packet at which it came about; at the end of a capture -1
+        ("k", "<u2"),  # RTP packets in the evidence
+        ("kind", "u1"),
+        ("ended", "u1"),
+    ],
+    align=True,
+)
+"""One event; the flow as it stood then is in the array of flows beside it."""
+
+STATE = np.dtype(
+    [
+        ("clock_ns", "<i8"),  # largest packet time seen
+        ("packet", "<i8"),  # index in the batch of the packet that is taken in
+        ("next_sweep_ns", "<i8"),
+        ("sweep_row", "<i8"),  # -1: no sweep under way
+        ("sweep_all", "<i8"),  # 1: the sweep ends every flow (end of the capture)
+        ("source_start_ns", "<i8"),  # when the capture began
+        ("fresh_row", "<i8"),  # rows from here on were never used
+        ("free_rows", "<i8"),
+        ("fresh_block", "<i8"),
+        ("free_blocks", "<i8"),
+        ("eviction_row", "<i8"),
+        ("slot_mask", "<i8"),  # the index has slot_mask + 1 slots in use, a power of two
+        ("verdict_hits", "<i8"),  # RTP packets that found a verdict in the map
+        ("flows", "<i8"),
+        ("flows_created", "<i8"),
+        ("flows_evicted", "<i8"),
+        ("evidence_exhausted", "<i8"),
+        ("held", "<i8"),  # packets in the candidate table: read, not yet in a counter
+        ("claims", "<i8"),  # candidate and handshake entries claimed: draws the victim in a full set
+        ("handshakes_evicted", "<i8"),
+        ("events", "<i8"),
+        ("evidence_used", "<i8"),
+        ("longest_log", "<i8"),  # bytes that one evidence log can have at most
+        # Settings that compiled code reads.
+        ("idle_timeout_ns", "<i8"),
+        ("horizon_packets", "<i8"),
+        ("horizon_rtcp_packets", "<i8"),
+        ("horizon_after_ns", "<i8"),
+        ("horizon_at_latest_ns", "<i8"),
+    ],
+    align=True,
+)
+"""The engine's scalars, as one record."""
+
+
+class Tables(NamedTuple):
+    """All arrays of one engine. The types are what compiled code sees."""
+
+    flows: Array  # (maximum_flows,) FLOW
+    due_ns: Array  # (maximum_flows,) int64: no look at the row before; NEVER_NS when free
+    free_rows: Array  # (maximum_flows,) int32, a stack
+    slots: Array  # (>= 2 * maximum_flows,) uint64: hash << 32 | row + 1, 0 for empty; `slot_mask` + 1 in use
+    group_hash: Array  # (GROUP,) uint32: hashes of the packets that are worked on together
+    candidates: Array  # (sets * WAYS,) CANDIDATE
+    held_rtp: Array  # (sets * WAYS * HELD,) uint8
+    held_rtcp: Array  # (sets * WAYS * HELD,) uint8
+    handshakes: Array  # (sets * WAYS,) HANDSHAKE
+    held_stun: Array  # (sets * WAYS * HELD,) uint8
+    held_dtls: Array  # (sets * WAYS * HELD,) uint8
+    blocks: Array  # (maximum_blocks * BLOCK,) uint8
+    next_block: Array  # (maximum_blocks,) int32
+    free_blocks: Array  # (maximum_blocks,) int32, a stack
+    events: Array  # (maximum_events,) EVENT
+    event_flows: Array  # (maximum_events,) FLOW
+    evidence: Array  # (evidence_buffer,) uint8
+    scratch: Array  # (EVIDENCE_HEADER,) uint8: a record header while it is written
+    outcomes: Array  # (OUTCOMES,) int64
+    checkpoints: Array  # (n,) int64, rising
+    state: Array  # (1,) STATE
+
+
+NEVER_NS = np.iinfo(np.int64).max
+BLOCK = 256  # bytes of an evidence block: a G.711 packet of 20 ms fills three quarters
+GROUP = 16  # packets whose look-ups are prefetched together
+LEAST_SLOTS = 1 << 10
+WAYS = 8  # candidates, or handshakes, that share a set

@@ -1,0 +1,1 @@
+"""What every part of the core stands on: compilation, errors, bytes, addresses, keys, snapshots."""

@@ -1,0 +1,144 @@
+"""From an agent's packets to batches of whole media packets, for agents that ship more than verdicts need."""
+
+import numpy as np
+
+from callprint.core.flow.engine import EngineSettings, FlowEngine
+from callprint.core.ground.compiled import Array, compiled
+from callprint.core.packets import PACKET, PacketKind
+from callprint.core.relay.shipping import session_hashes
+from callprint.core.wire.frame import Origin
+from callprint.core.wire.packets import MEDIA_KINDS, WHOLE_PACKET, PacketBatch
+
+_RTP = int(PacketKind.RTP)
+_RTP_LONG = int(PacketKind.RTP_LONG)
+_RTCP = int(PacketKind.RTCP)
+
+MAXIMUM_PAYLOAD_BYTES = 256 << 10
+ALL = 1 << 62
+"""A head without an end."""
+
+
+@compiled
+def _choose(
+    packets: Array, rows: Array, flows: Array, horizon: int, head: int, seen: Array, wanted: Array
+) -> None:
+    """wanted[i] = whether RTP packet i is no evidence, and within the head of its flow.
+
+    rows[i]: the flow of packets[i], -1 for none. seen: (maximum_flows, 2) zeros, and zeros again at the end. The
+    flows have counted the whole batch already, so that the place of a packet in its flow is counted backwards.
+    """
+    for i in range(packets.shape[0]):
+        if rows[i] >= 0:
+            seen[rows[i], 0] += packets[i].kind == _RTP
+            seen[rows[i], 1] += 1
+    for i in range(packets.shape[0]):
+        row = rows[i]
+        wanted[i] = False
+        if row < 0:
+            continue
+        short = packets[i].kind == _RTP
+        number_short = flows[row].packets - seen[row, 0] + 1
+        number = flows[row].packets + flows[row].long_packets - seen[row, 1] + 1
+        wanted[i] = number <= head and not (short and number_short <= horizon)
+        seen[row, 0] -= short
+        seen[row, 1] -= 1
+
+
+@compiled
+def _gather(data: Array, packets: Array, payload: Array) -> None:
+    at = 0
+    for i in range(packets.shape[0]):
+        begin = packets[i].offset
+        for j in range(packets[i].length):
+            payload[at + j] = data[begin + j]
+        at += packets[i].length
+
+
+class PacketShipper:
+    """Takes from each batch the media packets that no evidence log holds, and cuts them into batches."""
+
+    def __init__(self, source: int, partitions: int, maximum_flows: int, horizon: int, head: int) -> None:
+        """`head`: RTP packets of a flow that are shipped in all, those of the evidence included; ALL: no end."""
+        self._source = source
+        self._horizon = horizon
+        self._head = head
+        self._seen = np.zeros((maximum_flows, 2), dtype=np.int64)
+        self._waiting: list[list[tuple[Array, Array]]] = [[] for _ in range(partitions)]
+        self._bytes = [0] * partitions
+        self._sequences = [0] * partitions
+        self._clock_ns = -(1 << 63)
+        self.packets = 0
+
+    def take(self, data: Array, packets: Array, engine: FlowEngine) -> list[tuple[int, PacketBatch]]:
+        """Take a batch that the engine has processed; return the batches that became full.
+
+        data: (bytes,) uint8, packets: (n,) PACKET. All RTCP is taken, RTP of flows that the engine follows.
+        """
+        kinds = packets["kind"]
+        media = packets[np.isin(kinds, MEDIA_KINDS)]
+        is_rtp = (media["kind"] == _RTP) | (media["kind"] == _RTP_LONG)
+        rtp = media[is_rtp]
+        wanted = np.empty(len(rtp), dtype=np.bool_)
+        rows = engine.lookup(data, rtp)
+        _choose(rtp, rows, engine.flows, self._horizon, self._head, self._seen, wanted)
+        keep = ~is_rtp
+        keep[is_rtp] = wanted
+        chosen = media[keep]
+        if not len(chosen):
+            return []
+        self.packets += len(chosen)
+        self._clock_ns = max(self._clock_ns, int(chosen["time_ns"].max()))
+        partition = session_hashes(chosen) % len(self._waiting)
+        full = []
+        for number in np.unique(partition).tolist():
+            full += self._add(number, data, chosen[partition == number])
+        return full
+
+    def flush(self) -> list[tuple[int, PacketBatch]]:
+        """Return a batch for every partition in which something waits."""
+        return [(number, self._cut(number)) for number, some in enumerate(self._waiting) if some]
+
+    def _add(self, number: int, data: Array, packets: Array) -> list[tuple[int, PacketBatch]]:
+        full = []
+        ends = np.cumsum(packets["length"], dtype=np.int64)
+        start = 0
+        while start < len(packets):
+            room = MAXIMUM_PAYLOAD_BYTES - self._bytes[number] + (int(ends[start - 1]) if start else 0)
+            end = int(np.searchsorted(ends, room, side="right"))
+            if end == start and self._waiting[number]:
+                full.append((number, self._cut(number)))
+                continue
+            end = max(end, start + 1)
+            self._put(number, data, packets[start:end])
+            start = end
+        return full
+
+    def _put(self, number: int, data: Array, packets: Array) -> None:
+        table = np.zeros(len(packets), dtype=WHOLE_PACKET)
+        for name in WHOLE_PACKET.names or ():
+            table[name] = packets[name]
+        payload = np.empty(int(packets["length"].sum(dtype=np.int64)), dtype=np.uint8)
+        _gather(data, packets, payload)
+        self._waiting[number].append((table, payload))
+        self._bytes[number] += len(payload)
+
+    def _cut(self, number: int) -> PacketBatch:
+        tables, payloads = zip(*self._waiting[number], strict=True)
+        origin = Origin(self._source, self._sequences[number], self._clock_ns)
+        self._sequences[number] += 1
+        self._waiting[number] = []
+        self._bytes[number] = 0
+        return PacketBatch(origin, np.concatenate(tables), np.concatenate(payloads))
+
+
+def warm_up() -> None:
+    """Compile (or load from the cache) what shipping packets runs."""
+    engine = FlowEngine(
+        EngineSettings(
+            maximum_flows=4, maximum_candidates=4, maximum_handshakes=4, evidence_memory_bytes=1 << 16
+        )
+    )
+    packets = np.zeros(1, dtype=PACKET)
+    packets["kind"] = _RTCP  # is taken, so that everything runs
+    packets["length"] = 12
+    PacketShipper(0, 1, 4, 0, ALL).take(np.zeros(64, dtype=np.uint8), packets, engine)

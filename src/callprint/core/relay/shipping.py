@@ -1,0 +1,214 @@
+"""From the events of an agent's flow engine to media batches, one stream of batches for each partition."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from callprint.core.flow.engine import FlowEvents
+from callprint.core.flow.hashing import media_session_hash
+from callprint.core.flow.layout import EVENT, EVENT_END, FLOW
+from callprint.core.ground.compiled import compiled
+from callprint.core.relay.logs import join_logs, split_logs
+from callprint.core.wire.frame import Origin
+from callprint.core.wire.media import PART, SHIPPED_FLOW_FIELDS, SHIPPED_PACKET, MediaBatch, PartKind
+
+Array = np.ndarray[Any, Any]
+
+MAXIMUM_PARTS = (
+    128  # a reader may answer a part with a whole evidence log, so this bounds what it makes of a batch
+)
+MAXIMUM_PAYLOAD_BYTES = 256 << 10
+
+
+@compiled
+def _hash_rows(flows: Array, hashes: Array) -> None:
+    for i in range(flows.shape[0]):
+        flow = flows[i]
+        hashes[i] = media_session_hash(
+            flow.src_hi,
+            flow.src_lo,
+            flow.dst_hi,
+            flow.dst_lo,
+            np.uint64(flow.src_port),
+            np.uint64(flow.dst_port),
+        )
+
+
+def session_hashes(flows: Array) -> Array:
+    """Return the media session hash of every FLOW row, (n,) uint32: the same in every process."""
+    hashes = np.empty(len(flows), dtype=np.uint32)
+    _hash_rows(flows, hashes)
+    return hashes
+
+
+@compiled
+def _find_new(events: Array, generations: Array, tenant: Array, sent_bytes: Array, starts: Array) -> None:
+    """starts[i] = where that part of event i's log begins which no event before it had."""
+    for i in range(events.shape[0]):
+        event = events[i]
+        row = event.row
+        if tenant[row] != generations[i]:
+            tenant[row] = generations[i]
+            sent_bytes[row] = 0
+        starts[i] = event.end
+        if event.end > event.start:
+            starts[i] = event.start + sent_bytes[row]
+            sent_bytes[row] = event.end - event.start
+
+
+@compiled
+def _number(
+    events: Array,
+    generations: Array,
+    records: Array,
+    tenant: Array,
+    sent_records: Array,
+    running: Array,
+    first_record: Array,
+) -> None:
+    """first_record[i] = how many records of its flow came before those of event i."""
+    for i in range(events.shape[0]):
+        event = events[i]
+        row = event.row
+        if tenant[row] != generations[i]:
+            tenant[row] = generations[i]
+            sent_records[row] = 0
+        first_record[i] = sent_records[row]
+        sent_records[row] += records[i]
+        running[row] = event.kind != EVENT_END
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """What waits to become a batch of one partition."""
+
+    parts: list[Array] = field(default_factory=list)
+    packets: list[Array] = field(default_factory=list)
+    payload: list[Array] = field(default_factory=list)
+    rows: int = 0
+    payload_bytes: int = 0
+    sequence: int = 0  # of the next batch
+
+
+class Shipper:
+    """Cuts events into parts, holds them by partition, and gives them back as batches.
+
+    Every evidence record is shipped once. Memory is bounded by `maximum_flows` and the size of a batch.
+    """
+
+    def __init__(self, source: int, partitions: int, maximum_flows: int) -> None:
+        """`source` names this run among all runs of all agents; `maximum_flows` is that of the engine."""
+        self._source = source
+        self._partitions = partitions
+        self._bytes_tenant = np.zeros(maximum_flows, dtype=np.uint32)
+        self._sent_bytes = np.zeros(maximum_flows, dtype=np.int64)
+        self._records_tenant = np.zeros(maximum_flows, dtype=np.uint32)
+        self._sent_records = np.zeros(maximum_flows, dtype=np.int64)
+        self._running = np.zeros(maximum_flows, dtype=np.bool_)  # rows of flows that were told of and go on
+        self._waiting = [_Waiting() for _ in range(partitions)]
+        self._clock_ns = -(1 << 63)
+
+    @property
+    def sent(self) -> list[int]:
+        """How many batches of each partition were given out: what a mark tells of them."""
+        return [waiting.sequence for waiting in self._waiting]
+
+    def take(self, told: FlowEvents) -> list[tuple[int, MediaBatch]]:
+        """Take events in; return the batches that became full, each with its partition."""
+        events, flows = told.events, told.flows
+        generations = np.ascontiguousarray(flows["generation"])
+        starts = np.empty(len(events), dtype=np.int64)
+        _find_new(events, generations, self._bytes_tenant, self._sent_bytes, starts)
+        partition = session_hashes(flows) % self._partitions
+        order = np.argsort(partition, kind="stable")
+        records, packets, payload = split_logs(told.evidence, starts[order], events["end"][order])
+        in_event_order = np.empty(len(events), dtype=np.int64)
+        in_event_order[order] = records
+        first_record = np.empty(len(events), dtype=np.int64)
+        _number(
+            *(events, generations, in_event_order),
+            *(self._records_tenant, self._sent_records, self._running, first_record),
+        )
+        parts = _parts_of(flows[order])
+        for name in ("time_ns", "k", "kind", "ended"):
+            parts[name] = events[name][order]
+        parts["first_record"] = first_record[order]
+        parts["records"] = records
+        self._clock_ns = max(self._clock_ns, int(flows["last_active_ns"].max()))
+        return self._collect(partition[order], parts, packets, payload)
+
+    def statistics(self, flows: Array, now_ns: int) -> list[tuple[int, MediaBatch]]:
+        """Tell the statistics of every flow that goes on. flows: the engine's rows; now_ns: packet time."""
+        rows = np.flatnonzero(self._running)
+        if not len(rows):
+            return []
+        running = flows[rows]
+        partition = session_hashes(running) % self._partitions
+        order = np.argsort(partition, kind="stable")
+        parts = _parts_of(running[order])
+        parts["kind"] = PartKind.STATISTICS
+        parts["time_ns"] = now_ns
+        parts["first_record"] = self._sent_records[rows][order]
+        self._clock_ns = max(self._clock_ns, now_ns)
+        return self._collect(
+            partition[order], parts, np.zeros(0, dtype=SHIPPED_PACKET), np.zeros(0, dtype=np.uint8)
+        )
+
+    def flush(self) -> list[tuple[int, MediaBatch]]:
+        """Return a batch for every partition in which something waits."""
+        return [
+            (number, self._cut(number)) for number in range(self._partitions) if self._waiting[number].rows
+        ]
+
+    def _collect(
+        self, partition: Array, parts: Array, packets: Array, payload: Array
+    ) -> list[tuple[int, MediaBatch]]:
+        """Add parts, sorted by partition, to what waits; return the batches that are full."""
+        full: list[tuple[int, MediaBatch]] = []
+        packet_at = np.concatenate(([0], np.cumsum(parts["records"], dtype=np.int64)))  # (n + 1,)
+        byte_at = np.concatenate(([0], np.cumsum(packets["length"], dtype=np.int64)))[packet_at]  # (n + 1,)
+        start = 0
+        while start < len(parts):
+            number = int(partition[start])
+            waiting = self._waiting[number]
+            end = int(np.searchsorted(partition, number, side="right"))
+            room = waiting.payload_bytes + byte_at - byte_at[start] <= MAXIMUM_PAYLOAD_BYTES  # (n + 1,)
+            end = min(end, start + MAXIMUM_PARTS - waiting.rows, int(np.searchsorted(~room, True)) - 1)
+            if end > start:
+                waiting.parts.append(parts[start:end])
+                waiting.packets.append(packets[packet_at[start] : packet_at[end]])
+                waiting.payload.append(payload[byte_at[start] : byte_at[end]])
+                waiting.rows += end - start
+                waiting.payload_bytes += int(byte_at[end] - byte_at[start])
+                start = end
+            if (end < len(parts) and partition[end] == number) or waiting.rows == MAXIMUM_PARTS:
+                full.append((number, self._cut(number)))
+        return full
+
+    def _cut(self, number: int) -> MediaBatch:
+        waiting = self._waiting[number]
+        batch = MediaBatch(
+            Origin(self._source, waiting.sequence, self._clock_ns),
+            np.concatenate(waiting.parts),
+            np.concatenate(waiting.packets),
+            np.concatenate(waiting.payload),
+        )
+        self._waiting[number] = _Waiting(sequence=waiting.sequence + 1)
+        return batch
+
+
+def _parts_of(flows: Array) -> Array:
+    parts = np.zeros(len(flows), dtype=PART)
+    for name in SHIPPED_FLOW_FIELDS:
+        parts[name] = flows[name]
+    return parts
+
+
+def warm_up() -> None:
+    """Compile (or load from the cache) everything that agents and bolts run to ship and to assemble flows."""
+    nothing = FlowEvents(np.zeros(1, dtype=EVENT), np.zeros(1, dtype=FLOW), np.zeros(0, dtype=np.uint8))
+    shipper = Shipper(0, 1, 1)
+    shipper.take(nothing)
+    ((_, batch),) = shipper.flush()
+    join_logs(batch.parts["records"], batch.packets, batch.payload)

@@ -1,0 +1,68 @@
+"""What the home of a site's calls gets to hear: immutable values, each of which may come twice."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from callprint.core.call import Vote
+from callprint.core.verdict import RUNNING, FlowSummary, Verdict
+from callprint.core.wire.frame import Origin
+from callprint.core.wire.progress import Progress
+from callprint.core.wire.signalling import SignallingBatch
+
+
+class RecordOffset(NamedTuple):
+    """Where a record of signalling stands in Kafka, so that it can be read again."""
+
+    partition: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class FlowResults:
+    """What identification says of one media batch."""
+
+    source: int
+    partition: int
+    sequence: int
+    verdicts: tuple[Verdict, ...]  # final ones
+    summaries: tuple[FlowSummary, ...]  # of flows that have ended
+
+    @classmethod
+    def of(
+        cls, origin: Origin, partition: int, verdicts: Iterable[Verdict], summaries: Iterable[FlowSummary]
+    ) -> "FlowResults":
+        """Take from all verdicts and summaries of a batch what calls need."""
+        return cls(
+            origin.source,
+            partition,
+            origin.sequence,
+            tuple(verdict for verdict in verdicts if verdict.final),
+            tuple(summary for summary in summaries if summary.ended != RUNNING),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SignallingRecord:
+    """A record of the signalling topic."""
+
+    place: RecordOffset
+    record: SignallingBatch | Progress
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSilent:
+    """A source that was not heard of for too long."""
+
+    source: int
+
+
+@dataclass(frozen=True, slots=True)
+class VoteUpdate:
+    """What users have said since the last time, and the allow-list as it stands."""
+
+    votes: tuple[Vote, ...]
+    allowed: frozenset[str]
+
+
+SiteInput = FlowResults | SignallingRecord | SourceSilent | VoteUpdate

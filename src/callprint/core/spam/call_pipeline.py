@@ -1,0 +1,63 @@
+"""Calls from packets to judged rows, in one process: call assembly and judging, one behind the other.
+
+Feed it, for each batch of packets, the flow reports of that batch first (`add_flows`), then the packets
+(`process`); at the end `finish`. The rows are the same whatever the size of the batches.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from callprint.core.call import CallRecord
+from callprint.core.calls.assembly import CallAssembler
+from callprint.core.calls.events import CallEvent
+from callprint.core.calls.settings import CallSettings
+from callprint.core.signalling.identity import IdentityReader
+from callprint.core.signalling.reader import RawMessage
+from callprint.core.spam.histories import CallHistory
+from callprint.core.spam.judging import CallJudge, Detector
+from callprint.core.verdict import FlowReport
+
+Array = np.ndarray[Any, Any]
+
+
+class CallPipeline:
+    """What the embedded path runs. The counters are those of `assembler`."""
+
+    def __init__(
+        self,
+        settings: CallSettings | None = None,
+        identities: IdentityReader | None = None,
+        history: CallHistory | None = None,
+        detector: Detector | None = None,
+        allowed: Iterable[str] = (),
+    ) -> None:
+        """Start with nothing known; `allowed`: callers, spelled as in call rows, whom no detector may touch."""
+        settings = settings or CallSettings()
+        self.assembler = CallAssembler(settings, identities)
+        self.judge = CallJudge(history, detector, allowed, settings.maximum_calls + 1)
+
+    def add_flows(self, reports: Iterable[FlowReport]) -> list[CallRecord]:
+        """Take flows that have ended, before the packets of the batch in which their end was noticed."""
+        return self._judged(self.assembler.add_flows(reports))
+
+    def process(self, data: Array, packets: Array, records: Array | None = None) -> list[CallRecord]:
+        """Take a batch; return the rows that it completes. The arguments are those of CallAssembler.process."""
+        return self._judged(self.assembler.process(data, packets, records))
+
+    def message(self, message: RawMessage) -> list[CallRecord]:
+        """Take one whole SIP message; return the rows that it completes."""
+        return self._judged(self.assembler.message(message))
+
+    def advance(self, now_ns: int) -> list[CallRecord]:
+        """Let packet time pass up to `now_ns` without a packet; return the rows that it completes."""
+        return self._judged(self.assembler.advance(now_ns))
+
+    def finish(self) -> list[CallRecord]:
+        """End everything: the capture is over. Returns the rows of all calls that were still open."""
+        return self._judged(self.assembler.finish())
+
+    def _judged(self, events: list[CallEvent]) -> list[CallRecord]:
+        rows = (self.judge.judge(event) for event in events)
+        return [row for row in rows if row is not None]

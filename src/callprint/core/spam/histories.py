@@ -1,0 +1,130 @@
+"""Caller and campaign histories: from calls to feature vectors, in bounded memory, compiled.
+
+A history is a table of rows, one for each key (a caller, or a campaign), in sets of `WAYS` rows. A key
+lives in the one set that its hash chooses; when the set is full, the row that was quiet longest leaves
+and is counted. So memory is fixed, a look-up costs at most `WAYS` comparisons, and a flood of one-call
+keys first displaces other quiet rows. Everything in a row fades with exp(-age / 1 day), the short-term
+frequency with exp(-age / 1 h).
+
+Two steps for each call, both with the packet's time:
+
+    vector = history.setup(call)          # at the INVITE: fills the SETUP columns, counts the call
+    vector = history.end(call, vector)    # at the end: fills the END columns, counts the outcome
+
+The calls of both steps must come in time order; the same calls in the same order give the same vectors.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from callprint.core.ground.errors import ConfigError
+from callprint.core.spam import compiled_histories as compiled
+from callprint.core.spam.features import FEATURE_COUNT
+
+SHORT_CALL_S = compiled.SHORT_CALL_S
+WAYS = compiled.WAYS
+MAXIMUM_ROWS = 1 << 26  # of a table; it bounds what a forged state can ask for
+
+
+class CallHistory:
+    """Histories of all callers and campaigns of one partition.
+
+    `capacity`: rows of each of the two tables (rounded up to a power of two); about 450 bytes a row.
+    `utc_offset_s`: what to add to UTC for the local time of day.
+    Raises ConfigError when the capacity is not positive.
+    """
+
+    def __init__(self, capacity: int = 65_536, utc_offset_s: int = 0) -> None:
+        if capacity < 1:
+            raise ConfigError(f"history capacity must be positive, not {capacity}")
+        rows = max(WAYS, 1 << (capacity - 1).bit_length())
+        self.utc_offset_s = utc_offset_s
+        self._callers = compiled.new_table(rows)
+        self._campaigns = compiled.new_table(rows)
+
+    @property
+    def evicted(self) -> int:
+        """Rows that were displaced so far."""
+        return int(self._callers.evicted[0] + self._campaigns.evicted[0])
+
+    def setup(self, call: Any) -> NDArray[np.float64]:
+        """Return the raw vector `(FEATURE_COUNT,)` of a `CALL` row that begins; END columns are NaN."""
+        vector = np.full(FEATURE_COUNT, np.nan)
+        compiled.begin(self._callers, self._campaigns, call, self.utc_offset_s, vector)
+        return vector
+
+    def end(self, call: Any, setup_vector: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the raw vector of a `CALL` row that is over: `setup_vector` plus its END columns."""
+        vector = setup_vector.copy()
+        compiled.fill_end(call, vector)
+        compiled.finish(self._callers, self._campaigns, call)
+        return vector
+
+    def replay(self, calls: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the raw vectors `(n, FEATURE_COUNT)` of whole `CALL` rows, each judged as if seen live.
+
+        The rows may come in any order: beginnings and ends are played by their times. SETUP columns hold
+        what was known at the beginning, END columns what was known at the end.
+        """
+        begins = np.stack([calls["started_ns"], np.arange(len(calls)), np.ones(len(calls), np.int64)])
+        over = np.flatnonzero(calls["ended_ns"] > 0)
+        ends = np.stack([calls["ended_ns"][over], over, np.zeros(len(over), np.int64)])
+        steps = np.concatenate([begins, ends], axis=1)  # (3, steps) time, call, is a beginning
+        order = np.lexsort((steps[1], steps[2] == 0, steps[0]))
+        vectors = np.full((len(calls), FEATURE_COUNT), np.nan)
+        compiled.replay(
+            self._callers,
+            self._campaigns,
+            calls,
+            steps[1][order],
+            steps[2][order],
+            self.utc_offset_s,
+            vectors,
+        )
+        return vectors
+
+    def snapshot(self) -> dict[str, NDArray[Any]]:
+        """Return the whole state as named arrays (copies), for `restore`: the rows in use, and where they stand."""
+        state: dict[str, NDArray[Any]] = {}
+        for name, table in (("callers", self._callers), ("campaigns", self._campaigns)):
+            used = np.flatnonzero(table.keys)
+            state[f"{name}_rows"] = used
+            state[f"{name}_capacity"] = np.array([len(table.keys)])
+            for field, array in table._asdict().items():
+                state[f"{name}_{field}"] = array.copy() if field == "evicted" else array[used]
+        return state
+
+    @classmethod
+    def restore(cls, state: dict[str, NDArray[Any]], utc_offset_s: int = 0) -> "CallHistory":
+        """Rebuild a history from `snapshot`. Raises ConfigError when arrays are missing or do not fit."""
+        history = cls(1, utc_offset_s)
+        try:
+            history._callers, history._campaigns = (
+                _table_of(state, name) for name in ("callers", "campaigns")
+            )
+        except KeyError as error:
+            raise ConfigError(f"history state lacks {error}; take a new snapshot") from None
+        return history
+
+
+def _table_of(state: dict[str, NDArray[Any]], name: str) -> compiled.Table:
+    used, capacity = state[f"{name}_rows"], state[f"{name}_capacity"]
+    if used.ndim != 1 or used.dtype.kind != "i" or capacity.shape != (1,) or capacity.dtype.kind != "i":
+        raise ConfigError("history state has arrays of another form; take a new snapshot")
+    rows = int(capacity[0])
+    inside = bool(((used >= 0) & (used < rows)).all())
+    if rows < WAYS or rows & (rows - 1) or rows > MAXIMUM_ROWS or not inside:
+        raise ConfigError("history state has tables of impossible lengths; take a new snapshot")
+    table = compiled.new_table(rows)
+    for field, array in table._asdict().items():
+        kept = state[f"{name}_{field}"]
+        expected = (1,) if field == "evicted" else (len(used), *array.shape[1:])
+        if kept.shape != expected or kept.dtype != array.dtype:
+            raise ConfigError("history state has arrays of another form; take a new snapshot")
+        if field == "evicted":
+            array[:] = kept
+        else:
+            array[used] = kept
+    return table

@@ -1,0 +1,197 @@
+"""Reasons in words: what weighed most in a judgement, said as what was observed.
+
+Of the call itself the values are said as they are. Of its caller and its campaign the features fade and are
+drawn to neutral values, so what is said instead are counts of their last calls (`sightings`).
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from callprint.core.spam.features import Feature
+from callprint.core.spam.sightings import NOTHING_SEEN, Seen
+
+Floats = NDArray[np.float64]
+OfCall = Callable[[float], str]
+OfSeen = Callable[[Seen], str]
+
+LEAST_POINTS = 0.3  # a feature that weighs less is not worth a clause
+MOST_CLAUSES = 4
+ENOUGH_FOR_PERCENT = 10  # of fewer calls the count itself is said
+
+
+def counted(number: int, what: str) -> str:
+    """Return "1 call", "2 calls"."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def _percent(value: float) -> str:
+    return f"{100.0 * value:.0f} %"
+
+
+def _seconds(value: float) -> str:
+    for one, many, size in (
+        ("day", "days", 86_400.0),
+        ("hour", "hours", 3_600.0),
+        ("minute", "minutes", 60.0),
+    ):
+        number = round(value / size)
+        if number >= 2 or (number == 1 and value >= size):
+            return f"{number} {one if number == 1 else many}"
+    return counted(round(value), "second")
+
+
+def _share(part: int, whole: int, what: str, of_which: str = "") -> str:
+    """Return "90 % <what>", of few calls "2 of 3 <what>"; nothing where there is nothing to say."""
+    if part == 0:
+        return ""
+    if part == whole and whole > 1:
+        return f"all {whole} {of_which}{what}"
+    if whole < ENOUGH_FOR_PERCENT:
+        return f"{part} of {whole} {what}"
+    return f"{_percent(part / whole)} {what}"
+
+
+def _yes_no(yes: str, no: str) -> OfCall:
+    return lambda value: yes if value >= 0.5 else no
+
+
+_OF_CALL: dict[Feature, OfCall] = {
+    Feature.RING: lambda v: f"rang for {_seconds(v)}",
+    Feature.TALK: lambda v: f"talked for {_seconds(v)}",
+    Feature.CALLER_MEDIA_SHARE: lambda v: f"the caller sent {_percent(v)} of the audio",
+    Feature.CALLEE_PACKET_RATE: lambda v: f"the callee sent {v:.0f} packets/s",
+    Feature.CALLER_PACKET_RATE: lambda v: f"the caller sent {v:.0f} packets/s",
+    Feature.CALLER_JITTER: lambda v: f"jitter of the caller {v:.1f} ms",
+    Feature.SINCE_LAST_CALL: lambda v: f"{_seconds(v)} since its last call",
+    Feature.ANSWERED: _yes_no("answered", "not answered"),
+    Feature.CALLER_HUNG_UP: _yes_no("the caller hung up", "the callee hung up"),
+    Feature.CANCELLED: _yes_no("cancelled while ringing", ""),
+    Feature.REFUSED: _yes_no("refused", ""),
+    Feature.CALLED_BEFORE: _yes_no("called this number before", "never called this number before"),
+    Feature.CALLEE_CALLED_CALLER: _yes_no(
+        "the callee has called this caller itself", "the callee never called this caller"
+    ),
+    Feature.KNOWN_FOR: lambda v: "first call seen from it" if v == 0 else f"known for {_seconds(v)}",
+    Feature.CALLEE_STEP: lambda v: f"dialled {counted(round(v), 'number')} away from the last one",
+    Feature.SHARED_PREFIX: lambda v: f"caller and callee share {_percent(v)} of their digits",
+    Feature.ATTESTATION: lambda v: f"caller attested with level {'CBA'[round(2 * min(max(v, 0.0), 1.0))]}",
+    Feature.INCOMING_SHARE: _yes_no("it receives more calls than it makes", "it receives few calls"),
+}
+"""Facts of the call, or of the two parties, as the feature says them."""
+_TIES = (Feature.CALLED_BEFORE, Feature.CALLEE_CALLED_CALLER, Feature.INCOMING_SHARE)
+"""Ties between people: to have them speaks only against spam, not to have them only for it, or a reason puzzles."""
+
+
+def _how_often(seen: Seen) -> str:  # noqa: ARG001 - one of the functions of a table
+    """Return nothing more: `_how_many` has said it."""
+    return ""
+
+
+_OF_CALLER: dict[Feature, OfSeen] = {
+    Feature.CALL_FREQUENCY: _how_often,
+    Feature.CALLS_PER_DAY: _how_often,
+    Feature.NEW_CALLEE_RATIO: _how_often,
+    Feature.ANSWER_RATIO: lambda s: _share(s.answered, s.over, "answered"),
+    Feature.CANCELLED_RATIO: lambda s: _share(s.cancelled, s.over, "cancelled while ringing"),
+    Feature.REFUSED_RATIO: lambda s: _share(s.refused, s.over, "refused"),
+    Feature.SHORT_CALL_RATIO: lambda s: _share(s.short, s.answered, "under 6 s", "answered "),
+    Feature.UNASSIGNED_RATIO: lambda s: _share(s.unassigned, s.over, "to numbers that do not exist"),
+    Feature.CALLEE_HANGUP_RATIO: lambda s: _share(
+        s.callee_hung_up, s.answered, "ended by the callee", "answered "
+    ),
+    Feature.MEAN_TALK: lambda s: (
+        f"{_seconds(s.talk_s / s.answered)} of talk on average" if s.answered else ""
+    ),
+}
+_OF_CAMPAIGN: dict[Feature, Feature] = {
+    Feature.CAMPAIGN_FREQUENCY: Feature.CALL_FREQUENCY,
+    Feature.CAMPAIGN_NEW_CALLER_RATIO: Feature.CALL_FREQUENCY,
+    Feature.CAMPAIGN_NEW_CALLEE_RATIO: Feature.NEW_CALLEE_RATIO,
+    Feature.CAMPAIGN_ANSWER_RATIO: Feature.ANSWER_RATIO,
+    Feature.CAMPAIGN_SHORT_CALL_RATIO: Feature.SHORT_CALL_RATIO,
+    Feature.CAMPAIGN_CALLEE_HANGUP_RATIO: Feature.CALLEE_HANGUP_RATIO,
+    Feature.CAMPAIGN_UNASSIGNED_RATIO: Feature.UNASSIGNED_RATIO,
+}
+
+
+def in_words(
+    raw: Floats,
+    points: Floats,
+    feedback: float,
+    spam_marks: int,
+    other_marks: int,
+    caller: Seen = NOTHING_SEEN,
+    campaign: Seen = NOTHING_SEEN,
+) -> str:
+    """Return the reason for a judgement.
+
+    `raw`, `points` (FEATURE_COUNT,): the call's raw vector and the scorecard's points for it. `feedback`: what
+    users' marks add to the logit, through callers like this one and its own. The marks on this caller itself
+    are counted out. `caller`, `campaign`: what was seen of them lately. The clauses speak for the side that the
+    sum is on, the weightiest first.
+    """
+    side = 1.0 if points.sum() + feedback >= 0.0 else -1.0
+    marks = []
+    if spam_marks or other_marks:
+        marks.append(f"users marked this caller: {spam_marks} spam, {other_marks} not spam")
+    elif side * feedback > 1.0:
+        kind = "spam" if side > 0 else "not spam"
+        marks.append(f"users marked similar callers as {kind}")
+    of_caller: list[str] = []
+    of_campaign: list[str] = []
+    clauses: list[list[str]] = []  # in the order of their weight; what belongs together stands together
+    said = 0
+    for place in np.argsort(-side * points):
+        feature = Feature(int(place))
+        if side * points[place] < LEAST_POINTS or said == MOST_CLAUSES:
+            break
+        if np.isnan(raw[place]):
+            continue
+        if (
+            campaign.callers == 1 and caller.calls
+        ):  # the origin shows one number: what is said of either is the same
+            feature = _OF_CAMPAIGN.get(feature, feature)
+        if feature in _OF_CALL:
+            puzzling = feature in _TIES and (raw[place] >= 0.5) == (side > 0.0)
+            text = "" if puzzling else _OF_CALL[feature](float(raw[place]))
+            clauses += [[text]] if text else []
+        elif feature in _OF_CALLER and caller.calls > 1:
+            text = _add(of_caller, clauses, _how_many(caller, ""), _OF_CALLER[feature](caller))
+        elif feature in _OF_CAMPAIGN and campaign.calls > 1:
+            words = _OF_CALLER[_OF_CAMPAIGN[feature]](campaign)
+            text = _add(of_campaign, clauses, _how_many(campaign, " of the same origin"), words)
+        else:
+            text = ""
+        said += bool(text)
+    return (
+        "; ".join(marks + [", ".join(clause) for clause in clauses])
+        or "nothing unusual known about this caller"
+    )
+
+
+def _add(group: list[str], clauses: list[list[str]], opening: str, words: str) -> str:
+    """Put words into a group that begins with `opening`; return what is new in it."""
+    if not group:
+        group.append(opening)
+        clauses.append(group)
+        new = opening
+    else:
+        new = ""
+    if words and words not in group:
+        group.append(words)
+        new = words
+    return new
+
+
+def _how_many(seen: Seen, of_what: str) -> str:
+    """Return "41 calls in 10 minutes to 41 different numbers"."""
+    text = f"{counted(seen.calls, 'call')}{of_what} in {_seconds(max(seen.span_s, 1.0))}"
+    if of_what and seen.callers > 1:
+        text += f" from {seen.callers} different numbers"
+    if seen.callees > 1:
+        text += f" to {seen.callees} different numbers"
+    elif seen.callees == 1:
+        text += " to one number"
+    return text

@@ -1,0 +1,1 @@
+"""From flow events and a network's answers to verdicts."""

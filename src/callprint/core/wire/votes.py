@@ -1,0 +1,89 @@
+"""What users say, as records of the feedback topic: JSON, one object a record (schemas/feedback.schema.json).
+
+Anybody who may write to the topic can say anything, so every value is looked at before it is believed.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from callprint.core.call import AllowEntry, Vote
+from callprint.core.ground.errors import DecodeError
+
+MAXIMUM_BYTES = 8_192
+MAXIMUM_TEXT = 512
+MAXIMUM_USER = 128
+AHEAD_NS = 86_400 * 1_000_000_000
+"""A vote from further in the future than a day would count for ever."""
+
+_VOTE = ("type", "call_id", "from_tag", "caller", "user", "given_at_ns", "spam")
+_ENTRY = ("type", "caller", "user", "given_at_ns")
+
+
+@dataclass(frozen=True, slots=True)
+class Disallow:
+    """A caller leaves the allow-list."""
+
+    caller: str
+    user: str
+    given_at_ns: int
+
+
+FeedbackRecord = Vote | AllowEntry | Disallow
+
+
+def encode_feedback(saying: FeedbackRecord) -> bytes:
+    """Return the record."""
+    record: dict[str, Any]
+    if isinstance(saying, Vote):
+        record = {"type": "vote", "call_id": saying.call_id, "from_tag": saying.from_tag}
+    else:
+        record = {"type": "allow" if isinstance(saying, AllowEntry) else "disallow"}
+    record |= {"caller": saying.caller, "user": saying.user, "given_at_ns": saying.given_at_ns}
+    if isinstance(saying, Vote):
+        record["spam"] = saying.spam
+    return json.dumps(record).encode("ascii")
+
+
+def decode_feedback(data: bytes, now_ns: int) -> FeedbackRecord:
+    """Return what a record says; now_ns: wall clock. Raises DecodeError that names the defect."""
+    if len(data) > MAXIMUM_BYTES:
+        raise DecodeError(f"feedback of {len(data)} bytes, more than {MAXIMUM_BYTES}")
+    try:
+        record = json.loads(data.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise DecodeError(f"feedback that is no JSON: {error}") from error
+    if not isinstance(record, dict):
+        raise DecodeError("feedback that is no JSON object")
+    kind = record.get("type")
+    if kind not in ("vote", "allow", "disallow"):
+        raise DecodeError("feedback whose type is none of vote, allow, disallow")
+    wanted = _VOTE if kind == "vote" else _ENTRY
+    for name in wanted:
+        if name not in record:
+            raise DecodeError(f"feedback without {name}")
+    for name in record:
+        if name not in wanted:
+            raise DecodeError(f"feedback with a field {name[:40]!r} that a {kind} does not have")
+    caller, user = _text(record, "caller", MAXIMUM_TEXT), _text(record, "user", MAXIMUM_USER)
+    given_at_ns = record["given_at_ns"]
+    if type(given_at_ns) is not int or not 0 <= given_at_ns <= now_ns + AHEAD_NS:
+        raise DecodeError("feedback whose given_at_ns is no time in nanoseconds, or lies in the future")
+    if kind == "allow":
+        return AllowEntry(caller, user, given_at_ns)
+    if kind == "disallow":
+        return Disallow(caller, user, given_at_ns)
+    if type(record["spam"]) is not bool:
+        raise DecodeError("feedback whose spam is neither true nor false")
+    call_id = _text(record, "call_id", MAXIMUM_TEXT)
+    from_tag = _text(record, "from_tag", MAXIMUM_TEXT, least=0)
+    return Vote(call_id, from_tag, caller, user, given_at_ns, record["spam"])
+
+
+def _text(record: dict[str, Any], name: str, most: int, least: int = 1) -> str:
+    text = record[name]
+    if not isinstance(text, str) or not least <= len(text) <= most:
+        raise DecodeError(f"feedback whose {name} is no text of {least} to {most} characters")
+    if not text.isprintable():
+        raise DecodeError(f"feedback whose {name} holds characters that cannot be printed")
+    return text

@@ -1,0 +1,1 @@
+"""How good identification is: the experiments of docs/identification-results.md."""

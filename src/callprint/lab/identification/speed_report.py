@@ -1,0 +1,61 @@
+"""The report's section on speed: Table IV of the paper for our model."""
+
+import time
+
+import numpy as np
+
+from callprint.inference.onnx_identifier import OnnxIdentifier
+from callprint.lab.identification.processor import processor
+from callprint.lab.identification.report_text import Report
+from callprint.training.dataset import Dataset
+from callprint.training.sampling import PAPER_K
+from callprint.training.windows import cut_windows
+
+TIMED_FLOWS = 1000
+TIMED_RUNS = 5
+PAPER_TIMES_S = {2: 27.55, 4: 20.12, 6: 29.09, 8: 30.53, 10: 48.0, 20: 73.62, 40: 141.33, 100: 309.51}
+"""Table IV of the paper."""
+
+
+def measure_speed(dataset: Dataset, identifier: OnnxIdentifier) -> dict[int, float]:
+    """Return the processor seconds of one thread for TIMED_FLOWS flows at each k."""
+    flows = (
+        dataset.of_split("dataset2") if len(dataset.of_split("dataset2")) else np.arange(len(dataset.packets))
+    )
+    flows = np.resize(flows, TIMED_FLOWS)
+    took_s = {}
+    for k in PAPER_K:
+        windows = cut_windows(
+            dataset.buffer,
+            dataset.spans,
+            flows,
+            np.zeros(TIMED_FLOWS, np.int64),
+            np.full(TIMED_FLOWS, k),
+            tail=np.zeros(TIMED_FLOWS, np.bool_),
+            lead=np.ones(TIMED_FLOWS, np.bool_),
+        )
+        took_s[k] = np.inf
+        for _ in range(TIMED_RUNS):
+            begin = time.process_time()
+            identifier.identify(windows.buffer, windows.spans)
+            took_s[k] = min(took_s[k], time.process_time() - begin)
+    return took_s
+
+
+def speed_section(report: Report, took_s: dict[int, float]) -> None:
+    """Append the section."""
+    report.add("## Speed")
+    report.add(
+        f"From evidence in memory to verdicts, features included, for {TIMED_FLOWS} flows of which k packets are "
+        "looked at (Table IV of the paper): processor time of one thread, best of "
+        f"{TIMED_RUNS} runs, on the machine that wrote this report: {processor()}. The paper's times are of its "
+        "deployed form (AlexNet features and an SVM) on its machine. Batches, threads, smaller numbers: "
+        "[inference-results.md](inference-results.md)."
+    )
+    report.table(
+        ["k", "this model", "flows each second", "paper"],
+        [
+            [str(k), f"{seconds:.3f} s", f"{TIMED_FLOWS / seconds:,.0f}", f"{PAPER_TIMES_S[k]:.1f} s"]
+            for k, seconds in took_s.items()
+        ],
+    )

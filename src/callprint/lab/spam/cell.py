@@ -1,0 +1,67 @@
+"""One cell of the experiments: a trace, a method, a share of marked calls and a share of false marks; its result."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from callprint.lab.spam.baselines import Method
+from callprint.lab.spam.traces import Trace, named_trace
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What one result is about."""
+
+    trace: str
+    method: str
+    ratio: float  # share of calls with feedback
+    noise: float  # share of it that is false
+    seed: int
+
+
+def draw_marks(spam: NDArray[np.bool_], ratio: float, noise: float, seed: int) -> NDArray[np.int64]:
+    """Draw users' marks (n,): `ratio` of all calls are marked, `noise` of the marks are the wrong way round.
+
+    Exact shares, as the paper's "a fraction c of the user feedback is false"; the same seed marks the same
+    calls for every method.
+    """
+    random = np.random.default_rng([seed, 1_000_003])
+    marked = random.permutation(len(spam))[: round(ratio * len(spam))]
+    false = random.permutation(marked)[: round(noise * len(marked))]
+    marks = np.full(len(spam), -1, dtype=np.int64)
+    marks[marked] = spam[marked]
+    marks[false] = ~spam[false]
+    return marks
+
+
+@lru_cache(maxsize=8)
+def drawn_trace(name: str, seed: int) -> Trace:
+    """Return a named trace, drawn once for many cells."""
+    return named_trace(name, seed)
+
+
+def rates(predicted: NDArray[np.bool_], spam: NDArray[np.bool_]) -> dict[str, float]:
+    """Return true-positive rate, false-positive rate and F-measure."""
+    hits = float((predicted & spam).sum())
+    return {
+        "tp": hits / max(float(spam.sum()), 1.0),
+        "fp": float((predicted & ~spam).sum()) / max(float((~spam).sum()), 1.0),
+        "f": 2.0 * hits / max(float(predicted.sum() + spam.sum()), 1.0),
+    }
+
+
+def compute(cell: Cell, methods: Mapping[str, Method]) -> dict[str, Any]:
+    """Compute one cell: rates over all calls and over the calls that nobody marked."""
+    trace = drawn_trace(cell.trace, cell.seed)
+    marks = draw_marks(trace.spam, cell.ratio, cell.noise, cell.seed)
+    start = perf_counter()
+    predicted = methods[cell.method](trace, marks, cell.seed)
+    seconds = perf_counter() - start
+    open_calls = marks < 0
+    unmarked = rates(predicted[open_calls], trace.spam[open_calls])
+    return asdict(cell) | {"all": rates(predicted, trace.spam), "unmarked": unmarked, "seconds": seconds}

@@ -1,0 +1,50 @@
+"""The core is a house of floors: a part imports only parts that stand below it (docs/architecture.md)."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+CORE = Path(__file__).resolve().parents[2] / "src" / "callprint" / "core"
+FLOORS = (
+    *("ground", "packets", "evidence", "verdict", "call"),
+    *("capture", "dissect", "flow", "identify", "verdicts"),
+    *("signalling", "calls", "spam"),
+    *("wire", "relay"),
+)
+"""From the ground up. Files stand for themselves, folders for all that is in them."""
+
+
+def part_of(path: Path) -> str:
+    return path.relative_to(CORE).with_suffix("").parts[0]
+
+
+def imported_parts(path: Path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[:2] == ["callprint", "core"]:
+            below = node.module.split(".")[2:]
+            yield from below[:1] or [alias.name for alias in node.names]
+
+
+@pytest.mark.parametrize("part", FLOORS)
+def test_imports_run_downwards_only(part):
+    files = [path for path in CORE.rglob("*.py") if part_of(path) == part]
+    assert files
+    allowed = FLOORS[: FLOORS.index(part) + 1]
+    for path in files:
+        above = set(imported_parts(path)) - set(allowed)
+        assert not above, (
+            f"{path.relative_to(CORE)} imports {', '.join(sorted(above))}, which stands above it"
+        )
+
+
+def test_every_part_has_its_floor():
+    assert {part_of(path) for path in CORE.rglob("*.py")} - {"__init__"} == set(FLOORS)
+
+
+def test_nothing_of_the_product_imports_the_lab():
+    package = CORE.parent
+    for path in package.rglob("*.py"):
+        place = path.relative_to(package).parts[0]
+        if place not in ("lab", "cli"):
+            assert "callprint.lab" not in path.read_text(encoding="utf-8"), path

@@ -1,0 +1,130 @@
+"""The distributed path gives the verdicts of the embedded one: same rules, same values, whatever the batches."""
+
+import numpy as np
+import pytest
+from length_identifier import ByLength, Said
+from rtp_traffic import CALLS, traffic
+
+from callprint.core.evidence import EVIDENCE_RTP, split
+from callprint.core.flow.engine import EngineSettings, FlowEngine
+from callprint.core.relay.flow_assembly import PartitionAssembly
+from callprint.core.relay.flow_judging import PartJudge, judge_together
+from callprint.core.relay.shipping import Shipper
+from callprint.core.verdict import RUNNING, UNKNOWN
+from callprint.core.verdicts.pipeline import IdentificationPipeline, PipelineOutput
+from callprint.core.wire.media import decode_media, encode_media
+from callprint.stores.base import summary_order
+
+SETTINGS = EngineSettings(maximum_flows=64, maximum_candidates=64, evidence_memory_bytes=1 << 20)
+PARTITIONS = 4
+
+
+def embedded() -> PipelineOutput:
+    pipeline = IdentificationPipeline(ByLength(), SETTINGS)
+    output = pipeline.process(*traffic(CALLS))
+    rest = pipeline.finish()
+    return PipelineOutput(output.verdicts + rest.verdicts, output.reports + rest.reports)
+
+
+def records(batch_packets: int, flush_every: int, statistics: bool) -> list[list[bytes]]:
+    """What an agent sends, by partition."""
+    data, packets = traffic(CALLS)
+    engine = FlowEngine(SETTINGS)
+    shipper = Shipper(1, PARTITIONS, SETTINGS.maximum_flows)
+    sent = []
+    for at in range(0, len(packets), batch_packets):
+        batch = packets[at : at + batch_packets]
+        for told in engine.process(data, batch):
+            sent += shipper.take(told)
+        if statistics:
+            sent += shipper.statistics(engine.flows, int(batch["time_ns"][-1]))
+        if at // batch_packets % flush_every == 0:
+            sent += shipper.flush()
+    for told in engine.finish():
+        sent += shipper.take(told)
+    sent += shipper.flush()
+    topics: list[list[bytes]] = [[] for _ in range(PARTITIONS)]
+    for partition, media in sent:
+        topics[partition].append(encode_media(media))
+    return topics
+
+
+@pytest.mark.parametrize("batch_packets", [1, 13, 5000])
+@pytest.mark.parametrize("flush_every", [1, 4])
+@pytest.mark.parametrize("statistics", [False, True])
+def test_verdicts_and_summaries_are_those_of_the_embedded_path(batch_packets, flush_every, statistics):
+    wanted = embedded()
+    verdicts, summaries = [], []
+    for topic in records(batch_packets, flush_every, statistics):
+        assembly, judge = PartitionAssembly(), PartJudge(ByLength())
+        for record in topic:
+            judged = judge.judge(assembly.absorb(decode_media(record)))
+            verdicts += judged.verdicts
+            summaries += judged.summaries
+    assert sorted(verdicts, key=repr) == sorted(wanted.verdicts, key=repr)
+    last = {}
+    for summary in sorted(summaries, key=summary_order):
+        last[summary.flow] = summary
+    assert sorted(last.values(), key=repr) == sorted((r.summary for r in wanted.reports), key=repr)
+    assert any(summary.ended == RUNNING for summary in summaries) == statistics
+
+
+def test_some_flow_of_the_sample_is_sure_early_and_some_only_at_its_end():
+    """Otherwise the equality above would say little."""
+    by_k = {(verdict.final, verdict.k) for verdict in embedded().verdicts}
+    assert {final for final, _ in by_k} == {True, False}
+    assert len(by_k) >= 4
+
+
+def test_the_evidence_of_final_unknowns_is_kept_when_it_is_asked_for():
+    kept, unknown = [], []
+    for topic in records(13, 1, False):
+        assembly, judge = PartitionAssembly(), PartJudge(ByLength(), keep_unknown=True)
+        for record in topic:
+            judged = judge.judge(assembly.absorb(decode_media(record)))
+            kept += judged.unknown
+            unknown += [v for v in judged.verdicts if v.final and v.application == UNKNOWN]
+    assert [verdict for verdict, _ in kept] == unknown
+    assert unknown
+    for verdict, evidence in kept:
+        rtp = [
+            payload for _, kind, payload in split(np.frombuffer(evidence, np.uint8)) if kind == EVIDENCE_RTP
+        ]
+        assert len(rtp) == verdict.k
+
+
+class Counting(ByLength):
+    """Counts how often it is asked."""
+
+    runs = 0
+
+    def identify(self, evidence: np.ndarray, spans: np.ndarray) -> Said:
+        self.runs += 1
+        assert len({tuple(span) for span in spans.tolist()}) == len(spans), "no log twice in one run"
+        return super().identify(evidence, spans)
+
+
+@pytest.mark.parametrize("most_evidence", [1 << 25, 20_000, 1])
+@pytest.mark.parametrize("together", [2, 7, 1000])
+def test_batches_that_are_judged_together_say_what_they_say_alone(monkeypatch, together, most_evidence):
+    monkeypatch.setattr("callprint.core.relay.flow_judging._MOST_EVIDENCE", most_evidence)
+    topics = records(13, 1, True)
+    alone, asked_once = Counting(), Counting()
+    wanted, work = [], []
+    for topic in topics:
+        judge, assembly = PartJudge(alone, keep_unknown=True), PartitionAssembly()
+        wanted.append([judge.judge(assembly.absorb(decode_media(record))) for record in topic])
+        judge, assembly = PartJudge(asked_once, keep_unknown=True), PartitionAssembly()
+        work.append([(judge, assembly.absorb(decode_media(record))) for record in topic])
+    mixed = [
+        (number, place, work[number][place])
+        for place in range(max(map(len, work)))
+        for number in range(len(work))
+        if place < len(work[number])
+    ]
+    for at in range(0, len(mixed), together):
+        some = mixed[at : at + together]
+        for (number, place, _), said in zip(some, judge_together([each for *_, each in some]), strict=True):
+            assert said == wanted[number][place]
+    if together == 1000 and most_evidence == 1 << 25:
+        assert (alone.runs > 10, asked_once.runs) == (True, 1)

@@ -1,0 +1,169 @@
+"""The topology's way of calls without its services: agent, marks, flow news, home; the rows of the embedded path."""
+
+import random
+
+import pytest
+from call_stream import busy_line, embedded_rows, frames_of, inputs_of, record, record_together
+from sip_scenario import write_capture
+
+from callprint.core.call import EndedBy, Phase
+from callprint.core.relay import order
+from callprint.core.relay.site import SiteCalls
+from callprint.core.relay.site_inputs import SourceSilent
+from callprint.core.spam.detector_names import DETECTORS
+from callprint.core.spam.detectors import make_detector
+from callprint.core.wire.source import site_of
+from callprint.messaging.topics import SIGNALING
+
+
+def home_for(inputs, detector="callprint"):
+    """A fresh home for the one site of some inputs."""
+    (site,) = {site_of(source) for source in inputs.sources}
+    return SiteCalls(site, make_detector(detector))
+
+
+def taken(home, news):
+    """The rows, sorted; as text, for NaN is not equal to itself."""
+    return sorted(repr(row) for each in news for row in home.take(each))
+
+
+@pytest.fixture(scope="module")
+def frames(tmp_path_factory):
+    path = tmp_path_factory.mktemp("home") / "calls.pcap"
+    write_capture(path, busy_line(9))
+    return frames_of(path)
+
+
+@pytest.fixture(scope="module")
+def wanted(frames):
+    """The rows of the embedded path, sorted."""
+    rows = embedded_rows(frames)
+    assert {row.phase for row in rows} == set(Phase)
+    assert {EndedBy.MEDIA, EndedBy.CAPTURE_END, EndedBy.CALLER} <= {row.ended_by for row in rows}
+    return sorted(map(repr, rows))
+
+
+@pytest.mark.parametrize("detector", DETECTORS)
+def test_the_rows_are_those_of_the_embedded_path(frames, detector):
+    inputs = inputs_of(record(frames, batch=60))
+    home = home_for(inputs, detector)
+    assert taken(home, inputs.in_turn()) == sorted(map(repr, embedded_rows(frames, detector=detector)))
+    assert home.over
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_partitions_may_come_in_any_interleaving_and_twice(frames, wanted, seed):
+    chance = random.Random(seed)
+    inputs = inputs_of(record(frames, batch=chance.choice([40, 300, 100_000])))
+    home = home_for(inputs)
+    assert taken(home, inputs.shuffled(chance, repeats=0.3)) == wanted
+    assert home.repeats > 0
+    assert home.order.waiting == 0
+
+
+@pytest.mark.parametrize("linger_s", [0.0, 60.0])
+@pytest.mark.parametrize("seed", range(3))
+def test_captures_of_different_days_in_one_replay(tmp_path, linger_s, seed):
+    """Time goes back from one capture to the next: flows of an early call must not be settled by the later time."""
+    chance = random.Random(seed)
+    starts = [0.0, 5000.0, 200.0, 4000.0, 100.0]
+    chance.shuffle(starts)
+    captures = []
+    for number, start_s in enumerate(starts):
+        packets = [(start_s + seconds, *rest) for seconds, *rest in busy_line(2, name=f"d{number}-")]
+        path = tmp_path / f"{number}.pcap"
+        write_capture(path, packets)
+        captures.append(frames_of(path))
+    expected = sorted(map(repr, embedded_rows(*captures)))
+    inputs = inputs_of(record(*captures, batch=chance.choice([100, 100_000]), linger_s=linger_s))
+    assert taken(home_for(inputs), inputs.shuffled(chance)) == expected
+
+
+def halves(frames):
+    """What two capture processes see that share a line by flow: signalling here, media there."""
+    data, records = frames
+    voice = records["captured"] == 200  # IP, UDP, RTP and 160 bytes of PCMA
+    assert 1000 < voice.sum() < len(records)
+    return (data, records[~voice]), (data, records[voice])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_two_agents_of_a_site_see_one_line_together(frames, wanted, seed):
+    chance = random.Random(seed)
+    recorder = record_together(halves(frames), "berlin", step_s=chance.choice([3, 20]))
+    inputs = inputs_of(recorder)
+    assert len(inputs.sources) == 2
+    home = home_for(inputs)
+    began = [news for name, count in recorder.began.items() for news in inputs.topics[name][:count]]
+    assert taken(home, [*began, *inputs.shuffled(chance)]) == wanted
+    assert not home.over, "a site with a name waits for the next run"
+
+
+def test_of_two_sites_each_has_its_own_histories(frames):
+    one, other = (inputs_of(record(frames, batch=100)) for _ in range(2))
+    assert {site_of(s) for s in one.sources} != {site_of(s) for s in other.sources}
+    assert taken(home_for(one), one.in_turn()) == taken(home_for(other), other.in_turn())
+
+
+def test_callers_keep_their_history_when_the_agent_of_a_named_site_starts_again(frames):
+    first, second = (inputs_of(record(frames, batch=100, site="berlin")) for _ in range(2))
+    home = home_for(first)
+    once = taken(home, first.in_turn())
+    again = taken(home, second.in_turn())
+    assert len(once) == len(again)
+    assert once != again, "the caller was known the second time"
+
+
+def test_an_agent_that_dies_without_a_word_ends_when_its_silence_is_noticed(frames, wanted):
+    inputs = inputs_of(record(frames, batch=100, end=False))
+    (source,) = inputs.sources
+    home = home_for(inputs)
+    before = taken(home, inputs.in_turn())
+    after = taken(home, [SourceSilent(source)])
+    assert home.over
+    assert set(before) < set(wanted)
+    assert {row for row in before + after if "capture_end" not in row} >= {
+        row for row in before if "capture_end" not in row
+    }
+    assert sum("<Phase.END" in row for row in before + after) == sum("<Phase.END" in row for row in wanted)
+
+
+def test_an_agent_that_was_taken_for_dead_is_heard_when_it_wakes_up(frames, wanted):
+    inputs = inputs_of(record(frames, batch=100))
+    (source,) = inputs.sources
+    topics = list(inputs.topics.values())
+    home = home_for(inputs)
+    first = [news for topic in topics for news in topic[: len(topic) // 2]]
+    rows = taken(home, [*first, SourceSilent(source)])
+    assert home.over
+    rows += taken(home, (news for topic in topics for news in topic))
+    assert home.over
+    begun = [
+        sorted(row.split(", phase")[0] for row in some if "<Phase.SETUP" in row) for some in (rows, wanted)
+    ]
+    assert begun[0] == begun[1], "every call begins, and once"
+
+
+def test_who_joins_in_the_middle_waits_for_nothing_that_was_before(frames):
+    inputs = inputs_of(record(frames, batch=100))
+    for topic in inputs.topics.values():
+        del topic[: len(topic) // 2]
+    home = home_for(inputs)
+    rows = taken(home, inputs.in_turn())
+    assert rows
+    assert home.over
+    assert home.order.waiting == 0
+
+
+def test_signalling_that_is_far_ahead_of_its_media_is_bounded(frames, monkeypatch):
+    monkeypatch.setattr(order, "MOST_WAITING", 10)
+    inputs = inputs_of(record(frames, batch=100))
+    home = home_for(inputs)
+    signalling_first = sorted(inputs.topics, key=lambda name: name[0] != SIGNALING)
+    rows = 0
+    for name in signalling_first:
+        for news in inputs.topics[name]:
+            rows += len(home.take(news))
+            assert home.order.waiting <= 10 + 256
+    assert home.order.hurried > 0
+    assert rows

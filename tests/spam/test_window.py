@@ -1,0 +1,87 @@
+"""The paper's algorithms live: silent before users speak, two phases, a window that forgets."""
+
+import numpy as np
+import pytest
+
+from callprint.core.call import Action, Phase
+from callprint.core.ground.errors import ConfigError
+from callprint.core.ground.snapshot import Snapshot
+from callprint.core.spam.detector_names import ALGORITHM_NAMES
+from callprint.core.spam.features import PAPER_SETUP_COLUMNS
+from callprint.core.spam.window import ALGORITHMS, FEWEST_CALLS, WindowDetector
+from callprint.lab.spam.traces import named_trace
+
+
+@pytest.fixture(scope="module")
+def trace():
+    return named_trace("v4", 0)
+
+
+def play(detector, trace, phase=Phase.END):
+    return [
+        detector.judge(c, v, phase, int(c["ended_ns"]))
+        for c, v in zip(trace.calls, trace.vectors, strict=True)
+    ]
+
+
+def test_nothing_is_judged_before_there_are_calls_and_nothing_is_spam_before_marks(trace):
+    judged = play(WindowDetector(), trace)
+    assert all(j.score is None for j in judged[:FEWEST_CALLS])
+    assert all(j.spam is False for j in judged[FEWEST_CALLS:])
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_with_marks_spam_is_found_in_both_phases(algorithm, trace):
+    detector = WindowDetector(algorithm, refit_every=600)
+    for i in range(0, len(trace.spam), 10):
+        detector.mark(int(trace.calls["caller"][i]), f"user {i}", bool(trace.spam[i]))
+    play(detector, trace)
+    detector.refit()
+    late = slice(500, None)
+    for phase in Phase:
+        judged = play(detector, trace, phase)[late]
+        flagged = np.array([j.spam for j in judged])
+        assert flagged[trace.spam[late]].mean() > 0.6
+        assert flagged[~trace.spam[late]].mean() < 0.3
+        assert {j.action for j in judged} == {Action.ALLOW, Action.WATCH}
+        assert "users marked" in judged[0].reason
+
+
+def test_at_set_up_the_end_is_not_looked_at(trace):
+    detector = WindowDetector()
+    play(detector, trace)
+    changed = trace.vectors[300].copy()
+    hidden = [c for c in range(len(changed)) if c not in PAPER_SETUP_COLUMNS]
+    changed[hidden] = 1.0
+    one, other = (detector.judge(trace.calls[300], v, Phase.SETUP, 0) for v in (trace.vectors[300], changed))
+    assert one == other
+
+
+def test_unknown_algorithms_and_empty_windows_are_refused():
+    with pytest.raises(ConfigError, match="empck"):
+        WindowDetector("kmeans")
+    with pytest.raises(ConfigError, match="window"):
+        WindowDetector(window=3)
+
+
+def test_the_names_in_the_configuration_are_those_of_the_algorithms():
+    assert tuple(ALGORITHMS) == ALGORITHM_NAMES
+
+
+def test_a_restored_window_judges_the_same(trace):
+    detector = WindowDetector("empck-multi-class", refit_every=120)
+    for i in range(0, 200, 10):
+        detector.mark(int(trace.calls["caller"][i]), f"user {i}", bool(trace.spam[i]))
+    half = len(trace.calls) // 2
+
+    def judged(one, calls):
+        return [one.judge(trace.calls[i], trace.vectors[i], phase, 0) for i in calls for phase in Phase]
+
+    judged(detector, range(half))
+    copy = WindowDetector("empck-multi-class", refit_every=120)
+    copy.restore(Snapshot.unpack(detector.snapshot().pack()))
+    assert judged(copy, range(half, 2 * half)) == judged(detector, range(half, 2 * half))
+    with pytest.raises(ConfigError, match="not of mpck"):
+        WindowDetector("mpck").restore(detector.snapshot())
+    with pytest.raises(ConfigError, match="damaged"):
+        copy.restore(Snapshot({"own": {"algorithm": "empck-multi-class"}}))

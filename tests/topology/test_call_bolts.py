@@ -1,0 +1,170 @@
+"""Spouts' streams and all bolts on the way of calls, with what Storm does to them: tuples lost, processes killed."""
+
+import logging
+import random
+from typing import NamedTuple
+
+import pytest
+from call_stream import PARTITIONS, busy_line, embedded_rows, frames_of, record
+from sip_scenario import write_capture
+
+from callprint.core.signalling.identity import IdentityReader
+from callprint.core.wire.signalling import decode_record
+from callprint.messaging.topics import MEDIA, SIGNALING
+from callprint.stores import CallQuery
+from callprint.stores.sqlite import SqliteStore
+from callprint.topology.stream import MEDIA_RECORDS, SIGNALLING_RECORDS, PartitionStream
+
+pytest.importorskip("streamparse", reason="the extra `cluster` is not installed")
+
+from bolts.assemble_flows import AssembleFlows
+from bolts.identify_application import IdentifyApplication
+from bolts.judge_calls import JudgeCalls
+from callprint.topology.reader import Tuple
+from callprint.topology.sites import Sites
+from callprint.topology.tuples import BATCH, FLOWS
+from spouts.media import MediaSpout
+from spouts.signaling import SignalingSpout
+
+OPTIONS = {"callprint.model": "none", "callprint.store": "sqlite:unused"}
+
+
+class Sent(NamedTuple):
+    """A tuple as Storm gives it."""
+
+    stream: str
+    values: list[object]
+
+
+class Kept:
+    """What a bolt says to Storm, kept."""
+
+    def begin(self):
+        self.emitted, self.failures, self.acks = [], 0, 0
+
+    def emit(self, values, stream="default", anchors=None):
+        self.emitted.append(Sent(stream, values))
+
+    def ack(self, _tup):
+        self.acks += 1
+
+    def fail(self, _tup):
+        self.failures += 1
+
+
+class Assemble(Kept, AssembleFlows):
+    def __init__(self):
+        self.initialize(OPTIONS, {})
+
+
+class Identify(Kept, IdentifyApplication):
+    def __init__(self):
+        self.initialize(OPTIONS, {})  # without the thread that works off batches
+
+
+class Judge(Kept, JudgeCalls):
+    def __init__(self, store, fetch):
+        self.logger = logging.getLogger("judge")
+        self._continuity = {}
+        self._homes = Sites(lambda: store, "callprint", IdentityReader(), fetch)
+
+
+class Media(MediaSpout):
+    def __init__(self):
+        """Only `values` is used."""
+
+
+class Signaling(SignalingSpout):
+    def __init__(self):
+        """Only `values` is used."""
+
+
+class Storm:
+    """One topology: topics in, rows in the store."""
+
+    def __init__(self, topics, store, chance):
+        self.topics, self.store, self.chance = topics, store, chance
+        forms = {MEDIA: MEDIA_RECORDS, SIGNALING: SIGNALLING_RECORDS}
+        self.streams = {name: PartitionStream(name[1], 0, {}, 1, forms[name[0]]) for name in topics}
+        self.at = dict.fromkeys(topics, 0)
+        self.bolts = {"assemble": Assemble(), "identify": Identify(), "judge": self.judge()}
+        self.now_s = 0.0
+
+    def judge(self):
+        return Judge(
+            self.store, lambda place: decode_record(self.topics[SIGNALING, place.partition][place.offset])
+        )
+
+    def run(self):
+        rounds = 0
+        while any(self.at[name] < len(records) for name, records in self.topics.items()):
+            rounds += 1
+            assert rounds < 20_000
+            self.now_s += 1.0
+            name = self.chance.choice(
+                [name for name in self.topics if self.at[name] < len(self.topics[name])]
+            )
+            if not self.streams[name].paused(self.now_s):
+                self.step(name)
+            if self.chance.random() < 0.03:
+                which = self.chance.choice(list(self.bolts))
+                fresh = {"assemble": Assemble, "identify": Identify, "judge": self.judge}
+                self.bolts[which] = fresh[which]()
+        self.bolts["judge"]._homes.upkeep(0.0)
+
+    def step(self, name):
+        stream, offset = self.streams[name], self.at[name]
+        self.at[name] += 1
+        data = self.topics[name][offset]
+        taken = stream.take(offset, data, self.now_s)
+        if taken is None:
+            return
+        ticket, sequence = taken
+        found = Tuple(ticket, sequence, BATCH, data)
+        whole = self.media(found) if name[0] == MEDIA else self.signalling(found)
+        if whole:
+            stream.acked(ticket)
+        else:
+            self.at[name] = stream.failed(ticket, self.now_s, ticket.epoch + 1)
+
+    def media(self, found):
+        sent = [Sent("default", Media().values(found))]
+        for name in ("assemble", "identify"):
+            sent = self.through(name, sent)
+            if sent is None:
+                return False
+        flows = [each for each in sent if each.stream == FLOWS]
+        assert len(flows) == 1, "one for each batch, also when there is nothing to say"
+        return self.through("judge", flows) is not None
+
+    def signalling(self, found):
+        return self.through("judge", [Sent("default", Signaling().values(found))]) is not None
+
+    def through(self, name, sent):
+        """What a bolt makes of tuples; None when one failed or got lost on the way."""
+        if self.chance.random() < 0.03:
+            return None
+        bolt = self.bolts[name]
+        bolt.begin()
+        if name in ("identify", "judge"):
+            bolt.process_batch(None, sent)
+        else:
+            for each in sent:
+                bolt.process(each)
+        return None if bolt.failures else bolt.emitted
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_calls_come_through_the_topology_as_through_the_embedded_path(tmp_path, seed):
+    write_capture(tmp_path / "calls.pcap", busy_line(7))
+    frames = frames_of(tmp_path / "calls.pcap")
+    topics = {name: list(records) for name, records in record(frames, batch=250).topics.items()}
+    assert {name[0] for name in topics} == {MEDIA, SIGNALING}
+    assert len(topics) > PARTITIONS
+    with SqliteStore(tmp_path / "calls.sqlite") as store:
+        storm = Storm(topics, store, random.Random(seed))
+        storm.run()
+        assert sum(stream.rewinds for stream in storm.streams.values()) > 3
+        assert all(stream.in_flight == 0 for stream in storm.streams.values())
+        got = sorted(repr(call) for call in store.calls(CallQuery(last_only=False)))
+    assert got == sorted(map(repr, embedded_rows(frames)))

@@ -1,0 +1,160 @@
+"""The bolt that judges calls, with spouts that read again whatever fails, and a store that fails at any time."""
+
+import logging
+import random
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import pytest
+from call_stream import busy_line, embedded_rows, frames_of, inputs_of, record
+from sip_scenario import write_capture
+
+from callprint.core.ground.errors import StoreError
+from callprint.core.relay.continuity import Continuity
+from callprint.core.relay.site_inputs import FlowResults
+from callprint.core.signalling.identity import IdentityReader
+from callprint.core.wire.progress import Progress, encode_progress
+from callprint.core.wire.rows import rows_to_text
+from callprint.core.wire.signalling import encode_signalling
+from callprint.core.wire.source import site_of
+from callprint.stores import CallQuery
+from callprint.stores.sqlite import SqliteStore
+
+pytest.importorskip("streamparse", reason="the extra `cluster` is not installed")
+
+from bolts.judge_calls import JudgeCalls
+from callprint.topology.sites import Sites
+from callprint.topology.tuples import BATCH, FLOWS, bytes_to_text, number_to_text
+
+WINDOW = 6
+
+
+class Sent(NamedTuple):
+    """A tuple as Storm gives it."""
+
+    id: tuple[object, int, int]  # partition, epoch, offset
+    stream: str
+    values: list[object]
+
+
+class Bolt(JudgeCalls):
+    """The bolt without Storm's pipes: answers are kept."""
+
+    def __init__(self, store, fetch):
+        self.acked, self.failed = set(), set()
+        self.logger = logging.getLogger("bolt")
+        self._store = store
+        self._continuity: dict[tuple[str, str, int], Continuity] = {}
+        self._homes = Sites(store.opened, "callprint", IdentityReader(), fetch)
+
+    def ack(self, tup):
+        self.acked.add(tup.id)
+
+    def fail(self, tup):
+        self.failed.add(tup.id)
+
+
+class FailingStore:
+    """Where the bolt's PatientStore is: one answer in `one_in` is an error, before or after it was done."""
+
+    def __init__(self, store, chance, one_in):
+        self._store, self._chance, self._one_in = store, chance, one_in
+
+    def opened(self):
+        return self
+
+    def close(self):
+        """It is opened again."""
+
+    def __getattr__(self, name):
+        def asked(*values):
+            luck = self._chance.randrange(2 * self._one_in)
+            if luck == 0:
+                raise StoreError("away")
+            answer = getattr(self._store, name)(*values)
+            if luck == 1:
+                raise StoreError("away before it could say so")
+            return answer
+
+        return asked
+
+
+@dataclass
+class Partition:
+    """A spout's view of one partition: what is out, what is done, where an epoch begins."""
+
+    name: tuple[str, int]
+    news: list[object]
+    epoch: int = 1
+    next: int = 0
+    start: int = 0
+    done: set[int] = field(default_factory=set)
+
+    def emit(self):
+        """The next tuple of the epoch."""
+        news, sequence = self.news[self.next], self.next - self.start
+        offset, self.next = self.next, self.next + 1
+        identity = (self.name, self.epoch, offset)
+        shard = self.name[1]
+        if isinstance(news, FlowResults):
+            values = [number_to_text(news.source), news.sequence]
+            values += [rows_to_text(news.verdicts), rows_to_text(news.summaries)]
+            site = number_to_text(site_of(news.source))
+            return Sent(identity, FLOWS, [site, shard, self.epoch, sequence, *values])
+        entry = news.record
+        data = encode_progress(entry) if isinstance(entry, Progress) else encode_signalling(entry)
+        site = number_to_text(site_of(entry.origin.source))
+        values = [site, shard, self.epoch, sequence, BATCH, offset, bytes_to_text(data)]
+        return Sent(identity, "default", values)
+
+    def answered(self, acked, failed):
+        """Take answers; a failure begins an epoch at the first offset that is not done."""
+        mine = {offset for name, epoch, offset in acked if (name, epoch) == (self.name, self.epoch)}
+        self.done |= mine
+        if any((name, epoch) == (self.name, self.epoch) for name, epoch, _ in failed):
+            self.epoch += 1
+            self.start = self.next = next(n for n in range(len(self.news) + 1) if n not in self.done)
+            self.done = {offset for offset in self.done if offset < self.start}
+
+
+@pytest.fixture(scope="module")
+def frames(tmp_path_factory):
+    path = tmp_path_factory.mktemp("bolt") / "calls.pcap"
+    write_capture(path, busy_line(9))
+    return frames_of(path)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_store_that_fails_loses_doubles_and_changes_nothing(frames, tmp_path, seed):
+    chance = random.Random(seed)
+    inputs = inputs_of(record(frames, batch=150))
+    partitions = [Partition(name, news) for name, news in inputs.topics.items() if news]
+    failures = rounds = 0
+    with SqliteStore(tmp_path / "calls.sqlite") as store:
+        failing = FailingStore(store, chance, 4)
+        bolt = Bolt(failing, inputs.fetch)
+        while any(len(each.done) < len(each.news) for each in partitions):
+            rounds += 1
+            assert rounds < 20_000
+            # Tuples of an epoch that is over are still under way when it fails: they come in the next batch.
+            batch = []
+            for each in chance.sample(partitions, k=chance.randint(1, len(partitions))):
+                left = len(each.news) - each.next
+                batch += [each.emit() for _ in range(min(left, chance.randint(1, WINDOW)))]
+            half = chance.randint(0, len(batch))
+            for part in (batch[:half], batch[half:]):
+                bolt.process_batch(None, part)
+            failures += bool(bolt.failed)
+            for each in partitions:
+                each.answered(bolt.acked, bolt.failed)
+            bolt.acked, bolt.failed = set(), set()
+            if chance.random() < 0.02:
+                bolt = Bolt(failing, inputs.fetch)
+        for _ in range(100):
+            try:
+                bolt._homes.upkeep(0.0)
+            except StoreError:
+                continue
+        assert failures > 2
+        got = sorted(repr(call) for call in store.calls(CallQuery(last_only=False)))
+    assert got == sorted(map(repr, embedded_rows(frames)))

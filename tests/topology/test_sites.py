@@ -1,0 +1,207 @@
+"""The judge of calls in one task, on a real store: journal, states, deaths, a store that is away."""
+
+import random
+from dataclasses import replace
+
+import pytest
+from call_stream import busy_line, embedded_rows, frames_of, inputs_of, record
+from sip_scenario import write_capture
+
+from callprint.core.call import AllowEntry, Vote
+from callprint.core.ground.errors import DecodeError, StoreError
+from callprint.core.relay.site_inputs import FlowResults
+from callprint.core.signalling.identity import IdentityReader
+from callprint.core.wire.source import site_of
+from callprint.stores import CallQuery
+from callprint.stores.sqlite import SqliteStore
+
+pytest.importorskip("kafka", reason="the extra `cluster` is not installed")
+
+from callprint.topology import sites as homes_module
+from callprint.topology.sites import Sites
+
+
+@pytest.fixture(scope="module")
+def frames(tmp_path_factory):
+    path = tmp_path_factory.mktemp("homes") / "calls.pcap"
+    write_capture(path, busy_line(9))
+    return frames_of(path)
+
+
+@pytest.fixture
+def store(tmp_path):
+    with SqliteStore(tmp_path / "verdicts.sqlite") as store:
+        yield store
+
+
+class Away:
+    """A store whose every other answer is an error, at random: what it was asked may have been done."""
+
+    def __init__(self, store, chance):
+        self._store, self._chance = store, chance
+
+    def __getattr__(self, name):
+        method = getattr(self._store, name)
+
+        def asked(*values):
+            if self._chance.random() < 0.15:
+                raise StoreError("away")
+            answer = method(*values)
+            if self._chance.random() < 0.15:
+                raise StoreError("away before it could say so")
+            return answer
+
+        return asked
+
+
+def site_and(news):
+    source = news.source if isinstance(news, FlowResults) else news.record.origin.source
+    return site_of(source), news
+
+
+def stored(store):
+    return sorted(repr(call) for call in store.calls(CallQuery(last_only=False)))
+
+
+def wanted(frames):
+    return sorted(map(repr, embedded_rows(frames)))
+
+
+def drive(frames, store, chance, steps_of_a_life, monkeypatch, opened=None):
+    """Feed inputs as spouts do: what is not acknowledged comes again, and what was under way when a bolt dies."""
+    monkeypatch.setattr(homes_module, "ENTRIES_BETWEEN_STATES", 7)
+    inputs = inputs_of(record(frames, batch=200))
+    opened = opened or (lambda: store)
+
+    def fresh():
+        return Sites(opened, "callprint", IdentityReader(), inputs.fetch)
+
+    homes, now_s, step, died = fresh(), 0.0, 0, 0
+    waiting = list(inputs.shuffled(chance))
+    while waiting:
+        some, waiting = waiting[:5], waiting[5:]
+        while True:
+            now_s += 0.02
+            try:
+                for news in some:
+                    homes.put(*site_and(news))
+                homes.flush(now_s)
+                homes.upkeep(now_s)
+                break
+            except StoreError:
+                continue
+        step += 1
+        if step % steps_of_a_life == 0:
+            homes, died = fresh(), died + 1
+            waiting = some[2:] + waiting
+    return died
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_death_loses_or_changes_a_row(frames, store, monkeypatch, seed):
+    assert drive(frames, store, random.Random(seed), 3, monkeypatch) > 3
+    assert stored(store) == wanted(frames)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_store_that_fails_at_any_time_only_delays(frames, store, monkeypatch, seed):
+    chance = random.Random(seed)
+    away = Away(store, chance)
+    drive(frames, store, chance, 7, monkeypatch, opened=lambda: away)
+    assert stored(store) == wanted(frames)
+
+
+def test_what_users_say_is_heard_once_and_allowed_callers_are_left_alone(frames, store):
+    inputs = inputs_of(record(frames, batch=200))
+    homes = Sites(lambda: store, "callprint", IdentityReader(), inputs.fetch)
+    everything = [site_and(news) for news in inputs.in_turn()]
+    for news in everything[:20]:
+        homes.put(*news)
+    homes.flush(0.0)
+    (kept,) = homes._kept.values()
+    store.put_feedback([Vote("c0@x", "t0", "+4930111111", "ann", 1_700_000_000_000_000_000, True)])
+    store.put_allowed([AllowEntry("+4930111111", "bob", 1)])
+    homes.upkeep(100.0)
+    homes.upkeep(200.0)
+    assert kept.home.judge.allowed == {"+4930111111"}
+    assert list(kept.home.heard) == [("ann", "+4930111111")]
+    assert len(list(store.call_journal(everything[0][0], 0))) <= 2, "once, not with every look"
+    for news in everything[20:]:
+        homes.put(*news)
+    homes.flush(300.0)
+    of_caller = [call for call in store.calls(CallQuery(number="+4930111111")) if call.judged_at_ns]
+    assert any("allow-list" in call.reason for call in of_caller)
+
+
+def test_a_site_that_is_over_leaves_memory_and_repeats_still_mean_nothing(frames, store):
+    inputs = inputs_of(record(frames, batch=200))
+    homes = Sites(lambda: store, "callprint", IdentityReader(), inputs.fetch)
+    everything = [site_and(news) for news in inputs.in_turn()]
+    for _ in range(2):
+        for news in everything:
+            homes.put(*news)
+        homes.flush(0.0)
+        homes.upkeep(1.0)
+        assert not homes._kept
+    assert stored(store) == wanted(frames)
+    assert list(store.call_journal(everything[0][0], 0)) == []
+
+
+def test_records_that_kafka_has_deleted_cost_what_was_known_and_nothing_else(frames, store, caplog):
+    inputs = inputs_of(record(frames, batch=200))
+    everything = [site_and(news) for news in inputs.in_turn()]
+    homes = Sites(lambda: store, "callprint", IdentityReader(), inputs.fetch)
+    for news in everything[:-30]:
+        homes.put(*news)
+        homes.flush(0.0)
+
+    def deleted(place):
+        raise DecodeError(f"{place} was deleted")
+
+    homes = Sites(lambda: store, "callprint", IdentityReader(), deleted)
+    for news in everything[-30:]:
+        homes.put(*news)
+        homes.flush(1.0)
+    site = everything[0][0]
+    assert "is lost" in caplog.text
+    number, _ = store.call_state(site)
+    assert number == len(everything) - 30, "it goes on behind what it could not take again"
+    entries = [entry for entry, _ in store.call_journal(site, 0)]
+    assert entries == list(range(number, number + len(entries)))
+    assert entries
+
+
+def test_another_process_that_keeps_the_same_site_is_noticed(frames, store):
+    inputs = inputs_of(record(frames, batch=200))
+    one, other = (Sites(lambda: store, "callprint", IdentityReader(), inputs.fetch) for _ in range(2))
+    everything = [site_and(news) for news in inputs.in_turn()]
+    for homes in (one, other):
+        homes.put(*everything[0])
+        homes.flush(0.0)
+    one.put(*everything[1])
+    one.flush(0.0)
+    other.put(*everything[2])
+    with pytest.raises(StoreError, match="another process"):
+        other.flush(0.0)
+    other.put(*everything[2])
+    other.flush(0.0)  # it has looked again, and goes on behind what the other wrote
+
+
+def test_a_row_that_the_store_never_takes_goes_aside_and_the_others_are_stored(frames, store):
+    rows = embedded_rows(frames)
+    broken = replace(rows[1], started_ns=1 << 63)
+    aside, away = [], True
+
+    def refuse(call, reason):
+        aside.append((call, reason))
+        return not away
+
+    homes = Sites(lambda: store, "callprint", IdentityReader(), lambda _place: None, refuse)
+    homes._rows = [rows[0], broken, rows[2]]
+    with pytest.raises(StoreError, match="set aside"):
+        homes.flush(0.0)
+    away = False
+    homes.flush(0.0)
+    assert [call for call, _ in aside] == [broken, broken]
+    assert homes.refused == 1
+    assert stored(store) == sorted(map(repr, (rows[0], rows[2])))
