@@ -1,0 +1,115 @@
+"""States and journals of a site's calls, as version 0.1.0 wrote them, are read and lead to the rows of then."""
+
+import base64
+from typing import Any
+
+import numpy as np
+import pytest
+from released_files import assert_holds, differences, golden, golden_json, golden_lines, plain
+
+from callprint.core.calls import home_state
+from callprint.core.calls.detectors import make_detector
+from callprint.core.calls.home import CallHome
+from callprint.core.calls.journal import decode_inputs
+from callprint.core.calls.news import SignallingNews
+from callprint.core.spit.state import State
+from callprint.core.wire.signalling import decode_record
+
+JOURNAL = ("home/journal-1.bin", "home/journal-2.bin", "home/journal-3.bin")
+JUDGEMENT = ("spam_score", "spam", "action", "reason", "detector")
+"""What a row owes to its detector: it may change when the detector gets another name, and only then."""
+
+
+def fetch_from(name: str):
+    """Stand where Kafka was: give the record that stood at a place."""
+    records = {
+        (line["partition"], line["offset"]): base64.b64decode(line["record_base64"])
+        for line in golden_lines(name)
+    }
+    return lambda place: decode_record(records[place.partition, place.offset])
+
+
+def restored(name: str, detector: str, expected: dict[str, Any], signalling: str) -> CallHome:
+    home = CallHome(expected["site"], make_detector(detector))
+    assert home_state.restore(home, State.unpack(golden(name)), fetch_from(signalling))
+    return home
+
+
+def known(home: CallHome) -> dict[str, Any]:
+    """What a home knows, by name: the one place that says where it keeps it."""
+    assembler = home.assembler
+    return {
+        "site": home.site,
+        "over": home.over,
+        "repeats": home.repeats,
+        "allowed": home.judge.allowed,
+        "heard": list(home.heard.values()),
+        "verdicts": list(home.verdicts.values()),
+        "calls_in_progress": assembler.calls_in_progress,
+        "messages": assembler.messages,
+        "waiting": home.order.waiting,
+        "hurried": home.order.hurried,
+        "sources": home.order.sources,
+        "merged": sorted((each.time_ns, each.source, each.number, *each.place) for each in home.order.merged),
+        "calls": assembler._table.all_calls(),
+        "flows": [report for *_, report in sorted(assembler._flows)],
+        "media_only": assembler._alone.groups(),
+        "now_ns": assembler._now_ns,
+        "body_defects": assembler.body_defects,
+        "features": {",".join(map(str, call)): vector for call, vector in home.judge.vectors.items()},
+    }
+
+
+@pytest.mark.parametrize("detector", ["callprint", "empck"])
+def test_histories_and_detectors_keep_their_numbers(detector):
+    """Every array of then is there; it may have got more columns."""
+    expected = golden_json(f"expected/home-{detector}.json")["state"]
+    home = restored(f"home/{detector}.cpst", detector, expected, "home/signalling.jsonl")
+    was, found = State.unpack(golden(f"home/{detector}.cpst")), home_state.snapshot(home)
+    assert len(was.arrays) > 20
+    for name, array in was.arrays.items():
+        same = found.arrays[name][tuple(slice(length) for length in array.shape)]
+        np.testing.assert_array_equal(same, array, name)
+    assert_holds(was.plain["detector"], found.plain["detector"])
+
+
+@pytest.mark.parametrize("detector", ["callprint", "empck"])
+def test_a_home_goes_on_where_it_was(detector):
+    """The strongest proof that nothing was lost: what the next inputs lead to, up to the end of every call."""
+    expected = golden_json(f"expected/home-{detector}.json")
+    home = restored(f"home/{detector}.cpst", detector, expected["state"], "home/signalling.jsonl")
+    assert_holds(expected["state"], known(home))
+    fetch = fetch_from("home/signalling.jsonl")
+    for name, rows in zip(JOURNAL, expected["rows"], strict=True):
+        told = [row for news in decode_inputs(golden(name), fetch) for row in home.take(news)]
+        assert len(told) == len(rows)
+        for was, row in zip(rows, map(plain, told), strict=True):
+            passed_over = () if was["detector"] == row["detector"] else JUDGEMENT
+            wanted = {field: value for field, value in was.items() if field not in passed_over}
+            assert not list(differences(wanted, row, was["call_id"]))
+
+
+def test_entries_of_a_journal_say_what_they_said():
+    fetch = fetch_from("home/signalling.jsonl")
+    kinds = set()
+    for name, entry in zip(JOURNAL, golden_json("expected/journal.json"), strict=True):
+        inputs = decode_inputs(golden(name), fetch)
+        assert len(inputs) == len(entry)
+        for was, news in zip(entry, inputs, strict=True):
+            kinds.add(was["kind"])
+            wanted = {field: value for field, value in was.items() if field != "kind"}
+            if isinstance(news, SignallingNews):
+                assert_holds(wanted, {"place": news.place, "origin": news.record.origin})
+            else:
+                assert_holds(wanted, news)
+    assert len(kinds) == 4
+
+
+def test_a_home_that_is_over_knows_every_repeat():
+    expected = golden_json("expected/home-over.json")
+    home = restored("home/over.cpst", "callprint", expected, "home/over-signalling.jsonl")
+    assert home.over
+    assert home.repeats == expected["repeats"]
+    inputs = decode_inputs(golden("home/over-inputs.bin"), fetch_from("home/over-signalling.jsonl"))
+    assert [home.take(news) for news in inputs] == [[]] * expected["inputs"]
+    assert home.repeats == expected["repeats"] + expected["inputs"]
