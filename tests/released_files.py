@@ -34,6 +34,10 @@ FEATURES: list[str] = golden_json("expected/features.json")
 """The names of the features of a call as they were then, in the order of a vector."""
 
 
+NAME_THEN = {"endpoints": "places"}
+"""What a field was called when the files were written, by its name of today."""
+
+
 def plain(value: Any) -> Any:
     """Return a value as JSON holds it, with its fields by name: bytes in hex, NaN as "NaN", sets sorted."""
     if isinstance(value, Enum):
@@ -41,7 +45,10 @@ def plain(value: Any) -> Any:
     if isinstance(value, np.generic):
         return _named(value) if value.dtype.names else plain(value.item())
     if is_dataclass(value):
-        named = {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+        named = {
+            NAME_THEN.get(field.name, field.name): plain(getattr(value, field.name))
+            for field in fields(value)
+        }
         if "features" in named:
             named["features"] = dict(zip(FEATURES, named["features"], strict=False))
         return named

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from released_files import assert_holds, differences, golden, golden_json, golden_lines, plain
 
-from callprint.core.calls import home_state
-from callprint.core.calls.detectors import make_detector
-from callprint.core.calls.home import CallHome
-from callprint.core.calls.journal import decode_inputs
-from callprint.core.calls.news import SignallingNews
-from callprint.core.spit.state import State
+from callprint.core.ground.snapshot import Snapshot
+from callprint.core.relay import site_snapshot
+from callprint.core.relay.journal import decode_inputs
+from callprint.core.relay.site import SiteCalls
+from callprint.core.relay.site_inputs import SignallingRecord
+from callprint.core.spam.detectors import make_detector
 from callprint.core.wire.signalling import decode_record
 
 JOURNAL = ("home/journal-1.bin", "home/journal-2.bin", "home/journal-3.bin")
@@ -29,13 +29,13 @@ def fetch_from(name: str):
     return lambda place: decode_record(records[place.partition, place.offset])
 
 
-def restored(name: str, detector: str, expected: dict[str, Any], signalling: str) -> CallHome:
-    home = CallHome(expected["site"], make_detector(detector))
-    assert home_state.restore(home, State.unpack(golden(name)), fetch_from(signalling))
+def restored(name: str, detector: str, expected: dict[str, Any], signalling: str) -> SiteCalls:
+    home = SiteCalls(expected["site"], make_detector(detector))
+    assert site_snapshot.restore(home, Snapshot.unpack(golden(name)), fetch_from(signalling))
     return home
 
 
-def known(home: CallHome) -> dict[str, Any]:
+def known(home: SiteCalls) -> dict[str, Any]:
     """What a home knows, by name: the one place that says where it keeps it."""
     assembler = home.assembler
     return {
@@ -65,7 +65,7 @@ def test_histories_and_detectors_keep_their_numbers(detector):
     """Every array of then is there; it may have got more columns."""
     expected = golden_json(f"expected/home-{detector}.json")["state"]
     home = restored(f"home/{detector}.cpst", detector, expected, "home/signalling.jsonl")
-    was, found = State.unpack(golden(f"home/{detector}.cpst")), home_state.snapshot(home)
+    was, found = Snapshot.unpack(golden(f"home/{detector}.cpst")), site_snapshot.snapshot(home)
     assert len(was.arrays) > 20
     for name, array in was.arrays.items():
         same = found.arrays[name][tuple(slice(length) for length in array.shape)]
@@ -98,7 +98,7 @@ def test_entries_of_a_journal_say_what_they_said():
         for was, news in zip(entry, inputs, strict=True):
             kinds.add(was["kind"])
             wanted = {field: value for field, value in was.items() if field != "kind"}
-            if isinstance(news, SignallingNews):
+            if isinstance(news, SignallingRecord):
                 assert_holds(wanted, {"place": news.place, "origin": news.record.origin})
             else:
                 assert_holds(wanted, news)

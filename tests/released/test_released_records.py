@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from released_files import GOLDEN, assert_holds, golden, golden_json, plain
 
+from callprint.core.relay.flow_assembly import PartitionAssembly
+from callprint.core.relay.flow_judging import PartJudge
 from callprint.core.signalling.reader import address_text
-from callprint.core.wire.assembly import PartitionAssembly
-from callprint.core.wire.feedback import decode_saying
-from callprint.core.wire.judging import PartJudge
-from callprint.core.wire.mark import decode_mark
 from callprint.core.wire.media import decode_media
 from callprint.core.wire.packets import decode_packets
+from callprint.core.wire.progress import decode_progress
 from callprint.core.wire.signalling import decode_record
+from callprint.core.wire.votes import decode_feedback
 from capture_agent.spool import Spool
 
 LATER_NS = 4_000_000_000_000_000_000
@@ -63,7 +63,7 @@ def test_marks():
     for number, expected in enumerate(golden_json("expected/marks.json"), 1):
         data = golden(f"kafka/mark-{number}.bin")
         assert_holds(expected, decode_record(data))
-        assert_holds(expected, decode_mark(data))
+        assert_holds(expected, decode_progress(data))
 
 
 def test_a_batch_of_whole_packets():
@@ -78,7 +78,7 @@ def test_a_batch_of_whole_packets():
 
 @pytest.mark.parametrize("kind", ["vote", "allow", "disallow"])
 def test_feedback(kind):
-    saying = decode_saying(golden(f"kafka/feedback-{kind}.json"), LATER_NS)
+    saying = decode_feedback(golden(f"kafka/feedback-{kind}.json"), LATER_NS)
     assert_holds(golden_json("expected/feedback.json")[kind], saying)
 
 

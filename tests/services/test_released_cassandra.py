@@ -4,7 +4,7 @@ import pytest
 from released_files import golden, golden_lines
 from released_stores import check
 
-from callprint.cluster.layout import HOST
+from callprint.services.layout import HOST
 from callprint.stores import open_store
 
 pytestmark = pytest.mark.services
