@@ -1,7 +1,7 @@
 """Processor time of every step between a capture and the store, on one core, without the services.
 
-What it prints are the unit costs that docs/scale.md calculates with: microseconds a packet or a flow for the agent,
-the spout and each bolt (Storm's and Kafka's own JVMs come on top), and how many bytes cross Kafka.
+What it prints are the unit costs that docs/operate/scale.md calculates with: microseconds a packet or a flow for the
+agent, the spout and each bolt (Storm's and Kafka's own JVMs come on top), and how many bytes cross Kafka.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """How fast a network judges flows: over batch sizes, threads and precisions, on the CPU and on CUDA if it is there.
 
     callprint dataset build --out calls.npz
-    .venv/bin/python benchmarks/bench_inference.py calls.npz [--out docs/inference-results.md]
+    .venv/bin/python benchmarks/bench_inference.py calls.npz [--out docs/results/inference.md]
 
 Flows are those of the dataset at their first k packets, repeated as often as a batch needs. Times are processor
 time with one thread, and of the wall clock with more and on CUDA; the best of many runs, in brackets the median.

@@ -2,7 +2,7 @@
 
 Claims: at least 5 million packets/s on one core from file to k-matrices and verdict-map look-ups; at least 8 times
 ndpiReader; below 1 KB for each decided flow; flat memory under a flood of one-packet flows. Writes the figures to
-docs/packet-path-results.md, unless --quick only tries whether it works.
+docs/results/packet-path.md, unless --quick only tries whether it works.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from rich.console import Console
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".cache" / "bench"
 WORKER = Path(__file__).with_name("packet_path_worker.py")
-RESULTS = ROOT / "docs" / "packet-path-results.md"
+RESULTS = ROOT / "docs" / "results" / "packet-path.md"
 console = Console()
 
 WHOLE = "callprint, whole process"
@@ -162,7 +162,7 @@ def why_missed(packets: int, times: dict[str, list[float]]) -> list[str]:
     ours_ns = statistics.median(times[SECOND]) / packets * 1e9
     return [
         f"Why not 8 times: ndpiReader takes {ndpi_ns:.0f} ns a packet on this machine, so {ndpi_ns / 8:.0f} ns would "
-        f"be needed; callprint takes {ours_ns:.0f} ns. docs/flow-engine.md says where they go. The next ideas: one "
+        f"be needed; callprint takes {ours_ns:.0f} ns. docs/how/flow-engine.md says where they go. The next ideas: one "
         "flow row is four cache lines, of which a decided flow needs two: addresses, sequence and counters belong "
         "together in 128 bytes, what only verdicts need elsewhere. And a reader that takes the headers alone of a "
         "decided flow's packets: the kernel now copies 214 bytes, of which 54 are looked at.",
@@ -214,7 +214,7 @@ def report(packets: int, lines: list[str], *, keep: bool) -> None:
             "of callprint: from the start of Python and the loading of compiled code to the end of the last flow.",
             "",
             "A pass goes from the file to a k-matrix (k = 10) for each flow, the verdict in the map, a look-up of it "
-            "by each later packet, and the end of every flow; the network itself is in docs/inference-results.md. The "
+            "by each later packet, and the end of every flow; the network itself is in docs/results/inference.md. The "
             "first pass touches its memory for the first time (184 MB of evidence), which a virtual machine may have "
             "to fetch from its host; the second pass of the same process is what a running agent sees.",
             "",

@@ -1,6 +1,6 @@
 """Speed of spam-call detection, everything side by side in one run.
 
-    OMP_NUM_THREADS=1 python benchmarks/bench_spit.py [--peer-python PYTHON] [--output docs/spit-speed.md]
+    OMP_NUM_THREADS=1 python benchmarks/bench_spit.py [--peer-python PYTHON] [--output docs/results/spit-speed.md]
 
 - eMPCK from one thousand to one hundred thousand calls: is it linear?
 - eMPCK beside our exact MPCK, both vectorised, at 4 thousand calls.

@@ -1,4 +1,4 @@
-"""The feature table of docs/spit.md, made from the one table in the code.
+"""The feature table of docs/use/spit.md, made from the one table in the code.
 
 python tests/feature_table.py          prints it
 """

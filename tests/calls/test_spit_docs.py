@@ -1,4 +1,4 @@
-"""docs/spit.md says what the code does: its tables are compared with the code."""
+"""docs/use/spit.md says what the code does: its tables are compared with the code."""
 
 from pathlib import Path
 
@@ -15,11 +15,13 @@ from callprint.core.signalling.tcp import HOLE_TIMEOUT_NS, MAXIMUM_HELD
 
 @pytest.fixture(scope="module")
 def page() -> str:
-    return (Path(__file__).parents[2] / "docs" / "spit.md").read_text()
+    return (Path(__file__).parents[2] / "docs" / "use" / "spit.md").read_text()
 
 
 def test_the_feature_table_is_that_of_the_code(page):
-    assert feature_table() in page, "run `python tests/feature_table.py` and put its output into docs/spit.md"
+    assert feature_table() in page, (
+        "run `python tests/feature_table.py` and put its output into docs/use/spit.md"
+    )
 
 
 @pytest.mark.parametrize("names", [CallState, SipDefect, MessageOutcome])

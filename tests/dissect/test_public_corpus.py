@@ -98,7 +98,7 @@ def test_dpkt_reads_the_same_calls(public_corpus, application):
 
 
 def test_dpkt_reads_the_same_frames(public_corpus):
-    """docs/capture.md says why dpkt reads 40 of the files otherwise."""
+    """docs/use/capture.md says why dpkt reads 40 of the files otherwise."""
     compared = other = 0
     for row in manifest(public_corpus):
         path = public_corpus / row["file"]

@@ -1,6 +1,6 @@
 """The flow engine's rules in plain Python: dictionaries, no bounds, no speed. The oracle of test_engine.py.
 
-It is written from the rules (docs/flow-engine.md), not from the compiled code, and knows no eviction.
+It is written from the rules (docs/how/flow-engine.md), not from the compiled code, and knows no eviction.
 """
 
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""`sparse run` on Storm 2.8, as docs/cluster.md tells it: the topology in one process, on a capture."""
+"""`sparse run` on Storm 2.8, as docs/operate/cluster.md tells it: the topology in one process, on a capture."""
 
 import os
 import signal

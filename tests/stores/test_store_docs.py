@@ -1,4 +1,4 @@
-"""The examples of docs/store.md and docs/json.md do what they say."""
+"""The examples of docs/use/store.md and docs/use/json.md do what they say."""
 
 import json
 import re
@@ -21,7 +21,9 @@ FLOW_FIELDS = re.compile(r"^\| (`.*?`(?:, `.*?`)*) \|", re.MULTILINE)
 
 
 def examples(page: str, language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", (DOCS / page).read_text(), re.MULTILINE | re.DOTALL)
+    return re.findall(
+        rf"^```{language}\n(.*?)^```", (DOCS / "use" / page).read_text(), re.MULTILINE | re.DOTALL
+    )
 
 
 @pytest.fixture
@@ -53,7 +55,7 @@ def test_every_sql_example_answers(store_path):
 def test_the_python_example_runs(store_path, monkeypatch, capsys):
     monkeypatch.chdir(store_path.parent)
     (example,) = examples("store.md", "python")
-    exec(compile(example, "docs/store.md", "exec"), {})
+    exec(compile(example, "docs/use/store.md", "exec"), {})
     assert capsys.readouterr().out == "192.0.2.10 99% 1.625\n"
 
 
@@ -67,7 +69,7 @@ def test_the_json_example_is_valid_and_names_every_field():
 
 
 def test_the_field_table_explains_every_field():
-    page = (DOCS / "json.md").read_text()
+    page = (DOCS / "use" / "json.md").read_text()
     table = page[page.index("## Fields") : page.index("| reason | meaning |")]
     explained = re.findall(r"`(\w+)`", " ".join(FLOW_FIELDS.findall(table)))
     assert sorted(explained) == sorted(flow_object(reports()[0]))

@@ -167,7 +167,7 @@ def test_a_goal_of_being_better_counts_intervals(report):
 def test_what_alexnet_costs_in_batches_is_read_from_the_paper_s_report(figures, tmp_path):
     from callprint.lab.identification.paper_section import batch_ms  # noqa: PLC0415 - needs torch
 
-    page = tmp_path / "paper-results.md"
+    page = tmp_path / "paper.md"
     assert batch_ms(page) is None
     page.write_text("| weights | MB | ms a flow |\n|---|---|---|\n| float32 | 355 | 11.38 |\n")
     assert batch_ms(page) is None

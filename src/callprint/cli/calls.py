@@ -31,7 +31,7 @@ examples:
   callprint calls --application linphone --since 2026-11-22
   callprint calls --all --json                          also the judgements at set-up, one JSON object a line
 
-The fields of --json and --csv are in docs/spit.md; exit codes as of `callprint verdicts`: 0 done (also when
+The fields of --json and --csv are in docs/use/spit.md; exit codes as of `callprint verdicts`: 0 done (also when
 nothing matches), 2 usage, 4 the store does not answer.
 """
 

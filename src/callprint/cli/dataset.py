@@ -20,7 +20,7 @@ DEFAULT_DATA = Path("../shared/data/calls")
 
 DESCRIPTION = """\
 Read a folder of captures and its flows.csv (which flow was sent by which application) and write the flows'
-packets and labels as one file for `callprint train` and `callprint evaluate`. docs/models.md has the layout.
+packets and labels as one file for `callprint train` and `callprint evaluate`. docs/use/models.md has the layout.
 """
 
 

@@ -35,7 +35,7 @@ examples:
 
 The divergence is that of Jensen and Shannon, 0 to 1. The limit is what 99 of 100 samples of as many unchanged flows
 stay below. An alarm says that the world has changed, not that verdicts are wrong: another mix of applications is one as
-well. What to do then: docs/drift.md.
+well. What to do then: docs/use/drift.md.
 Exit codes: 0 no alarm, 5 an alarm, 4 nothing could be said.
 """
 

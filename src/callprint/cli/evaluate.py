@@ -14,8 +14,8 @@ from callprint.inference import DEFAULT_MODEL, load_model
 from callprint.lab.identification.report import Extras, write_report
 from callprint.training.dataset import Dataset
 
-DEFAULT_REPORT = Path("docs/identification-results.md")
-QUICK_REPORT = Path("build/identification-results.md")
+DEFAULT_REPORT = Path("docs/results/identification.md")
+QUICK_REPORT = Path("build/identification.md")
 DEFAULT_UNSEEN = Path("../shared/data/public")
 ALL_SEEDS = 3
 

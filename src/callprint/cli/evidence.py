@@ -1,4 +1,4 @@
-"""The options of `callprint identify` that keep the packets of unknown flows for research (docs/unknowns.md)."""
+"""The options of `callprint identify` that keep the packets of unknown flows for research (docs/use/unknowns.md)."""
 
 import argparse
 

@@ -60,7 +60,7 @@ of them, or - for standard input.
 EPILOG = """\
 examples:
   callprint identify call.pcap                    a table of flows, applications and counters
-  callprint identify captures/ --json flows.jsonl and one JSON object for each flow and call (docs/json.md)
+  callprint identify captures/ --json flows.jsonl and one JSON object for each flow and call (docs/use/json.md)
   callprint identify --interface eth0             live, as root or with CAP_NET_RAW, until Ctrl-C
   ssh gateway tcpdump -i eth0 -w - udp | callprint identify -
   callprint identify call.pcap --json - --no-store | jq 'select(.application == "unknown")'

@@ -6,8 +6,8 @@ from pathlib import Path
 from callprint.training.sampling import PAPER_K
 
 DEFAULT_CACHE = Path(".cache/paper")
-PAPER_REPORT = Path("docs/paper-results.md")
-QUICK_PAPER_REPORT = Path("build/paper-results.md")
+PAPER_REPORT = Path("docs/results/paper.md")
+QUICK_PAPER_REPORT = Path("build/paper.md")
 NETWORKS = ("alexnet", "cnn", "googlenet")
 HEADS = (
     "svm",

@@ -72,7 +72,7 @@ def say_kernel_counters(source: LiveSource, console: Console) -> None:
         dropped = (
             f"{ring.passed:,} packets passed the kernel's filter, {ring.dropped:,} dropped by the kernel"
         )
-        advice = "" if not ring.dropped else ": the ring was full, see docs/live-capture.md"
+        advice = "" if not ring.dropped else ": the ring was full, see docs/use/live-capture.md"
         style = "yellow" if ring.dropped else "dim"
         console.print(Text(f"{ring.interface}: {dropped}{advice}", style=style))
 

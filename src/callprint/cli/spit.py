@@ -39,7 +39,9 @@ def add_parser(subparsers: "Subparsers") -> None:
         "--quick", action="store_true", help="a coarser grid, one seed, 50 thousand calls"
     )
     experiment.add_argument("--seeds", type=_count, default=10, help="repetitions of every cell (default 10)")
-    experiment.add_argument("--docs", type=Path, default=Path("docs"), help="where to write (default docs)")
+    experiment.add_argument(
+        "--docs", type=Path, default=Path("docs/results"), help="where to write (default docs/results)"
+    )
     experiment.add_argument(
         "--cache", type=Path, default=DEFAULT_CACHE, help=f"results (default {DEFAULT_CACHE})"
     )

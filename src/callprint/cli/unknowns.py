@@ -35,7 +35,7 @@ examples:
   callprint unknowns name 3f9a1c07 Zoiper             this cluster is Zoiper: training data from now on
   callprint train calls.npz ~/.local/share/callprint/named --out models/mine.onnx
 
-docs/unknowns.md goes through it once. A cluster's name stays while its oldest flow is kept; the name of any of its
+docs/use/unknowns.md goes through it once. A cluster's name stays while its oldest flow is kept; the name of any of its
 flows (in the picture's tooltips) means the cluster as well.
 """
 

@@ -37,12 +37,12 @@ examples:
                                                         decided in this time (UTC), by the packets' clock
   callprint verdicts --address 192.0.2.10 --all         also the provisional verdicts on the way
   callprint verdicts --json | jq .application | sort | uniq -c
-                                                        one JSON object a line (docs/json.md)
+                                                        one JSON object a line (docs/use/json.md)
   callprint verdicts --store cassandra://10.0.0.5/callprint
                                                         what the cluster stored
 
 A verdict speaks for the sender of a flow: a call has two flows, and each names the application at its source.
-Exit codes: 0 done (also when nothing matches), 2 usage, 4 the store does not answer; docs/json.md has all.
+Exit codes: 0 done (also when nothing matches), 2 usage, 4 the store does not answer; docs/use/json.md has all.
 """
 
 

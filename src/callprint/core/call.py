@@ -12,7 +12,7 @@ from callprint.core.verdict import FlowKey
 
 
 class CallState(StrEnum):
-    """Where a call stands, or how it ended. The transitions are in docs/spit.md."""
+    """Where a call stands, or how it ended. The transitions are in docs/use/spit.md."""
 
     CALLING = "calling"  # INVITE seen, nothing but 100 came back
     RINGING = "ringing"  # a provisional response 101-199

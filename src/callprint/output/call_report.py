@@ -90,7 +90,7 @@ def _messages(calls: CallAssembler) -> object:
         if calls.outcomes[outcome]:
             table.add_row(f"{calls.outcomes[outcome]:,}", meaning)
     for defect, count in calls.defects.most_common():
-        table.add_row(f"{count:,}", f"do not parse: {defect.replace('_', ' ')} (docs/spit.md)")
+        table.add_row(f"{count:,}", f"do not parse: {defect.replace('_', ' ')} (docs/use/spit.md)")
     table.add_section()
     table.add_row(f"{calls.messages:,}", "read; each is in exactly one line above")
     return table

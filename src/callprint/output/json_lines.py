@@ -1,4 +1,4 @@
-"""JSON Lines: one object for each flow, the promise of docs/json.md and schemas/flow.schema.json."""
+"""JSON Lines: one object for each flow, the promise of docs/use/json.md and schemas/flow.schema.json."""
 
 import json
 from collections.abc import Iterable

@@ -1,7 +1,7 @@
 """Verdicts in Cassandra: tables by query, single-partition batches, prepared statements.
 
 The interface and its promises are `base.VerdictStore`; the tables are in cql/, explained in
-docs/reading-verdicts.md.
+docs/operate/reading-verdicts.md.
 """
 
 import re

@@ -1,7 +1,7 @@
 """The tables of the SQLite store, as a list of migrations: entry i brings a store from version i to i + 1
 by its statements.
 
-An entry that was released is never changed; a change of the tables is a new entry at the end. docs/store.md
+An entry that was released is never changed; a change of the tables is a new entry at the end. docs/use/store.md
 explains the tables to those who query them with their own tools.
 """
 
@@ -129,7 +129,7 @@ CREATE TABLE unknown_evidence (
 ) STRICT
 """
 
-# What the topology's judge of calls knows (docs/guarantees.md). The embedded path does not use it.
+# What the topology's judge of calls knows (docs/operate/guarantees.md). The embedded path does not use it.
 _CALL_STATE_3 = """
 CREATE TABLE call_state (
     site          INTEGER NOT NULL PRIMARY KEY,

@@ -1,6 +1,6 @@
 """Labelled datasets: whole-flow evidence logs with the application of their sender, in one file without pickle.
 
-Made from a folder of captures and one CSV file (docs/models.md describes both); what serving sees of a flow and
+Made from a folder of captures and one CSV file (docs/use/models.md describes both); what serving sees of a flow and
 what training sees come out of the same reader, dissector and flow engine.
 """
 

@@ -5,7 +5,7 @@ Each distance is Mahalanobis: to the mean of the class that the network prefers,
 about the nearest application, something is wrong. The spaces are the standardised features, for what a network has
 learnt to ignore may be just what gives a stranger away, and the last hidden layers, where features that vary within
 an application count for little. The logarithms of both are standardised on the flows that fitted them, and the larger
-one is the score: either is enough to be strange. docs/identification-results.md compares it with other scores on
+one is the score: either is enough to be strange. docs/results/identification.md compares it with other scores on
 applications held out of dataset1.
 
 There is a pair of spaces for early looks and one for the horizon: what can be known of a flow at the horizon, with its

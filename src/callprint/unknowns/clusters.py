@@ -1,4 +1,4 @@
-"""Clusters of unknown flows in the embedding of the compact network (docs/unknowns.md has how it was chosen).
+"""Clusters of unknown flows in the embedding of the compact network (docs/use/unknowns.md has how it was chosen).
 
 The embedding is the space of the open-set score: whitened by the spread within known applications, so that what one
 application does differently from call to call counts little, and what applications do differently counts much.

@@ -9,7 +9,7 @@ An agent that lost its broker sends again what was not confirmed, so a batch may
 source numbers its batches of a partition; what is not above the last number seen is a repeat and is passed
 over. The numbers that stood below the committed offset are committed with it (`sequences`).
 
-Of signalling nothing is pending: who takes a batch keeps what it needs of it (docs/guarantees.md). Only the
+Of signalling nothing is pending: who takes a batch keeps what it needs of it (docs/operate/guarantees.md). Only the
 latest mark of a source that has not ended is held, so that a reader that starts anew knows of the source, and
 notices when it has fallen silent.
 """

@@ -6,7 +6,7 @@ ICML 2004 (MPCK-Means); Wu, Bagchi, Singh, Wita, DSN 2009 (eMPCK, eMPCK multi-cl
     J = sum_i ( ||x_i - mu||^2_A - log det A ) + must-links violated + cannot-links violated
 
 by turns: assignment, means, metrics, until no point moves. What the paper leaves open is decided in
-docs/spit-algorithms.md. J never rises: not in the assignment, not in the means, and not in the metrics
+docs/how/spit-algorithms.md. J never rises: not in the assignment, not in the means, and not in the metrics
 where neither regularisation nor projection had to act (`Step.forced` says so).
 """
 

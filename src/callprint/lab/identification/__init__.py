@@ -1,1 +1,1 @@
-"""How good identification is: the experiments of docs/identification-results.md."""
+"""How good identification is: the experiments of docs/results/identification.md."""

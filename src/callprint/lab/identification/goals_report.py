@@ -238,16 +238,12 @@ def _speed(measured: Measured) -> list[list[str]]:
     if ms is not None:
         rows.append(
             [
-                "the paper's AlexNet at k = 20, ONNX, batches on 2 cores ([paper-results.md](paper-results.md))",
+                "the paper's AlexNet at k = 20, ONNX, batches on 2 cores ([paper.md](paper.md))",
                 f"≤ {BATCH_MS:.0f} ms a flow",
                 f"{ms:.2f} ms with 8-bit weights",
                 "met" if ms <= BATCH_MS else _missed("", "AlexNet in batches"),
             ]
         )
-    gpu = (
-        "not measured here: see [inference-results.md](inference-results.md)"
-        if measured.gpu
-        else "not measured: no GPU"
-    )
+    gpu = "not measured here: see [inference.md](inference.md)" if measured.gpu else "not measured: no GPU"
     rows.append(["the same on a GPU", f"≥ {FLOWS_EACH_SECOND:,} flows/s", "–", gpu])
     return rows

@@ -12,7 +12,7 @@ from callprint.training.paper.networks import ALEXNET
 from callprint.training.sampling import FINAL
 from callprint.training.statistics import share
 
-PAPER_REPORT_NAME = "paper-results.md"
+PAPER_REPORT_NAME = "paper.md"
 BATCH_ROW = re.compile(r"^\| 8 bit, static \| [\d.,]+ \| (?P<ms>[\d.]+) \|", re.MULTILINE)
 
 

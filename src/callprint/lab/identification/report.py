@@ -129,7 +129,7 @@ def _head(
         f"Made by `{command}`. Model: {identifier.name}, `{card.onnx_file}`, SHA-256 `{card.onnx_sha256[:16]}…`; "
         f"trained on {card.training.get('flows', '?')} flows of {card.training.get('calls', '?')} calls of dataset1 "
         "and nothing else: features, network, temperatures and thresholds were chosen on folds of dataset1 by call "
-        "([models.md](models.md#how-it-was-chosen) says what was seen before what was chosen)."
+        "([models.md](../use/models.md#how-it-was-chosen) says what was seen before what was chosen)."
     )
     for split in splits:
         flows = dataset.of_split(split)

@@ -50,7 +50,7 @@ def speed_section(report: Report, took_s: dict[int, float]) -> None:
         "looked at (Table IV of the paper): processor time of one thread, best of "
         f"{TIMED_RUNS} runs, on the machine that wrote this report: {processor()}. The paper's times are of its "
         "deployed form (AlexNet features and an SVM) on its machine. Batches, threads, smaller numbers: "
-        "[inference-results.md](inference-results.md)."
+        "[inference.md](inference.md)."
     )
     report.table(
         ["k", "this model", "flows each second", "paper"],

@@ -1,1 +1,1 @@
-"""The identification paper's tables and figures beside ours: docs/paper-results.md."""
+"""The identification paper's tables and figures beside ours: docs/results/paper.md."""

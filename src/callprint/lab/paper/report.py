@@ -61,7 +61,7 @@ def _head(report: Report, findings: Findings, command: str) -> None:
     report.add(
         f"Made by `{command}`; dataset SHA-256 `{findings.dataset.digest[:16]}…`. Every network, head, table and "
         "figure of the paper, measured through ONNX Runtime. What callprint itself identifies with, and why, is in "
-        "[identification-results.md](identification-results.md) and [models.md](models.md)."
+        "[identification.md](identification.md) and [models.md](../use/models.md)."
     )
     report.add(f"**Budget `{findings.budget.name}`.** {findings.budget.says}")
     if findings.missing:

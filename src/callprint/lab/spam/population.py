@@ -2,7 +2,7 @@
 
 Everything is drawn as call events (who, whom, when, how it ended, how much media); features emerge from the
 events through the same `CallHistory` that serves live calls. The laws and their parameters are documented in
-docs/spit-algorithms.md; none of them is fitted to a measurement.
+docs/how/spit-algorithms.md; none of them is fitted to a measurement.
 """
 
 from dataclasses import dataclass

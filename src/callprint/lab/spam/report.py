@@ -1,4 +1,4 @@
-"""Writes docs/spit-results.md and its pictures from the results of the experiments. No number is typed in here
+"""Writes docs/results/spit.md and its pictures from the results of the experiments. No number is typed in here
 but those that the paper printed."""
 
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ def write_report(findings: Findings, docs: Path) -> Path:
             paper.volumes(table),
         ]
     )
-    path = docs / "spit-results.md"
+    path = docs / "spit.md"
     path.write_text(text + "\n", encoding="utf-8")
     return path
 
@@ -63,7 +63,7 @@ def _head(findings: Findings) -> str:
 Made by `{findings.command}` (digest of the code: `{findings.digest}`); every number and picture below comes from that
 run: {len(findings.cells):,} cells, seeds {seeds[0]} to {seeds[-1]}; {spread}. A seed draws the trace, the marked calls
 and the false marks anew; the detector was built on other seeds. The results are kept in files, so the command can be
-stopped and resumed. How the algorithms work is in [spit-algorithms.md](spit-algorithms.md).
+stopped and resumed. How the algorithms work is in [spit-algorithms.md](../how/spit-algorithms.md).
 
 **Read this first.** No labelled SIP + RTP spam trace is public, so all calls here are simulated: persons with
 friends, businesses that call many, and spammers, as call events from which the features are computed by the same
