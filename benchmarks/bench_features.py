@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from callprint.core.identify.features import GROUPS
+from callprint.core.identify.feature_row import GROUPS
 from callprint.lab.identification.open_set import QUICK, VARIED
 from callprint.training.calibration import call_folds
 from callprint.training.classes import TRAINING_SPLIT, classes_of

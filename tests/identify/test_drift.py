@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callprint.core.identify.drift import Sample, confidence_counts, divergence, feature_counts, measure
-from callprint.core.identify.features import FEATURE_NAMES
+from callprint.core.identify.feature_row import FEATURE_NAMES
 from callprint.core.identify.reference import MOST_BINS, FeatureBins, Limit, Reference
 
 counts = st.lists(st.integers(0, 1000), min_size=4, max_size=4).map(np.array)

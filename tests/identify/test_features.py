@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from callprint.core.evidence import EVIDENCE_RTCP
-from callprint.core.identify.features import FEATURE_NAMES, GROUPS, features, group_columns, packet_counts
+from callprint.core.identify.feature_row import FEATURE_NAMES, GROUPS, group_columns
+from callprint.core.identify.features import features, packet_counts
 
 START_NS = 1_700_000_000_000_000_000
 

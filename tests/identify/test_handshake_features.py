@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from callprint.core.evidence import EVIDENCE_DTLS, EVIDENCE_STUN
-from callprint.core.identify.features import FEATURE_NAMES, features
-from callprint.core.identify.handshake_features import DTLS_NAMES, STUN_NAMES
+from callprint.core.identify.feature_row import FEATURE_NAMES, GROUPS
+from callprint.core.identify.features import features
 
 START_NS = 1_700_000_000_000_000_000
 CLIENT, SERVER = 1, 2
@@ -111,7 +111,7 @@ def test_of_a_server_hello_order_and_session_count_and_the_suite_does_not():
 
 def test_without_a_handshake_all_is_zero():
     row = named()
-    assert {row[name] for name in (*STUN_NAMES, *DTLS_NAMES)} == {0.0}
+    assert {row[name] for name in (*GROUPS["stun"], *GROUPS["dtls"])} == {0.0}
 
 
 def test_only_the_first_of_each_kind_counts():

@@ -9,7 +9,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from callprint.core.identify.card import INPUT_FEATURES, ModelCard, card_text
-from callprint.core.identify.features import FEATURE_NAMES, GROUPS
+from callprint.core.identify.feature_row import FEATURE_NAMES, GROUPS
 from callprint.inference.onnx_identifier import card_path
 from callprint.training.network import CLIP, LEAST_LENGTH, CompactNetwork
 from callprint.training.novelty import EMBEDDING_CLIP, FLOOR, Novelty, Space, Spaces

@@ -9,7 +9,8 @@ import numpy as np
 
 from callprint.core.ground.errors import DatasetError
 from callprint.core.identify.card import INPUT_FEATURES, ModelCard, ModelInput, Policy
-from callprint.core.identify.features import FEATURE_NAMES, FEATURE_VERSION
+from callprint.core.identify.feature_list import FEATURE_VERSION
+from callprint.core.identify.feature_row import FEATURE_NAMES
 from callprint.inference.onnx_identifier import OnnxIdentifier
 from callprint.training.calibration import REFERENCE_VIEW, novelty_thresholds, out_of_fold, temperatures
 from callprint.training.classes import TRAINING_SPLIT, classes_of

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from callprint.core.identify.features import FEATURE_NAMES, GROUPS, group_columns
+from callprint.core.identify.feature_row import FEATURE_NAMES, GROUPS, group_columns
 
 CLIP = 4.0  # standard deviations: what is beyond says no more than that
 LEAST_LENGTH = 1e-9  # of hidden layers, which may all be silent

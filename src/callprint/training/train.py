@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from callprint.core.ground.errors import ModelError
-from callprint.core.identify.features import group_columns
+from callprint.core.identify.feature_row import group_columns
 from callprint.training.dataset import Dataset
 from callprint.training.network import CompactNetwork
 from callprint.training.novelty import EARLY_VIEWS, HORIZON_VIEWS, Novelty, fit_spaces, fitting_rows

@@ -10,13 +10,14 @@ from typing import Any
 
 from callprint.core.ground.errors import ModelError
 from callprint.core.identify.card_fields import LONGEST_TEXT, fail, get, number, text_of, whole
-from callprint.core.identify.evidence_records import MAXIMUM_RTP
-from callprint.core.identify.features import FEATURE_NAMES, FEATURE_VERSION
+from callprint.core.identify.evidence_tables import MAXIMUM_RTP
+from callprint.core.identify.feature_list import FEATURE_VERSION
+from callprint.core.identify.feature_row import FEATURE_NAMES
 from callprint.core.identify.reference import Reference
 from callprint.core.identify.reference_text import read_reference, reference_table
 
 CARD_FORMAT = 1
-INPUT_FEATURES = "features"  # (n, columns) float32 rows of core/identify/features.py
+INPUT_FEATURES = "features"  # (n, columns) float32 rows, core/identify/feature_row.py
 INPUT_MATRIX = "k_matrix"  # (n, 1, k, 256) float32 images of core/identify/k_matrix.py
 MATRIX_COLUMNS = 256
 

@@ -11,7 +11,8 @@ import numpy as np
 from sklearn.ensemble import AdaBoostClassifier, ExtraTreesClassifier
 from sklearn.tree import DecisionTreeClassifier
 
-from callprint.core.identify.features import FEATURE_NAMES, features, group_columns
+from callprint.core.identify.feature_row import FEATURE_NAMES, group_columns
+from callprint.core.identify.features import features
 from callprint.core.identify.k_matrix import k_matrices
 from callprint.training.dataset import Dataset
 from callprint.training.examine import LEAST_PACKETS

@@ -14,7 +14,7 @@ from sklearn.ensemble import IsolationForest
 from sklearn.neighbors import NearestNeighbors
 
 from callprint.core.identify.decision import softmax
-from callprint.core.identify.features import GROUPS, group_columns
+from callprint.core.identify.feature_row import GROUPS, group_columns
 from callprint.training.network import CompactNetwork
 from callprint.training.novelty import EMBEDDING_CLIP, FEATURE_RIDGE, Space, fit_space, fit_spaces
 from callprint.training.sampling import Rows

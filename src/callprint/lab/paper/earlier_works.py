@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.ensemble import ExtraTreesClassifier
 
-from callprint.core.identify.evidence_records import RECORD_HEADER
+from callprint.core.evidence import EVIDENCE_HEADER
 from callprint.training.classes import TRAINING_SPLIT
 from callprint.training.dataset import LABEL_FILE, Dataset, Label, read_labels
 from callprint.training.examine import LEAST_PACKETS
@@ -135,6 +135,6 @@ def yildirim_share(dataset: Dataset, split: str) -> Count:
             length = int(dataset.buffer[at + 8]) | int(dataset.buffer[at + 9]) << 8
             if dataset.buffer[at + 10] == 0:
                 lengths.append(length + UDP_AND_IP_BYTES)
-            at += RECORD_HEADER + length
+            at += EVIDENCE_HEADER + length
         inside += sum(one in YILDIRIM_BYTES for one in lengths) > len(lengths) / 2
     return Count(inside, len(flows))
