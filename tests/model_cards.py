@@ -1,4 +1,4 @@
-"""A model card that is right, for tests that damage it."""
+"""A valid model card, for tests that damage it."""
 
 import json
 from typing import Any

@@ -20,7 +20,7 @@ DURATIONS = "packet durations"
 MS = "ms"
 LOG2_COUNT = "log2(1 + count)"
 LOG_MS = "ln(1 + ms)"
-SIGNED_LOG_MS = "±ln(1 + |ms|)"
+SIGNED_LOG_MS = "signed ln(1 + ms)"
 
 # Cipher suites (IANA): TLS 1.3, then ECDHE with AES-GCM and ChaCha20, then CBC, then RSA, DHE and others in use.
 SUITES = (
@@ -68,7 +68,7 @@ FEATURES: dict[str, tuple[Feature, ...]] = {
         Feature("ssrc_high_bit", FLAG, "SSRC of 2^31 or more"),
         Feature(
             "increment_ratios",
-            "±ln(1 + |steps|)",
+            "signed ln(1 + steps)",
             "how far the first, second and third timestamp step exceeds the usual one, in usual steps",
             ("first_increment_ratio", "second_increment_ratio", "third_increment_ratio"),
         ),
@@ -198,7 +198,7 @@ FEATURES: dict[str, tuple[Feature, ...]] = {
         ),
         Feature("residual_50_ms", LOG_MS, "median residual above the smallest"),
         Feature("residual_90_ms", LOG_MS, "90th percentile of residuals above the smallest"),
-        Feature("residual_slope", "±ln(1 + |ms/s|)", "drift of arrival times against timestamps"),
+        Feature("residual_slope", "signed ln(1 + ms/s)", "drift of arrival times against timestamps"),
         Feature("gap_whole_ms_fraction", FRACTION, "gaps within 0.1 ms of a whole number of milliseconds"),
     ),
     "payload": (
@@ -314,7 +314,9 @@ FEATURES: dict[str, tuple[Feature, ...]] = {
         Feature("cname_upper", FRACTION, "its characters that are upper-case letters"),
         Feature("cname_spare_padding", BYTES, "bytes behind the items of an SDES packet, less 4, most"),
         Feature("tool_length", BYTES, "length of the last TOOL"),
-        Feature("sr_ntp_offset_s", "±ln(1 + |0.1 s|)", "NTP time of the last sender report less its arrival"),
+        Feature(
+            "sr_ntp_offset_s", "signed ln(1 + 0.1 s)", "NTP time of the last sender report less its arrival"
+        ),
         Feature("sr_ntp_fraction_zeros", BITS, "zero bits at the end of the NTP fraction, most"),
         Feature(
             "sr_timestamp_is_last",
@@ -327,7 +329,7 @@ FEATURES: dict[str, tuple[Feature, ...]] = {
             "RTP timestamp of the last report less the time of sending",
         ),
         Feature(
-            "sr_packet_count_error", "±ln(1 + |packets|)", "packets that a report counts less those seen"
+            "sr_packet_count_error", "signed ln(1 + packets)", "packets that a report counts less those seen"
         ),
         Feature("sr_packet_count_zero", FLAG, "a report counts no packet"),
         Feature("sr_octets_for_packet", BYTES, "octets over packets of the last report, at most 1500"),
