@@ -58,11 +58,7 @@ FEATURES: dict[str, tuple[Feature, ...]] = {
         Feature("first_timestamp_below_65536", FLAG, "first timestamp below 65536"),
         Feature("first_timestamp_high_bit", FLAG, "first timestamp of 2^31 or more"),
         Feature("first_timestamp_log2", "log2(1 + timestamp) / 32", "size of the first timestamp"),
-        Feature(
-            "first_timestamp_is_increment",
-            FLAG,
-            "first timestamp is the usual step: the clock was advanced before the first packet left",
-        ),
+        Feature("first_timestamp_is_increment", FLAG, "first timestamp is the usual step, not random"),
         Feature("ssrc_below_65536", FLAG, "SSRC below 65536"),
         Feature("ssrc_low_half_zero", FLAG, "low 16 bits of the SSRC are 0"),
         Feature("ssrc_high_bit", FLAG, "SSRC of 2^31 or more"),
@@ -75,17 +71,13 @@ FEATURES: dict[str, tuple[Feature, ...]] = {
         Feature(
             "timestamp_follows_sequence",
             FLAG,
-            "first timestamp is first sequence number times usual step: both started at 0 together",
+            "first timestamp is usual step times sequence: both began at 0",
         ),
     ),
     "header": (
         Feature("marker_fraction", FRACTION, "packets with the marker bit"),
         Feature("marker_after_first", FRACTION, "packets after the first with the marker bit"),
-        Feature(
-            "marker_with_jump",
-            FRACTION,
-            "markers after the first that come with a timestamp jump: talk spurts",
-        ),
+        Feature("marker_with_jump", FRACTION, "later markers with a timestamp jump: talk spurts"),
         Feature("padding_fraction", FRACTION, "packets with the padding bit"),
         Feature("csrc_fraction", FRACTION, "packets with contributing sources"),
         Feature("extension_fraction", FRACTION, "packets with the extension bit"),
@@ -139,18 +131,24 @@ FEATURES: dict[str, tuple[Feature, ...]] = {
         Feature("rate_other", FLAG, "the measured rate is less than half or more than twice that"),
         Feature("rate_error", "ratio", "measured over nearest usual clock rate, at most 4"),
         Feature("packet_duration_ms", MS, "the usual timestamp step as a time, at most 200"),
-        Feature("increment_fraction", FRACTION, "steps in sequence that are the usual one"),
-        Feature("increments_distinct", LOG2_COUNT, "distinct steps"),
+        Feature("increment_fraction", FRACTION, "timestamp steps in sequence that are the usual one"),
+        Feature("increments_distinct", LOG2_COUNT, "distinct timestamp steps in sequence"),
         Feature("increment_second_ratio", "ratio", "second most frequent step over the usual one, -1 to 8"),
-        Feature("increment_second_fraction", FRACTION, "steps that are the second most frequent one"),
-        Feature("increment_zero_fraction", FRACTION, "steps of 0"),
         Feature(
-            "increment_jump_fraction",
+            "increment_second_fraction",
             FRACTION,
-            "steps above 1.5 times the usual one without a sequence gap: silence suppressed",
+            "timestamp steps in sequence that are the second most frequent one",
         ),
-        Feature("increment_jump_log2", "log2(ratio)", "largest such step over the usual one"),
-        Feature("increment_backward_fraction", FRACTION, "steps below 0"),
+        Feature("increment_zero_fraction", FRACTION, "timestamp steps in sequence of 0"),
+        Feature(
+            "increment_jump_fraction", FRACTION, "steps in sequence above 1.5 usual ones: silence suppressed"
+        ),
+        Feature(
+            "increment_jump_log2",
+            "log2(ratio)",
+            "largest step in sequence over the usual one, above 1.5 of it",
+        ),
+        Feature("increment_backward_fraction", FRACTION, "timestamp steps in sequence below 0"),
         Feature("loss_fraction", FRACTION, "packets missing from sequence gaps below 100"),
     ),
     "sizes": (
@@ -164,21 +162,17 @@ FEATURES: dict[str, tuple[Feature, ...]] = {
         Feature("payload_distinct", LOG2_COUNT, "distinct lengths"),
         Feature("payload_step_mean", BYTES, "mean absolute change of length from packet to packet"),
         Feature("payload_step_zero", FRACTION, "payloads as long as the one before"),
-        Feature(
-            "payload_excess",
-            BYTES,
-            "usual length less what the codec needs, -64 to 64: an authentication tag",
-        ),
+        Feature("payload_excess", BYTES, "usual length less the codec's, -64 to 64: an authentication tag"),
         Feature("padded_payload_mean", BYTES, "mean length of payloads with the padding bit"),
         Feature("rate_kbits", "kbit/s", "rate of payloads, at most 500"),
         Feature("payload_multiple_of_4", FRACTION, "payloads whose length is a multiple of 4"),
     ),
     "arrival": (
         Feature("gap_10", DURATIONS, "10th percentile of gaps between packets in sequence, at most 8"),
-        Feature("gap_25", DURATIONS, "25th percentile"),
-        Feature("gap_50", DURATIONS, "50th percentile"),
-        Feature("gap_75", DURATIONS, "75th percentile"),
-        Feature("gap_90", DURATIONS, "90th percentile"),
+        Feature("gap_25", DURATIONS, "25th percentile of these gaps"),
+        Feature("gap_50", DURATIONS, "50th percentile of these gaps"),
+        Feature("gap_75", DURATIONS, "75th percentile of these gaps"),
+        Feature("gap_90", DURATIONS, "90th percentile of these gaps"),
         Feature("gap_minimum", DURATIONS, "shortest gap"),
         Feature("gap_maximum", "ln(1 + packet durations)", "longest gap"),
         Feature("gap_burst_fraction", FRACTION, "gaps below a tenth of a packet duration"),
@@ -193,9 +187,7 @@ FEATURES: dict[str, tuple[Feature, ...]] = {
         Feature("burst_longest", "ln(1 + packets)", "longest run of gaps below a tenth of a packet duration"),
         Feature("gap_first", DURATIONS, "first gap"),
         Feature("gap_second", DURATIONS, "second gap"),
-        Feature(
-            "residual_deviation_ms", LOG_MS, "standard deviation of residuals: arrival times less timestamps"
-        ),
+        Feature("residual_deviation_ms", LOG_MS, "standard deviation of residuals: arrival less timestamp"),
         Feature("residual_50_ms", LOG_MS, "median residual above the smallest"),
         Feature("residual_90_ms", LOG_MS, "90th percentile of residuals above the smallest"),
         Feature("residual_slope", "signed ln(1 + ms/s)", "drift of arrival times against timestamps"),
@@ -207,11 +199,7 @@ FEATURES: dict[str, tuple[Feature, ...]] = {
         Feature("payload_distinct_bytes", "of 256", "distinct bytes"),
         Feature("payload_high_bit", FRACTION, "bytes of 128 or more"),
         Feature("payload_odd", FRACTION, "odd bytes"),
-        Feature(
-            "payload_holes",
-            "of 128",
-            "unused codes between used neighbours: sound that went through a coarser scale",
-        ),
+        Feature("payload_holes", "of 128", "unused codes between used ones: sound from a coarser scale"),
         Feature(
             "payload_pair_roughness", FRACTION, "how much counts of even codes differ from the odd ones above"
         ),
@@ -264,9 +252,9 @@ FEATURES: dict[str, tuple[Feature, ...]] = {
         Feature("rtcp_gap_deviation", "ratio", "standard deviation of gaps over their mean"),
         Feature("rtcp_gap_minimum_ms", SIGNED_LOG_MS, "shortest gap"),
         Feature("rtcp_first_is_sr", FLAG, "the first packet begins with a sender report"),
-        Feature("rtcp_first_is_rr", FLAG, "it begins with a receiver report"),
-        Feature("rtcp_first_is_app", FLAG, "it begins with APP"),
-        Feature("rtcp_first_is_feedback", FLAG, "it begins with a feedback message (RFC 4585)"),
+        Feature("rtcp_first_is_rr", FLAG, "the first packet begins with a receiver report"),
+        Feature("rtcp_first_is_app", FLAG, "the first packet begins with APP"),
+        Feature("rtcp_first_is_feedback", FLAG, "the first packet begins with a feedback message (RFC 4585)"),
         Feature("rtcp_sr_fraction", FRACTION, "packets that begin with a sender report"),
         Feature("rtcp_rr_fraction", FRACTION, "packets that begin with a receiver report"),
         Feature("rtcp_feedback_fraction", FRACTION, "packets that begin with a feedback message"),
@@ -276,7 +264,7 @@ FEATURES: dict[str, tuple[Feature, ...]] = {
         Feature(
             "rtcp_feedback_format",
             "format",
-            "mean format of feedback messages: 15 is transport-wide congestion control",
+            "mean of feedback messages; 15: transport-wide congestion control",
         ),
         Feature("rtcp_foreign_source", FRACTION, "packets whose SSRC is not that of the media"),
         Feature("rtcp_foreign_rr", FRACTION, "receiver reports whose SSRC is not that of the media"),
@@ -321,7 +309,7 @@ FEATURES: dict[str, tuple[Feature, ...]] = {
         Feature(
             "sr_timestamp_is_last",
             FRACTION,
-            "reports that repeat the last packet's timestamp instead of the time of sending",
+            "reports that repeat the last packet's timestamp, not their own time",
         ),
         Feature(
             "sr_timestamp_error_ms",
@@ -351,7 +339,7 @@ FEATURES: dict[str, tuple[Feature, ...]] = {
         Feature("stun_software_at", RANK, "SOFTWARE"),
         Feature("stun_network_cost_at", RANK, "0xC057, libwebrtc's network cost"),
         Feature(
-            "stun_unknown_attributes", COUNT, "attributes beyond these, the integrity and the fingerprint"
+            "stun_unknown_attributes", COUNT, "attributes other than these, MESSAGE-INTEGRITY and FINGERPRINT"
         ),
         Feature("stun_software_length", BYTES, "length of SOFTWARE"),
         Feature("stun_fragment_length", BYTES, "the sender's own part of the user name"),
@@ -387,7 +375,7 @@ FEATURES: dict[str, tuple[Feature, ...]] = {
             "the extension in a ServerHello",
             tuple(f"dtls_server_extension_{code}_at" for code in EXTENSIONS),
         ),
-        Feature("dtls_unknown_extensions", COUNT, "extensions beyond these"),
+        Feature("dtls_unknown_extensions", COUNT, "extensions other than these"),
         Feature("dtls_groups_length", BYTES, "length of supported_groups in a ClientHello"),
         Feature("dtls_signatures_length", BYTES, "length of signature_algorithms in a ClientHello"),
         Feature("dtls_srtp_length", BYTES, "length of use_srtp in a ClientHello"),

@@ -1,8 +1,8 @@
 """Features of RTP headers: what a stack writes there by habit. Compiled.
 
-They do not change with what the network and the peer may rewrite: of sequence number, timestamp and SSRC only the
-ranges show that a stack draws them from. Extension ids, which the offer chooses, are not used at all: elements are
-recognised by their form (RFC 8285) and described by order and content.
+What the network or the peer may rewrite does not show. Of sequence number, timestamp and SSRC there is only the range
+from which a stack draws them; of extension ids, which the offer chooses, nothing: elements are recognised by their
+form (RFC 8285) and described by order and content.
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""Features of the sender's RTCP: when it reports, what it packs together, how it fills the fields. Compiled.
+"""Features of the sender's RTCP: when it reports, what it puts into one packet, how it fills fields. Compiled.
 
 SRTCP (RFC 3711 3.4) leaves only the first 8 bytes and the trailing index readable; the rest is read when the packet
 parses as clear compound RTCP (RFC 3550 6.1) to its last byte.
@@ -154,9 +154,8 @@ def write_rtcp(buffer: Array, rtp: Array, packets: Integer, rtcp: Array, reports
         row.rtcp_rr_after_sr_ms = _log_ms(row.rtcp_rr_after_sr_ms / rr_after)
     if sr_gaps:
         mean = row.rtcp_sr_interval_ms / sr_gaps
-        row.rtcp_sr_interval_deviation = np.sqrt(max(0.0, sr_squares / sr_gaps - mean * mean)) / max(
-            mean, 1.0
-        )
+        deviation = np.sqrt(max(0.0, sr_squares / sr_gaps - mean * mean))
+        row.rtcp_sr_interval_deviation = deviation / max(mean, 1.0)
         row.rtcp_sr_interval_ms = _log_ms(mean)
     if rr_gaps:
         row.rtcp_rr_interval_ms = _log_ms(row.rtcp_rr_interval_ms / rr_gaps)

@@ -1,7 +1,7 @@
 """Features of sizes, timestamps and arrival: how a stack cuts and paces its media. Compiled.
 
-Arrival is compared with the sender's own clock (the RTP timestamps), so that a network delay shifts
-nothing; what loss and jitter do to it is left to training with damaged calls.
+Arrival is compared with the sender's own clock (the RTP timestamps), so a constant network delay changes nothing.
+Loss and jitter do: training sees calls that were damaged on purpose.
 """
 
 import numpy as np
