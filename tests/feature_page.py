@@ -13,7 +13,7 @@ def feature_tables() -> str:
     parts = []
     for group, features in FEATURES.items():
         lines = [
-            f"| {', '.join(f'`{name}`' for name in feature.column_names)} | {feature.unit} | {feature.meaning} |"
+            f"| {', '.join(f'`{name}`' for name in feature.columns)} | {feature.unit} | {feature.meaning} |"
             for feature in features
         ]
         parts.append("\n".join([f"## {group}\n", HEADER, *lines]))

@@ -79,8 +79,8 @@ def divergence(one: Array, other: Array) -> Array:
 
 def confidence_counts(confidence: Array) -> Array:
     """Return flows by bin of CONFIDENCE_EDGES, (bins,) int64."""
-    places = np.searchsorted(np.array(CONFIDENCE_EDGES), confidence, side="right")
-    return np.bincount(places, minlength=len(CONFIDENCE_EDGES) + 1)
+    bin_of = np.searchsorted(np.array(CONFIDENCE_EDGES), confidence, side="right")
+    return np.bincount(bin_of, minlength=len(CONFIDENCE_EDGES) + 1)
 
 
 def outcome_counts(outcome: Array) -> Array:
@@ -97,8 +97,8 @@ def feature_counts(features: tuple[FeatureBins, ...], rows: Array) -> Array:
     """Return flows by bin of every column, (F, MOST_BINS) int64; rows: (n, F) float32."""
     counts = np.zeros((len(features), MOST_BINS), np.int64)
     for i, bins in enumerate(features):
-        places = np.searchsorted(np.array(bins.edges, np.float32), rows[:, i], side="right")
-        counts[i] = np.bincount(places, minlength=MOST_BINS)
+        bin_of = np.searchsorted(np.array(bins.edges, np.float32), rows[:, i], side="right")
+        counts[i] = np.bincount(bin_of, minlength=MOST_BINS)
     return counts
 
 

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from callprint.core.identify.feature_list import FEATURES
+from callprint.core.identify.feature_list import COLUMNS, FEATURES
 
 GROUPS: dict[str, tuple[str, ...]] = {
-    group: tuple(name for feature in features for name in feature.column_names)
+    group: tuple(name for feature in features for name in feature.columns)
     for group, features in FEATURES.items()
 }
 """The names of the columns, by group."""
@@ -23,7 +23,9 @@ def _row_of(number: type[np.floating[Any]]) -> np.dtype[Any]:
     groups = []
     for group, features in FEATURES.items():
         fields: list[Any] = [
-            (feature.name, number, (len(feature.columns),)) if feature.columns else (feature.name, number)
+            (feature.name, number, (len(feature.columns),))
+            if feature.name in COLUMNS
+            else (feature.name, number)
             for feature in features
         ]
         groups.append((group, np.dtype(fields, align=True)))

@@ -45,50 +45,50 @@ def write_stun(buffer: Array, request: Row, row: Row) -> None:
     at = request.offset + 20
     end = request.offset + request.length
     row.stun_seen = 1.0
-    place = 0
+    position = 0
     while at + 4 <= end:
         attribute = be16(buffer, at)
         size = be16(buffer, at + 2)
         if at + 4 + size > end:
             break
-        place += 1
+        position += 1
         if attribute == 0x0006:
-            row.stun_user_name_at = place
+            row.stun_user_name_at = position
             _write_user_fragment(buffer, at + 4, at + 4 + size, row)
         elif attribute == 0x0024:
-            row.stun_priority_at = place
+            row.stun_priority_at = position
             if size >= 4:
                 row.stun_priority_type = buffer[at + 4]
                 row.stun_priority_local = np.log2(1.0 + be16(buffer, at + 5))
         elif attribute in (0x8029, 0x802A):
-            row.stun_role_at = place
+            row.stun_role_at = position
         elif attribute == 0x8022:
-            row.stun_software_at = place
+            row.stun_software_at = position
             row.stun_software_length = size
         elif attribute == 0xC057:
-            row.stun_network_cost_at = place
+            row.stun_network_cost_at = position
         elif attribute == 0x0025:  # USE-CANDIDATE comes with the role, which the peer's role decides
-            place -= 1
+            position -= 1
         elif attribute not in (0x0008, 0x8028):
             row.stun_unknown_attributes += 1
         at += 4 + ((size + 3) & ~3)
-    row.stun_attributes = place
+    row.stun_attributes = position
 
 
 @compiled_allocating
 def _write_extensions(buffer: Array, at: Integer, end: Integer, server: bool, row: Row) -> None:
-    place = 0
+    position = 0
     while at + 4 <= end:
         extension = be16(buffer, at)
         size = be16(buffer, at + 2)
-        place += 1
+        position += 1
         known = False
         for i in range(_EXTENSION_CODES.shape[0]):
             if _EXTENSION_CODES[i] == extension:
                 if server:
-                    row.dtls_server_extension_at[i] = place
+                    row.dtls_server_extension_at[i] = position
                 else:
-                    row.dtls_client_extension_at[i] = place
+                    row.dtls_client_extension_at[i] = position
                 known = True
         if not known:
             row.dtls_unknown_extensions += 1

@@ -22,7 +22,7 @@ ELEMENT_HISTORY = np.dtype(
     [
         ("packets", np.int64),
         ("length", np.int64),  # at first sight
-        ("place", np.int64),  # in the extension, at first sight, from 1
+        ("position", np.int64),  # in the extension, at first sight, from 1
         ("first", np.int64),
         ("last", np.int64),
         ("changes", np.int64),
@@ -179,12 +179,12 @@ def _value(buffer: Array, at: Integer, size: Integer) -> Integer:
 
 
 @compiled_allocating
-def _remember(history: Row, length: Integer, value: Integer, place: Integer) -> None:
+def _remember(history: Row, length: Integer, value: Integer, position: Integer) -> None:
     """Add an element of one more packet."""
     if history.packets == 0:
         history.first = value
         history.length = length
-        history.place = place
+        history.position = position
     else:
         history.changes += value != history.last
         history.small_growths += ((value - history.last) & 0xFFFF) - 1 < 64 and value != history.last
@@ -202,19 +202,19 @@ def _recognise(history: Row, row: Row) -> None:
     seen = history.packets
     changes = history.changes / (seen - 1)
     if history.length == 3 and changes > 0.8:
-        row.extension_send_time = history.place
+        row.extension_send_time = history.position
         growth = (history.last - history.first) & 0xFFFFFF  # seconds in 6.18 fixed point
         row.extension_send_time_step = growth / (seen - 1) * 1000.0 / 262144.0
     elif history.length == 2 and changes > 0.8 and history.small_growths > 0.8 * (seen - 1):
-        row.extension_counter = history.place
+        row.extension_counter = history.position
     elif history.length == 1 and (changes > 0.2 or (history.first & 127) == 127):
-        row.extension_level = history.place
+        row.extension_level = history.position
         row.extension_level_mean = history.levels / seen / 127.0
         row.extension_level_voice_fraction = history.voices / seen
         row.extension_level_floor_fraction = history.floors / seen
         row.extension_level_changes = changes
     elif changes == 0.0:
-        row.extension_identifier = history.place
+        row.extension_identifier = history.position
         row.extension_identifier_length = history.length
 
 
