@@ -13,9 +13,6 @@ import heapq
 from collections import Counter
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import Any
-
-import numpy as np
 
 from callprint.core.call import EndedBy, Phase
 from callprint.core.calls.assembly_snapshot import call_in, call_out, report_in, report_out
@@ -28,6 +25,7 @@ from callprint.core.calls.media import LiveMedia
 from callprint.core.calls.media_only import MediaCall, MediaGroups
 from callprint.core.calls.settings import NEVER_NS, CallSettings
 from callprint.core.calls.table import CallTable
+from callprint.core.ground.compiled import Array
 from callprint.core.ground.errors import DecodeError
 from callprint.core.ground.snapshot import Snapshot
 from callprint.core.signalling.body import sdp_of
@@ -37,8 +35,6 @@ from callprint.core.signalling.reader import RawMessage, SignallingReader
 from callprint.core.signalling.sdp import SessionDescription, parse_sdp
 from callprint.core.signalling.sip import SipMessage, parse_message
 from callprint.core.verdict import FlowKey, FlowReport
-
-Array = np.ndarray[Any, Any]
 
 _IN_DIALOG = frozenset({"ACK", "BYE", "CANCEL", "PRACK", "UPDATE", "INFO", "REFER", "INVITE"})
 

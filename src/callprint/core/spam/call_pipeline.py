@@ -5,21 +5,17 @@ Feed it, for each batch of packets, the flow reports of that batch first (`add_f
 """
 
 from collections.abc import Iterable
-from typing import Any
-
-import numpy as np
 
 from callprint.core.call import CallRecord
 from callprint.core.calls.assembly import CallAssembler
 from callprint.core.calls.events import CallEvent
 from callprint.core.calls.settings import CallSettings
+from callprint.core.ground.compiled import Array
 from callprint.core.signalling.identity import IdentityReader
 from callprint.core.signalling.reader import RawMessage
 from callprint.core.spam.histories import CallHistory
 from callprint.core.spam.judging import CallJudge, Detector
 from callprint.core.verdict import FlowReport
-
-Array = np.ndarray[Any, Any]
 
 
 class CallPipeline:
