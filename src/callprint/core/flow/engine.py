@@ -23,6 +23,7 @@ from callprint.core.flow.layout import (
     HANDSHAKE,
     HELD,
     LEAST_SLOTS,
+    MAP_FIELDS,
     NEVER_NS,
     STATE,
     WAYS,
@@ -190,16 +191,7 @@ class FlowEngine:
         rows = events["row"]
         alive = self._tables.flows["generation"][rows] == verdicts["generation"]
         rows, verdicts = rows[alive], verdicts[alive]
-        for name in (
-            "sure_k",
-            "final",
-            "unknown",
-            "reason",
-            "application",
-            "verdict_k",
-            "confidence",
-            "decided_at_ns",
-        ):
+        for name in MAP_FIELDS:
             self._tables.flows[name][rows] = verdicts[name]
 
     def lookup(self, data: Array, packets: Array) -> Array:

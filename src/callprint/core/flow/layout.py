@@ -93,6 +93,12 @@ FLOW = np.dtype(
 )
 """One flow: its key, statistics, evidence chain and verdict."""
 
+MAP_FIELDS = (
+    *("sure_k", "final", "unknown", "reason"),
+    *("application", "verdict_k", "confidence", "decided_at_ns"),
+)
+"""The fields of a FLOW row that are its entry in the verdict map."""
+
 HELD = 256  # bytes kept of a held packet: more than the filter accepts
 
 CANDIDATE = np.dtype(
