@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from callprint.core.verdicts.pipeline import Identifier
+from callprint.core.verdicts.identifier import Identifier
 from callprint.inference import DEFAULT_MODEL, load_model
 from callprint.services import jars, storm
 from callprint.services.all_services import Service, services

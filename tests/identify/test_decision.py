@@ -13,8 +13,6 @@ from callprint.core.identify.decision import (
     softmax,
     step_values,
 )
-from callprint.core.verdict import REASON_LOW_CONFIDENCE, REASON_NOVEL, REASON_TOO_SHORT
-from callprint.core.verdicts.pipeline import REASONS
 
 POLICY = Policy(threshold=0.9, temperatures=((2, 2.0), (10, 1.0)), novelty_thresholds=((2, 5.0),))
 
@@ -22,16 +20,6 @@ POLICY = Policy(threshold=0.9, temperatures=((2, 2.0), (10, 1.0)), novelty_thres
 def judge(logits, packets=10, novelty=0.0, policy=POLICY):
     logits = np.array([logits], np.float32)
     return decide(policy, 2, logits, np.array([novelty], np.float32), np.array([packets]))
-
-
-def test_reasons_have_the_numbers_of_the_pipeline():
-    names = {
-        SURE: None,
-        TOO_SHORT: REASON_TOO_SHORT,
-        LOW_CONFIDENCE: REASON_LOW_CONFIDENCE,
-        NOVEL: REASON_NOVEL,
-    }
-    assert names == dict(enumerate(REASONS))
 
 
 def test_a_clear_score_is_sure():

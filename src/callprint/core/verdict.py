@@ -10,6 +10,8 @@ REASON_TOO_SHORT = "too_short"  # fewer packets than the smallest k of the model
 REASON_LOW_CONFIDENCE = "low_confidence"  # confidence below the threshold of the model's card
 REASON_NOVEL = "novel"  # the open-set score says: no application that the model knows
 
+REASONS = (None, REASON_TOO_SHORT, REASON_LOW_CONFIDENCE, REASON_NOVEL)
+"""Reasons by the number that a flow row and a judgement hold; None: the application is known."""
 
 ENDED_NAMES = ("idle", "evicted", "capture_end")
 """What a summary says of the end of its flow, by the ENDED_ numbers of core/flow/layout.py."""

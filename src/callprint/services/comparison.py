@@ -8,7 +8,8 @@ from callprint.core.spam.call_pipeline import CallPipeline
 from callprint.core.spam.detector_names import OWN
 from callprint.core.spam.detectors import make_detector
 from callprint.core.verdict import FlowKey, FlowReport, FlowSummary, Verdict
-from callprint.core.verdicts.pipeline import IdentificationPipeline, Identifier
+from callprint.core.verdicts.identifier import Identifier
+from callprint.core.verdicts.pipeline import IdentificationPipeline
 from callprint.identification import CaptureRun
 from callprint.sources import open_captures
 from callprint.stores import CallQuery, VerdictQuery, VerdictStore

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from callprint.core.ground.compiled import Array
-from callprint.core.verdicts.pipeline import Identifier, Judgements
+from callprint.core.verdicts.identifier import Identifier, Judgements
 
 BEAT_EVERY_S = 2.0
 LONGEST_BEATING_S = 300.0  # who takes longer hangs

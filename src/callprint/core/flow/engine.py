@@ -24,9 +24,9 @@ from callprint.core.flow.layout import (
     HANDSHAKE,
     HELD_BYTES,
     LEAST_SLOTS,
+    MAP_FIELDS,
     NEVER_NS,
     STATE,
-    VERDICT_FIELDS,
     Tables,
 )
 from callprint.core.flow.sweep import SWEEP_EVERY_NS, sweep
@@ -193,7 +193,7 @@ class FlowEngine:
         rows = events["row"]
         alive = self._tables.flows["generation"][rows] == verdicts["generation"]
         rows, verdicts = rows[alive], verdicts[alive]
-        for name in ("sure_k", *VERDICT_FIELDS):
+        for name in MAP_FIELDS:
             self._tables.flows[name][rows] = verdicts[name]
 
     def lookup(self, data: Array, packets: Array) -> Array:

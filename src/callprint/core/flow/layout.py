@@ -28,8 +28,6 @@ ENDED_CAPTURE_END = 2
 
 NO_APPLICATION = -1  # `application` of a flow without a verdict; a verdict that names none sets `unknown`
 
-VERDICT_FIELDS = ("final", "unknown", "reason", "application", "verdict_k", "confidence", "decided_at_ns")
-"""The fields of FLOW that hold a verdict; beside them stands `sure_k`, which lasts from one verdict to the next."""
 
 FLOW = np.dtype(
     [
@@ -92,6 +90,12 @@ FLOW = np.dtype(
     align=True,
 )
 """One flow: its key, statistics, evidence chain and verdict."""
+
+MAP_FIELDS = (
+    *("sure_k", "final", "unknown", "reason"),
+    *("application", "verdict_k", "confidence", "decided_at_ns"),
+)
+"""The fields of a FLOW row that are its entry in the verdict map."""
 
 HELD_BYTES = 256  # kept of a held packet: more than the filter accepts
 

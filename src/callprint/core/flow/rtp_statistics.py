@@ -128,7 +128,7 @@ def estimated_clock_rate_hz(ticks: int, elapsed_ns: int) -> int:
     return 0
 
 
-def expected_packets(flow: Array) -> int:
-    """Return how many packets were sent by the sequence numbers of a FLOW row (RFC 3550 A.3)."""
-    assert flow.dtype == FLOW
-    return int(flow["expected_before"] + flow["maximum_sequence"] - flow["base_sequence"] + 1)
+def expected_packets(flows: Array) -> Array:
+    """Return how many packets the sequence numbers of FLOW rows say were sent (RFC 3550 A.3), (n,) int64."""
+    assert flows.dtype == FLOW
+    return np.asarray(flows["expected_before"] + flows["maximum_sequence"] - flows["base_sequence"] + 1)

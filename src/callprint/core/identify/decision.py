@@ -11,9 +11,12 @@ import numpy as np
 
 from callprint.core.ground.compiled import Array
 from callprint.core.identify.card import Policy, Steps
+from callprint.core.verdict import REASON_LOW_CONFIDENCE, REASON_NOVEL, REASON_TOO_SHORT, REASONS
 
-SURE, TOO_SHORT, LOW_CONFIDENCE, NOVEL = range(4)
-"""Indices into core.verdicts.pipeline.REASONS."""
+SURE = REASONS.index(None)
+TOO_SHORT = REASONS.index(REASON_TOO_SHORT)
+LOW_CONFIDENCE = REASONS.index(REASON_LOW_CONFIDENCE)
+NOVEL = REASONS.index(REASON_NOVEL)
 
 CONFIDENCE_DECIMALS = 4
 """Confidences are rounded before they are compared with the threshold: their last bits depend on the batch."""
@@ -21,7 +24,7 @@ CONFIDENCE_DECIMALS = 4
 
 @dataclass(frozen=True, slots=True)
 class Decisions:
-    """What a model says about n evidence logs: the `Judgements` of core/verdicts/pipeline.py."""
+    """What a model says of n evidence logs: the `Judgements` of core/verdicts/identifier.py."""
 
     application: Array  # (n,) int16, best class
     confidence: Array  # (n,) float32, its calibrated probability
