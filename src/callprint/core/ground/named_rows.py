@@ -75,7 +75,9 @@ class NamedRows(Generic[Item]):
         if isinstance(plain, dict):
             version, names, rows = (plain.get(name) for name in ("version", "fields", "rows"))
             if type(version) is not int or version != VERSION:
-                raise DecodeError(f"rows of version {version!r:.20}; this callprint reads versions up to {VERSION}")
+                raise DecodeError(
+                    f"rows of version {version!r:.20}; this callprint reads versions up to {VERSION}"
+                )
             return self._items(rows, names)
         if self._nested is not None and isinstance(plain, list):
             plain = [_flat(row) for row in plain]
@@ -100,7 +102,9 @@ class NamedRows(Generic[Item]):
             rows = [pick(row) for row in rows]
         signature = None
         for row in rows:
-            if (found := tuple(map(type, row))) != signature:  # cheaper than a look-up, and most rows are alike
+            if (
+                found := tuple(map(type, row))
+            ) != signature:  # cheaper than a look-up, and most rows are alike
                 if found not in self._known:
                     self._check(row)
                 signature = found
