@@ -48,9 +48,9 @@ def known(home: SiteCalls) -> dict[str, Any]:
         "calls_in_progress": assembler.calls_in_progress,
         "messages": assembler.messages,
         "waiting": home.order.waiting,
-        "hurried": home.order.hurried,
+        "hurried": home.order.released_early,
         "sources": home.order.sources,
-        "merged": sorted((each.time_ns, each.source, each.number, *each.place) for each in home.order.merged),
+        "merged": sorted((each.time_ns, each.source, each.number, *each.at) for each in home.order.merged),
         "calls": assembler._table.all_calls(),
         "flows": [report for *_, report in sorted(assembler._flows)],
         "media_only": assembler._alone.groups(),
@@ -99,7 +99,7 @@ def test_entries_of_a_journal_say_what_they_said():
             kinds.add(was["kind"])
             wanted = {field: value for field, value in was.items() if field != "kind"}
             if isinstance(news, SignallingRecord):
-                assert_holds(wanted, {"place": news.place, "origin": news.record.origin})
+                assert_holds(wanted, {"place": news.at, "origin": news.record.origin})
             else:
                 assert_holds(wanted, news)
     assert len(kinds) == 4
