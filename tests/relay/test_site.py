@@ -165,5 +165,5 @@ def test_signalling_that_is_far_ahead_of_its_media_is_bounded(frames, monkeypatc
         for news in inputs.topics[name]:
             rows += len(home.take(news))
             assert home.order.waiting <= 10 + 256
-    assert home.order.hurried > 0
+    assert home.order.released_early > 0
     assert rows

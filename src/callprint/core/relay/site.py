@@ -70,7 +70,7 @@ class SiteCalls:
         if isinstance(news, FlowResults):
             self.order.take_flows(news)
         elif isinstance(news, SignallingRecord):
-            self.order.take(news.place, news.record)
+            self.order.take(news.at, news.record)
         else:
             self.order.expire(news.source)
         for step in self.order.steps():
@@ -89,7 +89,7 @@ class SiteCalls:
             return self.order.knows(news.source, Topic.MEDIA, news.partition, news.sequence)
         if isinstance(news, SignallingRecord):
             origin = news.record.origin
-            return self.order.knows(origin.source, Topic.SIGNALLING, news.place.partition, origin.sequence)
+            return self.order.knows(origin.source, Topic.SIGNALLING, news.at.partition, origin.sequence)
         return False
 
     def _work_off(self, step: Step) -> list[CallEvent]:
