@@ -1,4 +1,4 @@
-"""Live capture over a pair of virtual interfaces, in a network namespace of its own."""
+"""Live capture over a pair of virtual interfaces, in a separate network namespace."""
 
 import json
 import os
