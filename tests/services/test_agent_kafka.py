@@ -72,12 +72,12 @@ def test_an_agent_that_started_without_kafka_loses_nothing(brokers, topic, tmp_p
     with socket.create_server((HOST, 0)) as server:
         nobody = f"{HOST}:{server.getsockname()[1]}"
     assert agent(brokers, topic, tmp_path)[0] == 0
-    code, away, output = agent(nobody, topic, tmp_path, "--flush-timeout", "1")
+    code, spooled, output = agent(nobody, topic, tmp_path, "--flush-timeout", "1")
     assert code == 5, output
-    assert away["spool_records"] == away["sent"] > 10
+    assert spooled["spool_records"] == spooled["sent"] > 10
     code, back, output = agent(brokers, topic, tmp_path)
     assert code == 0, output
-    assert back["confirmed"] == back["sent"] + away["sent"]
+    assert back["confirmed"] == back["sent"] + spooled["sent"]
     assert (back["spool_records"], back["disconnections"], back.get("failed", 0)) == (0, 0, 0)
     sources = set()
     for values in records_of(brokers, topic).values():

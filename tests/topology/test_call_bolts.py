@@ -91,9 +91,7 @@ class Storm:
         self.now_s = 0.0
 
     def judge(self):
-        return Judge(
-            self.store, lambda place: decode_record(self.topics[SIGNALLING, place.partition][place.offset])
-        )
+        return Judge(self.store, lambda at: decode_record(self.topics[SIGNALLING, at.partition][at.offset]))
 
     def run(self):
         rounds = 0

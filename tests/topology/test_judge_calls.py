@@ -92,16 +92,16 @@ class Partition:
 
     def emit(self):
         """Return the next tuple of the epoch."""
-        news, sequence = self.inputs[self.next], self.next - self.start
+        site_input, sequence = self.inputs[self.next], self.next - self.start
         offset, self.next = self.next, self.next + 1
         identity = (self.name, self.epoch, offset)
         partition = self.name[1]
-        if isinstance(news, FlowResults):
-            values = [number_to_text(news.source), news.sequence]
-            values += [rows_to_text(news.verdicts), rows_to_text(news.summaries)]
-            site = number_to_text(site_of(news.source))
+        if isinstance(site_input, FlowResults):
+            values = [number_to_text(site_input.source), site_input.sequence]
+            values += [rows_to_text(site_input.verdicts), rows_to_text(site_input.summaries)]
+            site = number_to_text(site_of(site_input.source))
             return Sent(identity, FLOWS, [site, partition, self.epoch, sequence, *values])
-        entry = news.record
+        entry = site_input.record
         data = encode_progress(entry) if isinstance(entry, Progress) else encode_signalling(entry)
         site = number_to_text(site_of(entry.origin.source))
         values = [site, partition, self.epoch, sequence, BATCH, offset, bytes_to_text(data)]
@@ -128,7 +128,7 @@ def frames(tmp_path_factory):
 def test_a_store_that_fails_loses_doubles_and_changes_nothing(frames, tmp_path, seed):
     chance = random.Random(seed)
     inputs = inputs_of(record(frames, batch=150))
-    partitions = [Partition(name, news) for name, news in inputs.topics.items() if news]
+    partitions = [Partition(name, of_topic) for name, of_topic in inputs.topics.items() if of_topic]
     failures = rounds = 0
     with SqliteStore(tmp_path / "calls.sqlite") as store:
         failing = FailingStore(store, chance, 4)

@@ -161,4 +161,4 @@ def _check(ring: PacketRing) -> None:
     """Ignore an interface that was only taken down for a while; raise CaptureError when it is gone."""
     number = ring.socket_error()
     if number and ring.interface not in [name for _, name in socket.if_nameindex()]:
-        raise CaptureError(f"the interface {ring.interface} has gone away ({os.strerror(number)})")
+        raise CaptureError(f"the interface {ring.interface} no longer exists ({os.strerror(number)})")
