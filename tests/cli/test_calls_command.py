@@ -132,7 +132,7 @@ def test_everybody_who_hides_cannot_be_allowed_at_once(store_path, name):
 
 def test_brokers_that_do_not_answer_are_named_and_nothing_is_stored(store_path, monkeypatch):
     pytest.importorskip("kafka", reason="the extra `cluster` is not installed")
-    monkeypatch.setattr("callprint.messaging.votes.BOOTSTRAP_TIMEOUT_S", 0.2)
+    monkeypatch.setattr("callprint.messaging.feedback.BOOTSTRAP_TIMEOUT_S", 0.2)
     common = ["--by", "ann", "--brokers", "127.0.0.1:1", "--store", store_path]
     for arguments in (["spam@x", "--spam"], ["--allow", "+49 30 999999"]):
         with pytest.raises(ConfigError, match=r"127\.0\.0\.1:1"):

@@ -1,4 +1,4 @@
-"""The Cassandra store on a real node: the common contract, and what is special about a cluster."""
+"""The Cassandra store on a real node: the common contract, and what is particular to a cluster."""
 
 import pytest
 from call_contract import CallContract
@@ -23,7 +23,7 @@ def url(start, layout):
 
 @pytest.fixture(scope="session")
 def session(url, layout):
-    """A plain session of the driver, to look behind the store."""
+    """A plain session of the driver, to query tables directly."""
     from cassandra.cluster import Cluster  # noqa: PLC0415 - the extra `cluster`
 
     cluster = Cluster([HOST], port=layout.cassandra, protocol_version=5)
@@ -48,7 +48,7 @@ def store(url, session):
 
 
 class TestCassandraStore(StoreContract, CallContract):
-    """Everything that any store promises."""
+    """What every store promises."""
 
 
 def test_a_url_names_the_same_keyspace_again(store):

@@ -123,8 +123,8 @@ def _vote(console: Console, store: VerdictStore, args: argparse.Namespace) -> No
 def _send(saying: FeedbackRecord, args: argparse.Namespace) -> None:
     try:
         # The Kafka client is in the extra `cluster`, which a user of one store does not install.
+        from callprint.messaging.feedback import publish  # noqa: PLC0415 - see above
         from callprint.messaging.settings import KafkaSettings  # noqa: PLC0415
-        from callprint.messaging.votes import publish  # noqa: PLC0415 - see above
     except ImportError as error:
         raise ConfigError(
             f"--brokers needs the Kafka client ({error}); install it with: sh tools/setup.sh cluster, in a clone"

@@ -1,4 +1,4 @@
-"""The embedded path beside the distributed one: the rows that a store must hold, and how far it does."""
+"""The embedded path beside the distributed one: the rows that a store must hold, and how what it holds differs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,15 +18,15 @@ from callprint.stores.base import StoredVerdict
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What the embedded path says of some captures."""
+    """The rows that the embedded path makes of some captures."""
 
     verdicts: frozenset[Verdict]
     summaries: dict[FlowKey, FlowSummary]
-    calls: frozenset[str]  # as text: what is not known of a feature is NaN, which is not equal to itself
+    calls: frozenset[str]  # as text: an unknown feature is NaN, which does not equal itself
 
 
 def embedded(captures: Sequence[str | Path], identifier: Identifier | None, detector: str = OWN) -> Expected:
-    """CaptureRun captures through the embedded path."""
+    """Run captures through the embedded path."""
     verdicts: set[Verdict] = set()
     summaries: dict[FlowKey, FlowSummary] = {}
     calls: set[str] = set()
@@ -50,7 +50,7 @@ def embedded(captures: Sequence[str | Path], identifier: Identifier | None, dete
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Rows that are missing from a store, rows that nobody expected, and flows with other statistics."""
+    """Rows that are missing from a store, rows that were not expected, and flows whose statistics differ."""
 
     missing: list[Verdict]
     unexpected: list[Verdict]
@@ -66,7 +66,7 @@ class Difference:
         )
 
     def text(self) -> str:
-        """Say it in a few lines."""
+        """Return it as a few lines of text."""
         if self.none:
             return "identical"
         lines = [

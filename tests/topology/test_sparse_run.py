@@ -1,4 +1,4 @@
-"""What stands for `storm` and `lein` while `sparse run` runs."""
+"""What takes the place of `storm` and `lein` while `sparse run` runs."""
 
 import pytest
 
@@ -7,16 +7,16 @@ from callprint.services.run import as_lein, as_storm, main
 
 
 @pytest.fixture
-def layout_of(tmp_path, monkeypatch) -> Layout:
+def layout(tmp_path, monkeypatch) -> Layout:
     monkeypatch.setenv("CALLPRINT_CLUSTER_HOME", str(tmp_path))
     return standard_layout()
 
 
-def test_what_stands_for_storm_says_what_it_is(layout_of, capsys):
-    assert as_storm(["version"], layout_of)[0] == "echo"
+def test_the_stand_in_for_storm_runs_a_local_cluster_and_refuses_the_rest(layout, capsys):
+    assert as_storm(["version"], layout)[0] == "echo"
     command = as_storm(
         ["jar", "t.jar", "org.apache.storm.flux.Flux", "--local", "--sleep", "9223372036854775807", "t.yaml"],
-        layout_of,
+        layout,
     )
     assert command[-4:] == [
         "org.apache.storm.LocalCluster",
@@ -37,13 +37,13 @@ def test_leiningen_names_storm_and_does_the_rest_itself(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("text", "message"), [("[", "is no configuration"), ('{"envs": {}}', "no configuration")]
+    ("text", "message"), [("[", "is not a configuration"), ('{"envs": {}}', "not a configuration")]
 )
 def test_a_wrong_configuration_is_an_error_in_one_line(text, message, tmp_path, capsys):
     pytest.importorskip("streamparse", reason="the extra `cluster` is not installed")
     path = tmp_path / "config.json"
     path.write_text(text)
     code = main(["--config", str(path)])
-    said = capsys.readouterr().err
+    output = capsys.readouterr().err
     assert code == 1
-    assert message in said or "not on the PATH" in said
+    assert message in output or "not on the PATH" in output

@@ -1,8 +1,8 @@
-"""A topic read by one spout task: Kafka's side of `PartitionStream`.
+"""A topic as one spout task reads it: Kafka's side of `PartitionStream`.
 
-Assignment `static` gives every task its own partitions for good: a task that dies has them back when Storm
-starts it again, within some ten seconds, and nobody waits for a session to time out. `group` lets Kafka's
-consumer group hand the partitions of a dead task to the others.
+With the assignment `static` every task has its partitions for good: a task that dies gets them back when Storm
+restarts it, within some ten seconds, and nobody waits for a session to time out. With `group`, Kafka's consumer group
+hands the partitions of a dead task to the others.
 """
 
 import json
@@ -21,28 +21,26 @@ from callprint.core.ground.errors import ConfigError, DecodeError
 from callprint.messaging.reachability import defect_of
 from callprint.topology.dead_letters import DeadLetters
 from callprint.topology.milestones import Milestones
+from callprint.topology.partition_stream import PartitionStream, Ticket, TopicFormat
 from callprint.topology.polling import Poller
 from callprint.topology.settings import GROUP, TopologySettings
-from callprint.topology.stream import MEDIA_RECORDS, PartitionStream, RecordForm, Ticket
 from callprint.topology.tuples import BATCH, EXPIRE
 
 log = logging.getLogger(__name__)
 
 COMMIT_EVERY_S = 1.0
-COMMIT_TIMEOUT_MS = 3000  # far below the time in which Storm wants a sign of life
+COMMIT_TIMEOUT_MS = 3000  # far below the heartbeat timeout of Storm
 EXPIRY_EVERY_S = 5.0
-LONGEST_GAP_S = (
-    30.0  # between two looks at the ends of the partitions: beyond it nobody knows what agents did
-)
-MOST_HELD = (
-    1024  # batches of a partition that are out, or wait for one before them: then nothing more is read
-)
+LONGEST_GAP_S = 30.0
+"""Between two looks at the ends of the partitions: after a longer one nobody knows whether agents were silent."""
+MOST_HELD = 1024
+"""Batches of a partition that are in flight, or done but behind one that is: beyond it nothing more is read."""
 POLL_RECORDS = 64
 SESSION_TIMEOUT_MS = 6000
 
 
-class Tuple(NamedTuple):
-    """What the spout emits."""
+class SpoutTuple(NamedTuple):
+    """What a spout is to emit."""
 
     ticket: Ticket
     sequence: int
@@ -51,31 +49,24 @@ class Tuple(NamedTuple):
 
 
 class TopicReader(ConsumerRebalanceListener):
-    """Reads partitions of one topic in epochs and commits their low-water marks. For one thread."""
+    """Reads partitions of one topic in epochs and commits their low-water marks. For use by one thread."""
 
-    def __init__(
-        self,
-        settings: TopologySettings,
-        topic: str,
-        task: int,
-        tasks: int,
-        form: RecordForm = MEDIA_RECORDS,
-    ) -> None:
-        """`task` of `tasks` shares the topic. Raises ConfigError when Kafka or the topic is not there."""
+    def __init__(self, settings: TopologySettings, records: TopicFormat, task: int, tasks: int) -> None:
+        """Read the share of task number `task` of `tasks`. Raises ConfigError without Kafka or the topic."""
         self._settings = settings
-        self._form = form
-        self._topic = topic
+        self._records = records
+        self._topic = topic = records.topic(settings)
         self._group = f"{settings.consumer_group}-{topic}"
         self._streams: dict[int, PartitionStream] = {}
         self._buffer: deque[Any] = deque()
-        self._rewound: dict[int, int] = {}  # partition in its back-off: where it will be read again
+        self._rewound: dict[int, int] = {}  # partition that is backing off: the offset to read it from again
         self._changes: deque[tuple[bool, TopicPartition]] = deque()  # (assigned, partition), of a rebalance
         self._dead_letters = DeadLetters(settings)
         self._committed: dict[int, tuple[int, int]] = {}  # by partition: its mark and its epoch
         self._next_commit_s = self._next_expiry_s = 0.0
-        self._looked_s: float | None = None  # when the ends of the partitions were last seen
+        self._ends_seen_s: float | None = None  # when Kafka last answered where the partitions end
         self._evicted = Milestones()
-        self.skipped = 0  # offsets that Kafka had deleted before they were worked off
+        self.skipped = 0  # offsets that Kafka deleted before they were worked off
         options = settings.kafka.client_options()
         try:
             self._consumer = KafkaConsumer(
@@ -89,8 +80,8 @@ class TopicReader(ConsumerRebalanceListener):
                 max_partition_fetch_bytes=4 << 20,
             )
             self._poller = Poller(self._consumer, of_group=settings.assignment == GROUP)
-            # Also before a subscription: where kafka-python 3.0.12 learns of the partitions while it joins a group,
-            # it may join again at once and never take the result.
+            # Before a subscription, too: if kafka-python 3.0.12 learns the partitions while it joins a group, it may
+            # rejoin at once and never accept the result.
             partitions = self._partitions()
             if settings.assignment == GROUP:
                 self._consumer.subscribe([topic], listener=self)
@@ -104,18 +95,18 @@ class TopicReader(ConsumerRebalanceListener):
             ) from error
 
     def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
-        """Another task has them now, and begins at what is committed. Called in the client's own thread."""
+        """Another task has them now, and begins at what is committed. Called from the client's own thread."""
         self._changes.extend((False, partition) for partition in revoked)
 
     def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        """They are this task's now. Called in the client's own thread, which must not wait for Kafka."""
+        """This task has them now. Called from the client's own thread, which must not wait for Kafka."""
         self._changes.extend((True, partition) for partition in assigned)
 
     def _take_over(self) -> None:
-        """Begin every new partition at its committed low-water mark, in an epoch above all that were.
+        """Begin every new partition at its committed low-water mark, in an epoch above all earlier ones.
 
-        Epochs only have to rise, also from one life of a task to the next, on another host whose clock is behind:
-        so the last one is committed beside the mark, and nothing is read before that was done (`_resume`).
+        Epochs must rise even when a task is restarted on another host whose clock is behind: so the last one is
+        committed together with the low-water mark, and nothing is read until that is done (`_resume`).
         """
         while self._changes:
             assigned, partition = self._changes[0]
@@ -128,17 +119,17 @@ class TopicReader(ConsumerRebalanceListener):
                 try:
                     start, sequences, epoch = self._start_of(partition)
                 except KafkaError as error:
-                    log.warning("where partition %d begins cannot be asked now: %s", number, error)
+                    log.warning("the beginning of partition %d is not known yet: %s", number, error)
                     return
                 epoch = max(_epoch(), epoch + 1)
-                self._streams[number] = PartitionStream(number, start, sequences, epoch, self._form)
+                self._streams[number] = PartitionStream(number, start, sequences, epoch, self._records)
                 self._consumer.seek(partition, start)
                 self._rewound[number] = start
                 self._next_commit_s = 0.0
             self._changes.popleft()
 
-    def next(self, now_s: float) -> Tuple | None:
-        """Return what to emit next, None when nothing came after a short wait."""
+    def next(self, now_s: float) -> SpoutTuple | None:
+        """Return what to emit next, None when nothing arrived during a short wait."""
         self._buffer.extend(self._poller.keep_membership(now_s))
         self._take_over()
         if now_s >= self._next_commit_s:
@@ -165,7 +156,7 @@ class TopicReader(ConsumerRebalanceListener):
             taken = self._take(stream, record, now_s)
             if self._evicted.reached(stream.low_water.evicted):
                 log.warning(
-                    "partition %d: %d pending flows were let go", stream.partition, stream.low_water.evicted
+                    "partition %d: %d pending flows were evicted", stream.partition, stream.low_water.evicted
                 )
             if taken is not None:
                 return taken
@@ -182,40 +173,42 @@ class TopicReader(ConsumerRebalanceListener):
             stream.acked(ticket)
 
     def fail(self, ticket: Ticket, now_s: float) -> None:
-        """A tuple failed: its partition is read again from the low-water mark."""
+        """A tuple failed: its partition will be read again from the low-water mark."""
         stream = self._streams.get(ticket.partition)
         if stream is None:
             return
-        mark = stream.failed(ticket, now_s, _epoch())
-        if mark is not None:
-            self._read_again(ticket.partition, mark)
+        offset = stream.failed(ticket, now_s, _epoch())
+        if offset is not None:
+            self._read_again(ticket.partition, offset)
 
-    def _read_again(self, number: int, mark: int) -> None:
-        log.warning("partition %d is read again from offset %d", number, mark)
-        self._rewound[number] = mark
+    def _read_again(self, number: int, offset: int) -> None:
+        log.warning("partition %d is read again from offset %d", number, offset)
+        self._rewound[number] = offset
         self._next_commit_s = 0.0
 
     def commit(self) -> None:
-        """Commit every low-water mark that has moved on, and every new epoch. What fails is tried again."""
+        """Commit every low-water mark that has moved, and every new epoch. What fails is tried again later."""
         marks: dict[TopicPartition, OffsetAndMetadata] = {}
-        news: dict[int, tuple[int, int]] = {}
+        committing: dict[int, tuple[int, int]] = {}
         for number, stream in self._streams.items():
-            state = (stream.low_water.mark, stream.epoch)
-            if state != self._committed.get(number):
-                metadata = _metadata(stream.epoch, stream.low_water.sequences)
-                marks[TopicPartition(self._topic, number)] = OffsetAndMetadata(state[0], metadata, -1)
-                news[number] = state
+            mark_and_epoch = (stream.low_water.mark, stream.epoch)
+            if mark_and_epoch != self._committed.get(number):
+                metadata = _encode_metadata(stream.epoch, stream.low_water.sequences)
+                marks[TopicPartition(self._topic, number)] = OffsetAndMetadata(
+                    stream.low_water.mark, metadata, -1
+                )
+                committing[number] = mark_and_epoch
         if not marks:
             return
         try:
             self._consumer.commit(marks, timeout_ms=COMMIT_TIMEOUT_MS)
         except KafkaError as error:
-            log.warning("the low-water marks could not be committed now: %s", error)
+            log.warning("the low-water marks cannot be committed now: %s", error)
             return
-        self._committed |= news
+        self._committed |= committing
 
     def close(self) -> None:
-        """Commit and let go of the connection."""
+        """Commit and close the connection."""
         self.commit()
         self._consumer.close(autocommit=False, timeout_ms=COMMIT_TIMEOUT_MS)
 
@@ -233,21 +226,21 @@ class TopicReader(ConsumerRebalanceListener):
         committed = self._consumer.committed(partition, metadata=True, timeout_ms=COMMIT_TIMEOUT_MS)
         if committed is None or committed.offset < 0:
             return first, {}, -1
-        sequences, epoch = _of_metadata(committed.metadata)
+        sequences, epoch = _decode_metadata(committed.metadata)
         if committed.offset < first:
             self.skipped += first - committed.offset
             log.error(
-                "%s: offsets %d to %d were deleted before they were worked off: raise the retention",
+                "%s: offsets %d to %d were deleted before they were worked off: raise the topic's retention",
                 partition, committed.offset, first - 1,
             )  # fmt: skip
             return first, {}, epoch
         return committed.offset, sequences, epoch
 
     def _resume(self, now_s: float) -> None:
-        """Go back to the mark of every partition whose back-off is over and whose epoch is committed.
+        """Seek every partition whose back-off is over and whose epoch is committed to its low-water mark.
 
-        The consumer is not paused meanwhile, and what it brings is dropped: kafka-python 3.0.12 may never fetch
-        a partition again that was paused, sought and resumed.
+        The consumer is not paused during the back-off, and what it fetches is dropped: kafka-python 3.0.12 may never
+        again fetch a partition that was paused, sought and resumed.
         """
         for number in list(self._rewound):
             stream = self._streams[number]
@@ -257,23 +250,24 @@ class TopicReader(ConsumerRebalanceListener):
             self._consumer.seek(partition, self._rewound.pop(number))
             self._buffer = deque(record for record in self._buffer if record.partition != number)
 
-    def _take(self, stream: PartitionStream, record: Any, now_s: float) -> Tuple | None:
+    def _take(self, stream: PartitionStream, record: Any, now_s: float) -> SpoutTuple | None:
+        data = record.value or b""
         try:
-            taken = stream.take(record.offset, record.value or b"", now_s)
+            taken = stream.take(record.offset, data, now_s)
         except DecodeError as error:
-            place = (self._topic, record.partition, record.offset)
-            if self._dead_letters.put(*place, str(error), record.value or b""):
+            if self._dead_letters.put(self._topic, record.partition, record.offset, str(error), data):
                 stream.rejected(record.offset)
             else:
                 self._read_again(record.partition, stream.rewind(now_s, _epoch()))
             return None
-        return None if taken is None else Tuple(*taken, BATCH, record.value)
+        return None if taken is None else SpoutTuple(*taken, BATCH, record.value)
 
-    def _expiry(self, now_s: float) -> Tuple | None:
+    def _expiry(self, now_s: float) -> SpoutTuple | None:
         ends = self._ends()
-        # What agents did while Kafka did not answer is not known: no source grows older by that time.
-        known = bool(ends) and self._looked_s is not None and now_s - self._looked_s <= LONGEST_GAP_S
-        self._looked_s = now_s if ends else None
+        # While Kafka does not answer nobody knows whether agents are silent: that time does not count.
+        last_s = self._ends_seen_s
+        known = bool(ends) and last_s is not None and now_s - last_s <= LONGEST_GAP_S
+        self._ends_seen_s = now_s if ends else None
         for number, stream in self._streams.items():
             partition = TopicPartition(self._topic, number)
             at_end = known and not self._buffer and self._position(partition) >= ends.get(partition, 1 << 62)
@@ -281,23 +275,21 @@ class TopicReader(ConsumerRebalanceListener):
             silent = stream.silent(now_s, self._settings.source_timeout_s)
             if silent is not None:
                 ticket, sequence, data = silent
-                return Tuple(ticket, sequence, EXPIRE, data)
+                return SpoutTuple(ticket, sequence, EXPIRE, data)
         return None
 
     def _ends(self) -> dict[TopicPartition, int]:
-        """Ask Kafka where the partitions end now; nothing when it does not answer.
+        """Ask Kafka where the partitions end now; return nothing when it does not answer.
 
-        The high-water mark that the consumer remembers would do while Kafka is there, and not tell when it is away.
+        The high-water mark that the consumer remembers would not show that Kafka is down.
         """
         partitions = [TopicPartition(self._topic, number) for number in self._streams]
+        if not partitions:
+            return {}
         try:
-            return (
-                dict(self._consumer.end_offsets(partitions, timeout_ms=COMMIT_TIMEOUT_MS))
-                if partitions
-                else {}
-            )
+            return dict(self._consumer.end_offsets(partitions, timeout_ms=COMMIT_TIMEOUT_MS))
         except KafkaError as error:
-            log.warning("the ends of %s cannot be asked now: %s", self._topic, error)
+            log.warning("the ends of %s are not known now: %s", self._topic, error)
             return {}
 
     def _position(self, partition: TopicPartition) -> int:
@@ -308,28 +300,28 @@ class TopicReader(ConsumerRebalanceListener):
 
     @property
     def rejected(self) -> int:
-        """Records that were set aside."""
+        """How many records were set aside."""
         return self._dead_letters.count
 
 
 def _epoch() -> int:
-    """The wall clock lets epochs rise also where what was committed is gone."""
+    """Return an epoch by the wall clock, so that epochs rise even when what was committed is gone."""
     return time.time_ns()
 
 
-def _metadata(epoch: int, sequences: Mapping[int, int]) -> str:
-    """Return what is committed beside a mark."""
+def _encode_metadata(epoch: int, sequences: Mapping[int, int]) -> str:
+    """Return the text that is committed together with a low-water mark."""
     return json.dumps(
         {"epoch": epoch, "sequences": {f"{source:x}": last for source, last in sequences.items()}},
         separators=(",", ":"),
     )
 
 
-def _of_metadata(metadata: str) -> tuple[dict[int, int], int]:
-    """Return the sequences and the epoch of `_metadata`, nothing of a text by somebody else."""
+def _decode_metadata(metadata: str) -> tuple[dict[int, int], int]:
+    """Return the sequences and the epoch of `_encode_metadata`; nothing and -1 when somebody else committed."""
     try:
-        said = json.loads(metadata or "{}")
-        sequences = {int(source, 16): int(last) for source, last in said["sequences"].items()}
-        return sequences, int(said["epoch"])
+        fields = json.loads(metadata or "{}")
+        sequences = {int(source, 16): int(last) for source, last in fields["sequences"].items()}
+        return sequences, int(fields["epoch"])
     except (ValueError, AttributeError, KeyError, TypeError):
-        return {}, -1  # repeats then cost work, and no row
+        return {}, -1  # repeats then cost work but do no harm: rows are idempotent

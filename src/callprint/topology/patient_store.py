@@ -1,4 +1,4 @@
-"""Writing to the store from a bolt: a few attempts while it is away, never so long that a heartbeat is missed."""
+"""A store for bolts: a few attempts while it is down, but never long enough for Storm to miss a heartbeat."""
 
 import logging
 import time
@@ -10,19 +10,19 @@ from callprint.stores import VerdictStore, open_store
 log = logging.getLogger(__name__)
 
 ATTEMPTS = 4
-FIRST_BACK_OFF_S = 0.25  # then twice as long each time
-LONGEST_S = 8.0  # a node that accepts and does not answer takes ten seconds: then once is enough
+FIRST_BACK_OFF_S = 0.25  # doubled after each attempt
+LONGEST_S = 8.0  # a node that accepts a connection but never answers takes ten seconds: then once is enough
 
 
 class PatientStore:
-    """A store that is opened when it is first needed, and again after a failure."""
+    """A store that is opened when it is first needed, and reopened after a failure."""
 
     def __init__(self, url: str) -> None:
         self._url = url
         self._store: VerdictStore | None = None
 
     def write(self, work: Callable[[VerdictStore], None]) -> bool:
-        """Do the work; return False when the store did not take it. The work may then be done in part.
+        """Do the work; return False when the store did not take it, in which case part of it may be done.
 
         Raises RowError when the store will never take it.
         """
@@ -44,13 +44,13 @@ class PatientStore:
         return False
 
     def opened(self) -> VerdictStore:
-        """Return the store. Raises StoreError when it does not answer."""
+        """Return the open store. Raises StoreError when it does not answer."""
         if self._store is None:
             self._store = open_store(self._url)
         return self._store
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         if self._store is not None:
             self._store.close()
             self._store = None

@@ -1,4 +1,4 @@
-"""The topology on the machine's own cluster: submitted as an operator does, waited for, ended, looked into."""
+"""The topology on this machine's cluster: submit it as an operator does, wait for it, end it, look at its processes."""
 
 import json
 import os
@@ -16,16 +16,16 @@ from callprint.services.layout import HOST, Layout
 
 READY_TIMEOUT_S = 120.0
 GONE_TIMEOUT_S = 60.0
-PATIENCE = (
+NIMBUS_TIMEOUT = (
     "--timeout",
     "60000",
-)  # of Nimbus, milliseconds: streamparse's 7 s are too short for a busy machine
+)  # milliseconds: streamparse's default of 7 s is too short on a busy machine
 
 
-class Topology:
+class DeployedTopology:
     """One topology of a layout's Storm. `root` is the checkout that holds config.json and topologies/.
 
-    `name` is what Storm knows it by; the file is `topologies/FILE.py`.
+    `name` is the name that Storm knows it by; its file is `topologies/FILE.py`.
     """
 
     def __init__(self, layout: Layout, root: Path, name: str = "voip", file: str = "voip") -> None:
@@ -35,7 +35,7 @@ class Topology:
         self._root = root
 
     def submit(self, options: Mapping[str, object]) -> None:
-        """Run `sparse submit` and wait until every task is up. Raises ConfigError with what was printed."""
+        """Run `sparse submit` and wait until every task is up. Raises ConfigError with what it printed."""
         config = json.loads((self._root / "config.json").read_text())
         config["envs"]["local"]["options"] |= {
             "callprint.kafka.brokers": [f"{HOST}:{self.layout.kafka}"],
@@ -44,7 +44,7 @@ class Topology:
         written = self.layout.home / f"{self.name}-config.json"
         written.write_text(json.dumps(config))
         which = ["--name", self._file, "--override_name", self.name, "--environment", "local"]
-        self._sparse(["submit", "--config", str(written), *which, "--force", "--wait", "1", *PATIENCE])
+        self._sparse(["submit", "--config", str(written), *which, "--force", "--wait", "1", *NIMBUS_TIMEOUT])
         began = time.monotonic()
         while not self._all_up():
             if time.monotonic() - began > READY_TIMEOUT_S:
@@ -54,10 +54,10 @@ class Topology:
             time.sleep(0.5)
 
     def kill(self) -> None:
-        """End the topology and wait until Nimbus does not know it any more."""
+        """End the topology and wait until Nimbus no longer knows it."""
         if self.summary() is None:
             return
-        self._sparse(["kill", "--name", self.name, "--environment", "local", "--wait", "1", *PATIENCE])
+        self._sparse(["kill", "--name", self.name, "--environment", "local", "--wait", "1", *NIMBUS_TIMEOUT])
         began = time.monotonic()
         while self.summary() is not None:
             if time.monotonic() - began > GONE_TIMEOUT_S:
@@ -65,7 +65,7 @@ class Topology:
             time.sleep(0.5)
 
     def summary(self) -> Any:
-        """Return Nimbus' summary of the topology, None when it does not know it."""
+        """Return Nimbus's summary of the topology, None when it does not know it."""
         with self._nimbus() as nimbus:
             for summary in nimbus.getClusterInfo().topologies:
                 if summary.name == self.name:
@@ -77,17 +77,17 @@ class Topology:
         return [pid for pid, arguments in _processes() if self._is_worker(arguments)]
 
     def components(self, name: str) -> list[int]:
-        """Return the process ids of the Python processes of a component, by the class that they run."""
-        children = {int(parent): [] for parent in self.workers()}  # type: ignore[var-annotated]
-        found = []
-        for pid, arguments in _processes():
-            if _parent(pid) in children and any(name in argument for argument in arguments):
-                found.append(pid)
-        return found
+        """Return the process ids of a component's Python processes, by the name of the class that they run."""
+        workers = set(self.workers())
+        return [
+            pid
+            for pid, arguments in _processes()
+            if _parent(pid) in workers and any(name in argument for argument in arguments)
+        ]
 
     def _is_worker(self, arguments: list[str]) -> bool:
         mine = f"-Dworkers.artifacts={self.layout.logs / 'workers'}"
-        # The log writer, which is the worker's parent, carries the same arguments behind its own class name.
+        # The log writer, the worker's parent process, has the same arguments behind its own class name.
         return (
             mine in arguments
             and "org.apache.storm.daemon.worker.Worker" in arguments

@@ -11,7 +11,7 @@ import pytest
 from callprint.core.wire.frame import Origin
 from callprint.core.wire.media import PART, SHIPPED_PACKET, MediaBatch, PartKind, encode_media
 from callprint.messaging.settings import PASSWORD_VARIABLE, KafkaSettings
-from callprint.messaging.topics import create_topics, main
+from callprint.messaging.topics import TopicNames, create_topics, main
 from callprint.services.kafka import SASL_PASSWORD, SASL_USER
 from callprint.services.layout import HOST
 from callprint.topology.settings import GROUP, TopologySettings
@@ -23,7 +23,7 @@ RECORDS = 24
 
 @pytest.fixture
 def settings(start, layout):
-    """A topic of its own with RECORDS batches in it, and the settings to read it."""
+    """A new topic with RECORDS batches in it, and the settings to read it."""
     from kafka import KafkaProducer  # noqa: PLC0415 - the extra `cluster`
 
     from callprint.core.relay.flow_assembly import nothing_of  # noqa: PLC0415
@@ -31,7 +31,7 @@ def settings(start, layout):
     start("kafka")
     kafka = KafkaSettings((f"{HOST}:{layout.kafka}",))
     name = f"reader-{time.time_ns()}"
-    create_topics(kafka, PARTITIONS, 1, (name, f"{name}-sip", "dead-letters"))
+    create_topics(kafka, PARTITIONS, 1, TopicNames(name, f"{name}-sip"))
     producer = KafkaProducer(**kafka.client_options())
     for number in range(RECORDS):
         batch = nothing_of(Origin(9, number // PARTITIONS, number))
@@ -42,13 +42,14 @@ def settings(start, layout):
 
 
 def reader(settings, task=0, tasks=1):
-    from callprint.topology.reader import TopicReader  # noqa: PLC0415 - the extra `cluster`
+    from callprint.topology.partition_stream import MEDIA_RECORDS  # noqa: PLC0415 - the extra `cluster`
+    from callprint.topology.topic_reader import TopicReader  # noqa: PLC0415
 
-    return TopicReader(settings, settings.media_topic, task, tasks)
+    return TopicReader(settings, MEDIA_RECORDS, task, tasks)
 
 
 def read(readers, until, timeout_s=60.0):
-    """Take what the readers give, in turn, until `until(taken)`; taken: a list of (reader, tuple)."""
+    """Take tuples from the readers in turn until `until(taken)`; taken: a list of (reader, tuple)."""
     taken = []
     deadline_s = time.monotonic() + timeout_s
     while not until(taken):
@@ -61,14 +62,14 @@ def read(readers, until, timeout_s=60.0):
     return taken
 
 
-def places(taken):
+def offsets(taken):
     return {(found.ticket.partition, found.ticket.offset) for _, found in taken}
 
 
 def test_tasks_share_the_partitions_and_each_record_comes_once(settings):
     readers = [reader(settings, task, 3) for task in range(3)]
     taken = read(readers, lambda taken: len(taken) == RECORDS)
-    assert len(places(taken)) == RECORDS
+    assert len(offsets(taken)) == RECORDS
     for each, found in taken:
         each.ack(found.ticket)
     for each in readers:
@@ -90,7 +91,7 @@ def test_what_was_not_worked_off_comes_again_after_a_restart(settings):
     first.close()
     second = reader(settings)
     again = read([second], lambda taken: len(taken) == 2 * PARTITIONS)
-    assert places(again) == {place for place in places(taken) if place[1] >= RECORDS // PARTITIONS - 2}
+    assert offsets(again) == {at for at in offsets(taken) if at[1] >= RECORDS // PARTITIONS - 2}
     assert all(found.sequence in (0, 1) for _, found in again), "a new epoch"
     second.close()
 
@@ -123,8 +124,8 @@ def test_a_rebalance_moves_partitions_and_loses_nothing(settings):
         return second.marks() and sum(first.marks() + second.marks()) == RECORDS
 
     read([first, second], all_is_done, timeout_s=90)
-    settled_s = time.monotonic() + 2
-    read([first, second], lambda _more: time.monotonic() > settled_s)
+    quiet_s = time.monotonic() + 2
+    read([first, second], lambda _more: time.monotonic() > quiet_s)
     first.close()
     second.close()
     third = reader(replace(settings, assignment="static"))
@@ -137,7 +138,7 @@ def test_a_rebalance_moves_partitions_and_loses_nothing(settings):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_failures_at_any_time_only_delay(settings, seed):
-    """kafka-python never again fetched a partition that had been paused, sought and resumed: we do none of it."""
+    """kafka-python never again fetched a partition that had been paused, sought and resumed: so we never pause."""
     chance = random.Random(seed)
     one = reader(settings)
     out, failures = [], 0
@@ -154,7 +155,7 @@ def test_failures_at_any_time_only_delay(settings, seed):
         return one.marks() == [RECORDS // PARTITIONS] * PARTITIONS
 
     class Remembering:
-        """The reader, with every ticket that it gives out."""
+        """The reader; it remembers every ticket that it hands out."""
 
         def next(self, now_s):
             found = one.next(now_s)
@@ -168,12 +169,12 @@ def test_failures_at_any_time_only_delay(settings, seed):
 
 
 def test_epochs_rise_although_the_clock_of_the_next_host_is_behind(settings, monkeypatch):
-    from callprint.topology import reader as module  # noqa: PLC0415 - the extra `cluster`
+    from callprint.topology import topic_reader  # noqa: PLC0415 - the extra `cluster`
 
     first = reader(settings)
     before = epochs(read([first], lambda taken: len(taken) == RECORDS))
     first.close()
-    monkeypatch.setattr(module, "_epoch", lambda: 1000)
+    monkeypatch.setattr(topic_reader, "_epoch", lambda: 1000)
     second = reader(settings)
     after = epochs(read([second], lambda taken: len(taken) == RECORDS))
     assert all(after[number] > before[number] for number in range(PARTITIONS))
@@ -185,7 +186,7 @@ def epochs(taken):
 
 
 def letters_of(settings):
-    """Return the dead letters of this test's topic: headers and value of each."""
+    """Return the dead letters of this test's topic: the headers and the value of each."""
     from kafka import KafkaConsumer, TopicPartition  # noqa: PLC0415 - the extra `cluster`
 
     consumer = KafkaConsumer(**settings.kafka.client_options(), consumer_timeout_ms=5000)
@@ -227,7 +228,7 @@ def test_a_broken_record_waits_for_the_dead_letter_topic(settings):
     one = reader(settings)
 
     def working_off(condition):
-        """Acknowledge everything that comes until the condition holds."""
+        """Acknowledge everything that arrives until the condition holds."""
         done = 0
 
         def until(taken):
@@ -241,14 +242,9 @@ def test_a_broken_record_waits_for_the_dead_letter_topic(settings):
 
     working_off(lambda: sum(one.marks()) == RECORDS)
     one.next(time.monotonic())
-    assert one.marks()[2] == offset, "not passed over"
+    assert one.marks()[2] == offset, "not skipped"
     assert one.rejected == 0
-    create_topics(
-        settings.kafka,
-        1,
-        1,
-        (settings.media_topic, f"{settings.media_topic}-sip", settings.dead_letter_topic),
-    )
+    create_topics(settings.kafka, 1, 1, settings.topics)
     working_off(lambda: one.marks()[2] == offset + 1)
     ((headers, value),) = letters_of(settings)
     assert (int(headers["offset"]), value) == (offset, b"no batch")
@@ -257,7 +253,7 @@ def test_a_broken_record_waits_for_the_dead_letter_topic(settings):
 
 
 def test_nobody_is_taken_for_dead_while_kafka_is_away(settings, start):
-    """Agents spool meanwhile: their silence says nothing. The clock is in the hand."""
+    """Agents spool meanwhile, so their silence means nothing. The test sets the clock."""
     put(settings, 0, pending_flow(source=77))
     timeout_s = settings.source_timeout_s
     one = reader(settings)
@@ -266,7 +262,7 @@ def test_nobody_is_taken_for_dead_while_kafka_is_away(settings, start):
     now_s = time.monotonic()
 
     def look(seconds):
-        """Let time pass, and return the first expiry."""
+        """Let time pass; return the first expiry."""
         nonlocal now_s
         for _ in range(round(seconds / 10)):
             now_s += 10
@@ -285,7 +281,7 @@ def test_nobody_is_taken_for_dead_while_kafka_is_away(settings, start):
     finally:
         kafka.start()
     read([one], lambda _taken: one._ends())
-    assert look(timeout_s - 40) is None, "what an agent has spooled may come now"
+    assert look(timeout_s - 40) is None, "what an agent spooled may arrive now"
     found = look(2 * timeout_s)
     assert found is not None
     assert (found.action, found.ticket.source) == ("expire", 77)
@@ -294,35 +290,28 @@ def test_nobody_is_taken_for_dead_while_kafka_is_away(settings, start):
 
 
 def pending_flow(source):
-    """A batch with the first part of a flow that goes on."""
+    """A batch with the first part of a flow that continues."""
     parts = np.zeros(1, dtype=PART)
     parts["kind"] = PartKind.CHECKPOINT
     empty = np.zeros(0, dtype=np.uint8)
     return encode_media(MediaBatch(Origin(source, 0, 0), parts, np.zeros(0, dtype=SHIPPED_PACKET), empty))
 
 
-def test_topics_are_made_over_tls_with_a_password_and_on_two_brokers_where_there_are_two(
+def test_topics_are_created_over_tls_with_a_password_and_need_two_brokers_only_if_there_are_two(
     settings, layout, monkeypatch, capsys
 ):
     from kafka import KafkaAdminClient  # noqa: PLC0415 - the extra `cluster`
     from kafka.admin import ConfigResource, ConfigResourceType  # noqa: PLC0415
 
-    login = [
-        "--brokers",
-        f"localhost:{layout.kafka_sasl}",
-        "--sasl-user",
-        SASL_USER,
-        "--sasl-mechanism",
-        "PLAIN",
-    ]
-    login += ["--tls-ca", str(layout.home / "certificates" / "ca.pem")]
+    login = ["--brokers", f"localhost:{layout.kafka_sasl}", "--sasl-user", SASL_USER]
+    login += ["--sasl-mechanism", "PLAIN", "--tls-ca", str(layout.home / "certificates" / "ca.pem")]
     monkeypatch.setenv(PASSWORD_VARIABLE, SASL_PASSWORD)
     assert main(login) == 0
-    assert re.fullmatch("made [a-z, -]+|all topics are there", capsys.readouterr().out.strip())
+    assert re.fullmatch("created [a-z, -]+|all topics exist", capsys.readouterr().out.strip())
     assert main(["--sasl-user", SASL_USER, "--brokers", "no-port"]) == 1
     assert "kafka.brokers" in capsys.readouterr().err
     admin = KafkaAdminClient(**settings.kafka.client_options())
     resource = ConfigResource(ConfigResourceType.TOPIC, settings.media_topic)
     found = admin.describe_configs([resource], config_filter="all")["topic"][settings.media_topic]
     admin.close()
-    assert found["min.insync.replicas"]["value"] == "1", "of one broker it cannot be two"
+    assert found["min.insync.replicas"]["value"] == "1", "with one broker it cannot be two"

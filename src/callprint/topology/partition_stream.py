@@ -1,16 +1,17 @@
-"""One partition as its spout sees it: which records go out, which come back, what may be committed.
+"""One partition as its spout sees it: which records are in flight, which are done, what may be committed.
 
     reading  --a tuple fails-->  paused  --back-off over-->  reading, in a new epoch, from the low-water mark
 
-Everything that went out in an old epoch is forgotten: its acknowledgements say nothing about the new one.
-Time is an argument, but that a vote from the future is refused by the wall clock; nothing here does I/O.
+Everything emitted in an old epoch is forgotten: acknowledgements of it mean nothing in the new one.
+Nothing here does I/O, and time is an argument, with one exception: the wall clock decides whether a vote lies in the
+future and is rejected.
 """
 
 import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from callprint.core.ground.errors import DecodeError
 from callprint.core.relay.flow_assembly import nothing_of
@@ -21,22 +22,26 @@ from callprint.core.wire.media import MediaBatch, decode_media, encode_media
 from callprint.core.wire.progress import Progress, encode_progress
 from callprint.core.wire.signalling import decode_record
 from callprint.core.wire.source import site_of
-from callprint.core.wire.votes import FeedbackRecord, decode_feedback
+from callprint.core.wire.votes import decode_feedback
+
+if TYPE_CHECKING:
+    from callprint.topology.settings import TopologySettings
 
 FIRST_BACK_OFF_S = 0.5
 LONGEST_BACK_OFF_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class RecordForm:
-    """What the records of a topic are."""
+class TopicFormat:
+    """Which topic a spout reads, and how its records are coded."""
 
-    decode: Callable[[bytes], Batch | None]  # raises DecodeError; None: a record that has no source
-    expiry: Callable[[Origin], bytes]  # the record that stands for "this source has fallen silent"
+    topic: Callable[["TopologySettings"], str]
+    decode: Callable[[bytes], Batch | None]  # raises DecodeError; None: a valid record that has no source
+    expiry: Callable[[Origin], bytes]  # the record that means "this source has fallen silent"
 
 
 def _decode_shipped(data: bytes) -> MediaBatch:
-    """Return the batch that an agent sent: no larger than what bolts work off between two signs of life."""
+    """Return an agent's batch, which must not be larger than what bolts can work off between two heartbeats."""
     batch = decode_media(data)
     if len(batch.parts) > MAXIMUM_PARTS:
         raise DecodeError(
@@ -45,26 +50,31 @@ def _decode_shipped(data: bytes) -> MediaBatch:
     return batch
 
 
-MEDIA_RECORDS = RecordForm(_decode_shipped, lambda origin: encode_media(nothing_of(origin)))
-FEEDBACK_RECORDS = RecordForm(
-    lambda data: _checked(decode_feedback(data, time.time_ns())), lambda _origin: b""
-)
-SIGNALLING_RECORDS = RecordForm(
-    decode_record, lambda origin: encode_progress(Progress(origin, 0, (), (), ended=True))
-)
+def _check_feedback(data: bytes) -> None:
+    """Raise DecodeError unless it is a feedback record. These have no source: each is read once."""
+    decode_feedback(data, time.time_ns())
 
 
-def _checked(_saying: FeedbackRecord) -> None:
-    """A saying has no source: it is read once, and nobody falls silent."""
+MEDIA_RECORDS = TopicFormat(
+    lambda settings: settings.media_topic,
+    _decode_shipped,
+    lambda origin: encode_media(nothing_of(origin)),
+)
+SIGNALLING_RECORDS = TopicFormat(
+    lambda settings: settings.signalling_topic,
+    decode_record,
+    lambda origin: encode_progress(Progress(origin, 0, (), (), ended=True)),
+)
+FEEDBACK_RECORDS = TopicFormat(lambda settings: settings.feedback_topic, _check_feedback, lambda _origin: b"")
 
 
 class Ticket(NamedTuple):
-    """What names a tuple in flight; Storm carries it as text."""
+    """Identifies a tuple in flight; Storm carries it as text."""
 
     partition: int
     epoch: int
-    offset: int  # of the record; -1 for a tuple without one
-    source: int  # of the agent run that an expiry is about; -1 for a record
+    offset: int  # of the record; -1 for an expiry
+    source: int  # that expires; -1 for a record
 
     def text(self) -> str:
         """Return the ticket as Storm carries it."""
@@ -78,8 +88,8 @@ class Ticket(NamedTuple):
 
 @dataclass(slots=True)
 class _Source:
-    heard_s: float
-    origin: Origin
+    last_record_s: float
+    origin: Origin  # of its last record
     expiring: bool = False
 
 
@@ -92,24 +102,24 @@ class PartitionStream:
         start: int,
         sequences: dict[int, int],
         epoch: int,
-        form: RecordForm = MEDIA_RECORDS,
+        records: TopicFormat = MEDIA_RECORDS,
     ) -> None:
         """`start` and `sequences` are what was committed; `epoch` is above every earlier one of this partition."""
         self.partition = partition
-        self._form = form
+        self._records = records
         self.low_water = LowWater(start, sequences)
         self.epoch = epoch
         self._sequences: Counter[int] = Counter()  # tuples of this epoch, by the site that they go to
         self._sources: dict[int, _Source] = {}
         self._back_off_s = FIRST_BACK_OFF_S
         self._paused_until_s = 0.0
-        self._progress_mark = start
+        self._highest_mark = start
         self.rewinds = 0
         self.repeats = 0
 
     @property
     def in_flight(self) -> int:
-        """Tuples that are out."""
+        """How many tuples are in flight."""
         return self.low_water.in_flight + sum(source.expiring for source in self._sources.values())
 
     def paused(self, now_s: float) -> bool:
@@ -117,51 +127,51 @@ class PartitionStream:
         return now_s < self._paused_until_s
 
     def take(self, offset: int, data: bytes, now_s: float) -> tuple[Ticket, int] | None:
-        """Take the record at `offset` in; return its ticket and sequence number, None when it is a repeat.
+        """Accept the record at `offset`; return its ticket and sequence number, None when it is a repeat.
 
-        Media tuples of a partition all go to one task and have one row of numbers; tuples of signalling go to the
-        task of their site, and each site has a row of its own.
+        The media tuples of a partition all go to one task and are numbered together; signalling tuples go to the
+        task of their site, and each site has numbers of its own.
 
         Raises DecodeError for a broken record; the caller sets it aside and then calls `rejected`.
         """
-        batch = self._form.decode(data)
+        batch = self._records.decode(data)
         if batch is not None and self.low_water.is_repeat(batch):
             self.repeats += 1
             self.rejected(offset)
             return None
         if batch is not None:
-            self._hear(batch, now_s)
+            self._note_source(batch, now_s)
         self.low_water.emitted(offset, batch)
         site = 0 if batch is None or isinstance(batch, MediaBatch) else site_of(batch.origin.source)
         return Ticket(self.partition, self.epoch, offset, -1), self._next(site)
 
     def rejected(self, offset: int) -> None:
-        """The record at `offset` was set aside for good."""
+        """The record at `offset` needs no more work: it was set aside, or is a repeat."""
         self.low_water.emitted(offset, None)
         self.low_water.done(offset)
 
     def silent(self, now_s: float, timeout_s: float) -> tuple[Ticket, int, bytes] | None:
-        """Return an expiry for a source with pending flows and nothing new for `timeout_s`, None if there is none."""
+        """Return the expiry of a source that has pending flows but sent nothing for `timeout_s`, if there is one."""
         for number, source in list(self._sources.items()):
-            if source.expiring or now_s - source.heard_s <= timeout_s:
+            if source.expiring or now_s - source.last_record_s <= timeout_s:
                 continue
             if not self.low_water.pending_of(number):
                 del self._sources[number]
                 continue
             source.expiring = True
-            site = 0 if self._form is MEDIA_RECORDS else site_of(number)
+            site = 0 if self._records is MEDIA_RECORDS else site_of(number)
             ticket = Ticket(self.partition, self.epoch, -1, number)
-            return ticket, self._next(site), self._form.expiry(source.origin)
+            return ticket, self._next(site), self._records.expiry(source.origin)
         return None
 
     def caught_up(self, now_s: float, at_end: bool) -> None:
-        """While there is more to read nobody is silent: what the source sent may still lie ahead."""
+        """While there is more to read, no source counts as silent: its next record may lie ahead."""
         if not at_end:
             for source in self._sources.values():
-                source.heard_s = now_s
+                source.last_record_s = now_s
 
     def acked(self, ticket: Ticket) -> None:
-        """A tuple was worked off: its verdicts are stored."""
+        """A tuple was worked off: everything it led to is stored."""
         if ticket.epoch != self.epoch:
             return
         if ticket.offset >= 0:
@@ -169,18 +179,18 @@ class PartitionStream:
         else:
             self.low_water.expired(ticket.source)
             self._sources.pop(ticket.source, None)
-        if self.low_water.mark > self._progress_mark:
-            self._progress_mark = self.low_water.mark
+        if self.low_water.mark > self._highest_mark:
+            self._highest_mark = self.low_water.mark
             self._back_off_s = FIRST_BACK_OFF_S
 
     def failed(self, ticket: Ticket, now_s: float, epoch: int) -> int | None:
-        """A tuple failed: return the offset to read from, in the new `epoch`; None for a tuple of an old epoch."""
+        """A tuple failed: return the offset to read on from in a new epoch; None for a tuple of an old epoch."""
         if ticket.epoch != self.epoch:
             return None
         return self.rewind(now_s, epoch)
 
     def rewind(self, now_s: float, epoch: int) -> int:
-        """Begin a new epoch at the low-water mark, after a pause that grows while nothing moves on."""
+        """Begin a new epoch at the low-water mark, after a pause that grows as long as there is no progress."""
         mark, sequences = self.low_water.mark, self.low_water.sequences
         self.low_water = LowWater(mark, sequences)
         self.epoch = max(epoch, self.epoch + 1)
@@ -191,12 +201,12 @@ class PartitionStream:
         self.rewinds += 1
         return mark
 
-    def _hear(self, batch: Batch, now_s: float) -> None:
+    def _note_source(self, batch: Batch, now_s: float) -> None:
         known = self._sources.get(batch.origin.source)
         if known is None:
             self._sources[batch.origin.source] = _Source(now_s, batch.origin)
         else:
-            known.heard_s, known.origin = now_s, batch.origin
+            known.last_record_s, known.origin = now_s, batch.origin
 
     def _next(self, site: int) -> int:
         sequence = self._sequences[site]
