@@ -6,7 +6,7 @@ import numpy as np
 
 from callprint.core.identify.features import features
 from callprint.training.dataset import Dataset
-from callprint.training.windows import cut_windows
+from callprint.training.windows import Windows, cut_windows
 
 PAPER_K = (2, 4, 6, 8, 10, 20, 40, 100)
 HORIZON = 100
@@ -43,21 +43,25 @@ class Rows:
     packets: np.ndarray  # (n,) int64
 
 
-def view_rows(dataset: Dataset, flows: np.ndarray, view: View) -> Rows:
-    """Return the features of one view of each flow, as the flow engine would cut it."""
-    count = len(flows)
-    windows = cut_windows(
+def view_windows(dataset: Dataset, flows: np.ndarray, view: View) -> Windows:
+    """Return one view of each flow, as the flow engine would cut it."""
+    return cut_windows(
         dataset.buffer,
         dataset.spans,
         flows,
-        np.full(count, view.first),
-        np.full(count, view.packets),
-        tail=np.full(count, view.tail),
-        lead=np.ones(count, np.bool_),
-        handshake=np.full(count, view.handshake),
-        augment=np.full(count, view.renegotiated),
+        view.first,
+        view.packets,
+        tail=view.tail,
+        lead=True,
+        handshake=view.handshake,
+        augment=view.renegotiated,
         seed=view.packets,
     )
+
+
+def view_rows(dataset: Dataset, flows: np.ndarray, view: View) -> Rows:
+    """Return the features of one view of each flow."""
+    windows = view_windows(dataset, flows, view)
     return Rows(features(windows.buffer, windows.spans, HORIZON), windows.flow, windows.packets)
 
 

@@ -225,14 +225,5 @@ def examine_conditions(
 
 
 def _windows(dataset: Dataset, flows: np.ndarray, first: int) -> list[list[Record]]:
-    count = len(flows)
-    found = cut_windows(
-        dataset.buffer,
-        dataset.spans,
-        flows,
-        np.full(count, first),
-        np.full(count, SPARE_PACKETS),
-        tail=np.ones(count, np.bool_),
-        lead=np.ones(count, np.bool_),
-    )
+    found = cut_windows(dataset.buffer, dataset.spans, flows, first, SPARE_PACKETS, tail=True, lead=True)
     return [[Record(*record) for record in split(found.buffer[start:end])] for start, end in found.spans]

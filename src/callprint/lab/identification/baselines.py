@@ -18,6 +18,7 @@ from callprint.training.examine import LEAST_PACKETS
 from callprint.training.sampling import RENEGOTIATED_SHARE, Rows, View, training_rows, view_rows
 from callprint.training.windows import Windows, cut_windows
 
+SEED = 1
 K = 10
 WINDOWS_PER_FLOW = 8
 TREES = 100  # over our own features
@@ -103,11 +104,7 @@ BASELINES = (
 
 
 def _windows(dataset: Dataset, flow: np.ndarray, first: np.ndarray) -> Windows:
-    count = len(flow)
-    nothing = np.zeros(count, np.bool_)
-    return cut_windows(
-        dataset.buffer, dataset.spans, flow, first, np.full(count, K), tail=nothing, lead=nothing
-    )
+    return cut_windows(dataset.buffer, dataset.spans, flow, first, K, tail=False, lead=False)
 
 
 def measure_baselines(

@@ -10,11 +10,10 @@ from callprint.inference.onnx_identifier import OnnxIdentifier
 from callprint.lab.identification.open_set import QUICK, Round, leave_applications_out
 from callprint.lab.identification.seeds import train_seeds
 from callprint.lab.identification.unseen_codec import UnseenCodec, examine_unseen_codecs
+from callprint.lab.paper.experiment import Findings, run_experiment
+from callprint.lab.paper.plan import PLANS
 from callprint.training.classes import TRAINING_SPLIT
 from callprint.training.dataset import Dataset
-from callprint.training.paper.budgets import FULL, REDUCED
-from callprint.training.paper.budgets import QUICK as QUICK_BUDGET
-from callprint.training.paper.experiment import Findings, run_experiment
 from callprint.training.train import TrainingSettings
 
 SKETCH = TrainingSettings(epochs=1, windows_per_flow=4, members=1)
@@ -73,7 +72,7 @@ class Experiments:
             return None
         findings = run_experiment(
             self.dataset,
-            QUICK_BUDGET if self.quick else FULL if self.full else REDUCED,
+            PLANS["quick" if self.quick else "full" if self.full else "reduced"],
             self.paper_cache,
             threads=torch.get_num_threads(),
             train_missing=False,

@@ -14,7 +14,7 @@ from callprint.training.statistics import share
 
 if TYPE_CHECKING:  # they need torch, which only those who train networks have
     from callprint.lab.identification.open_set import Round
-    from callprint.training.paper.experiment import Findings
+    from callprint.lab.paper.experiment import Findings
 
 ACCURACY = (
     ("dataset2", EARLY, 0.985),
@@ -161,13 +161,13 @@ def _unknown(measured: Measured) -> list[list[str]]:
     from callprint.lab.identification.open_set_scores import USED  # noqa: PLC0415 - needs torch
 
     found = detection(measured.rounds, USED)
-    reached = found.detected / found.asked
+    reached = found.share
     met = "met" if reached >= DETECTED else _missed(f" by {DETECTED - reached:.1%}", "unknown")
     return [
         [
             "unknown applications detected at 5% false unknowns (each left out once)",
             f"≥ {DETECTED:.0%}",
-            share(found.detected, found.asked),
+            str(found),
             met,
         ]
     ]

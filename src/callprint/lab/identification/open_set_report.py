@@ -1,7 +1,6 @@
 """The report's section on applications left out of training."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,24 +16,19 @@ from callprint.lab.identification.open_set_figures import (
 )
 from callprint.lab.identification.open_set_scores import SCORES
 from callprint.lab.identification.report_text import Report
-from callprint.training.statistics import share
+from callprint.training.statistics import Proportion
 
 NEARLY_ALL = 0.9
 
 
-@dataclass(frozen=True, slots=True)
-class Detection:
-    """Strangers told at RECORDED: the mean over seeds, of as many flows as one seed asks about."""
+def detection(rounds: Sequence[Round], score: str) -> Proportion:
+    """Return the strangers detected at RECORDED: the mean over seeds, of as many flows as one seed asks about.
 
-    detected: int
-    asked: int
-
-
-def detection(rounds: Sequence[Round], score: str) -> Detection:
-    """Return what an interval is computed from: three seeds ask about the same flows, which count once."""
+    All seeds ask about the same flows, so an interval must count each flow once.
+    """
     seeds = by_seed(rounds, RECORDED, score)
     asked = seeds[0].asked
-    return Detection(round(sum(one.share for one in seeds) / len(seeds) * asked), asked)
+    return Proportion(round(sum(one.share for one in seeds) / len(seeds) * asked), asked)
 
 
 def _beyond_tails(rounds: Sequence[Round]) -> float:
@@ -69,7 +63,7 @@ def open_set_section(
             [
                 name,
                 f"{mean_area(rounds, score):.3f}",
-                share(found.detected, found.asked),
+                str(found),
                 *([f"{min(shares):.1%} to {max(shares):.1%}"] if seeds > 1 else []),
                 *(f"{counted(rounds, RECORDED, score, split).share:.1%}" for split in splits),
             ]

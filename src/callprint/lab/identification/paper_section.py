@@ -5,9 +5,9 @@ from pathlib import Path
 
 from callprint.lab.identification.report_text import Report
 from callprint.lab.identification.views_report import Results, found_view
+from callprint.lab.paper.experiment import Findings
 from callprint.lab.paper.tables import share_of_seeds
 from callprint.training.paper.cells import VALIDATED, by_flow
-from callprint.training.paper.experiment import Findings
 from callprint.training.paper.networks import ALEXNET
 from callprint.training.sampling import FINAL
 from callprint.training.statistics import share
@@ -22,7 +22,7 @@ def alexnet_counts(findings: Findings, split: str) -> dict[int, tuple[int, int]]
     for k in findings.ks():
         count = findings.right(findings.of(ALEXNET, k)[0], by_flow(split))
         if count.asked:
-            found[k] = (count.right, count.asked)
+            found[k] = (count.hits, count.asked)
     return found
 
 
@@ -41,7 +41,7 @@ def paper_section(report: Report, findings: Findings, results: Results, name: st
         return
     report.add("## The paper's networks")
     report.add(
-        f"AlexNet over byte images, trained with the budget `{findings.budget.name}` "
+        f"AlexNet over byte images, trained with the budget `{findings.plan.budget.name}` "
         f"([{PAPER_REPORT_NAME}]({PAPER_REPORT_NAME}) says what that is, and has every network, head, table and figure "
         "of the paper). *Leaky* is the paper's protocol, by window; the others are by flow, from its first k packets."
     )

@@ -10,12 +10,12 @@ import onnxruntime
 
 from callprint.inference.onnx_identifier import OnnxIdentifier
 from callprint.lab.identification.adversity_report import TEXT, adversity_section
-from callprint.lab.identification.baselines import measure_baselines, measure_trees
+from callprint.lab.identification.baselines import SEED, measure_baselines, measure_trees
 from callprint.lab.identification.baselines_report import earlier_section, trees_section
 from callprint.lab.identification.early_report import early_section
 from callprint.lab.identification.goals_report import Measured, goals_section
 from callprint.lab.identification.report_text import Report
-from callprint.lab.identification.speed_report import PAPER_TIMES_S, measure_speed, speed_section
+from callprint.lab.identification.speed_report import measure_speed, speed_section
 from callprint.lab.identification.strangers_report import strangers_section
 from callprint.lab.identification.views_report import (
     Results,
@@ -34,13 +34,10 @@ from callprint.training.statistics import share
 if TYPE_CHECKING:
     from callprint.lab.identification.experiments import Experiments
 
-__all__ = ["PAPER_TIMES_S", "Report", "share", "write_report"]
-
 EXAMINED = {
     "dataset2": "other calls, voices and addresses",
     "cross": "the other end is another application",
 }
-BASELINE_SEED = 1
 TREE_VIEWS = (EARLY, FINAL, FINAL_MEDIA, MIDFLOW)
 CUDA = "CUDAExecutionProvider"
 
@@ -107,8 +104,8 @@ def _measure(
     if len(dataset.of_split(TRAINING_SPLIT)):
         _classes, _engines, target = classes_of(dataset, dataset.of_split(TRAINING_SPLIT))
         splits = list(results)
-        measured.baselines = measure_baselines(dataset, target, TRAINING_SPLIT, splits, BASELINE_SEED)
-        measured.trees = measure_trees(dataset, target, TRAINING_SPLIT, splits, TREE_VIEWS, BASELINE_SEED)
+        measured.baselines = measure_baselines(dataset, target, TRAINING_SPLIT, splits, SEED)
+        measured.trees = measure_trees(dataset, target, TRAINING_SPLIT, splits, TREE_VIEWS, SEED)
     if extras.experiments is not None:
         # Only those who train networks need torch.
         from callprint.lab.identification.paper_section import PAPER_REPORT_NAME, batch_ms  # noqa: PLC0415

@@ -8,11 +8,13 @@ from callprint.inference.onnx_identifier import OnnxIdentifier
 from callprint.lab.identification.pictures import by_k_picture, confusion_picture, reliability_picture
 from callprint.lab.identification.report_text import Report
 from callprint.training.dataset import Dataset
-from callprint.training.examine import WINDOWS_PER_FLOW, Examination, examine_view, examine_windows
+from callprint.training.examine import Examination, examine_cut, examine_view
 from callprint.training.sampling import FINAL, HORIZON, PAPER_K, VIEWS, View
-from callprint.training.statistics import expected_calibration_error, share
+from callprint.training.statistics import share
+from callprint.training.windows import cut_windows
 
 MOST_CONFUSIONS = 12
+WINDOWS_PER_FLOW = 20  # at most, in accuracy by window
 
 Results = dict[str, list[Examination]]
 """What a model said of every view of each split."""
@@ -50,6 +52,26 @@ def flows_section(report: Report, results: Results) -> None:
     report.table(
         ["split", "looked at", "flows", "application right", "engine right", "sure", "of these right"], rows
     )
+
+
+def examine_windows(
+    dataset: Dataset, identifier: OnnxIdentifier, flows: np.ndarray, k: int, seed: int
+) -> Examination:
+    """Let the model judge windows of k packets, a random step in [1, k] apart: WINDOWS_PER_FLOW drawn of each flow."""
+    rng = np.random.default_rng(seed)
+    flow: list[int] = []
+    first: list[int] = []
+    for index in flows:
+        starts = np.cumsum(np.r_[0, rng.integers(1, k + 1, int(dataset.packets[index]))])
+        starts = starts[starts + k <= dataset.packets[index]]
+        drawn = rng.permutation(starts)[:WINDOWS_PER_FLOW]
+        flow += [int(index)] * len(drawn)
+        first += drawn.tolist()
+    starts = np.array(first, np.int64)
+    windows = cut_windows(
+        dataset.buffer, dataset.spans, np.array(flow, np.int64), starts, k, tail=False, lead=False
+    )
+    return examine_cut(dataset, identifier, windows, View(f"windows of {k}", 0, k, False), k)
 
 
 def k_section(report: Report, dataset: Dataset, identifier: OnnxIdentifier, splits: list[str]) -> None:
@@ -138,6 +160,17 @@ def confusions_section(report: Report, results: Results, identifier: OnnxIdentif
             [classes[i] for i in present],
             [classes[j] for j in used],
         )
+
+
+def expected_calibration_error(confidence: np.ndarray, right: np.ndarray, bins: int = 10) -> float:
+    """Return the ECE: mean distance of confidence and accuracy over equal-width bins, weighted by their size."""
+    place = np.minimum((confidence * bins).astype(int), bins - 1)
+    error = 0.0
+    for i in range(bins):
+        inside = place == i
+        if inside.any():
+            error += inside.mean() * abs(float(confidence[inside].mean()) - float(right[inside].mean()))
+    return error
 
 
 def calibration_section(report: Report, results: Results) -> None:

@@ -20,7 +20,7 @@ from callprint.core.identify.evidence_records import RECORD_HEADER
 from callprint.training.classes import TRAINING_SPLIT
 from callprint.training.dataset import LABEL_FILE, Dataset, Label, read_labels
 from callprint.training.examine import LEAST_PACKETS
-from callprint.training.paper.rates import Count
+from callprint.training.statistics import Proportion
 
 NDPI = "ndpiReader"  # of the Debian package libndpi-bin
 NDPI_LIMIT_S = 60
@@ -34,7 +34,7 @@ class Earlier:
     """Flows that a way to look names right, by split."""
 
     name: str
-    right: dict[str, Count]
+    right: dict[str, Proportion]
 
 
 def _endpoints(label: Label) -> frozenset[tuple[str, int]]:
@@ -84,13 +84,13 @@ def _usual_application(labels: list[Label], seen: list[str]) -> dict[str, str]:
     return {what: found.most_common(1)[0][0] for what, found in counts.items()}
 
 
-def _examined(labels: list[Label], named: list[str], splits: list[str]) -> dict[str, Count]:
+def _examined(labels: list[Label], named: list[str], splits: list[str]) -> dict[str, Proportion]:
     counts = {}
     for split in splits:
         right = [
             name == one.application for one, name in zip(labels, named, strict=True) if one.split == split
         ]
-        counts[split] = Count(sum(right), len(right))
+        counts[split] = Proportion(sum(right), len(right))
     return counts
 
 
@@ -124,7 +124,7 @@ def measure_ports(folder: Path, splits: list[str], seed: int) -> Earlier:
     )
 
 
-def yildirim_share(dataset: Dataset, split: str) -> Count:
+def yildirim_share(dataset: Dataset, split: str) -> Proportion:
     """Return the flows whose first packets are 60 to 150 bytes long: what Yildirim and Radcliffe take for VoIP."""
     flows = dataset.of_split(split, LEAST_PACKETS)
     inside = 0
@@ -137,4 +137,4 @@ def yildirim_share(dataset: Dataset, split: str) -> Count:
                 lengths.append(length + UDP_AND_IP_BYTES)
             at += RECORD_HEADER + length
         inside += sum(one in YILDIRIM_BYTES for one in lengths) > len(lengths) / 2
-    return Count(inside, len(flows))
+    return Proportion(inside, len(flows))

@@ -5,10 +5,13 @@ from pathlib import Path
 import numpy as np
 
 from callprint.inference.onnx_identifier import OnnxIdentifier
-from callprint.lab.identification.report import Report
+from callprint.lab.identification.report_text import Report
 from callprint.lab.paper import published
+from callprint.lab.paper.deep_heads import class_scores, svm_graph
 from callprint.lab.paper.earlier_section import earlier_section
+from callprint.lab.paper.experiment import Findings
 from callprint.lab.paper.pictures import heads_picture, probabilities_picture, rates_picture
+from callprint.lab.paper.rates import positive_rates
 from callprint.lab.paper.speed_section import speed_section
 from callprint.lab.paper.tables import (
     GROWTH,
@@ -23,11 +26,8 @@ from callprint.lab.paper.tables import (
     share_of_seeds,
 )
 from callprint.training.paper.cells import VALIDATED, by_flow, by_window
-from callprint.training.paper.deep_heads import class_scores, svm_graph
-from callprint.training.paper.experiment import Findings
 from callprint.training.paper.heads import HEADS
 from callprint.training.paper.networks import ALEXNET, CNN, GOOGLENET
-from callprint.training.paper.rates import positive_rates
 from callprint.training.sampling import PAPER_K
 from callprint.training.statistics import share
 
@@ -63,7 +63,7 @@ def _head(report: Report, findings: Findings, command: str) -> None:
         "figure of the paper, measured through ONNX Runtime. What callprint itself identifies with, and why, is in "
         "[identification.md](identification.md) and [models.md](../use/models.md)."
     )
-    report.add(f"**Budget `{findings.budget.name}`.** {findings.budget.says}")
+    report.add(f"**Budget `{findings.plan.budget.name}`.** {findings.plan.differs}")
     if findings.missing:
         names = ", ".join(one.name for one in findings.missing)
         report.add(
@@ -136,7 +136,7 @@ def _compared(report: Report, findings: Findings) -> None:
 
 
 def _norms(report: Report, findings: Findings) -> None:
-    wanted = findings.budget.with_norms()
+    wanted = findings.plan.with_norms()
     if not wanted:
         return
     report.add(f"## L1 and L2 norms at k = {wanted[0].k}, the paper's future work")

@@ -6,15 +6,14 @@ import numpy as np
 import torch
 
 from callprint.lab.paper import published
+from callprint.lab.paper.experiment import Findings
 from callprint.training.classes import TRAINING_SPLIT
 from callprint.training.examine import LEAST_PACKETS
 from callprint.training.paper.budgets import FULL
 from callprint.training.paper.cells import VALIDATED, Cell, by_flow, by_window
-from callprint.training.paper.experiment import Findings
-from callprint.training.paper.networks import ALEXNET, PAPER_PARAMETERS, make_network, parameters
-from callprint.training.paper.rates import Count
+from callprint.training.paper.networks import ALEXNET, make_network, parameters
 from callprint.training.sampling import PAPER_K
-from callprint.training.statistics import share
+from callprint.training.statistics import Proportion
 
 PAPER_APPLICATIONS = 10
 TABLE_1_K = 10
@@ -47,7 +46,7 @@ def parameter_rows(classes: int) -> list[list[str]]:
     rows = []
     for k in PAPER_K:
         ours = counted(ALEXNET, k, PAPER_APPLICATIONS)
-        paper = PAPER_PARAMETERS[k]
+        paper = published.PARAMETERS[k]
         rows.append(
             [
                 str(k),
@@ -64,7 +63,7 @@ def parameter_rows(classes: int) -> list[list[str]]:
 
 def command_for(findings: Findings) -> str:
     """Return the command that makes what is missing."""
-    option = " --full" if findings.budget.name == FULL.name else ""
+    option = " --full" if findings.plan.budget.name == FULL.name else ""
     return f"`callprint evaluate --paper{option}`"
 
 
@@ -84,9 +83,9 @@ def share_of_seeds(findings: Findings, cells: list[Cell], asked: str) -> str:
     if not counts:
         return "–"
     if len(counts) == 1:
-        return share(counts[0].right, counts[0].asked)
-    pooled = Count(round(sum(one.right for one in counts) / len(counts)), counts[0].asked)
-    return f"{mean_and_spread([one.share for one in counts])} {share(pooled.right, pooled.asked).partition(' ')[2]}"
+        return str(counts[0])
+    pooled = Proportion(round(sum(one.hits for one in counts) / len(counts)), counts[0].asked)
+    return f"{mean_and_spread([one.share for one in counts])} {str(pooled).partition(' ')[2]}"
 
 
 def accuracy_row(findings: Findings, kind: str, k: int) -> list[str]:

@@ -23,16 +23,7 @@ RUNS = 2
 def timed_windows(dataset: Dataset, k: int, count: int) -> Windows:
     """Return evidence of k packets of `count` flows; flows may come up more than once."""
     flows = np.resize(np.flatnonzero(dataset.packets >= k), count)
-    nothing = np.zeros(count, np.bool_)
-    return cut_windows(
-        dataset.buffer,
-        dataset.spans,
-        flows,
-        np.zeros(count, np.int64),
-        np.full(count, k),
-        tail=nothing,
-        lead=nothing,
-    )
+    return cut_windows(dataset.buffer, dataset.spans, flows, 0, k, tail=False, lead=False)
 
 
 def _best_s(work: Callable[[], object]) -> float:

@@ -11,7 +11,7 @@ import onnxruntime
 
 from callprint.core.ground.errors import ModelError
 from callprint.core.identify.card import INPUT_MATRIX
-from callprint.training.classes import TRAINING_SPLIT, classes_of
+from callprint.training.classes import classes_of, training_flows
 from callprint.training.dataset import Dataset
 from callprint.training.examine import LEAST_PACKETS
 from callprint.training.paper.budgets import Budget
@@ -31,6 +31,11 @@ EXAMINED_SPLITS = ("dataset2", "cross")
 TRAINED = "trained"  # windows that trained the network, and train its heads
 VALIDATED = "validated"  # the paper's 20 %: other windows of the same calls
 RUN_BYTES = 16 << 20  # of k-matrices in one run of a graph
+
+
+def examined_splits(dataset: Dataset) -> list[str]:
+    """Return the splits that examine networks, as far as the dataset has them."""
+    return [split for split in EXAMINED_SPLITS if len(dataset.of_split(split))]
 
 
 def by_window(split: str) -> str:
@@ -131,7 +136,7 @@ def make_cell(
     if procedure.start is not None:
         start = convolution_weights(make_cell(dataset, procedure.start, budget, cache, threads=threads).graph)
     folder.mkdir(parents=True, exist_ok=True)
-    flows = dataset.of_split(TRAINING_SPLIT, LEAST_PACKETS)
+    flows = training_flows(dataset)
     classes, _engines, target = classes_of(dataset, flows)
     validated = budget.validated(procedure.k)
     of_each = -(-validated // len(classes)) if validated else None

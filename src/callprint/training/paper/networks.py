@@ -20,18 +20,6 @@ ALEXNET_CHANNELS = (64, 96, 96, 64, 64)  # ours: the paper gives none, these fit
 ALEXNET_UNITS = (4096, 1024)
 DROPOUT = 0.5  # the paper, section VI-B: in each of the first seven layers
 
-PAPER_PARAMETERS = {
-    2: 21_827_434,
-    4: 21_827_434,
-    6: 38_604_650,
-    8: 38_604_650,
-    10: 55_381_866,
-    20: 88_936_298,
-    40: 172_822_378,
-    100: 424_480_618,
-}
-"""Table II of the paper, for 10 applications."""
-
 
 class PaperNetwork(nn.Module):
     """Convolutions, then deep features, then scores; without softmax, which belongs to the loss."""

@@ -40,15 +40,8 @@ def cut_images(dataset: Dataset, flow: np.ndarray, first: np.ndarray, k: int) ->
     filled = np.zeros(len(flow), np.int64)
     for start in range(0, len(flow), CHUNK):
         part = slice(start, start + CHUNK)
-        nothing = np.zeros(len(flow[part]), np.bool_)
         windows = cut_windows(
-            dataset.buffer,
-            dataset.spans,
-            flow[part],
-            first[part],
-            np.full(len(flow[part]), k),
-            tail=nothing,
-            lead=nothing,
+            dataset.buffer, dataset.spans, flow[part], first[part], k, tail=False, lead=False
         )
         matrices, filled[part] = k_matrices(windows.buffer, windows.spans, k)
         images[part] = np.rint(matrices * 255.0).astype(np.uint8)
