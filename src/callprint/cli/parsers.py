@@ -29,12 +29,8 @@ def add_command(
 
 def add_time_options(parser: argparse.ArgumentParser, what: str) -> None:
     """Add --since and --until; `what` happened in between, as in `verdicts decided`."""
-    parser.add_argument(
-        "--since",
-        metavar="TIME",
-        type=time_ns,
-        help=f"{what} at or after this time (ISO 8601, or nanoseconds)",
-    )
+    from_then_on = f"{what} at or after this time (ISO 8601, or nanoseconds)"
+    parser.add_argument("--since", metavar="TIME", type=time_ns, help=from_then_on)
     parser.add_argument("--until", metavar="TIME", type=time_ns, help=f"{what} before this time")
 
 

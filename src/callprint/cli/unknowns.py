@@ -43,7 +43,7 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
     _add_common_options(parser)
     parser.add_argument("--map", type=Path, metavar="FILE", help="write a picture of the flows (SVG)")
     parser.add_argument(
-        "--json", action="store_true", help="one JSON object for each cluster on standard output"
+        "--json", action="store_true", help="a JSON object for each cluster on standard output"
     )
     parser.set_defaults(run=show)
     actions = parser.add_subparsers(title="actions", metavar="ACTION")
@@ -52,15 +52,9 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
         help="turn a cluster into training data",
         description="Turn a cluster into training data for an application.",
     )
-    name.add_argument(
-        "cluster", metavar="CLUSTER", help="name of the cluster, as `callprint unknowns` shows it"
-    )
-    name.add_argument(
-        "application", metavar="APPLICATION", help="name of the application; a known one gets more data"
-    )
-    name.add_argument(
-        "--engine", metavar="NAME", help="its media stack (default: the name of the application)"
-    )
+    name.add_argument("cluster", metavar="CLUSTER", help="its name, as `callprint unknowns` shows it")
+    name.add_argument("application", metavar="APPLICATION", help="its name; a known one gets more data")
+    name.add_argument("--engine", metavar="NAME", help="its media stack (default: the application itself)")
     _add_common_options(name, default=argparse.SUPPRESS)
     name.set_defaults(run=name_cluster)
     return parser

@@ -104,7 +104,7 @@ BASELINES = (
 
 
 def _windows(dataset: Dataset, flow: np.ndarray, first: np.ndarray) -> Windows:
-    return cut_windows(dataset.buffer, dataset.spans, flow, first, K, tail=False, lead=False)
+    return cut_windows(dataset.buffer, dataset.spans, flow, first, K)
 
 
 def measure_baselines(

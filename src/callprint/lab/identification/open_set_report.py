@@ -72,14 +72,13 @@ def open_set_section(
     report.table([*head, *(f"false unknowns, {split}" for split in splits)], rows)
     report.add(
         f"OpenMax has its tails from the few held-out calls of each application: {_beyond_tails(rounds):.0%} of the "
-        "other known flows are more likely beyond them than not, and there the larger logits of known applications "
-        "make the larger score. So at a limit that few known flows pass it finds next to no stranger."
+        "other known flows are more likely beyond them than not."
     )
     report.add(
-        "A limit set on calls between the pairs of applications that dataset1 has is too narrow for cross, where "
-        "another application has answered. The limit of a card is therefore set on held-out calls and the same as if "
-        "another peer had answered, and verdicts want confidence as well. (These quick networks call more of cross "
-        "`unknown` than the one that ships, of which *By flow* says how often it is sure.)"
+        "A limit set on calls between the pairs of applications that dataset1 has does not know other peers. So the "
+        "limit of a card is set on held-out calls and the same as if another peer had answered, and a verdict needs "
+        "confidence as well. What each limit makes `unknown`, with these quick networks (*By flow* says how often the "
+        "one that ships is sure):"
     )
     limits = (RECORDED, PEERS_VARIED, as_verdicts(threshold))
     report.table(
@@ -99,6 +98,5 @@ def open_set_section(
     others = [found for i, found in ranked if i not in missed]
     if missed and others:
         report.add(
-            f"Least is detected of {listed}; of the {len(others)} others {sum(others) / len(others):.1%}. "
-            "The former are taken for a known application whose code they share or whose ways they have."
+            f"Detected least often: {listed}; the {len(others)} others: {sum(others) / len(others):.1%} on average."
         )

@@ -1,4 +1,4 @@
-"""The accuracy report: every figure computed here and now, what is bad named beside what is good."""
+"""The accuracy report. Everything in it is computed from the run that writes it; docs/results/notes.md has the rest."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnxruntime
 
+from callprint.core.identify.card import ModelCard
 from callprint.inference.onnx_identifier import OnnxIdentifier
 from callprint.lab.identification.adversity_report import TEXT, adversity_section
 from callprint.lab.identification.baselines import SEED, measure_baselines, measure_trees
@@ -140,9 +141,17 @@ def _head(
         "A flow counts once, whatever its length. Shares are followed by their 95 % Wilson interval. "
         "*Sure* verdicts are those that are not `unknown`: calibrated confidence at or above "
         f"{card.policy.threshold}, and an open-set score within the card's limit. *Engine* counts a verdict as right "
-        "when it names an application with the same media stack (Chromium, Firefox and node-wrtc share libwebrtc, "
-        "linphone and trx oRTP, Jami and ffmpeg libav)."
+        f"when it names an application with the same media stack ({_siblings(card) or 'here no two share one'})."
     )
+
+
+def _siblings(card: ModelCard) -> str:
+    """Return which classes share an engine, in words."""
+    by_engine: dict[str, list[str]] = {}
+    for name, engine in zip(card.classes, card.engines, strict=True):
+        by_engine.setdefault(engine, []).append(name)
+    shared = {engine: names for engine, names in by_engine.items() if len(names) > 1}
+    return "; ".join(f"{', '.join(names)} share {engine}" for engine, names in shared.items())
 
 
 def _seeds(
@@ -155,9 +164,9 @@ def _seeds(
 
     models = extras.experiments.seeds(extras.seeds, identifier)
     report.add(f"## {len(models)} seeds")
+    first = " The model above is that of the first seed." if models[0] is identifier else ""
     report.add(
-        f"The same recipe with {len(models)} seeds of training, folds and limits: mean, and least to largest. The "
-        "model above is the one of the first seed; none was chosen for what it makes of these splits."
+        f"The same recipe with {len(models)} seeds of training, folds and limits: mean, and least to largest.{first}"
     )
     found = [{split: _examined(dataset, model, split) for split in splits} for model in models]
     report.table(["split", "looked at", "application right", "sure", "of these right"], seeds_rows(found))

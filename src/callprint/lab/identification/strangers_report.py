@@ -60,11 +60,11 @@ def strangers_section(report: Report, folder: Path, identifier: OnnxIdentifier) 
     )
     if known:
         report.add(
-            f"{len(known)} further flows are of applications that it knows, by the name of their capture, in other "
-            "versions, or played from a file, which makes them another sender; what it says of them:"
+            f"{len(known)} further flows are of applications that it knows, by the name of their capture. (Another "
+            "version, or a file that is played, is another sender.) Its verdicts:"
         )
         report.table(
-            ["capture", "application", "said", "best confidence", "packets"],
+            ["capture", "application", "verdict", "best confidence", "packets"],
             [
                 [
                     name,

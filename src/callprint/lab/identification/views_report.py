@@ -1,6 +1,8 @@
 """The report's sections on what a model makes of every view of every flow."""
 
 from collections import Counter
+from collections.abc import Iterable, Iterator
+from itertools import product
 
 import numpy as np
 
@@ -23,6 +25,14 @@ Results = dict[str, list[Examination]]
 def found_view(results: Results, split: str, view: View) -> Examination | None:
     """Return one view of a split, None where no flow is long enough for it."""
     return next((one for one in results.get(split, []) if one.view == view), None)
+
+
+def each_view(results: Results, views: Iterable[View]) -> Iterator[tuple[str, Examination]]:
+    """Yield every split with each of the views that any of its flows is long enough for."""
+    for split, view in product(results, list(views)):
+        found = found_view(results, split, view)
+        if found is not None:
+            yield split, found
 
 
 def final(examinations: list[Examination]) -> Examination:
@@ -68,9 +78,7 @@ def examine_windows(
         flow += [int(index)] * len(drawn)
         first += drawn.tolist()
     starts = np.array(first, np.int64)
-    windows = cut_windows(
-        dataset.buffer, dataset.spans, np.array(flow, np.int64), starts, k, tail=False, lead=False
-    )
+    windows = cut_windows(dataset.buffer, dataset.spans, np.array(flow, np.int64), starts, k)
     return examine_cut(dataset, identifier, windows, View(f"windows of {k}", 0, k, False), k)
 
 
@@ -178,12 +186,10 @@ def calibration_section(report: Report, results: Results) -> None:
     report.add("## Calibration")
     rows = []
     for view in VIEWS:
-        for split in results:
-            found = found_view(results, split, view)
-            if found is None:
-                continue
+        for split, found in each_view(results, (view,)):
             error = expected_calibration_error(found.decisions.confidence, found.right)
-            rows.append([split, view.name, f"{float(found.decisions.confidence.mean()):.3f}", f"{error:.3f}"])
+            mean = float(found.decisions.confidence.mean())
+            rows.append([split, view.name, f"{mean:.3f}", f"{error:.3f}"])
     report.table(["split", "looked at", "mean confidence", "expected calibration error (10 bins)"], rows)
     curves = {
         split: (
@@ -192,5 +198,5 @@ def calibration_section(report: Report, results: Results) -> None:
         )
         for split, examinations in results.items()
     }
-    report.add("All views together (at the horizon alone there would be next to nothing to see):")
+    report.add("All views together:")
     reliability_picture(report.picture("reliability.png", "Confidence against accuracy"), curves)

@@ -95,7 +95,6 @@ def _batches(report: Report, findings: Findings) -> None:
     report.add(
         f"Batches of {BATCH}, {threads} threads, best of {RUNS}; the goal is {GOAL_MS:.0f} ms a flow. "
         "*ms a flow* is by the clock and suffers from whatever else the machine does; processor time is the sum of the "
-        "threads. Static quantisation (weights and activations, calibrated on windows of dataset1) is what helps; "
-        "the dynamic kind makes the convolutions several times slower than float32, and with the full layers alone it "
-        "saves space but next to no time."
+        "threads. Static quantisation is that of weights and activations, calibrated on windows of dataset1; "
+        "[notes.md](notes.md) says why it is not the dynamic kind."
     )

@@ -12,12 +12,10 @@ from callprint.training.examine import LEAST_PACKETS
 from callprint.training.paper.budgets import FULL
 from callprint.training.paper.cells import VALIDATED, Cell, by_flow, by_window
 from callprint.training.paper.networks import ALEXNET, make_network, parameters
-from callprint.training.sampling import PAPER_K
 from callprint.training.statistics import Proportion
 
 PAPER_APPLICATIONS = 10
 TABLE_1_K = 10
-GROWTH = 16_777_216  # parameters for each four further rows
 
 
 def counted(kind: str, k: int, classes: int) -> int:
@@ -41,11 +39,10 @@ def data_rows(findings: Findings) -> list[list[str]]:
     return rows
 
 
-def parameter_rows(classes: int) -> list[list[str]]:
+def parameter_rows(counts: dict[int, int], classes: int) -> list[list[str]]:
     """Return Table II: for each k our count for ten applications beside the paper's, and for our applications."""
     rows = []
-    for k in PAPER_K:
-        ours = counted(ALEXNET, k, PAPER_APPLICATIONS)
+    for k, ours in counts.items():
         paper = published.PARAMETERS[k]
         rows.append(
             [
@@ -61,6 +58,16 @@ def parameter_rows(classes: int) -> list[list[str]]:
     return rows
 
 
+def growth(counts: dict[int, int]) -> int:
+    """Return by how many parameters a network grows with one more row of its last image."""
+    return counts[6] - counts[4]
+
+
+def largest_difference(counts: dict[int, int]) -> float:
+    """Return the largest relative difference between our counts and those of the paper."""
+    return max(abs(ours / published.PARAMETERS[k] - 1) for k, ours in counts.items())
+
+
 def command_for(findings: Findings) -> str:
     """Return the command that makes what is missing."""
     option = " --full" if findings.plan.budget.name == FULL.name else ""
@@ -74,6 +81,11 @@ def mean_and_spread(values: list[float]) -> str:
     mean = sum(values) / len(values)
     spread = math.sqrt(sum((one - mean) ** 2 for one in values) / (len(values) - 1))
     return f"{mean:.1%} ± {100 * spread:.1f}"
+
+
+def mean_share(findings: Findings, cells: list[Cell], asked: str) -> float:
+    """Return the share named right, the mean over the cells of seeds; nan when nothing was asked."""
+    return float(np.mean([findings.right(cell, asked).share for cell in cells])) if cells else float("nan")
 
 
 def share_of_seeds(findings: Findings, cells: list[Cell], asked: str) -> str:

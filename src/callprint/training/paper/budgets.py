@@ -16,19 +16,17 @@ class Budget:
 
     name: str
     procedure: Callable[[str, int, int], Procedure]  # kind, k, seed -> how that network is trained
-    examined_windows: int  # of each flow, at most
-    examined_large: int  # the same from k = LARGE_K on
-    validated_windows: int  # at most; 0: all
-    validated_large: int  # the same beyond LARGE_K
+    examined_of_flow: tuple[int, int]  # windows at most: below k = LARGE_K, and from there on
+    validated_in_all: tuple[int, int]  # windows at most, 0 for all: up to k = LARGE_K, and beyond
     head_windows: int  # training windows whose deep features train the heads, at most
 
     def windows_of_flow(self, k: int) -> int:
         """Return how many windows of a flow are examined, at most."""
-        return self.examined_large if k >= LARGE_K else self.examined_windows
+        return self.examined_of_flow[k >= LARGE_K]
 
     def validated(self, k: int) -> int:
         """Return how many windows validate, at most; 0: all."""
-        return self.validated_large if k > LARGE_K else self.validated_windows
+        return self.validated_in_all[k > LARGE_K]
 
 
 # Windows that one epoch of the reduced budget looks at, chosen so that the whole report takes about an hour of one
@@ -62,31 +60,9 @@ def _sketch(kind: str, k: int, seed: int) -> Procedure:
     return replace(_reduced(kind, k, seed), most_windows=4, epochs=1, batch=16, start=None)
 
 
-FULL = Budget(
-    "full",
-    Procedure,
-    examined_windows=20,
-    examined_large=20,
-    validated_windows=0,
-    validated_large=0,
-    head_windows=20_000,
-)
+FULL = Budget("full", Procedure, examined_of_flow=(20, 20), validated_in_all=(0, 0), head_windows=20_000)
 REDUCED = Budget(
-    "reduced",
-    _reduced,
-    examined_windows=5,
-    examined_large=1,
-    validated_windows=1000,
-    validated_large=210,
-    head_windows=2100,
+    "reduced", _reduced, examined_of_flow=(5, 1), validated_in_all=(1000, 210), head_windows=2100
 )
-QUICK = Budget(
-    "quick",
-    _sketch,
-    examined_windows=1,
-    examined_large=1,
-    validated_windows=40,
-    validated_large=40,
-    head_windows=80,
-)
+QUICK = Budget("quick", _sketch, examined_of_flow=(1, 1), validated_in_all=(40, 40), head_windows=80)
 BUDGETS = {budget.name: budget for budget in (FULL, REDUCED, QUICK)}

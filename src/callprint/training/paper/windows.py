@@ -40,9 +40,7 @@ def cut_images(dataset: Dataset, flow: np.ndarray, first: np.ndarray, k: int) ->
     filled = np.zeros(len(flow), np.int64)
     for start in range(0, len(flow), CHUNK):
         part = slice(start, start + CHUNK)
-        windows = cut_windows(
-            dataset.buffer, dataset.spans, flow[part], first[part], k, tail=False, lead=False
-        )
+        windows = cut_windows(dataset.buffer, dataset.spans, flow[part], first[part], k)
         matrices, filled[part] = k_matrices(windows.buffer, windows.spans, k)
         images[part] = np.rint(matrices * 255.0).astype(np.uint8)
     whole = filled == k
