@@ -161,6 +161,27 @@ def test_a_goal_of_being_better_counts_intervals(report):
     assert verdict_on((100, 200), (50, 100)) == "as good"
 
 
+def test_a_missed_goal_says_by_how_much(report, dataset, tmp_path):
+    from callprint.lab.identification import goals_report  # noqa: PLC0415 - needs matplotlib
+    from callprint.lab.identification.report_text import Report  # noqa: PLC0415
+
+    results = {"dataset2": report.examine(dataset, load_model(DEFAULT_MODEL), "dataset2")}
+    page = Report(tmp_path / "report.md")
+    took_s = {10: 0.1, 100: 1.25}
+    goals_report.goals_section(page, goals_report.Measured(results, took_s, alexnet_batch_ms=5.35))
+    rows = [line.split(" | ") for line in page.text.splitlines() if line.startswith("| ")]
+    ends = {row[0].removeprefix("| "): row[-1].removesuffix(" |") for row in rows}
+    assert ends["1000 flows at k = 10, compact network, one core"] == "met"
+    assert ends["1000 flows at k = 100, compact network, one core"] == "**missed** by 0.250 s"
+    assert ends["compact network on one core, slowest k"] == "**missed** by 19,200 flows/s"
+    (batches,) = (end for what, end in ends.items() if what.startswith("the paper's AlexNet"))
+    assert batches == "**missed** by 2.35 ms"
+    horizon = results["dataset2"][1]
+    right = horizon.right.mean()
+    wanted = "met" if right >= 0.995 else f"**missed** by {0.995 - right:.1%}"
+    assert ends["dataset2, horizon: application right"] == wanted
+
+
 def test_what_alexnet_costs_in_batches_is_read_from_the_paper_s_report(figures, tmp_path):
     from callprint.lab.identification.paper_section import batch_ms  # noqa: PLC0415 - needs torch
 
