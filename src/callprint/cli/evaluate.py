@@ -12,6 +12,7 @@ from callprint.cli.paper_options import PAPER_REPORT, add_evaluation_options
 from callprint.cli.parsers import Subparsers, add_command
 from callprint.cli.stages import shown_stages
 from callprint.inference import DEFAULT_MODEL, load_model
+from callprint.lab.identification.report import Extras, write_report
 from callprint.training.dataset import Dataset
 
 DEFAULT_REPORT = Path("docs/results/identification.md")
@@ -116,8 +117,6 @@ def _add_everything(args: argparse.Namespace) -> None:
 
 
 def _evaluate(args: argparse.Namespace, dataset: Dataset, out: Path, console: Console) -> None:
-    from callprint.lab.identification.report import Extras, write_report  # noqa: PLC0415 - the lab is no product
-
     identifier = load_model(args.model)
     with shown_stages(console) as on_stage:
         on_stage("measuring")

@@ -1,4 +1,4 @@
-"""Examination of a model on flows that it never saw: what the shipped file says, through the shipped code."""
+"""Examination of a model on flows that it has never seen, with the shipped file and the shipped code."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +17,7 @@ LEAST_PACKETS = 10  # flows with fewer do not count in accuracy figures
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """What a model said of one view of a split's flows."""
+    """What a model made of one view of a split's flows."""
 
     view: View
     flow: np.ndarray  # (n,) int64 into the dataset

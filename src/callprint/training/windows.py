@@ -91,7 +91,7 @@ def _cut(buffer, start, end, first, packets, tail_ns, lead_ns, handshake, out, a
                 taken += 1
             seen += 1
         elif kinds[i] != EVIDENCE_RTCP:
-            if handshake and first == 0:  # who comes later has not seen it
+            if handshake and first == 0:  # a later start would not have seen it
                 out[at : at + sizes[i]] = buffer[offsets[i] : offsets[i] + sizes[i]]
                 at += sizes[i]
         elif (i == lead or begin_ns <= times[i] <= end_ns + tail_ns) and reports < HORIZON_RTCP_PACKETS:

@@ -22,7 +22,7 @@ TEXT = (
 def adversity_section(
     dataset: Dataset, identifier: OnnxIdentifier, splits: list[str], draw: Callable[[], Path]
 ) -> tuple[list[str], list[list[str]]]:
-    """Return head and rows of the table; `draw()` gives where the picture goes."""
+    """Return head and rows of the table; `draw()` returns where the picture goes."""
     found = {
         split: examine_conditions(dataset, identifier, dataset.of_split(split), SEED) for split in splits
     }

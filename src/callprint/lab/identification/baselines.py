@@ -1,7 +1,7 @@
-"""What earlier works looked at, as classifiers on the same flows: the bar that our network has to clear.
+"""What earlier works looked at, as classifiers on the same flows: what our network has to beat.
 
 Each is trained on windows of the training split and judges the first 10 packets of flows of the other splits.
-They follow the idea of each work, not its code, which is not public.
+They follow the idea of each work; its code is not public.
 """
 
 from collections.abc import Callable

@@ -61,7 +61,7 @@ def earlier_section(
 def trees_section(
     report: Report, measured: list[TreesResult], views: tuple[View, ...], results: Results, name: str
 ) -> None:
-    """Append trees on our own features beside our network, in every view, and say who is better where."""
+    """Append trees on our own features beside our network, in every view, and which is better."""
     report.add("## Beside trees on the same features")
     report.add(
         "Extremely randomised trees over our own features, trained on windows of dataset1 as they were recorded, and "

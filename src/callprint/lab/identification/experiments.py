@@ -1,4 +1,4 @@
-"""What an accuracy report trains networks for, and with how much effort."""
+"""The networks that an accuracy report trains, and how thoroughly."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,12 +19,12 @@ from callprint.training.train import TrainingSettings
 SKETCH = TrainingSettings(epochs=1, windows_per_flow=4, members=1)
 """Shows that everything runs; its figures mean nothing."""
 
-CODEC_ROUNDS = 8  # no application of dataset1 speaks more codecs
+CODEC_ROUNDS = 8  # no application of dataset1 uses more codecs
 
 
 @dataclass(frozen=True, slots=True)
 class Experiments:
-    """Training runs on one dataset; `quick`: sketches of them. What they make is kept beside `paper_cache`."""
+    """Training runs on one dataset; `quick`: sketches of them. Their results are kept beside `paper_cache`."""
 
     dataset: Dataset
     paper_cache: Path
@@ -46,7 +46,7 @@ class Experiments:
         return train_seeds(self.dataset, self._cache("compact"), settings, count, shipped, self.on_stage)
 
     def left_out_rounds(self, splits: list[str], seeds: int) -> list[Round]:
-        """Return what scores say of applications that were left out, each in turn, from the cache where it has that."""
+        """Return the scores of applications that were left out, each in turn, from the cache where it has them."""
         return leave_applications_out(
             self.dataset,
             self._left_out,
@@ -57,7 +57,7 @@ class Experiments:
         )
 
     def unseen_codecs(self, splits: list[str]) -> dict[str, UnseenCodec]:
-        """Return what becomes of flows with a codec that their application did not speak in training."""
+        """Return how flows are named whose application did not use their codec in training."""
         return examine_unseen_codecs(
             self.dataset,
             splits,

@@ -1,4 +1,4 @@
-"""What rounds of open_set.py say: limits, strangers beyond them, known flows beyond them."""
+"""Figures from the rounds of open_set.py: limits, and the strangers and known flows beyond them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,8 +19,8 @@ class Limit:
 
     name: str
     false_unknown: float
-    varied: bool  # on flows as if another peer had answered as well
-    threshold: float | None = None  # and on the confidence, as verdicts have it
+    varied: bool  # also on flows as if another peer had answered
+    threshold: float | None = None  # on the confidence as well, as for verdicts
 
     def beyond(self, found: Round, score: str, part: str) -> np.ndarray:
         """Return which flows of a part lie beyond the limit, (flows,) bool."""

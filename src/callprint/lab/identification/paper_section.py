@@ -1,4 +1,4 @@
-"""The report's section on the identification paper's networks, from what `callprint evaluate --paper` has left."""
+"""The report's section on the identification paper's networks, from the cache of `callprint evaluate --paper`."""
 
 import re
 from pathlib import Path
@@ -27,7 +27,7 @@ def alexnet_counts(findings: Findings, split: str) -> dict[int, tuple[int, int]]
 
 
 def batch_ms(paper_report: Path) -> float | None:
-    """Return the milliseconds a flow of AlexNet at k = 20 in batches, as the paper's report has them; None if not."""
+    """Return AlexNet's milliseconds a flow at k = 20 in batches from the paper's report; None when it has none."""
     try:
         row = BATCH_ROW.search(paper_report.read_text(encoding="utf-8"))
     except OSError:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-# The widest comes first. On processors without VNNI 8-bit networks gain half of what they gain with it.
+# The widest first. Without VNNI, 8-bit networks gain half of what they gain with it.
 VECTORS = (("avx512_vnni", "AVX-512 with VNNI"), ("avx512f", "AVX-512"), ("avx2", "AVX2, not AVX-512"))
 
 

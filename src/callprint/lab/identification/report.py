@@ -45,11 +45,13 @@ CUDA = "CUDAExecutionProvider"
 
 @dataclass(frozen=True, slots=True)
 class Extras:
-    """What a report can have beside the model's own figures; each costs time, or needs what not everyone has."""
+    """What a report can have beside the model's own figures; each takes time, or needs data that not everyone has."""
 
-    unseen: Path | None = None  # captures of other origin: what the model makes of applications it never met
+    unseen: Path | None = (
+        None  # captures of other origin: what the model makes of applications that it has never seen
+    )
     experiments: "Experiments | None" = None  # training runs
-    seeds: int = 0  # networks made like this one, and left-out runs, for the spread of figures
+    seeds: int = 0  # of networks made like this one and of left-out runs, for the spread of figures
     left_out: bool = False  # applications and codecs left out of training runs
 
 
@@ -108,7 +110,7 @@ def _measure(
         measured.baselines = measure_baselines(dataset, target, TRAINING_SPLIT, splits, SEED)
         measured.trees = measure_trees(dataset, target, TRAINING_SPLIT, splits, TREE_VIEWS, SEED)
     if extras.experiments is not None:
-        # Only those who train networks need torch.
+        # Only training needs torch.
         from callprint.lab.identification.paper_section import PAPER_REPORT_NAME, batch_ms  # noqa: PLC0415
 
         measured.findings = extras.experiments.paper_findings()
@@ -159,7 +161,7 @@ def _seeds(
 ) -> None:
     if extras.experiments is None or not extras.seeds:
         return
-    # Only those who train networks need torch.
+    # Only training needs torch.
     from callprint.lab.identification.seeds import seeds_rows  # noqa: PLC0415
 
     models = extras.experiments.seeds(extras.seeds, identifier)
@@ -174,7 +176,7 @@ def _seeds(
 
 def _paper(report: Report, measured: Measured, identifier: OnnxIdentifier) -> None:
     if measured.findings is not None:
-        # Only those who train networks need torch.
+        # Only training needs torch.
         from callprint.lab.identification.paper_section import paper_section  # noqa: PLC0415
 
         paper_section(report, measured.findings, measured.results, identifier.name)
@@ -190,7 +192,7 @@ def _left_out(
 ) -> None:
     if extras.experiments is None or not extras.left_out:
         return
-    # Only those who train networks need torch.
+    # Only training needs torch.
     from callprint.lab.identification.open_set_report import open_set_section  # noqa: PLC0415
 
     classes, _engines, _target = classes_of(dataset, dataset.of_split(TRAINING_SPLIT))

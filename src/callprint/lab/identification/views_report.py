@@ -1,4 +1,4 @@
-"""The report's sections on what a model makes of every view of every flow."""
+"""The report's sections on how a model judges every view of every flow."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -19,7 +19,7 @@ MOST_CONFUSIONS = 12
 WINDOWS_PER_FLOW = 20  # at most, in accuracy by window
 
 Results = dict[str, list[Examination]]
-"""What a model said of every view of each split."""
+"""How a model judged every view of each split."""
 
 
 def found_view(results: Results, split: str, view: View) -> Examination | None:
@@ -41,7 +41,7 @@ def final(examinations: list[Examination]) -> Examination:
 
 
 def flows_section(report: Report, results: Results) -> None:
-    """Append what the model says of each view of each split, by flow."""
+    """Append how the model judges each view of each split, by flow."""
     report.add("## By flow")
     rows = []
     for split, examinations in results.items():

@@ -19,7 +19,7 @@ from callprint.training.statistics import Proportion, right_of
 
 @dataclass(slots=True)
 class Findings:
-    """What is known of every cell; those without are in `missing`."""
+    """The finished cells of a plan; procedures without one are in `missing`."""
 
     dataset: Dataset
     plan: Plan
@@ -62,7 +62,7 @@ def run_experiment(
     train_missing: bool = True,
     on_stage: Callable[[str], None] = lambda _stage: None,
 ) -> Findings:
-    """Make every cell of a plan with its heads. With `train_missing` False what the cache lacks stays missing."""
+    """Make every cell of a plan with its heads. With `train_missing` False, what the cache lacks stays missing."""
     flows = training_flows(dataset)
     classes, engines, target = classes_of(dataset, flows)
     findings = Findings(dataset, plan, classes, engines, target, examined_splits(dataset))

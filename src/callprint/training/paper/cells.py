@@ -1,4 +1,4 @@
-"""One cell of the paper's tables: a network trained, exported, and examined in ONNX Runtime, kept in the cache."""
+"""One cell of the paper's tables: a network, trained, exported, examined in ONNX Runtime and kept in the cache."""
 
 import json
 from collections.abc import Callable
@@ -50,7 +50,7 @@ def by_flow(split: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """What a network says of some windows."""
+    """A network's scores of some windows."""
 
     logits: np.ndarray  # (n, classes) float32
     features: np.ndarray  # (n, units) float32
@@ -99,7 +99,7 @@ def run_graph(
 def examined_images(
     dataset: Dataset, training: Images, validation: Images, k: int, budget: Budget
 ) -> dict[str, Images]:
-    """Return everything that a network is asked about."""
+    """Return all windows that a network is examined on, and those that train its heads."""
     asked = {
         TRAINED: training.part(np.arange(min(budget.head_windows, len(training.flow)))),
         VALIDATED: validation,
@@ -113,7 +113,7 @@ def examined_images(
 
 
 def cell_identity(dataset: Dataset, procedure: Procedure) -> dict[str, Any]:
-    """Return what a cell of the cache must have been made from."""
+    """Return what identifies the procedure and the data that a cell of the cache was made from."""
     return {"procedure": asdict(procedure), "images": images_digest(dataset)}
 
 
@@ -126,7 +126,7 @@ def make_cell(
     threads: int,
     on_epoch: Callable[[EpochResult], None] = lambda _result: None,
 ) -> Cell:
-    """Train, export and examine a network, or return what the cache holds of it. Raises ModelError."""
+    """Train, export and examine a network, or return it from the cache. Raises ModelError."""
     folder = cache / budget.name / procedure.name
     identity = cell_identity(dataset, procedure)
     found = read_cell(procedure, folder, identity)
@@ -150,7 +150,7 @@ def make_cell(
         epochs = [EpochResult(**one) for one in json.loads(epochs_file.read_text())]
 
     def keep(result: EpochResult) -> None:
-        # An epoch that was interrupted after it was noted is run again.
+        # An epoch that was interrupted after it was written down runs again.
         epochs[:] = [*(one for one in epochs if one.epoch < result.epoch), result]
         epochs_file.write_text(json.dumps([asdict(one) for one in epochs]))
         on_epoch(result)
@@ -192,12 +192,12 @@ def _write_cell(
     }
     with (folder / "scores.npz").open("wb") as file:
         np.savez(file, **arrays)
-    # Last: a cell without it is made again.
+    # Written last: a cell without it is made again.
     (folder / "cell.json").write_text(json.dumps({"identity": identity, "facts": facts}, indent=1))
 
 
 def read_cell(procedure: Procedure, folder: Path, identity: dict[str, Any] | None = None) -> Cell | None:
-    """Return a finished cell of the cache, None when there is none. Raises ModelError when it is of other data."""
+    """Return a finished cell of the cache, None when there is none. Raises ModelError when other data made it."""
     file = folder / "cell.json"
     if not file.exists():
         return None

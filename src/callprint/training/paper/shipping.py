@@ -1,4 +1,4 @@
-"""A trained network, or a head on its features, as a model to serve: 8-bit weights where accuracy holds."""
+"""A trained network, or a head on its features, as a model to serve: with 8-bit weights where they cost no accuracy."""
 
 import logging
 import tempfile
@@ -28,7 +28,7 @@ from callprint.training.statistics import fit_temperature, right_of
 THRESHOLD = 0.9  # the paper, section VII
 CALIBRATED_WINDOWS = 160
 CALIBRATION_BATCH = 16
-TOLERATED_LOSS = 0.005  # of accuracy, by window, for a quarter of the size
+TOLERATED_LOSS = 0.005  # of accuracy by flow, for a quarter of the size
 
 
 class _Reader(CalibrationDataReader):  # type: ignore[misc] # ONNX Runtime ships no types
@@ -63,7 +63,7 @@ def quantised(graph: Path, images: np.ndarray) -> bytes:
         whole.write_bytes(without_features(graph).SerializeToString())
         root = logging.getLogger()
         level = root.level
-        root.setLevel(logging.ERROR)  # it would advise preprocessing, which there is nothing to gain from
+        root.setLevel(logging.ERROR)  # it would recommend preprocessing, which gains nothing here
         try:
             quantize_static(
                 whole,
@@ -91,15 +91,15 @@ def calibration_images(dataset: Dataset, target: np.ndarray, k: int) -> np.ndarr
 
 @dataclass(frozen=True, slots=True)
 class _Graph:
-    """What is served of a cell."""
+    """The part of a cell that is served."""
 
     data: bytes  # k-matrices in, logits out
-    validated: np.ndarray  # (n, classes) float32: what it says of the validation windows
+    validated: np.ndarray  # (n, classes) float32: logits of the validation windows
     facts: dict[str, Any]  # for the card
 
 
 def _with_head(cell: Cell, target: np.ndarray, head: str) -> _Graph:
-    # Weights stay float32: a kernel or a threshold on features of 8 bits is another one.
+    # Weights stay float32: on 8-bit features a kernel or a threshold would be a different one.
     trained, validated = cell.scores[TRAINED], cell.scores[VALIDATED]
     classes = trained.logits.shape[1]
     fitted = fit_head(head, trained.features, target[trained.flow], classes, cell.procedure.seed)
@@ -130,8 +130,9 @@ def ship(
 ) -> ModelCard:
     """Write a cell's network, or with `head` (of heads.HEADS) that on its features, as a model with its card.
 
-    The temperature is fitted on validation windows, which are of the calls that trained the network: byte images
-    leave no call of dataset1 to calibrate on. So its confidence is too high on other calls, and the card says so.
+    The temperature is fitted on validation windows, which are from the calls that trained the network: every call of
+    dataset1 has trained it, so none is left to calibrate on. Its confidence is therefore too high on other calls, and
+    the card says so.
     """
     k = cell.procedure.k
     flows = training_flows(dataset)
