@@ -90,12 +90,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("captures", nargs="*", type=Path, help="(default: generated calls)")
     parser.add_argument("--speed", type=float, default=1.0, help="times the captures' own, 0: at once")
-    parser.add_argument(
-        "--overlap",
-        type=float,
-        metavar="SECONDS",
-        help="play captures together, one beginning after the other",
-    )
+    staggered = "play captures together, each beginning so much after the one before"
+    parser.add_argument("--overlap", type=float, metavar="SECONDS", help=staggered)
     parser.add_argument(
         "--repeats", type=int, default=1, help="with --overlap: how often, each with own addresses"
     )

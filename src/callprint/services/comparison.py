@@ -43,7 +43,7 @@ def embedded(captures: Sequence[str | Path], identifier: Identifier | None, dete
         on_call=lambda call: calls.add(repr(call)),
     )
     for data, records in open_captures([str(capture) for capture in captures]):
-        run.take(data, records)
+        run.process(data, records)
     run.finish()
     return Expected(frozenset(verdicts), summaries, frozenset(calls))
 

@@ -20,10 +20,10 @@ LARGEST_DIFFERENCE = 1e-4  # of a class score: what the whole graph may differ b
 
 @dataclass(frozen=True, slots=True)
 class HeadResult:
-    """What a head on a cell's features says."""
+    """How a head on a cell's features names windows."""
 
     name: str
-    named: dict[str, np.ndarray]  # by what was asked, (n,) int64: the best class
+    named: dict[str, np.ndarray]  # by the windows asked about, (n,) int64: the best class
     difference: float  # largest, of a class score: one graph against network and head in Python
 
 

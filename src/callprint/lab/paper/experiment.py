@@ -6,32 +6,23 @@ from pathlib import Path
 
 import numpy as np
 
-from callprint.training.classes import TRAINING_SPLIT, classes_of
+from callprint.lab.paper.deep_heads import HeadResult, make_heads
+from callprint.lab.paper.plan import Plan
+from callprint.training.classes import classes_of, training_flows
 from callprint.training.dataset import Dataset
-from callprint.training.examine import LEAST_PACKETS
-from callprint.training.paper.budgets import Budget
-from callprint.training.paper.cells import (
-    VALIDATED,
-    Cell,
-    by_flow,
-    by_window,
-    cell_identity,
-    make_cell,
-    read_cell,
-)
-from callprint.training.paper.deep_heads import HeadResult, make_heads
+from callprint.training.paper.cells import Cell, cell_identity, examined_splits, make_cell, read_cell
 from callprint.training.paper.networks import ALEXNET
 from callprint.training.paper.procedure import EpochResult, Procedure
-from callprint.training.paper.rates import Count, count_right
 from callprint.training.paper.windows import first_windows
+from callprint.training.statistics import Proportion, right_of
 
 
 @dataclass(slots=True)
 class Findings:
-    """What is known of every cell; those without are in `missing`."""
+    """The finished cells of a plan; procedures without one are in `missing`."""
 
     dataset: Dataset
-    budget: Budget
+    plan: Plan
     classes: tuple[str, ...]
     engines: tuple[str, ...]
     target: np.ndarray  # (flows of the dataset,) class
@@ -42,46 +33,41 @@ class Findings:
 
     def of(self, kind: str, k: int) -> list[Cell]:
         """Return the cells of a network, one for each seed that there is."""
-        return [self.cells[one.name] for one in self.budget.named(kind, k) if one.name in self.cells]
+        return [self.cells[one.name] for one in self.plan.named(kind, k) if one.name in self.cells]
 
     def ks(self) -> list[int]:
         """Return the k at which there is an AlexNet."""
         return sorted({one.procedure.k for one in self.cells.values() if one.procedure.kind == ALEXNET})
 
-    def right(self, cell: Cell, asked: str) -> Count:
+    def right(self, cell: Cell, asked: str) -> Proportion:
         """Return how many windows of `asked` a cell's network names right; none when it was not asked."""
         if asked not in cell.scores:
-            return Count(0, 0)
+            return Proportion(0, 0)
         scores = cell.scores[asked]
-        return count_right(scores.logits.argmax(1), self.target[scores.flow])
+        return right_of(scores.logits.argmax(1), self.target[scores.flow])
 
-    def head_right(self, cell: Cell, head: HeadResult, asked: str) -> Count:
+    def head_right(self, cell: Cell, head: HeadResult, asked: str) -> Proportion:
         """Return the same for a head."""
         if asked not in head.named:
-            return Count(0, 0)
-        return count_right(head.named[asked], self.target[cell.scores[asked].flow])
-
-
-def asked_parts(splits: list[str]) -> list[str]:
-    """Return what tables have columns for: the leaky part, then each split by window and by flow."""
-    return [VALIDATED, *(part for split in splits for part in (by_window(split), by_flow(split)))]
+            return Proportion(0, 0)
+        return right_of(head.named[asked], self.target[cell.scores[asked].flow])
 
 
 def run_experiment(
     dataset: Dataset,
-    budget: Budget,
+    plan: Plan,
     cache: Path,
     *,
     threads: int,
     train_missing: bool = True,
     on_stage: Callable[[str], None] = lambda _stage: None,
 ) -> Findings:
-    """Make every cell of a budget with its heads. With `train_missing` False what the cache lacks stays missing."""
-    flows = dataset.of_split(TRAINING_SPLIT, LEAST_PACKETS)
+    """Make every cell of a plan with its heads. With `train_missing` False, what the cache lacks stays missing."""
+    flows = training_flows(dataset)
     classes, engines, target = classes_of(dataset, flows)
-    splits = [split for split in ("dataset2", "cross") if len(dataset.of_split(split))]
-    findings = Findings(dataset, budget, classes, engines, target, splits)
-    for procedure in budget.procedures:
+    findings = Findings(dataset, plan, classes, engines, target, examined_splits(dataset))
+    budget = plan.budget
+    for procedure in plan.procedures:
 
         def on_epoch(result: EpochResult, of: Procedure = procedure) -> None:
             on_stage(f"{of.name}: epoch {result.epoch}/{of.epochs}, loss {result.loss:.3f}")
