@@ -105,11 +105,11 @@ class CallContract:
 
     def test_one_vote_counts_for_each_user_and_caller(self, store):
         changed = vote(given_at_ns=START_NS + 5, spam=False, call_id="later")
-        store.put_feedback([changed])
-        store.put_feedback([vote(), vote(user="bob"), vote(caller="+49")])
-        store.put_feedback([vote()])
-        assert list(store.feedback()) == [changed, vote(user="bob"), vote(caller="+49")]
-        assert list(store.feedback("+49")) == [vote(caller="+49")]
+        store.put_votes([changed])
+        store.put_votes([vote(), vote(user="bob"), vote(caller="+49")])
+        store.put_votes([vote()])
+        assert list(store.votes()) == [changed, vote(user="bob"), vote(caller="+49")]
+        assert list(store.votes("+49")) == [vote(caller="+49")]
 
     def test_the_allow_list(self, store):
         first, second = AllowEntry("+493012345", "ann", 1), AllowEntry("+15550100", "bob", 2)

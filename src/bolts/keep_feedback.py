@@ -35,7 +35,7 @@ class KeepFeedback(Bolt):
 
         def write(store: VerdictStore) -> None:
             if isinstance(saying, Vote):
-                store.put_feedback([saying])
+                store.put_votes([saying])
             elif isinstance(saying, AllowEntry):
                 store.put_allowed([saying])
             else:

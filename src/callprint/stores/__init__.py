@@ -4,7 +4,8 @@ import os
 from pathlib import Path
 
 from callprint.core.ground.errors import StoreError
-from callprint.stores.base import CallQuery, StoredVerdict, UnknownEvidence, VerdictQuery, VerdictStore
+from callprint.stores.base import StoredVerdict, UnknownEvidence, VerdictStore
+from callprint.stores.queries import CallQuery, VerdictQuery
 from callprint.stores.sqlite import SqliteStore
 from callprint.stores.sqlite_evidence import EvidenceLimits
 

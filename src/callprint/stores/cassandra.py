@@ -22,14 +22,7 @@ from callprint.core.call import AllowEntry, CallRecord, Vote
 from callprint.core.ground.errors import RowError, StoreError
 from callprint.core.verdict import FlowSummary, Verdict
 from callprint.stores import cassandra_schema
-from callprint.stores.base import (
-    CallQuery,
-    RegisteredModel,
-    StoredVerdict,
-    UnknownEvidence,
-    VerdictQuery,
-    VerdictStore,
-)
+from callprint.stores.base import RegisteredModel, StoredVerdict, UnknownEvidence, VerdictStore
 from callprint.stores.cassandra_call_state import CallStates
 from callprint.stores.cassandra_queries import Queries
 from callprint.stores.cassandra_rows import (
@@ -43,6 +36,8 @@ from callprint.stores.cassandra_rows import (
     verdict_rows,
 )
 from callprint.stores.cassandra_settings import PASSWORD_VARIABLE, CassandraSettings
+from callprint.stores.columns import ALLOW_ENTRY, MODEL, VOTE, insert_statement
+from callprint.stores.queries import CallQuery, VerdictQuery
 
 BATCH_ROWS = 50  # single-partition batches beyond this gain nothing and come near Cassandra's warning size
 CONCURRENT_REQUESTS = 64
@@ -112,27 +107,21 @@ class CassandraStore(VerdictStore):
         with self._explained():
             yield from self._queries.calls(query)
 
-    def put_feedback(self, votes: Iterable[Vote]) -> None:
-        """Store users' marks."""
-        columns = ("caller", "user", "given_at_ns", "call_id", "from_tag", "spam")
-        self._put(
-            [
-                Row("feedback", (v.caller,), columns, tuple(getattr(v, name) for name in columns))
-                for v in votes
-            ]
-        )
+    def put_votes(self, votes: Iterable[Vote]) -> None:
+        """Store users' votes on calls."""
+        self._put([Row("feedback", (vote.caller,), VOTE.names, VOTE.row(vote)) for vote in votes])
 
-    def feedback(self, caller: str | None = None) -> Iterator[Vote]:
-        """Give the marks that count, by caller and user."""
+    def votes(self, caller: str | None = None) -> Iterator[Vote]:
+        """Give the votes that count, by caller and user."""
         with self._explained():
-            yield from self._queries.feedback(caller)
+            yield from self._queries.votes(caller)
 
     def put_allowed(self, entries: Iterable[AllowEntry]) -> None:
         """Put callers on the allow-list, by a lightweight transaction each: the first entry stays."""
         with self._explained():
             for entry in entries:
-                statement = "INSERT INTO allowed (caller, user, given_at_ns) VALUES (?, ?, ?) IF NOT EXISTS"
-                self._run(statement, (entry.caller, entry.user, entry.given_at_ns))
+                statement = insert_statement("allowed", ALLOW_ENTRY.names) + " IF NOT EXISTS"
+                self._run(statement, ALLOW_ENTRY.row(entry))
 
     def remove_allowed(self, caller: str) -> None:
         """Take a caller off the allow-list."""
@@ -142,9 +131,9 @@ class CassandraStore(VerdictStore):
     def allowed(self) -> Iterator[AllowEntry]:
         """Give the allow-list, by caller."""
         with self._explained():
-            rows = list(self._run("SELECT caller, user, given_at_ns FROM allowed", ()))
-        for row in sorted(rows, key=lambda row: row.caller):
-            yield AllowEntry(row.caller, row.user, row.given_at_ns)
+            rows = self._run(f"SELECT {ALLOW_ENTRY.selected()} FROM allowed", ())
+            entries = sorted(map(ALLOW_ENTRY.value, rows), key=lambda entry: entry.caller)
+        yield from entries
 
     def put_unknown_evidence(self, kept: Iterable[tuple[Verdict, bytes]]) -> None:
         """Keep evidence logs of unknown flows for research; they expire by the table's time to live."""
@@ -160,16 +149,13 @@ class CassandraStore(VerdictStore):
 
     def put_model(self, model: RegisteredModel) -> None:
         """Register a model that gives verdicts; the first registration stays."""
-        self._put([Row("model", (model.name,), RegisteredModel._fields, tuple(model))])
+        self._put([Row("model", (model.name,), MODEL.names, MODEL.row(model))])
 
     def models(self) -> Iterator[RegisteredModel]:
         """Give the models that were registered, the first one first."""
         with self._explained():
-            rows = [
-                RegisteredModel(*row)
-                for row in self._run(f"SELECT {', '.join(RegisteredModel._fields)} FROM model", ())
-            ]
-        yield from sorted(rows, key=lambda model: (model.first_used_ns, model.name, model.digest))
+            models = list(map(MODEL.value, self._run(f"SELECT {MODEL.selected()} FROM model", ())))
+        yield from sorted(models, key=lambda model: (model.first_used_ns, model.name, model.digest))
 
     def put_call_state(self, site: int, number: int, state: bytes) -> None:
         """Keep the state of a site's calls, in pieces."""
@@ -280,7 +266,7 @@ class CassandraStore(VerdictStore):
             for at in range(0, len(group), batch_rows):
                 batch = BatchStatement(BatchType.UNLOGGED)
                 for row in group[at : at + batch_rows]:
-                    batch.add(self._prepared(_insert(row, using)), row.values)
+                    batch.add(self._prepared(insert_statement(row.table, row.columns) + using), row.values)
                 batches.append((batch, None))
         if batches:
             execute_concurrent(self._session, batches, CONCURRENT_REQUESTS, raise_on_first_error=True)
@@ -308,11 +294,6 @@ class CassandraStore(VerdictStore):
             raise RowError(
                 f"{self._settings.url} holds or was given a value that is none of a row: {error}"
             ) from error
-
-
-def _insert(row: Row, using: str) -> str:
-    columns = ", ".join(row.columns)
-    return f"INSERT INTO {row.table} ({columns}) VALUES ({', '.join('?' * len(row.columns))}){using}"
 
 
 def _cluster(settings: CassandraSettings) -> Cluster:

@@ -11,52 +11,11 @@ from typing import Any, TypeVar
 from callprint.core.call import AllowEntry, CallRecord, Vote
 from callprint.core.ground.errors import RowError, StoreError
 from callprint.core.verdict import FlowSummary, Verdict
-from callprint.stores import sqlite_call_state
-from callprint.stores.base import (
-    CallQuery,
-    RegisteredModel,
-    StoredVerdict,
-    UnknownEvidence,
-    VerdictQuery,
-    VerdictStore,
-)
-from callprint.stores.sqlite_call_rows import (
-    PUT_ALLOWED,
-    PUT_CALL,
-    PUT_FEEDBACK,
-    REMOVE_ALLOWED,
-    SELECT_ALLOWED,
-    allow_row,
-    call_row,
-    feedback_row,
-    select_calls,
-    select_feedback,
-    stored_allow_entry,
-    stored_call,
-    stored_feedback,
-)
-from callprint.stores.sqlite_evidence import (
-    DAY_NS,
-    FORGET_EXPIRED,
-    FORGET_OLDEST,
-    HAS_EXPIRED,
-    PUT_EVIDENCE,
-    EvidenceLimits,
-    evidence_row,
-    select_evidence,
-    stored_evidence,
-)
-from callprint.stores.sqlite_rows import (
-    PUT_FLOW,
-    PUT_MODEL,
-    PUT_VERDICT,
-    SELECT_MODELS,
-    flow_row,
-    select_verdicts,
-    stored_model,
-    stored_verdict,
-    verdict_row,
-)
+from callprint.stores import sqlite_call_rows, sqlite_call_state, sqlite_evidence, sqlite_rows
+from callprint.stores.base import RegisteredModel, StoredVerdict, UnknownEvidence, VerdictStore
+from callprint.stores.columns import ALLOW_ENTRY, CALL, EVIDENCE, MODEL, SUMMARY, VERDICT, VOTE
+from callprint.stores.queries import CallQuery, VerdictQuery
+from callprint.stores.sqlite_evidence import DAY_NS, EvidenceLimits
 from callprint.stores.sqlite_schema import APPLICATION_ID, MIGRATIONS
 
 OLDEST_SQLITE = (3, 37, 0)  # STRICT tables
@@ -114,67 +73,67 @@ class SqliteStore(VerdictStore):
 
     def put_verdicts(self, verdicts: Iterable[Verdict]) -> None:
         """Store verdicts in one transaction; those that are there already stay as they are."""
-        self._write(PUT_VERDICT, (verdict_row(verdict) for verdict in verdicts))
+        self._write(sqlite_rows.PUT_VERDICT, map(VERDICT.row, verdicts))
 
     def put_flows(self, summaries: Iterable[FlowSummary]) -> None:
         """Store flow summaries in one transaction; of two for one flow the one that covers more stays."""
-        self._write(PUT_FLOW, (flow_row(summary) for summary in summaries))
+        self._write(sqlite_rows.PUT_FLOW, map(SUMMARY.row, summaries))
 
     def verdicts(self, query: VerdictQuery) -> Iterator[StoredVerdict]:
         """Give the verdicts that match, latest decision first, while others may go on writing."""
-        return self._read(*select_verdicts(query), stored_verdict)
+        return self._read(*sqlite_rows.select_verdicts(query), sqlite_rows.stored_verdict)
 
     def put_unknown_evidence(self, kept: Iterable[tuple[Verdict, bytes]]) -> None:
         """Keep evidence logs in one transaction, and forget what is too old or beyond the limits."""
         now_ns = self._now_ns()
         expires_at_ns = now_ns + self._evidence_limits.days * DAY_NS
-        rows = [evidence_row(verdict, evidence, expires_at_ns) for verdict, evidence in kept]
+        rows = [sqlite_evidence.evidence_row(verdict, evidence, expires_at_ns) for verdict, evidence in kept]
         if not rows:
             return
         with self._explained(), self._transaction() as connection:
-            connection.executemany(PUT_EVIDENCE, rows)
-            connection.execute(FORGET_EXPIRED, (now_ns,))
-            connection.execute(FORGET_OLDEST, (self._evidence_limits.flows,))
+            connection.executemany(sqlite_evidence.PUT_EVIDENCE, rows)
+            connection.execute(sqlite_evidence.FORGET_EXPIRED, (now_ns,))
+            connection.execute(sqlite_evidence.FORGET_OLDEST, (self._evidence_limits.flows,))
 
     def unknown_evidence(self, limit: int | None = None) -> Iterator[UnknownEvidence]:
         """Give the evidence that is kept, the latest first."""
-        return self._read(*select_evidence(self._now_ns(), limit), stored_evidence)
+        return self._read(*sqlite_evidence.select_evidence(self._now_ns(), limit), EVIDENCE.value)
 
     def put_model(self, model: RegisteredModel) -> None:
         """Register a model; the first registration stays."""
-        self._write(PUT_MODEL, [tuple(model)])
+        self._write(sqlite_rows.PUT_MODEL, [MODEL.row(model)])
 
     def models(self) -> Iterator[RegisteredModel]:
         """Give the models that were registered, the first one first."""
-        return self._read(SELECT_MODELS, [], stored_model)
+        return self._read(sqlite_rows.SELECT_MODELS, [], MODEL.value)
 
     def put_calls(self, calls: Iterable[CallRecord]) -> None:
         """Store call rows in one transaction; those that are there already stay as they are."""
-        self._write(PUT_CALL, (call_row(call) for call in calls))
+        self._write(sqlite_call_rows.PUT_CALL, map(CALL.row, calls))
 
     def calls(self, query: CallQuery) -> Iterator[CallRecord]:
         """Give the calls that match, the latest first."""
-        return self._read(*select_calls(query), stored_call)
+        return self._read(*sqlite_call_rows.select_calls(query), CALL.value)
 
-    def put_feedback(self, votes: Iterable[Vote]) -> None:
-        """Store users' marks on calls; the same mark twice is one mark."""
-        self._write(PUT_FEEDBACK, (feedback_row(vote) for vote in votes))
+    def put_votes(self, votes: Iterable[Vote]) -> None:
+        """Store users' votes on calls; the same vote twice is one vote."""
+        self._write(sqlite_call_rows.PUT_VOTE, map(VOTE.row, votes))
 
-    def feedback(self, caller: str | None = None) -> Iterator[Vote]:
-        """Give the marks that count: of each (user, caller) the latest."""
-        return self._read(*select_feedback(caller), stored_feedback)
+    def votes(self, caller: str | None = None) -> Iterator[Vote]:
+        """Give the votes that count: the latest of each (user, caller)."""
+        return self._read(*sqlite_call_rows.select_votes(caller), VOTE.value)
 
     def put_allowed(self, entries: Iterable[AllowEntry]) -> None:
         """Put callers on the allow-list."""
-        self._write(PUT_ALLOWED, (allow_row(entry) for entry in entries))
+        self._write(sqlite_call_rows.PUT_ALLOWED, map(ALLOW_ENTRY.row, entries))
 
     def remove_allowed(self, caller: str) -> None:
         """Take a caller off the allow-list."""
-        self._write(REMOVE_ALLOWED, [(caller,)])
+        self._write(sqlite_call_rows.REMOVE_ALLOWED, [(caller,)])
 
     def allowed(self) -> Iterator[AllowEntry]:
         """Give the allow-list, by caller."""
-        return self._read(SELECT_ALLOWED, [], stored_allow_entry)
+        return self._read(sqlite_call_rows.SELECT_ALLOWED, [], ALLOW_ENTRY.value)
 
     def put_call_state(self, site: int, number: int, state: bytes) -> None:
         """Keep the state of a site's calls in one transaction with what goes for it."""
@@ -205,9 +164,9 @@ class SqliteStore(VerdictStore):
     def _forget_expired_evidence(self) -> None:
         # Asked first: whoever opens a store need not wait for its writer when there is nothing to forget.
         now_ns = self._now_ns()
-        if _one(self._open().execute(HAS_EXPIRED, (now_ns,))):
+        if _one(self._open().execute(sqlite_evidence.HAS_EXPIRED, (now_ns,))):
             with self._transaction() as connection:
-                connection.execute(FORGET_EXPIRED, (now_ns,))
+                connection.execute(sqlite_evidence.FORGET_EXPIRED, (now_ns,))
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
