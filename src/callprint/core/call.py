@@ -92,7 +92,7 @@ class CallRecord:
     ]
     from_tag: Annotated[
         str,
-        Field(2, SETUP, "The caller's tag; empty for RFC 2543 clients and without signalling.", ""),
+        Field(2, SETUP, "The caller's tag: with `call_id` the identity of the call; empty in RFC 2543.", ""),
     ]
     phase: Annotated[
         Phase,
@@ -100,7 +100,12 @@ class CallRecord:
     ]
     caller: Annotated[
         str,
-        Field(4, SETUP, "E.164 digits after `+`, user@host, `anonymous`, or a pseudonym: `p:` and hex.", ""),
+        Field(
+            4,
+            SETUP,
+            "`+` and E.164 digits, user@host, `anonymous`, or a pseudonym (`p:`, 32 hex digits).",
+            "",
+        ),
     ]
     callee: Annotated[str, Field(5, SETUP, "Like `caller`.", "")]
     started_ns: Annotated[int, Field(6, SETUP, "First INVITE; without signalling the first media packet.")]
@@ -135,7 +140,9 @@ class CallRecord:
     attestation: Annotated[
         Attestation, Field(19, SETUP, "STIR/SHAKEN attestation as claimed, not verified.", "missing")
     ]
-    campaign: Annotated[Campaign, Field(20, SETUP, "Digest of what survives a rotating caller number.", "")]
+    campaign: Annotated[
+        Campaign, Field(20, SETUP, "Digest of what survives a rotating caller number, 16 hex digits.", "")
+    ]
     signalling_ip: Annotated[str, Field(21, SETUP, "The address that sent the first INVITE.", "")]
     judged_at_ns: Annotated[int, Field(22, SETUP, "When this row was decided.")]
     spam_score: Annotated[
@@ -155,7 +162,11 @@ class CallRecord:
     # In the order of core/spam/features.py; NaN: not known in this phase.
     features: Annotated[
         tuple[float, ...],
-        Field(30, SETUP, "Features by name (docs/use/spit.md); null where not known, or as a whole."),
+        Field(
+            30,
+            SETUP,
+            "Features in their units (docs/use/spit.md); null where not known, or of another version.",
+        ),
     ]
 
 

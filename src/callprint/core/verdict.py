@@ -47,7 +47,7 @@ class Verdict:
 
     flow: FlowKey
     application: Annotated[
-        Name, Field(6, VERDICT, "The application that **sends** the flow, or `unknown`.", UNKNOWN)
+        Name, Field(6, VERDICT, "The application that sends the flow, or `unknown`.", UNKNOWN)
     ]
     best_application: Annotated[
         Name | None,
@@ -88,7 +88,7 @@ class FlowSummary:
     packets: Annotated[
         int, Field(10, END, "RTP packets that the filter accepted; while the flow goes on, those looked at.")
     ]
-    bytes: Annotated[int, Field(22, END, "UDP payload bytes of the accepted RTP packets.")]
+    bytes: Annotated[int, Field(22, END, "UDP payload of the accepted RTP packets.")]
     long_packets: Annotated[
         int, Field(23, END, "RTP packets of the same source with 256 bytes or more, too long for the filter.")
     ]

@@ -103,3 +103,15 @@ def _unwrapped(hint: Any) -> tuple[Any, tuple[Any, ...]]:
 def in_order(fields: Iterable[NamedField]) -> tuple[NamedField, ...]:
     """Return fields by their numbers, each name once: of two fields of one name the one given later."""
     return tuple(sorted({each.name: each for each in fields}.values(), key=lambda each: each.about.number))
+
+
+def values_of(value: Any) -> dict[str, Any]:
+    """Return what the fields of a value hold, by name, as `fields_of` lists them."""
+    found: dict[str, Any] = {}
+    for name in type(value).__annotations__:
+        each = getattr(value, name)
+        if hasattr(each, "_asdict"):
+            found.update(each._asdict())
+        else:
+            found[name] = each
+    return found
