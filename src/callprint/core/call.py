@@ -22,11 +22,11 @@ class CallState(StrEnum):
     COMPLETED = "completed"  # answered, then ended by BYE
     CANCELLED = "cancelled"  # the caller gave up: CANCEL, or 487 to the INVITE
     FAILED = "failed"  # a final 3xx-6xx; `final_status` says which
-    EXPIRED = "expired"  # nothing more was heard of it for longer than the time-out
+    EXPIRED = "expired"  # no message for longer than the time-out
 
 
 ENDED_STATES = frozenset({CallState.COMPLETED, CallState.CANCELLED, CallState.FAILED, CallState.EXPIRED})
-"""States that no message leaves."""
+"""States that no later message changes."""
 
 
 class Phase(StrEnum):
@@ -57,7 +57,7 @@ class Action(StrEnum):
 
 
 MEDIA_ONLY_PREFIX = "media:"
-"""Call-IDs of calls without visible signalling begin with this; a digest of the media addresses follows."""
+"""Begins the Call-ID of a call without visible signalling; a digest of the media endpoints follows."""
 
 
 ANONYMOUS_CALLER = "anonymous"
@@ -66,7 +66,7 @@ ANONYMOUS_CALLER = "anonymous"
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What a detector says about one call in one phase."""
+    """A detector's judgement of one call in one phase."""
 
     score: float | None  # probability of spam, 0 (certainly wanted) .. 1 (certainly spam); None: not judged
     spam: bool | None  # score at or above the detector's threshold; None: not judged
@@ -151,7 +151,7 @@ class CallRecord:
     ]
     spam: Annotated[
         bool | None,
-        Field(24, SETUP, "Score at or above the detector's threshold; null when no detector looked."),
+        Field(24, SETUP, "Whether the score reaches the detector's threshold."),
     ]
     action: Annotated[Action, Field(25, SETUP, "What the operator is advised to do, in rising severity.")]
     reason: Annotated[Name, Field(26, SETUP, "Why, in words.")]

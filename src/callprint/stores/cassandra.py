@@ -48,7 +48,7 @@ _TABLE = re.compile(r"\b(FROM|INTO) (\w+)")
 
 
 class CassandraStore(VerdictStore):
-    """A verdict store in a keyspace. With `create` it is made and migrated when it has to be.
+    """A verdict store in a keyspace. With `create` the keyspace is made or migrated if necessary.
 
     Raises StoreError when no node answers, the certificate or the password is refused, or the keyspace is
     missing or of another version.
@@ -88,11 +88,11 @@ class CassandraStore(VerdictStore):
         self._put([row for verdict in found for row in verdict_rows(verdict)], partitions)
 
     def put_flows(self, summaries: Iterable[FlowSummary]) -> None:
-        """Store flow summaries; the one that covers most is first in its flow's partition."""
+        """Store flow summaries; the one that covers most comes first in its flow's partition."""
         self._put([summary_row(summary) for summary in summaries])
 
     def verdicts(self, query: VerdictQuery) -> Iterator[StoredVerdict]:
-        """Give the verdicts that match, latest decision first. Time and address or application bound the cost."""
+        """Give the verdicts that match, latest decision first. Without a condition every hour is read."""
         with self._explained():
             yield from self._queries.verdicts(query)
 
@@ -140,7 +140,7 @@ class CassandraStore(VerdictStore):
         found = list(kept)
         partitions = {("evidence", verdict.decided_at_ns // HOUR_NS, "") for verdict, _ in found}
         rows = [evidence_row(verdict, evidence) for verdict, evidence in found]
-        self._put(rows, partitions, batch_rows=1)  # of some 20 KB each: a batch of them would be refused
+        self._put(rows, partitions, batch_rows=1)  # some 20 KB each: a batch of them would be refused
 
     def unknown_evidence(self, limit: int | None = None) -> Iterator[UnknownEvidence]:
         """Give the evidence that is kept, the latest first."""
@@ -158,12 +158,12 @@ class CassandraStore(VerdictStore):
         yield from sorted(models, key=lambda model: (model.first_used_ns, model.name, model.digest))
 
     def put_call_state(self, site: int, number: int, state: bytes) -> None:
-        """Keep the state of a site's calls, in pieces."""
+        """Keep the snapshot of a site's calls, in pieces."""
         with self._explained():
             self._call_states.put(site, number, state)
 
     def call_state(self, site: int) -> tuple[int, bytes] | None:
-        """Give the state of a site's calls."""
+        """Give the snapshot of a site's calls."""
         with self._explained():
             return self._call_states.get(site)
 
@@ -198,7 +198,7 @@ class CassandraStore(VerdictStore):
             raise StoreError(f"the keyspace {keyspace} is of version {found}, this callprint needs {newest}")
 
     def _prepare(self, statement: str) -> Any:
-        """Prepare a statement with its table in our keyspace: Cassandra warns of `USE` with prepared statements."""
+        """Prepare a statement, its table qualified by the keyspace: `USE` before prepared statements makes it warn."""
         qualified = _TABLE.sub(rf"\1 {self._settings.keyspace}.\2", statement, count=1)
         return self._session.prepare(qualified)
 
@@ -208,7 +208,7 @@ class CassandraStore(VerdictStore):
         return self._session.execute(self._prepared(statement), parameters)
 
     def _run_at_majority(self, statement: str, parameters: tuple[object, ...]) -> Any:
-        """Run a statement that must see what other processes wrote."""
+        """Run a statement that must see what other processes have written."""
         if self._cluster is None:
             raise StoreError(f"the store {self.url} is closed")
         bound = self._prepared(statement).bind(parameters)
@@ -216,7 +216,7 @@ class CassandraStore(VerdictStore):
         return self._session.execute(bound)
 
     def _run_many(self, statement: str, parameters: list[tuple[object, ...]]) -> Iterator[Any]:
-        """Yield the rows of each set of parameters, in order; all of them are asked at once."""
+        """Yield the rows for each set of parameters, in order; all are requested at once."""
         if self._cluster is None:
             raise StoreError(f"the store {self.url} is closed")
         prepared = self._prepared(statement)
@@ -233,19 +233,19 @@ class CassandraStore(VerdictStore):
         *,
         batch_rows: int = BATCH_ROWS,
     ) -> None:
-        """Write rows in single-partition batches, and before them the index of the partitions they make."""
+        """Write rows in single-partition batches, preceded by the index rows of new partitions."""
         if self._cluster is None:
             raise StoreError(f"the store {self.url} is closed")
         with self._explained():
             index = list(self._new_index_rows(partitions))
             self._write(index, "", batch_rows)
-            # Falling timestamps: of two writes of a row the first one stays (cql/001).
+            # Falling timestamps: of two writes of a row the first stays (cql/001).
             self._write(rows, f" USING TIMESTAMP {-time.time_ns() // 1000}" if rows else "", batch_rows)
             self._known_partitions.update((row.table, *row.values) for row in index)
 
     def _new_index_rows(self, partitions: Iterable[tuple[str, int, str]]) -> Iterator[Row]:
         if time.monotonic() - self._known_since > cassandra_schema.DAY_S:
-            self._known_partitions.clear()  # so that the index lives as long as the rows it leads to
+            self._known_partitions.clear()  # written again, so that the index outlives the rows it leads to
             self._known_since = time.monotonic()
         for kind, hour, application in partitions:
             day = hour * HOUR_NS // DAY_NS
@@ -273,7 +273,7 @@ class CassandraStore(VerdictStore):
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
-        """Turn what the driver says into StoreError with what to do."""
+        """Turn the driver's errors into StoreError that says what to do."""
         try:
             yield
         except NoHostAvailable as error:
@@ -285,14 +285,14 @@ class CassandraStore(VerdictStore):
                 ) from error
             raise StoreError(f"no Cassandra node of {self._settings.url} answers ({reasons})") from error
         except InvalidRequest as error:
-            # Of the many things that it can mean these two are about the row, or about rows that are too long together.
+            # It can mean many things; these two are about the row, or about rows that are too long together.
             kind = RowError if _TOO_LONG.search(str(error)) else StoreError
             raise kind(f"{self._settings.url}: {error}") from error
         except (DriverException, OSError) as error:
             raise StoreError(f"{self._settings.url}: {type(error).__name__}: {error}") from error
         except (TypeError, ValueError, OverflowError) as error:
             raise RowError(
-                f"{self._settings.url} holds or was given a value that is none of a row: {error}"
+                f"{self._settings.url} holds or was given a value that fits no column: {error}"
             ) from error
 
 

@@ -1,4 +1,4 @@
-"""Answers from the Cassandra tables: partitions are read newest first and merged in the order of the interface."""
+"""Answers from the Cassandra tables: partitions are read newest first and merged into the order of the interface."""
 
 import heapq
 from collections.abc import Callable, Iterable, Iterator
@@ -19,7 +19,7 @@ _OF_FLOW = " AND ".join(f"{column} = ?" for column in KEY_COLUMNS)
 
 
 class _Descending(str):
-    """A text that sorts the other way round."""
+    """A text that sorts in reverse."""
 
     __slots__ = ()
 
@@ -58,7 +58,7 @@ def _call_sort_key(call: CallRecord) -> tuple[object, ...]:
 
 
 class Queries:
-    """What can be asked; `run_many(statement, parameters)` gives the rows of each set of parameters."""
+    """What can be asked; `run_many(statement, parameters)` gives the rows for each set of parameters."""
 
     def __init__(self, run_many: RunMany) -> None:
         self._run_many = run_many
@@ -106,7 +106,7 @@ class Queries:
         return rows
 
     def _candidates(self, query: VerdictQuery) -> Iterator[Verdict]:
-        """Give the verdicts of the partitions that the query leads to, in order, not yet filtered."""
+        """Give the verdicts of the partitions that the query leads to, in order and unfiltered."""
         if query.flow is not None:
             statement = f"SELECT {VERDICT.selected()} FROM verdict_by_flow WHERE {_OF_FLOW}"
             rows = map(verdict_of, self._rows(statement, *query.flow))
@@ -146,8 +146,8 @@ class Queries:
     def _completed(self, verdicts: Iterator[Verdict], last_only: bool) -> Iterator[StoredVerdict]:
         """Add the flows' summaries, and with `last_only` drop what is not its flow's last verdict.
 
-        verdict_by_flow is the truth: a row of another table counts only if it is there as well. (A verdict
-        stored again with other contents stays as it was by flow, but could have got rows elsewhere.)
+        verdict_by_flow decides: a row of another table counts only if it is there as well. (A verdict stored
+        again with other contents stays as it was by flow, but may have added rows elsewhere.)
         """
         while some := list(islice(verdicts, LOOK_AHEAD)):
             flows = list(dict.fromkeys(verdict.flow for verdict in some))

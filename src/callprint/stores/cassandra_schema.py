@@ -15,14 +15,14 @@ from callprint.stores.base import CALL_STATE_DAYS
 from callprint.stores.migrations import SINCE_0_1_0
 
 DAY_S = 86_400
-LOCK_S = 120  # a migration that takes longer has died
+LOCK_S = 120  # a process that takes longer to migrate is taken for dead
 _KEYSPACE = re.compile(r"[a-z][a-z0-9_]{0,47}")
 _ADDED_COLUMN = re.compile(r"ALTER TABLE (\w+) ADD (\w+) \w+")
 
 
 @dataclass(frozen=True, slots=True)
 class SchemaSettings:
-    """What an operator decides when the keyspace is made."""
+    """What an operator decides before the keyspace is made."""
 
     replication: str = "{'class': 'SimpleStrategy', 'replication_factor': 1}"  # as in CREATE KEYSPACE
     verdict_ttl_s: int = 400 * DAY_S
@@ -48,7 +48,7 @@ def migrations() -> list[tuple[int, str]]:
 
 
 def statements(text: str, settings: SchemaSettings) -> Iterator[str]:
-    """Yield the statements of one migration, with its settings filled in and without comments."""
+    """Yield the statements of one migration, with settings filled in and comments removed."""
     filled = text.format(
         verdict_ttl_s=settings.verdict_ttl_s,
         call_ttl_s=settings.call_ttl_s,
@@ -74,7 +74,7 @@ def version(session: Any, keyspace: str) -> int | None:
 
 
 def migrate(session: Any, keyspace: str, settings: SchemaSettings) -> None:
-    """Make the keyspace and its tables, or bring them up to date; safe when several processes do it at once.
+    """Make the keyspace and its tables, or bring them up to date; several processes may do so at once.
 
     Raises StoreError when the keyspace was made by a newer callprint.
     """

@@ -27,8 +27,8 @@ T = TypeVar("T")
 class SqliteStore(VerdictStore):
     """A verdict store in the file `path`.
 
-    With `create` false the file must exist; one that may not be written is then opened for reading. Another
-    process that holds the file locked is waited for, `busy_timeout_s` seconds.
+    With `create` false the file must exist; one that may not be written is then opened for reading. While another
+    process holds the file locked, every call waits for up to `busy_timeout_s` seconds.
 
     Raises StoreError when the file is not a callprint store, is damaged, was made by a newer callprint, or
     cannot be opened.
@@ -80,11 +80,11 @@ class SqliteStore(VerdictStore):
         self._write(sqlite_rows.PUT_FLOW, map(SUMMARY.row, summaries))
 
     def verdicts(self, query: VerdictQuery) -> Iterator[StoredVerdict]:
-        """Give the verdicts that match, latest decision first, while others may go on writing."""
+        """Give the verdicts that match, latest decision first; others may write meanwhile."""
         return self._read(*sqlite_rows.select_verdicts(query), sqlite_rows.stored_verdict)
 
     def put_unknown_evidence(self, kept: Iterable[tuple[Verdict, bytes]]) -> None:
-        """Keep evidence logs in one transaction, and forget what is too old or beyond the limits."""
+        """Keep evidence logs in one transaction, and delete what is too old or beyond the limits."""
         now_ns = self._now_ns()
         expires_at_ns = now_ns + self._evidence_limits.days * DAY_NS
         rows = [sqlite_evidence.evidence_row(verdict, evidence, expires_at_ns) for verdict, evidence in kept]
@@ -136,12 +136,12 @@ class SqliteStore(VerdictStore):
         return self._read(sqlite_call_rows.SELECT_ALLOWED, [], ALLOW_ENTRY.value)
 
     def put_call_state(self, site: int, number: int, state: bytes) -> None:
-        """Keep the state of a site's calls in one transaction with what goes for it."""
+        """Keep the snapshot of a site's calls, and delete what it replaces, in one transaction."""
         with self._explained(), self._transaction() as connection:
             sqlite_call_state.put_state(connection, site, number, state, self._now_ns())
 
     def call_state(self, site: int) -> tuple[int, bytes] | None:
-        """Give the state of a site's calls."""
+        """Give the snapshot of a site's calls."""
         with self._explained():
             return sqlite_call_state.state_of(self._open(), site)
 
@@ -162,7 +162,7 @@ class SqliteStore(VerdictStore):
             self._connection = None
 
     def _forget_expired_evidence(self) -> None:
-        # Asked first: whoever opens a store need not wait for its writer when there is nothing to forget.
+        # Checked first, so that whoever opens a store does not wait for its writer when nothing has expired.
         now_ns = self._now_ns()
         if _one(self._open().execute(sqlite_evidence.HAS_EXPIRED, (now_ns,))):
             with self._transaction() as connection:
@@ -179,7 +179,7 @@ class SqliteStore(VerdictStore):
                 yield value(row)
 
     def _write(self, statement: str, rows: Iterable[tuple[object, ...]]) -> None:
-        # One transaction a batch: a batch is there whole or not at all, and costs one flush to the disk.
+        # One transaction per batch: it is stored whole or not at all, and costs one flush to the disk.
         # executemany compiles the statement once; sqlite3 keeps it compiled for the next batch.
         with self._explained(), self._transaction() as connection:
             connection.executemany(statement, rows)
@@ -211,25 +211,25 @@ class SqliteStore(VerdictStore):
         except OSError as error:
             raise StoreError(
                 f"the folder of the store {path} cannot be made ({error.strerror}); "
-                "name another place with --store or CALLPRINT_STORE"
+                "name another path with --store or CALLPRINT_STORE"
             ) from error
 
     def _connect(self, busy_timeout_s: float) -> sqlite3.Connection:
         mode = "mode=rwc"
         if self._read_only:
-            # A WAL file beside it must be read with it, which needs its shared memory. Where there is none,
-            # the file is complete in itself, and `immutable` reads it even from a read-only medium.
+            # A WAL file beside it must be read too, which needs shared memory. Where there is none, the file is
+            # complete in itself, and `immutable` reads it even from a read-only medium.
             mode = "mode=ro" if _has_log(self._path) else "mode=ro&immutable=1"
         uri = f"{self._path.as_uri()}?{mode}"
         return sqlite3.connect(uri, uri=True, timeout=busy_timeout_s, isolation_level=None)
 
     def _prepare(self, *, create: bool) -> None:
         connection = self._open()
-        # What a file says about itself is data from outside: its triggers and views may call no functions
-        # with side effects, and its b-trees are checked while they are read.
+        # A schema is data from outside too: its triggers and views may call no functions with side effects,
+        # and its b-trees are checked while they are read.
         connection.execute("PRAGMA trusted_schema = OFF")
         connection.execute("PRAGMA cell_size_check = ON")
-        # One snapshot for all that it asks: another process may make the same store between two questions.
+        # One transaction for all questions: another process may make the same store between two of them.
         connection.execute("BEGIN")
         version = self._version(create=create)
         connection.execute("COMMIT")
@@ -241,14 +241,12 @@ class SqliteStore(VerdictStore):
         if self._read_only:
             if version < len(MIGRATIONS):
                 raise StoreError(
-                    f"{self._path} is of an older callprint and must be writable once to be upgraded"
+                    f"{self._path} was made by an older callprint and must be writable once to be upgraded"
                 )
             return
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")  # a stored verdict survives a power cut
-        connection.execute(
-            "PRAGMA secure_delete = ON"
-        )  # evidence that is forgotten is overwritten: it was voice
+        connection.execute("PRAGMA secure_delete = ON")  # expired evidence is overwritten: it may hold voice
         if version < len(MIGRATIONS):
             self._migrate()
 
@@ -266,7 +264,7 @@ class SqliteStore(VerdictStore):
 
     def _migrate(self) -> None:
         with self._transaction() as connection:
-            # Asked again inside the transaction: another process may have been faster.
+            # Read again inside the transaction: another process may have been faster.
             version = self._version(create=True)
             for migration in MIGRATIONS[version:]:
                 for statement in migration:
@@ -276,7 +274,7 @@ class SqliteStore(VerdictStore):
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
-        """Turn what SQLite says into StoreError with what to do."""
+        """Turn SQLite's errors into StoreError that says what to do."""
         try:
             yield
         except (sqlite3.IntegrityError, sqlite3.DataError) as error:
@@ -298,9 +296,9 @@ def _explanation(path: Path, error: sqlite3.Error) -> str:
         ),
         "SQLITE_BUSY": lambda: f"{path} is locked by another process; try again when that has ended",
         "SQLITE_READONLY": lambda: (
-            f"{path} may not be written; change its rights, or name another with --store"
+            f"{path} may not be written; change its permissions, or name another with --store"
         ),
-        "SQLITE_CANTOPEN": lambda: f"{path} cannot be opened or made; look at the rights of its folder",
+        "SQLITE_CANTOPEN": lambda: f"{path} cannot be opened or made; check the permissions of its folder",
         "SQLITE_FULL": lambda: f"the disk of {path} is full",
     }
     for prefix, text in advice.items():

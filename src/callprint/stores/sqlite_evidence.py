@@ -13,7 +13,7 @@ DAY_NS = 86_400_000_000_000
 class EvidenceLimits:
     """How much evidence of unknown flows a store keeps, by the wall clock."""
 
-    flows: int = 10_000  # at most, the latest: some 20 KB each
+    flows: int = 10_000  # at most, the latest; some 20 KB each
     days: int = 7  # from when it was put
 
 

@@ -1,4 +1,4 @@
-"""Values as they come out of a store: checked, for a damaged or forged one holds anything anywhere.
+"""Values as they come out of a store: checked, since a damaged or forged one may hold anything anywhere.
 
 Each reader returns the value or raises TypeError or ValueError, which the store turns into StoreError.
 """
@@ -123,13 +123,13 @@ READERS: dict[Any, Reader] = {
     tuple[FlowKey, ...]: flow_keys,
     tuple[float, ...]: numbers,
 }
-"""How a value is read, by the type of its field; numbers and enumerations say more about themselves."""
+"""How a value is read, by the type of its field; `reader_of` adds numbers and enumerations."""
 
 WRITERS: dict[Any, Callable[[Any], object]] = {
     tuple[FlowKey, ...]: json.dumps,
     tuple[float, ...]: numbers_text,
 }
-"""How a value is written that no column can hold as it is."""
+"""How a value that no column can hold is written."""
 
 
 def reader_of(field: NamedField) -> Reader:

@@ -96,7 +96,7 @@ def fields_of(kind: type) -> tuple[NamedField, ...]:
 
 
 def _unwrapped(hint: Any) -> tuple[Any, tuple[Any, ...]]:
-    """Return the type in an Annotated and what is said of it."""
+    """Return the type inside an Annotated, and its metadata."""
     return (hint.__origin__, hint.__metadata__) if get_origin(hint) is Annotated else (hint, ())
 
 
