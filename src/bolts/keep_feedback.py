@@ -25,7 +25,7 @@ class KeepFeedback(StoringBolt):
 
         def write(store: VerdictStore) -> None:
             if isinstance(record, Vote):
-                store.put_feedback([record])
+                store.put_votes([record])
             elif isinstance(record, AllowEntry):
                 store.put_allowed([record])
             else:

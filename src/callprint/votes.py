@@ -23,7 +23,7 @@ def teach(detector: CallDetector, store: VerdictStore, longest_s: float = math.i
     Packet time is not known yet when a capture begins, so votes are as old as they are to the latest one: the
     same store teaches the same, whenever it is read. Raises StoreError when the store does not answer.
     """
-    votes = sorted(store.feedback(), key=lambda vote: vote.given_at_ns)[-MOST_VOTES:]
+    votes = sorted(store.votes(), key=lambda vote: vote.given_at_ns)[-MOST_VOTES:]
     if votes:
         calls = sorted(
             _calls_of(store, votes, time.monotonic() + longest_s),
@@ -55,7 +55,7 @@ class VoteListener:
         self._store = store
         self._judge = judge
         self._detector = detector
-        self._heard = {(vote.user, vote.caller): vote for vote in store.feedback()}
+        self._heard = {(vote.user, vote.caller): vote for vote in store.votes()}
         self._judge.allowed = {entry.caller for entry in store.allowed()}
         teach(detector, store)
 
@@ -65,7 +65,7 @@ class VoteListener:
         A caller that was never seen in this run is an unknown one: only its name is marked until the next start.
         """
         self._judge.allowed = {entry.caller for entry in self._store.allowed()}
-        votes = {(vote.user, vote.caller): vote for vote in self._store.feedback()}
+        votes = {(vote.user, vote.caller): vote for vote in self._store.votes()}
         fresh = [vote for key, vote in votes.items() if self._heard.get(key) != vote]
         if fresh:
             self._detector.hear(fresh, max(vote.given_at_ns for vote in fresh))

@@ -95,7 +95,7 @@ def test_a_missing_or_short_key_is_a_clear_error(store_path, tmp_path):
 
 def votes(path) -> list[tuple[str, str, bool]]:
     with open_store(str(path)) as store:
-        return [(vote.caller, vote.user, vote.spam) for vote in store.feedback()]
+        return [(vote.caller, vote.user, vote.spam) for vote in store.votes()]
 
 
 def test_one_vote_of_a_user_counts_for_a_caller(store_path, capsys):

@@ -13,7 +13,7 @@ from callprint.core.relay.shipping import Shipper
 from callprint.core.verdict import RUNNING, UNKNOWN
 from callprint.core.verdicts.pipeline import IdentificationPipeline, PipelineOutput
 from callprint.core.wire.media import decode_media, encode_media
-from callprint.stores.base import summary_order
+from callprint.stores.queries import summary_order
 
 SETTINGS = EngineSettings(maximum_flows=64, maximum_candidates=64, evidence_memory_bytes=1 << 20)
 PARTITIONS = 4

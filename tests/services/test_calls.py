@@ -59,7 +59,7 @@ def test_a_vote_goes_through_kafka_into_the_store_and_a_hostile_one_to_the_dead_
     assert main(["feedback", call.call_id, "--spam", *common]) == 0
     assert main(["feedback", "--allow", "+4930123456", *common]) == 0
     with running.store() as store:
-        (vote,) = until(lambda: list(store.feedback()))
+        (vote,) = until(lambda: list(store.votes()))
         assert (vote.call_id, vote.user, vote.spam) == (call.call_id, "ann", True)
         assert [entry.caller for entry in until(lambda: list(store.allowed()))] == ["+4930123456"]
     letters = KafkaConsumer(bootstrap_servers=running.brokers, consumer_timeout_ms=5000)

@@ -3,11 +3,11 @@
 import pytest
 from call_contract import CallContract
 from store_contract import StoreContract, ask
-from verdict_samples import unsure, verdict
+from verdict_samples import summary, unsure, verdict
 
 from callprint.core.ground.errors import StoreError
 from callprint.services.layout import HOST
-from callprint.stores import open_store
+from callprint.stores import VerdictQuery, cassandra_schema, open_store
 from callprint.stores.cassandra_schema import migrations
 
 pytestmark = pytest.mark.services
@@ -70,6 +70,30 @@ def test_a_newer_keyspace_is_refused(store, session):
             open_store(store.url)
     finally:
         session.execute(f"UPDATE {KEYSPACE}.schema_version SET version = {newest} WHERE one = 1")
+
+
+def test_a_migration_that_died_half_way_is_taken_up_again(url, session, monkeypatch):
+    keyspace = f"{KEYSPACE}_half"
+    half_way = url.replace(KEYSPACE, keyspace)
+    session.execute(f"DROP KEYSPACE IF EXISTS {keyspace}")
+    with open_store(half_way) as store:
+        store.put_verdicts([verdict()])
+        store.put_flows([summary()])
+    released = migrations()
+    later = (
+        "ALTER TABLE flow_by_key ADD first text;\nALTER TABLE flow_by_key ADD second bigint;\n"
+        "CREATE TABLE third (a int PRIMARY KEY)"
+    )
+    with_later = [*released, (released[-1][0] + 1, later)]
+    monkeypatch.setattr(cassandra_schema, "migrations", lambda: with_later)
+    session.execute(f"ALTER TABLE {keyspace}.flow_by_key ADD first text")  # then the process died
+    for _ in range(2):
+        with open_store(half_way) as store:
+            assert [row.summary for row in store.verdicts(VerdictQuery())] == [summary()]
+    row = session.execute(f"SELECT first, second FROM {keyspace}.flow_by_key").one()
+    assert (row.first, row.second) == (None, None)
+    assert session.execute(f"SELECT a FROM {keyspace}.third").one() is None
+    session.execute(f"DROP KEYSPACE {keyspace}")
 
 
 def test_no_node_says_which(layout):

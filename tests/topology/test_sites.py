@@ -119,7 +119,7 @@ def test_what_users_say_is_heard_once_and_allowed_callers_are_left_alone(frames,
         homes.put(*news)
     homes.flush(0.0)
     (kept,) = homes._kept.values()
-    store.put_feedback([Vote("c0@x", "t0", "+4930111111", "ann", 1_700_000_000_000_000_000, True)])
+    store.put_votes([Vote("c0@x", "t0", "+4930111111", "ann", 1_700_000_000_000_000_000, True)])
     store.put_allowed([AllowEntry("+4930111111", "bob", 1)])
     homes.upkeep(100.0)
     homes.upkeep(200.0)

@@ -108,12 +108,12 @@ def run(args: argparse.Namespace) -> int:
 def _vote(console: Console, store: VerdictStore, args: argparse.Namespace) -> None:
     call = _find(store, args.call, args.from_tag)
     caller = voted_caller(call)
-    before = [vote for vote in store.feedback(caller) if vote.user == args.by]
+    before = [vote for vote in store.votes(caller) if vote.user == args.by]
     vote = Vote(call.call_id, call.from_tag, caller, args.by, time.time_ns(), args.spam)
     if args.brokers:
         _send(vote, args)
     else:
-        store.put_feedback([vote])
+        store.put_votes([vote])
     word = "spam" if args.spam else "not spam"
     instead = f" (your vote for this caller was: {_word(before[0])})" if before else ""
     who = printable(call.caller) or "a caller who was not seen"
@@ -148,7 +148,7 @@ def _find(store: VerdictStore, call_id: str, from_tag: str | None) -> CallRecord
 
 
 def _list(console: Console, store: VerdictStore) -> None:
-    votes, allowed = list(store.feedback()), list(store.allowed())
+    votes, allowed = list(store.votes()), list(store.allowed())
     table = make_table()
     for heading in ("caller", "user", "vote", "Call-ID"):
         table.add_column(heading, overflow="fold")

@@ -14,7 +14,7 @@ from callprint.output.flow_table import SureAt
 from callprint.output.json_lines import write_json_lines
 from callprint.output.report import print_flows
 from callprint.stores import StoredVerdict, VerdictQuery, VerdictStore
-from callprint.stores.base import canonical_address, verdict_order
+from callprint.stores.queries import canonical_address, verdict_order
 
 ROWS_FOR_PEOPLE = 200
 

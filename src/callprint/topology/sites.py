@@ -157,7 +157,7 @@ class Sites:
         store = self._opened()
         home = SiteCalls(site, make_detector(self._detector), self._identities)
         teach(home.detector, store, TEACHING_S)
-        home.heard = {(vote.user, vote.caller): vote for vote in store.feedback()}
+        home.heard = {(vote.user, vote.caller): vote for vote in store.votes()}
         home.judge.allowed = {entry.caller for entry in store.allowed()}
         store.put_call_state(site, entries, site_snapshot.snapshot(home).pack())
         return _Kept(home, entries, entries, now_s)
@@ -187,7 +187,7 @@ class Sites:
         kept.state_at, kept.state_s = kept.entries, now_s
 
     def _listen(self) -> None:
-        votes = list(self._opened().feedback())
+        votes = list(self._opened().votes())
         allowed = frozenset(entry.caller for entry in self._opened().allowed())
         for site, kept in list(self._kept.items()):
             said = None if kept.home.over else kept.home.news_of(votes, allowed)
