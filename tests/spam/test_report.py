@@ -17,7 +17,7 @@ from callprint.lab.spam.table import Table, volume
 
 def result(cell, f):
     rates = {"tp": f, "fp": 1.0 - f, "f": f}
-    return asdict(cell) | {"all": rates, "unmarked": rates, "seconds": 0.0}
+    return asdict(cell) | {"all": rates, "without_vote": rates, "seconds": 0.0}
 
 
 @pytest.fixture(scope="module")

@@ -24,14 +24,14 @@ def play(detector, trace, phase=Phase.END):
     ]
 
 
-def test_nothing_is_judged_before_there_are_calls_and_nothing_is_spam_before_marks(trace):
+def test_nothing_is_judged_before_there_are_calls_and_nothing_is_spam_before_votes(trace):
     judged = play(WindowDetector(), trace)
     assert all(j.score is None for j in judged[:FEWEST_CALLS])
     assert all(j.spam is False for j in judged[FEWEST_CALLS:])
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_with_marks_spam_is_found_in_both_phases(algorithm, trace):
+def test_with_votes_spam_is_found_in_both_phases(algorithm, trace):
     detector = WindowDetector(algorithm, refit_every=600)
     for i in range(0, len(trace.spam), 10):
         detector.mark(int(trace.calls["caller"][i]), f"user {i}", bool(trace.spam[i]))

@@ -19,7 +19,7 @@ from callprint.core.ground.errors import ConfigError, DecodeError
 from callprint.core.ground.snapshot import Snapshot
 from callprint.core.spam.batch import base_rate_shift
 from callprint.core.spam.features import FEATURE_COUNT, transform
-from callprint.core.spam.feedback_model import (
+from callprint.core.spam.vote_model import (
     Group,
     Marks,
     choose_kernel,

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from callprint.core.ground.snapshot import Snapshot
 from callprint.core.spam.features import FEATURE_COUNT
-from callprint.core.spam.feedback_model import Group, Kernel, Lesson
+from callprint.core.spam.vote_model import Group, Kernel, Lesson
 
 Floats = NDArray[np.float64]
 

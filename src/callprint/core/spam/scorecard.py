@@ -54,7 +54,7 @@ class Scorecard:
         return np.asarray(caller_inputs(mean_logits, calls) @ self.caller_weights)
 
     def prior_logits(self, mean_logits: Floats, calls: Floats, shift: float) -> Floats:
-        """Return the logit of each caller before any mark, at a base rate that is `shift` from the learned one."""
+        """Return the logit of each caller before any vote, at a base rate that is `shift` from the learned one."""
         return np.asarray(np.maximum(self.caller_logits(mean_logits, calls) + shift, LOWEST_LOGIT))
 
     def standardise(self, transformed: Floats) -> Floats:

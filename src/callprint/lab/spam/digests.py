@@ -21,7 +21,7 @@ OTHERS_CODE = (
     "lab/spam/baselines.py",
 )
 """What the results of the paper's algorithms and of the baselines depend on, below src/callprint."""
-_DETECTOR = ("batch.py", "feedback_model.py", "prior_weights.py", "scorecard.py")
+_DETECTOR = ("batch.py", "vote_model.py", "prior_weights.py", "scorecard.py")
 OWN_CODE = (*_SHARED, *(f"core/spam/{name}" for name in _DETECTOR), "lab/spam/methods.py")
 """What the results of our detector depend on."""
 ALL_CODE = tuple(
