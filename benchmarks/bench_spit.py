@@ -27,9 +27,10 @@ from typing import Any
 
 import numpy as np
 
-from callprint.core.spam import clustering, prior_weights, scorecard
+from callprint.core.call import Phase
+from callprint.core.spam import clustering
 from callprint.core.spam.histories import CallHistory
-from callprint.core.spam.live import LiveDetector
+from callprint.core.spam.own_detector import OwnDetector
 from callprint.lab.spam.traces import named_trace
 
 FEATURES = 16
@@ -134,17 +135,19 @@ def against_peer(report: list[str], python: str | None) -> None:
 def live(report: list[str]) -> None:
     """Time the steps of one live call."""
     trace = named_trace("rotating", 0)
-    detector = LiveDetector(scorecard.load(prior_weights.WEIGHTS))
-    keys = [(int(c["caller"]), int(c["campaign"]), int(c["ended_ns"])) for c in trace.calls]
-    for i in range(len(keys)):
-        detector.judge(trace.vectors[i], *keys[i], at_end=True)
-    for i in range(0, len(keys), 2):
-        detector.vote(keys[i][0], f"user {i % 60}", bool(trace.spam[i]), keys[i][2])
-    learning, _ = best_of(2, lambda: detector.learn(keys[-1][2]))
+    detector = OwnDetector()
+    calls = list(trace.calls)
+    for call, vector in zip(calls, trace.vectors, strict=True):
+        detector.judge(call, vector, Phase.END, int(call["ended_ns"]))
+    for i in range(0, len(calls), 2):
+        given_at_ns = int(calls[i]["ended_ns"])
+        detector.add_vote(int(calls[i]["caller"]), f"user {i % 60}", bool(trace.spam[i]), given_at_ns)
+    learning, _ = best_of(2, lambda: detector.learn(int(calls[-1]["ended_ns"])))
     times = []
     for i in range(JUDGED):
+        now_ns = int(calls[i]["ended_ns"])
         start = process_time()
-        detector.judge(trace.vectors[i], *keys[i], at_end=False)
+        detector.judge(calls[i], trace.vectors[i], Phase.SETUP, now_ns)
         times.append(process_time() - start)
     history = CallHistory(10_000)
     history.setup(trace.calls[0])
@@ -160,11 +163,11 @@ def live(report: list[str]) -> None:
         "",
         "| step | time |",
         "|---|---|",
-        f"| judgement with reason, after learning from {len(keys) // 2:,} votes | "
+        f"| judgement with reason, after learning from {len(calls) // 2:,} votes | "
         f"median {median:.2f} ms, 99 % {slow:.2f} ms (wanted: below 1 ms) |",
         f"| assignment to a cluster (eMPCK) | {1e6 * assigning:.0f} us |",
         f"| features at set-up | {1e6 * setting_up / JUDGED:.1f} us |",
-        f"| features of a whole trace, compiled | {1e6 * replaying / len(keys):.2f} us a call |",
+        f"| features of a whole trace, compiled | {1e6 * replaying / len(calls):.2f} us a call |",
         f"| learning anew from all votes (not in the way of a call) | {learning:.2f} s |",
     ]
 

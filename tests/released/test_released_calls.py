@@ -43,7 +43,7 @@ def known(home: SiteCalls) -> dict[str, Any]:
         "over": home.over,
         "repeats": home.repeats,
         "allowed": home.judge.allowed,
-        "heard": list(home.heard.values()),
+        "heard": list(home.user_votes.taken.values()),
         "verdicts": list(home.verdicts.values()),
         "calls_in_progress": assembler.calls_in_progress,
         "messages": assembler.messages,

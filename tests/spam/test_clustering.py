@@ -57,7 +57,7 @@ def objective_by_pairs(values, known, votes, fitted, exact):
     return total
 
 
-@pytest.vote.parametrize("settings", [MPCK, EMPCK])
+@pytest.mark.parametrize("settings", [MPCK, EMPCK])
 def test_objective_equals_the_sum_over_all_pairs(settings):
     vectors, _, votes = two_kinds(1, count=60)
     fitted = fit(vectors, votes, settings)
@@ -67,8 +67,8 @@ def test_objective_equals_the_sum_over_all_pairs(settings):
     assert fitted.steps[-1].objective == pytest.approx(expected, rel=1e-9)
 
 
-@pytest.vote.parametrize("settings", [MPCK, EMPCK, MULTI_CLASS])
-@pytest.vote.parametrize("seed", range(6))
+@pytest.mark.parametrize("settings", [MPCK, EMPCK, MULTI_CLASS])
+@pytest.mark.parametrize("seed", range(6))
 def test_objective_never_rises_where_nothing_is_forced(settings, seed):
     vectors, _, votes = two_kinds(seed, flipped=0.05 * seed)
     steps = fit(vectors, votes, settings, seed).steps
@@ -94,7 +94,7 @@ def test_votes_as_class_sums_equal_the_same_votes_as_explicit_pairs():
     assert by_pairs.steps[-1].objective == pytest.approx(by_sums.steps[-1].objective, rel=1e-9)
 
 
-@pytest.vote.parametrize("missing", [0.0, 0.3])
+@pytest.mark.parametrize("missing", [0.0, 0.3])
 def test_farthest_pair_is_the_farthest(missing):
     vectors, _, _ = two_kinds(4, count=90, missing=missing)
     values, known = np.nan_to_num(vectors), (~np.isnan(vectors)).astype(float)
@@ -171,7 +171,7 @@ def _never_rises_unless_forced(steps):
     assert all(step.kind == "metrics" for step in steps if step.forced)
 
 
-@pytest.vote.parametrize("settings", [MPCK, EMPCK, MULTI_CLASS])
+@pytest.mark.parametrize("settings", [MPCK, EMPCK, MULTI_CLASS])
 def test_a_constant_column_is_regularised_and_only_those_steps_may_raise_the_objective(settings):
     vectors, _, votes = two_kinds(9)
     vectors[:, 4] = 3.0
@@ -182,7 +182,7 @@ def test_a_constant_column_is_regularised_and_only_those_steps_may_raise_the_obj
     _never_rises_unless_forced(fitted.steps)
 
 
-@pytest.vote.parametrize("settings", [MPCK, EMPCK, MULTI_CLASS])
+@pytest.mark.parametrize("settings", [MPCK, EMPCK, MULTI_CLASS])
 def test_violated_cannot_links_that_make_a_scatter_negative_are_projected(settings):
     """Votes that contradict what is near: links between far calls of one cluster weigh more than its scatter."""
     random = np.random.default_rng(10)

@@ -14,8 +14,8 @@ from callprint.lab.spam.traces import named_trace
 ALL = [MPCKMeans, EMPCKMeans, EMPCKMultiClass, PMPCKMeans]
 
 
-@pytest.vote.parametrize("estimator", ALL)
-@pytest.vote.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
+@pytest.mark.parametrize("estimator", ALL)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
 def test_passes_every_check_of_scikit_learn(estimator):
     check_estimator(estimator())
 

@@ -33,7 +33,7 @@ def test_v5_has_the_same_gaps_for_both_kinds_and_v4_has_not():
     assert gap_ratio("v4") < 0.3
 
 
-@pytest.vote.parametrize("name", [n for n in TRACES if n != "one-in-1000"])
+@pytest.mark.parametrize("name", [n for n in TRACES if n != "one-in-1000"])
 def test_traces_are_in_time_order_repeatable_and_differ_by_seed(name):
     one, again, other = named_trace(name, 1), named_trace(name, 1), named_trace(name, 2)
     assert np.all(np.diff(one.calls["started_ns"]) >= 0)

@@ -40,7 +40,7 @@ def test_without_votes_the_prior_stands():
     assert not nothing_learned(6).shift(callers(0)[0]).any()
 
 
-@pytest.vote.parametrize("noise", [0.0, 0.3])
+@pytest.mark.parametrize("noise", [0.0, 0.3])
 def test_the_rate_of_false_votes_is_found_and_callers_are_told_apart(noise):
     group, spam, random = callers(1, count=350)
     votes = votes_on(spam, random, 1.0, noise)
@@ -116,7 +116,7 @@ def test_a_shared_trunk_with_honest_callers_does_not_acquit():
     assert mean[30] > -0.01
 
 
-@pytest.vote.parametrize("kernel", KERNELS[1:])
+@pytest.mark.parametrize("kernel", KERNELS[1:])
 def test_many_true_votes_on_callers_far_from_the_prior_do_not_overshoot(kernel):
     """Whole Newton steps threw the spammers of this trace to logits of -80, the more votes the farther."""
     trace = named_trace("v5", 107)

@@ -1,4 +1,4 @@
-"""Sends what users say to the feedback topic."""
+"""Sends votes and changes of the allow-list to the feedback topic."""
 
 import zlib
 
@@ -13,10 +13,10 @@ BOOTSTRAP_TIMEOUT_S = 5.0
 SEND_TIMEOUT_S = 10.0
 
 
-def publish(settings: KafkaSettings, topic: str, saying: FeedbackRecord) -> None:
-    """Send a saying and wait until the brokers have it. Raises ConfigError when they do not take it.
+def publish(settings: KafkaSettings, topic: str, record: FeedbackRecord) -> None:
+    """Send a record and wait until the brokers have it. Raises ConfigError when they do not take it.
 
-    All sayings about one caller go to one partition, so that they keep their order.
+    All records about one caller go to one partition, so that they keep their order.
     """
     try:
         producer = KafkaProducer(
@@ -29,9 +29,9 @@ def publish(settings: KafkaSettings, topic: str, saying: FeedbackRecord) -> None
             partitions = producer.partitions_for(topic)
             if not partitions:
                 raise ConfigError(f"there is no topic {topic!r} at {','.join(settings.brokers)}")
-            partition = zlib.crc32(saying.caller.encode()) % len(partitions)
-            producer.send(topic, encode_feedback(saying), partition=partition).get(timeout=SEND_TIMEOUT_S)
+            partition = zlib.crc32(record.caller.encode()) % len(partitions)
+            producer.send(topic, encode_feedback(record), partition=partition).get(timeout=SEND_TIMEOUT_S)
         finally:
             producer.close(timeout=1)
     except KafkaError as error:
-        raise ConfigError(f"the feedback did not get to {','.join(settings.brokers)}: {error}") from error
+        raise ConfigError(f"the feedback did not reach {','.join(settings.brokers)}: {error}") from error

@@ -38,7 +38,7 @@ def snapshot(home: SiteCalls) -> Snapshot:
         "over": home.over,
         "repeats": home.repeats,
         "verdicts": [verdict_out(verdict) for verdict in home.verdicts.values()],
-        "heard": [] if home.over else [astuple(vote) for vote in home.heard.values()],
+        "heard": [] if home.over else [astuple(vote) for vote in home.user_votes.taken.values()],
     }
     parts = {"own": Snapshot(own), "order": _order_state(home.order)}
     if not home.over:
@@ -67,7 +67,7 @@ def restore(home: SiteCalls, state: Snapshot, fetch: Fetch) -> bool:
         home.over, home.repeats = bool(own["over"]), int(own["repeats"])
     except (KeyError, IndexError, TypeError, ValueError) as error:
         raise DecodeError(f"the state of a home of calls is damaged: {error!r}") from error
-    home.heard = {(vote.user, vote.caller): vote for vote in votes}
+    home.user_votes.begin(votes, ())
     home.verdicts = OrderedDict((verdict.flow, verdict) for verdict in verdicts)
     _restore_order(home.order, state.part("order").plain, fetch)
     if home.over:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from callprint.core.spam.features import transform
+from callprint.core.spam.scorecard import Scorecard
 from callprint.core.spam.vote_model import (
     Group,
     Lesson,
@@ -18,7 +19,6 @@ from callprint.core.spam.vote_model import (
     sigmoid,
     vote_logits,
 )
-from callprint.core.spam.scorecard import Scorecard
 
 Floats = NDArray[np.float64]
 Keys = NDArray[np.uint64]

@@ -14,8 +14,9 @@ in a distance nor in the log-determinant of that point.
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from callprint.core.ground.compiled import compiled_allocating
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -44,7 +45,7 @@ class ClassSums(NamedTuple):
     squares: Floats  # (clusters, classes, d)
 
 
-@njit(cache=True)
+@compiled_allocating
 def _move(problem: Problem, total: ClassSums, point: int, cluster: int, sign: float) -> None:
     vote = problem.votes[point]
     total.sizes[cluster, vote] += sign
@@ -55,7 +56,7 @@ def _move(problem: Problem, total: ClassSums, point: int, cluster: int, sign: fl
         total.squares[cluster, vote, d] += sign * value * value
 
 
-@njit(cache=True)
+@compiled_allocating
 def class_sums(problem: Problem, labels: Integers, clusters: int, classes: int) -> ClassSums:
     """Sum up all voted points under the assignment `labels (n,)`."""
     dimensions = problem.values.shape[1]
@@ -71,7 +72,7 @@ def class_sums(problem: Problem, labels: Integers, clusters: int, classes: int) 
     return total
 
 
-@njit(cache=True)
+@compiled_allocating
 def _difference(problem: Problem, total: ClassSums, point: int, cluster: int, vote: int, d: int) -> float:
     """Sum over the voted points of (cluster, vote) of the squared difference to `point` in dimension d."""
     if problem.known[point, d] == 0.0:
@@ -84,7 +85,7 @@ def _difference(problem: Problem, total: ClassSums, point: int, cluster: int, vo
     )
 
 
-@njit(cache=True)
+@compiled_allocating
 def _vote_cost(
     problem: Problem, total: ClassSums, metrics: Floats, farthest: Floats, point: int, cluster: int
 ) -> float:
@@ -111,7 +112,7 @@ def _vote_cost(
     return cost
 
 
-@njit(cache=True)
+@compiled_allocating
 def _pair_distance(problem: Problem, metrics: Floats, cluster: int, one: int, other: int) -> float:
     distance = 0.0
     for d in range(metrics.shape[1]):
@@ -121,7 +122,7 @@ def _pair_distance(problem: Problem, metrics: Floats, cluster: int, one: int, ot
     return distance
 
 
-@njit(cache=True)
+@compiled_allocating
 def _pair_cost(
     problem: Problem, labels: Integers, metrics: Floats, farthest: Floats, point: int, cluster: int
 ) -> float:
@@ -140,7 +141,7 @@ def _pair_cost(
     return cost
 
 
-@njit(cache=True)
+@compiled_allocating
 def own_cost(values: Floats, known: Floats, center: Floats, metric: Floats, log_metric: Floats) -> float:
     """||x - mu||^2 under A, minus log det A, over the known dimensions."""
     cost = 0.0
@@ -151,7 +152,7 @@ def own_cost(values: Floats, known: Floats, center: Floats, metric: Floats, log_
     return cost
 
 
-@njit(cache=True)
+@compiled_allocating
 def assign(
     problem: Problem,
     labels: Integers,
@@ -200,7 +201,7 @@ def assign(
     return moved
 
 
-@njit(cache=True)
+@compiled_allocating
 def means(problem: Problem, labels: Integers, centers: Floats) -> None:
     """Move every centre to the mean of its known values; where there is none it stays."""
     total = np.zeros(centers.shape)
@@ -215,7 +216,7 @@ def means(problem: Problem, labels: Integers, centers: Floats) -> None:
                 centers[cluster, d] = total[cluster, d] / counts[cluster, d]
 
 
-@njit(cache=True)
+@compiled_allocating
 def scatter(
     problem: Problem, labels: Integers, centers: Floats, total: ClassSums, far_squares: Floats
 ) -> tuple[Floats, Floats]:
@@ -253,7 +254,7 @@ def scatter(
     return spread, counts
 
 
-@njit(cache=True)
+@compiled_allocating
 def _class_scatter(
     problem: Problem, total: ClassSums, far_squares: Floats, cluster: int, vote: int, d: int
 ) -> float:
@@ -269,7 +270,7 @@ def _class_scatter(
     return added
 
 
-@njit(cache=True)
+@compiled_allocating
 def _between(total: ClassSums, cluster: int, vote: int, other: int, other_vote: int, d: int) -> float:
     """Sum over all pairs of two (cluster, class) cells of the squared difference in dimension d."""
     return float(
@@ -279,7 +280,7 @@ def _between(total: ClassSums, cluster: int, vote: int, other: int, other_vote: 
     )
 
 
-@njit(cache=True)
+@compiled_allocating
 def objective(
     problem: Problem,
     labels: Integers,
@@ -294,7 +295,7 @@ def objective(
     return float(np.sum(metrics * spread - counts * np.log(metrics)))
 
 
-@njit(cache=True)
+@compiled_allocating
 def predict(values: Floats, known: Floats, centers: Floats, metrics: Floats) -> tuple[Integers, Floats]:
     """Return the cheapest cluster (n,) of each point and all costs (n, clusters), constraints left out."""
     log_metrics = np.log(metrics)

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from callprint.core.ground.compiled import compiled
 from callprint.core.ground.errors import ModelError
 from callprint.core.spam.features import FEATURE_COUNT, NAMES
 
@@ -107,7 +107,7 @@ def _points(rows: list[list[float]], edges: list[list[float]], width: int) -> Fl
     return np.column_stack([known, [row[-1] for row in rows]])
 
 
-@njit(cache=True)
+@compiled
 def _look_up(values: Floats, edges: Floats, table: Floats, points: Floats) -> None:
     """Fill `points (n, d)` from `table (d, b + 2)` for values (n, d)."""
     bins = edges.shape[1]

@@ -172,7 +172,9 @@ def learn(
     pull = np.zeros(len(rows))
     for _ in range(ROUNDS):
         own_votes = np.zeros(len(rows))
-        np.add.at(own_votes, place, np.where(signs, 1.0, -1.0) * ages * np.log((1.0 - rates[user]) / rates[user]))
+        np.add.at(
+            own_votes, place, np.where(signs, 1.0, -1.0) * ages * np.log((1.0 - rates[user]) / rates[user])
+        )
         truth = sigmoid(latent + own_votes)  # expected truth q, (k,)
         pull = _newton_step(covariance, base, truth, pull, _sampling_shift(weight, rate))
         latent = base + covariance @ pull

@@ -64,4 +64,8 @@ def compute(cell: Cell, methods: Mapping[str, Method]) -> dict[str, Any]:
     seconds = perf_counter() - start
     open_calls = votes < 0
     without_vote = rates(predicted[open_calls], trace.spam[open_calls])
-    return asdict(cell) | {"all": rates(predicted, trace.spam), "without_vote": without_vote, "seconds": seconds}
+    return asdict(cell) | {
+        "all": rates(predicted, trace.spam),
+        "without_vote": without_vote,
+        "seconds": seconds,
+    }

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from callprint.core.spam import batch, prior_weights, scorecard
-from callprint.lab.spam.baselines import BASELINES, PAPER_METHODS, Votes, Method, Spam
+from callprint.lab.spam.baselines import BASELINES, PAPER_METHODS, Method, Spam, Votes
 from callprint.lab.spam.traces import Trace
 
 USERS = 50  # who give the votes, in turn

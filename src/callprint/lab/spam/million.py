@@ -3,22 +3,22 @@
 Six days of 200 thousand legitimate calls and 200 spam calls of four campaigns a day; the spammers take new
 numbers every day. Users vote calls of the first day; the other five days are judged, each call with what
 was known of its caller up to that call, and with the base rate that the first day shows. These are the sums of
-`core/spam/live.py`, over arrays; a test compares the two.
+`core/spam/own_detector.py`, over arrays; a test compares the two.
 """
 
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
+from callprint.core.ground.compiled import compiled
 from callprint.core.spam import batch, prior_weights, scorecard
 from callprint.core.spam.features import SETUP_COLUMNS, transform
-from callprint.core.spam.vote_model import Group, Votes, choose_kernel, learn, sigmoid, vote_logits
 from callprint.core.spam.histories import CallHistory
-from callprint.core.spam.live import Thresholds
+from callprint.core.spam.thresholds import Thresholds
+from callprint.core.spam.vote_model import Group, Votes, choose_kernel, learn, sigmoid, vote_logits
 from callprint.lab.spam.population import Legitimate, legitimate_calls, populate
 from callprint.lab.spam.traces import Campaign, campaign_calls
 
@@ -140,7 +140,7 @@ def _running(
     return running
 
 
-@njit(cache=True)
+@compiled
 def _accumulate(
     now: Floats, later: Floats, features: Floats, caller: NDArray[np.int64], state: Floats, running: Floats
 ) -> None:

@@ -47,7 +47,7 @@ def play(
             vector = history.end(call, vectors.pop(place))
             yield place, Phase.END, detector.judge(call, vector, Phase.END, now_ns)
         else:
-            detector.live.vote(int(call["caller"]), f"user {place % USERS}", votes[place] == 1, now_ns)
+            detector.add_vote(int(call["caller"]), f"user {place % USERS}", votes[place] == 1, now_ns)
 
 
 def action_shares(name: str, seeds: tuple[int, ...], ratio: float, noise: float) -> list[dict[str, Any]]:

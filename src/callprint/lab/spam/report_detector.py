@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from callprint.core.spam.live import Thresholds
+from callprint.core.spam.thresholds import Thresholds
 from callprint.lab.spam.experiment import LARGE, NOISES, RATIOS
 from callprint.lab.spam.methods import DETECTOR, OURS
 from callprint.lab.spam.table import COMPETITORS, Table, with_spread
@@ -203,8 +203,8 @@ def ablations(table: Table) -> str:
         rows.append(f"| {method} | " + " | ".join(values) + " |")
     return f"""## What each part is worth
 
-F on calls without a vote, mean over all traces. "Without keys": not told which calls share a caller or a campaign, as most
-baselines are; "without prior": no scorecard. Under them the two baselines that know the caller.
+F on calls without a vote, mean over all traces. "Without keys": it does not know which calls share a caller or a
+campaign, like most baselines; "without prior": no scorecard. Under them the two baselines that know the caller.
 
 | | no feedback | 0.5 % | 2 %, noise 0.2 | 10 %, noise 0.2 | 30 %, noise 0.2 | 50 % |
 |---|---|---|---|---|---|---|

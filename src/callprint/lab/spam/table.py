@@ -31,7 +31,13 @@ class Table:
         return [row[scope][measure] for row in self._rows.get((trace, method, ratio, noise), [])]
 
     def mean(
-        self, trace: str, method: str, ratio: float, noise: float, measure: str = "f", scope: str = "without_vote"
+        self,
+        trace: str,
+        method: str,
+        ratio: float,
+        noise: float,
+        measure: str = "f",
+        scope: str = "without_vote",
     ) -> float:
         """Return the mean over seeds, NaN where nothing was computed."""
         found = self.values(trace, method, ratio, noise, measure, scope)
@@ -49,7 +55,7 @@ class Table:
     def over_traces(
         self, traces: Sequence[str], method: str, ratio: float, noise: float
     ) -> tuple[float, float, int]:
-        """Return F on calls without a vote, averaged over traces: mean over seeds, standard deviation, number of seeds."""
+        """Return F on calls without a vote, averaged over traces: mean, standard deviation and number of seeds."""
         found = [self.values(trace, method, ratio, noise, "f", "without_vote") for trace in traces]
         found = [values for values in found if values]
         if not found:
