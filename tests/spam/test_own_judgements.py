@@ -194,21 +194,22 @@ def test_at_set_up_nothing_of_the_end_is_looked_at(trace):
 
 
 def test_points_follow_the_written_bins():
-    weights = prior_weights.WEIGHTS
+    rows = list(prior_weights.WEIGHTS["features"].values())
     vector = np.full((1, FEATURE_COUNT), np.nan)
     column = Feature.NEW_CALLEE_RATIO
-    vector[0, column] = weights["edges"][column][2]  # a value on an edge belongs to the bin above
+    vector[0, column] = rows[column]["edges"][2]  # a value on an edge belongs to the bin above
     points = CARD.points(vector, at_end=True)[0]
-    assert points[column] == weights["end_points"][column][3]
+    assert points[column] == rows[column]["end"][3]
     others = [c for c in range(FEATURE_COUNT) if c != column]
-    np.testing.assert_array_equal(points[others], [weights["end_points"][c][-1] for c in others])
+    np.testing.assert_array_equal(points[others], [rows[c].get("end", [0.0])[-1] for c in others])
 
 
 def test_a_scorecard_of_other_features_is_refused():
     with pytest.raises(ModelError, match="other features"):
         scorecard.load({**prior_weights.WEIGHTS, "features": ["a"]})
+    few = {name: {"edges": [0.0], "end": [0.0]} for name in NAMES}
     with pytest.raises(ModelError, match="damaged"):
-        scorecard.load({**prior_weights.WEIGHTS, "edges": [[0.0]] * FEATURE_COUNT})
+        scorecard.load({**prior_weights.WEIGHTS, "features": few})
 
 
 def test_thresholds_must_rise():
