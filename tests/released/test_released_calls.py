@@ -49,7 +49,7 @@ def known(home: SiteCalls) -> dict[str, Any]:
         "over": home.over,
         "repeats": home.repeats,
         "allowed": home.judge.allowed,
-        "heard": list(home.heard.values()),
+        "heard": list(home.user_votes.taken.values()),
         "verdicts": list(home.verdicts.values()),
         "calls_in_progress": assembler.calls_in_progress,
         "messages": assembler.messages,
@@ -159,7 +159,7 @@ def test_the_next_field_loses_no_history():
     home = restored("home/callprint.cpst", "callprint", expected["state"], "home/signalling.jsonl")
     assert_holds(expected["state"], known(home))
     assert {type(verdict) for verdict in home.verdicts.values()} == {LaterVerdict}
-    assert {vote.sure for vote in home.heard.values()} == {None}
+    assert {vote.sure for vote in home.user_votes.taken.values()} == {None}
     reports = [report for *_, report in home.assembler._flows]
     assert {report.summary.capture for report in reports} == {None}
     fetch = fetch_from("home/signalling.jsonl")

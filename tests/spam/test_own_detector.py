@@ -101,7 +101,7 @@ def test_a_vote_on_a_hidden_caller_spares_all_others_who_hide(store):
     assert "users marked this caller" not in judged(person_calls(1, 90_000, hidden), detector)[-1].reason
 
 
-def test_a_live_run_hears_what_users_say_meanwhile(store):
+def test_a_live_run_takes_in_votes_given_meanwhile(store):
     detector = OwnDetector()
     engine = CallPipeline(history=CallHistory(64), detector=detector)
     listener = VoteListener(store, engine.judge, detector)
@@ -126,7 +126,7 @@ def test_nothing_to_learn_changes_nothing(store):
 
 def test_it_learns_anew_as_packet_time_passes(monkeypatch):
     detector, learned_ns = OwnDetector(), []
-    monkeypatch.setattr(detector.live, "learn", learned_ns.append)
+    monkeypatch.setattr(detector, "learn", learned_ns.append)
     rows = judged(person_calls(4), detector)
     assert len(learned_ns) == 3
     assert learned_ns[0] - rows[0].started_ns >= LEARN_EVERY_NS
@@ -140,8 +140,8 @@ def test_calls_that_were_taught_do_not_count_again_when_their_capture_is_read_ag
     detector = OwnDetector()
     teach(detector, store)
     robot = stable_key(ROBOT)
-    assert detector.live._callers[robot].calls == 20
+    assert detector.callers.get(robot).calls == 20
     judged(script, detector)
-    assert detector.live._callers[robot].calls == 20
+    assert detector.callers.get(robot).calls == 20
     judged(robot_calls(5, 10_000), detector)
-    assert detector.live._callers[robot].calls == 25
+    assert detector.callers.get(robot).calls == 25

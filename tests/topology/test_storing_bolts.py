@@ -126,7 +126,7 @@ def test_votes_and_changes_of_the_allow_list_are_stored(path):
         bolt.process(tup)
     bolt.process(*feedback(Disallow("+4930333333", "bob", START_NS)))
     store = bolt._store.opened()
-    assert (list(store.feedback()), list(store.allowed())) == ([vote], [entry])
+    assert (list(store.votes()), list(store.allowed())) == ([vote], [entry])
     assert bolt.answers == ["ack"] * 4
 
 
@@ -135,7 +135,7 @@ def test_feedback_that_the_store_never_takes_is_set_aside(path, monkeypatch):
         raise RowError("never")
 
     bolt = Feedback(path)
-    monkeypatch.setattr(bolt._store.opened(), "put_feedback", refuse)
+    monkeypatch.setattr(bolt._store.opened(), "put_votes", refuse)
     bolt.process(*feedback(Vote("c@x", "t", "+4930111111", "ann", START_NS, True)))
     assert bolt.answers == ["ack"]
     ((topic, partition, offset, reason, record),) = bolt._dead_letters.found

@@ -8,7 +8,7 @@ import json
 from typing import Any
 
 from callprint.core.ground.snapshot import Snapshot
-from callprint.core.spam.feature_columns import FEATURES_0_1_0
+from callprint.core.spam.feature_columns import FIRST_NAMES
 
 
 def upgraded_0_1_0(state: Snapshot) -> Snapshot:
@@ -21,7 +21,7 @@ def upgraded_0_1_0(state: Snapshot) -> Snapshot:
         "released_early": plain["order"]["hurried"],
     }
     if "judge" in plain:
-        plain["judge"] = plain["judge"] | {"features": list(FEATURES_0_1_0)}
+        plain["judge"] = plain["judge"] | {"features": list(FIRST_NAMES)}
     return Snapshot(plain, state.arrays)
 
 

@@ -21,7 +21,7 @@ from callprint.core.relay.order import SiteOrder, Source, WaitingMessage
 from callprint.core.relay.released_snapshots import upgraded_0_1_0
 from callprint.core.relay.site import SiteCalls
 from callprint.core.relay.site_inputs import FlowResults, RecordOffset
-from callprint.core.spam.feature_columns import columns_of_today
+from callprint.core.spam.feature_columns import read_columns
 from callprint.core.spam.features import FEATURE_COUNT, NAMES
 from callprint.core.spam.histories import CallHistory
 from callprint.core.spam.judging import CallJudge
@@ -72,7 +72,7 @@ def snapshot(calls: SiteCalls) -> Snapshot:
         "over": calls.over,
         "repeats": calls.repeats,
         "verdicts": VERDICTS.plain(calls.verdicts.values()),
-        "votes": VOTES.plain([] if calls.over else calls.heard.values()),
+        "votes": VOTES.plain([] if calls.over else calls.user_votes.taken.values()),
     }
     parts = {"own": Snapshot(own), "order": _order_snapshot(calls.order)}
     if not calls.over:
@@ -101,7 +101,7 @@ def restore(calls: SiteCalls, kept: Snapshot, fetch: Fetch) -> bool:
         calls.over, calls.repeats = bool(own["over"]), int(own["repeats"])
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise DecodeError(f"the snapshot of a site's calls is damaged: {error!r}") from error
-    calls.heard = {(vote.user, vote.caller): vote for vote in votes}
+    calls.user_votes.begin(votes, ())
     calls.verdicts = OrderedDict((verdict.flow, verdict) for verdict in verdicts)
     _restore_order(calls.order, kept.part("order").plain, fetch)
     if calls.over:
@@ -225,7 +225,7 @@ def _judge_snapshot(judge: CallJudge) -> Snapshot:
 def _restore_judge(judge: CallJudge, history: CallHistory, kept: Snapshot) -> None:
     try:
         calls = _CALLS.read(kept.plain["calls"])
-        vectors = columns_of_today(kept.arrays["features"], kept.plain["features"])
+        vectors = read_columns(kept.arrays["features"], kept.plain["features"], np.nan)
         allowed = set(map(str, kept.plain["allowed"]))
         keys = [(call.call_id, call.from_tag, call.started_ns) for call in calls]
         judge.vectors = OrderedDict(zip(keys, (vector.copy() for vector in vectors), strict=True))

@@ -14,7 +14,8 @@ from callprint.core.ground.compiled import Array
 from callprint.core.signalling.identity import IdentityReader
 from callprint.core.signalling.reader import RawMessage
 from callprint.core.spam.histories import CallHistory
-from callprint.core.spam.judging import CallJudge, Detector
+from callprint.core.spam.interface import SpamDetector
+from callprint.core.spam.judging import CallJudge
 from callprint.core.verdict import FlowReport
 
 
@@ -26,10 +27,10 @@ class CallPipeline:
         settings: CallSettings | None = None,
         identities: IdentityReader | None = None,
         history: CallHistory | None = None,
-        detector: Detector | None = None,
+        detector: SpamDetector | None = None,
         allowed: Iterable[str] = (),
     ) -> None:
-        """Start with nothing known; `allowed`: callers, spelled as in call rows, whom no detector may touch."""
+        """Start with nothing known; `allowed`: callers, spelled as in call rows, whom the detector may not touch."""
         settings = settings or CallSettings()
         self.assembler = CallAssembler(settings, identities)
         self.judge = CallJudge(history, detector, allowed, settings.maximum_calls + 1)
