@@ -165,7 +165,7 @@ class CaptureAgent:
             self._marked_s = self._flushed_s
             self._clock_ns = self._clock_ns if self._step_ns is None else self._step_ns
             self._step_ns = None
-            partition, mark = self._sip_shipper.mark(self._shipper.sent, self._clock_ns, ended=ended)
+            partition, mark = self._sip_shipper.progress(self._shipper.sent, self._clock_ns, ended=ended)
             self._publisher.publish(
                 Outgoing(self._settings.signaling_topic, partition, encode_progress(mark))
             )

@@ -134,8 +134,8 @@ def test_messages_are_shipped_once_by_call_and_numbered_as_captured(cut):
 def test_a_mark_counts_what_was_sent_before_it():
     shipper = SignallingShipper(7, 3)
     batches = shipper.take(whole_calls(20)) + shipper.flush()
-    place, first = shipper.mark([4, 0], 100, ended=False)
-    _, second = shipper.mark([4, 0], 200, ended=True)
+    place, first = shipper.progress([4, 0], 100, ended=False)
+    _, second = shipper.progress([4, 0], 200, ended=True)
     sent = tuple(sum(partition == number for partition, _ in batches) for number in range(3))
     assert (first.media_sent, first.signalling_sent, first.number) == ((4, 0), sent, 0)
     assert first.origin == Origin(7, sent[place], 100), "a mark is one of the batches of its partition"
