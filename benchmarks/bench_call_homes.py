@@ -45,7 +45,7 @@ def shipped(calls: int) -> list[list[SignallingRecord]]:
             end += 1
         batches = shipper.take(script[at:end]) + shipper.flush()
         records = [(partition, decode_record(encode_signalling(batch))) for partition, batch in batches]
-        records.append(shipper.mark([0] * PARTITIONS, script[end - 1].time_ns, ended=end == len(script)))
+        records.append(shipper.progress([0] * PARTITIONS, script[end - 1].time_ns, ended=end == len(script)))
         step = []
         for partition, record in records:
             step.append(SignallingRecord(RecordOffset(partition, offsets[partition]), record))

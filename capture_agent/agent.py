@@ -164,7 +164,7 @@ class CaptureAgent:
             self._progress_s = self._flushed_s
             self._clock_ns = self._clock_ns if self._newest_ns is None else self._newest_ns
             self._newest_ns = None
-            partition, progress = self._sip_shipper.mark(self._shipper.sent, self._clock_ns, ended=ended)
+            partition, progress = self._sip_shipper.progress(self._shipper.sent, self._clock_ns, ended=ended)
             self._publisher.publish(
                 Outgoing(self._settings.signalling_topic, partition, encode_progress(progress))
             )

@@ -1,4 +1,4 @@
-"""An identifier whose answers can be worked out in the head, for tests of what is done with answers."""
+"""An identifier with answers that can be worked out by hand, for tests of what is done with answers."""
 
 from dataclasses import dataclass
 
@@ -6,22 +6,22 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class Said:
+class Answers:
     application: np.ndarray
     confidence: np.ndarray
     reason: np.ndarray
 
 
 class ByLength:
-    """An identifier that can be computed in the head: sure of logs from 3,000 bytes on, by their last byte."""
+    """Sure of logs of 3,000 bytes or more; the last byte decides the application."""
 
     name = "by-length 1"
     applications = ("even", "odd")
     minimum_k = 5
 
-    def identify(self, evidence: np.ndarray, spans: np.ndarray) -> Said:
+    def identify(self, evidence: np.ndarray, spans: np.ndarray) -> Answers:
         lengths = spans[:, 1] - spans[:, 0]
-        return Said(
+        return Answers(
             (evidence[spans[:, 1] - 1] & 1).astype(np.int16),
             np.minimum(lengths / 5000, 1).astype(np.float32),
             np.where(lengths >= 3000, 0, 2).astype(np.uint8),

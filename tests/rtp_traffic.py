@@ -1,4 +1,4 @@
-"""RTP traffic as packet columns, for tests of the wire format: several calls, RTCP, reuse of ports."""
+"""RTP traffic as packet columns, for tests of the relay: several calls, RTCP, reuse of ports."""
 
 import struct
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from callprint.core.packets import PACKET, PacketKind
 
 @dataclass(frozen=True)
 class Stream:
-    """One sender: `packets` RTP packets of 20 ms from `start_ms` on, and a report every `rtcp_every` packets."""
+    """One sender: `packets` RTP packets of 20 ms each from `start_ms` on, and a report every `rtcp_every` packets."""
 
     host: int
     port: int

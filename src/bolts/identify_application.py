@@ -27,16 +27,18 @@ from callprint.topology.tuples import (
 
 
 class _Work(NamedTuple):
+    """A tuple with what is needed to judge it."""
+
     tup: Any
     judge: PartJudge
     batch: MediaBatch
-    told: Counter[int]
+    sequences: Counter[int]  # of the tuple's partition
 
 
 class IdentifyApplication(TicklessBatchingBolt):
     """Emits verdicts and summaries. All tuples of a partition come to one task, in order.
 
-    The tuples that came within some milliseconds are judged together: one run of the network over all their logs.
+    Tuples that come within a few milliseconds are judged together: one run of the network over all their logs.
     """
 
     outputs: ClassVar[list[Any]] = [
@@ -56,7 +58,9 @@ class IdentifyApplication(TicklessBatchingBolt):
         self._identifier = self._load()
         self._continuity: dict[int, Continuity] = {}
         self._judges: dict[int, PartJudge] = {}
-        self._told: dict[int, Counter[int]] = {}  # by partition and site: tuples of this epoch to the calls
+        self._sequences: dict[
+            int, Counter[int]
+        ] = {}  # by partition and site: the next number on the flows stream
 
     def _load(self) -> Identifier | None:
         with self._pulse:
@@ -67,26 +71,26 @@ class IdentifyApplication(TicklessBatchingBolt):
         return PacedIdentifier(loaded, self._breathe)
 
     def _breathe(self) -> None:
-        """Give a sign of life in the middle of a long piece of work."""
+        """Give Storm a sign of life in the middle of a long piece of work."""
         self.send_message({"command": "sync"})
 
     def group_key(self, _tup: Any) -> None:
-        """All tuples are one batch, in the order in which they came."""
+        """Put all tuples into one batch, in the order in which they came."""
         return
 
     def process_batch(self, _key: None, tups: list[Any]) -> None:
         """Judge what came."""
         with self._pulse:
-            work = [found for found in map(self._take, tups) if found is not None]
-            judged = judge_together([(each.judge, each.batch) for each in work])
-            for each, said in zip(work, judged, strict=True):
-                self._tell(each, said)
+            work = [taken for taken in map(self._take, tups) if taken is not None]
+            outputs = judge_together([(each.judge, each.batch) for each in work])
+            for each, output in zip(work, outputs, strict=True):
+                self._emit(each, output)
                 self.ack(each.tup)
 
     def _take(self, tup: Any) -> _Work | None:
-        """Return what is to be done for a tuple; None, and answer it, when that is nothing."""
-        shard, epoch, sequence, text = tup.values
-        turn = self._continuity.setdefault(shard, Continuity()).turn(epoch, sequence)
+        """Return the work that a tuple means; None, once the tuple is answered, if there is none."""
+        partition, epoch, sequence, text = tup.values
+        turn = self._continuity.setdefault(partition, Continuity()).turn(epoch, sequence)
         if turn is Turn.FAIL:
             self.fail(tup)
             return None
@@ -94,27 +98,35 @@ class IdentifyApplication(TicklessBatchingBolt):
             self.ack(tup)
             return None
         if turn is Turn.BEGIN:
-            self._judges[shard] = PartJudge(self._identifier, keep_unknown=self._keep_unknown)
-            self._told[shard] = Counter()
-        return _Work(tup, self._judges[shard], decode_media(text_to_bytes(text)), self._told[shard])
+            self._judges[partition] = PartJudge(self._identifier, keep_unknown=self._keep_unknown)
+            self._sequences[partition] = Counter()
+        batch = decode_media(text_to_bytes(text))
+        return _Work(tup, self._judges[partition], batch, self._sequences[partition])
 
-    def _tell(self, work: _Work, judged: JudgeOutput) -> None:
-        """Tell the judge of calls what became of a batch, also when it is nothing: it counts them. Then the store."""
-        shard, epoch, _, _ = work.tup.values
+    def _emit(self, work: _Work, output: JudgeOutput) -> None:
+        """Send what a batch came to: to the judge of calls always, since it counts batches, and to the store."""
+        partition, epoch, _, _ = work.tup.values
         origin = work.batch.origin
-        news = FlowResults.of(origin, shard, judged.verdicts, judged.summaries)
         site = site_of(origin.source)
-        sequence = work.told[site]
-        work.told[site] += 1
-        place = [number_to_text(site), shard, epoch, sequence, number_to_text(origin.source), origin.sequence]
-        flows = [*place, rows_to_text(news.verdicts), rows_to_text(news.summaries)]
+        sequence = work.sequences[site]
+        work.sequences[site] += 1
+        results = FlowResults.of(origin, partition, output.verdicts, output.summaries)
+        numbers = [
+            number_to_text(site),
+            partition,
+            epoch,
+            sequence,
+            number_to_text(origin.source),
+            origin.sequence,
+        ]
+        flows = [*numbers, rows_to_text(results.verdicts), rows_to_text(results.summaries)]
         self.emit(flows, stream=FLOWS, anchors=[work.tup])
-        if judged.verdicts or judged.summaries:
-            rows = (rows_to_text(judged.verdicts), rows_to_text(judged.summaries))
-            self.emit([shard, *rows, evidence_to_text(judged.unknown)], anchors=[work.tup])
+        if output.verdicts or output.summaries:
+            rows = (rows_to_text(output.verdicts), rows_to_text(output.summaries))
+            self.emit([partition, *rows, evidence_to_text(output.unknown)], anchors=[work.tup])
 
     def process_tick(self, tup: Any) -> None:
-        """Take a model over that an operator put in place of the old one; the next verdicts name it."""
+        """Load a model that an operator put in place of the old one; verdicts from now on name it."""
         if self._model.changed():
             try:
                 self._identifier = self._load()
@@ -122,5 +134,5 @@ class IdentifyApplication(TicklessBatchingBolt):
                 self.logger.error("the new model is not used: %s", error)
             else:
                 for judge in self._judges.values():
-                    judge.replace_identifier(self._identifier)
+                    judge.identifier = self._identifier
         self.ack(tup)

@@ -35,6 +35,6 @@ def translate(packets):
 
 @pytest.mark.parametrize("change", [translate])
 def test_translated_addresses_give_the_same_verdicts(change):
-    as_it_was = verdicts(lambda packets: None)
-    assert len(as_it_was) >= 8
-    assert verdicts(change) == as_it_was
+    unchanged = verdicts(lambda packets: None)
+    assert len(unchanged) >= 8
+    assert verdicts(change) == unchanged

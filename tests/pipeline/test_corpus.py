@@ -69,9 +69,9 @@ def test_finds_the_labelled_flows_with_their_packet_counts(labelled_calls):
     for row in labels:
         key = (row["capture"], row["src_ip"], int(row["src_port"]), row["dst_ip"], int(row["dst_port"]))
         differences[int(row["rtp_packets_under_256"]) - found.pop(key)] += 1
-    # What a bridge passes on has no clear sender, so not every flow of these captures is labelled.
+    # Media that a bridge passes on has no clear sender, so not every flow of these captures is labelled.
     assert all(capture.startswith(BRIDGED) for capture, *_ in found)
-    # Loss right at the start can cost a packet or two: no two in sequence, so probation begins anew.
+    # Loss right at the start can cost a packet or two: without two in sequence probation begins anew.
     assert set(differences) <= {0, 1, 2}
     assert differences[0] > 0.98 * sum(differences.values())
 
@@ -84,8 +84,8 @@ def test_batch_size_changes_nothing(labelled_calls, name):
 
 
 @pytest.mark.parametrize("application", ["linphone-000", "firefox-000", "jami-000"])
-def test_batch_size_changes_nothing_of_what_the_shipped_network_says(labelled_calls, application):
-    """The last bits of a network's scores may depend on how many flows it judges at once; its verdicts must not."""
+def test_batch_size_changes_no_verdict_of_the_shipped_network(labelled_calls, application):
+    """The last bits of a network's scores may depend on how many flows it judges at once; verdicts must not."""
     network = load_model(DEFAULT_MODEL)
     capture = labelled_calls / "dataset2" / f"{application}.pcap"
     whole = run(capture, identifier=network)
@@ -96,7 +96,7 @@ def test_batch_size_changes_nothing_of_what_the_shipped_network_says(labelled_ca
 
 @pytest.mark.parametrize("corpus", ["public_corpus", "labelled_calls"])
 def test_the_command_counts_every_packet_of_every_capture(corpus, request, tmp_path, capsys):
-    """Unlike above all captures are one stream here, with one flow table, as when a user names a folder."""
+    """Unlike above, all captures are one stream with one flow table, as when a user names a folder."""
     folder = request.getfixturevalue(corpus)
     folder = folder / "dataset2" if corpus == "labelled_calls" else folder
     damaged = corpus == "public_corpus"  # many of them are broken on purpose
@@ -112,9 +112,9 @@ def test_the_command_counts_every_packet_of_every_capture(corpus, request, tmp_p
     numbers = [int(line.split()[0].replace(",", "")) for line in table if re.match(r" *[\d,]+ ", line)]
     assert numbers[-1] == read == source.packets
     assert sum(numbers[:-1]) == read
-    told = [json.loads(line) for line in flows.read_text().splitlines()]
+    objects = [json.loads(line) for line in flows.read_text().splitlines()]
     accepted = numbers[0]
-    assert sum(flow["packets"] for flow in told if flow["type"] == "flow") == accepted
+    assert sum(flow["packets"] for flow in objects if flow["type"] == "flow") == accepted
 
 
 def test_no_packets_no_flows():

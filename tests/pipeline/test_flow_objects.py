@@ -1,4 +1,4 @@
-"""What the pipeline reports keeps the JSON promise, on flows made here and on captures by others."""
+"""Flow reports are valid JSON objects of the schema, for flows made here and for other people's captures."""
 
 import json
 from importlib.resources import files
@@ -33,7 +33,7 @@ def test_a_flow_of_packets_that_are_all_too_long_is_unknown_with_a_reason(valida
     outputs = [pipeline.process(data, rows), pipeline.finish()]
     (report,) = [report for output in outputs for report in output.reports]
     (verdict,) = [verdict for output in outputs for verdict in output.verdicts]
-    assert report.verdict == verdict, "what is reported is also stored"
+    assert report.verdict == verdict, "the reported verdict is also stored"
     assert (verdict.application, verdict.reason, verdict.k, verdict.final) == (
         UNKNOWN,
         REASON_TOO_SHORT,
@@ -46,7 +46,7 @@ def test_a_flow_of_packets_that_are_all_too_long_is_unknown_with_a_reason(valida
 
 
 class Namer:
-    """An identifier that is sure of everything it is asked."""
+    """An identifier that is always sure."""
 
     name = "namer-1"
     applications = ("zoiper",)
@@ -62,7 +62,7 @@ class Namer:
 @pytest.mark.parametrize(
     ("packets", "application", "model"), [(3, UNKNOWN, "none"), (4, "zoiper", "namer-1")]
 )
-def test_a_flow_that_no_model_looked_at_names_none(validator, packets, application, model):
+def test_the_verdict_of_a_flow_that_no_model_looked_at_names_no_model(validator, packets, application, model):
     pipeline = IdentificationPipeline(Namer(), SMALL)
     pipeline.process(*packet_rows(stream(packets)))
     (report,) = pipeline.finish().reports

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from length_identifier import ByLength, Said
+from length_identifier import Answers, ByLength
 from rtp_traffic import CALLS, traffic
 
 from callprint.core.evidence import EVIDENCE_RTP, split
@@ -27,21 +27,21 @@ def embedded() -> PipelineOutput:
 
 
 def records(batch_packets: int, flush_every: int, statistics: bool) -> list[list[bytes]]:
-    """What an agent sends, by partition."""
+    """The records that an agent sends, by partition."""
     data, packets = traffic(CALLS)
     engine = FlowEngine(SETTINGS)
     shipper = Shipper(1, PARTITIONS, SETTINGS.maximum_flows)
     sent = []
     for at in range(0, len(packets), batch_packets):
         batch = packets[at : at + batch_packets]
-        for told in engine.process(data, batch):
-            sent += shipper.take(told)
+        for drain in engine.process(data, batch):
+            sent += shipper.take(drain)
         if statistics:
             sent += shipper.statistics(engine.flows, int(batch["time_ns"][-1]))
         if at // batch_packets % flush_every == 0:
             sent += shipper.flush()
-    for told in engine.finish():
-        sent += shipper.take(told)
+    for drain in engine.finish():
+        sent += shipper.take(drain)
     sent += shipper.flush()
     topics: list[list[bytes]] = [[] for _ in range(PARTITIONS)]
     for partition, media in sent:
@@ -58,9 +58,9 @@ def test_verdicts_and_summaries_are_those_of_the_embedded_path(batch_packets, fl
     for topic in records(batch_packets, flush_every, statistics):
         assembly, judge = PartitionAssembly(), PartJudge(ByLength())
         for record in topic:
-            judged = judge.judge(assembly.absorb(decode_media(record)))
-            verdicts += judged.verdicts
-            summaries += judged.summaries
+            output = judge.judge(assembly.absorb(decode_media(record)))
+            verdicts += output.verdicts
+            summaries += output.summaries
     assert sorted(verdicts, key=repr) == sorted(wanted.verdicts, key=repr)
     last = {}
     for summary in sorted(summaries, key=summary_order):
@@ -70,20 +70,20 @@ def test_verdicts_and_summaries_are_those_of_the_embedded_path(batch_packets, fl
 
 
 def test_some_flow_of_the_sample_is_sure_early_and_some_only_at_its_end():
-    """Otherwise the equality above would say little."""
+    """Otherwise the test above would prove little."""
     by_k = {(verdict.final, verdict.k) for verdict in embedded().verdicts}
     assert {final for final, _ in by_k} == {True, False}
     assert len(by_k) >= 4
 
 
-def test_the_evidence_of_final_unknowns_is_kept_when_it_is_asked_for():
+def test_the_evidence_of_final_unknowns_is_kept_on_request():
     kept, unknown = [], []
     for topic in records(13, 1, False):
         assembly, judge = PartitionAssembly(), PartJudge(ByLength(), keep_unknown=True)
         for record in topic:
-            judged = judge.judge(assembly.absorb(decode_media(record)))
-            kept += judged.unknown
-            unknown += [v for v in judged.verdicts if v.final and v.application == UNKNOWN]
+            output = judge.judge(assembly.absorb(decode_media(record)))
+            kept += output.unknown
+            unknown += [v for v in output.verdicts if v.final and v.application == UNKNOWN]
     assert [verdict for verdict, _ in kept] == unknown
     assert unknown
     for verdict, evidence in kept:
@@ -98,7 +98,7 @@ class Counting(ByLength):
 
     runs = 0
 
-    def identify(self, evidence: np.ndarray, spans: np.ndarray) -> Said:
+    def identify(self, evidence: np.ndarray, spans: np.ndarray) -> Answers:
         self.runs += 1
         assert len({tuple(span) for span in spans.tolist()}) == len(spans), "no log twice in one run"
         return super().identify(evidence, spans)
@@ -106,25 +106,26 @@ class Counting(ByLength):
 
 @pytest.mark.parametrize("most_evidence", [1 << 25, 20_000, 1])
 @pytest.mark.parametrize("together", [2, 7, 1000])
-def test_batches_that_are_judged_together_say_what_they_say_alone(monkeypatch, together, most_evidence):
+def test_batches_judged_together_give_the_same_as_one_by_one(monkeypatch, together, most_evidence):
     monkeypatch.setattr("callprint.core.relay.flow_judging._MOST_EVIDENCE", most_evidence)
     topics = [2 * topic for topic in records(13, 1, True)]  # sent again, every flow begins anew
-    alone, asked_once = Counting(), Counting()
+    alone, joint = Counting(), Counting()
     wanted, work = [], []
     for topic in topics:
         judge, assembly = PartJudge(alone, keep_unknown=True), PartitionAssembly()
         wanted.append([judge.judge(assembly.absorb(decode_media(record))) for record in topic])
-        judge, assembly = PartJudge(asked_once, keep_unknown=True), PartitionAssembly()
+        judge, assembly = PartJudge(joint, keep_unknown=True), PartitionAssembly()
         work.append([(judge, assembly.absorb(decode_media(record))) for record in topic])
     mixed = [
-        (number, place, work[number][place])
-        for place in range(max(map(len, work)))
-        for number in range(len(work))
-        if place < len(work[number])
+        (topic, record, work[topic][record])
+        for record in range(max(map(len, work)))
+        for topic in range(len(work))
+        if record < len(work[topic])
     ]
     for at in range(0, len(mixed), together):
         some = mixed[at : at + together]
-        for (number, place, _), said in zip(some, judge_together([each for *_, each in some]), strict=True):
-            assert said == wanted[number][place]
+        outputs = judge_together([each for *_, each in some])
+        for (topic, record, _), output in zip(some, outputs, strict=True):
+            assert output == wanted[topic][record]
     if together == 1000 and most_evidence == 1 << 25:
-        assert (alone.runs > 10, asked_once.runs) == (True, 1)
+        assert (alone.runs > 10, joint.runs) == (True, 1)

@@ -1,4 +1,4 @@
-"""Whatever a well-formed batch says of its flows: it is refused, or every row that it leads to fits the stores."""
+"""Whatever a well-formed batch holds, it is refused, or every row that it leads to fits the stores."""
 
 import re
 from collections.abc import Iterator
@@ -34,24 +34,24 @@ INTEGERS = {"int": 31, "bigint": 63}
 
 @cache
 def batches() -> list[MediaBatch]:
-    """What an agent sends of CALLS, and statistics of flows that go on."""
+    """The batches that an agent sends about CALLS, with statistics of flows that go on."""
     data, packets = traffic(CALLS)
     engine = FlowEngine(ENGINE)
     shipper = Shipper(5, 1, ENGINE.maximum_flows)
     sent = []
     for at in range(0, len(packets), 100):
-        for told in engine.process(data, packets[at : at + 100]):
-            sent += shipper.take(told)
+        for drain in engine.process(data, packets[at : at + 100]):
+            sent += shipper.take(drain)
         sent += shipper.statistics(engine.flows, int(packets["time_ns"][at]))
         sent += shipper.flush()
-    for told in engine.finish():
-        sent += shipper.take(told)
+    for drain in engine.finish():
+        sent += shipper.take(drain)
     return [batch for _, batch in sent + shipper.flush()]
 
 
 @cache
 def column_types() -> dict[tuple[str, str], str]:
-    """The CQL type of every column that has a row of verdicts or flows, as the schema file says."""
+    """The CQL type of every column of the tables of verdicts and flows, from the schema file."""
     text = files("callprint.stores").joinpath("cql", "001_verdicts_calls.cql").read_text()
     types = {}
     for table, columns in re.findall(r"CREATE TABLE (\w+) \((.*?)PRIMARY KEY", text, re.DOTALL):
@@ -61,25 +61,25 @@ def column_types() -> dict[tuple[str, str], str]:
 
 
 def fits(row: Row) -> bool:
-    """Return whether Cassandra takes the row."""
+    """Return whether Cassandra accepts the row."""
     for name, value in zip(row.columns, row.values, strict=True):
         kind = column_types()[row.table, name]
         if kind in INTEGERS:
-            taken = type(value) is int and -(1 << INTEGERS[kind]) <= value < 1 << INTEGERS[kind]
+            accepted = type(value) is int and -(1 << INTEGERS[kind]) <= value < 1 << INTEGERS[kind]
         elif kind == "double":
-            taken = type(value) is float and bool(np.isfinite(value))
+            accepted = type(value) is float and bool(np.isfinite(value))
         else:
-            taken = type(value) is {"text": str, "boolean": bool}[kind]
-        if not taken:
+            accepted = type(value) is {"text": str, "boolean": bool}[kind]
+        if not accepted:
             return False
     return True
 
 
-def rows_of(judged: JudgeOutput) -> Iterator[Row]:
+def rows_of(output: JudgeOutput) -> Iterator[Row]:
     """All rows that the store bolt would write, after their way through Storm."""
-    for verdict in text_to_verdicts(rows_to_text(judged.verdicts)):
+    for verdict in text_to_verdicts(rows_to_text(output.verdicts)):
         yield from verdict_rows(verdict)
-    for summary in text_to_summaries(rows_to_text(judged.summaries)):
+    for summary in text_to_summaries(rows_to_text(output.summaries)):
         yield summary_row(summary)
 
 
@@ -114,11 +114,11 @@ def test_a_mutated_batch_is_refused_or_leads_to_rows_that_fit(store, chance) -> 
         return
     LowWater(0).emitted(0, batch)
     assembly, judge = PartitionAssembly(), PartJudge(ByLength(), keep_unknown=True)
-    for told in (assembly.absorb(batch), assembly.expire(batch.origin)):
-        judged = judge.judge(decode_media(encode_media(told)))
-        assert all(fits(row) for row in rows_of(judged))
-        store.put_verdicts(judged.verdicts)
-        store.put_flows(judged.summaries)
+    for assembled in (assembly.absorb(batch), assembly.expire(batch.origin)):
+        output = judge.judge(decode_media(encode_media(assembled)))
+        assert all(fits(row) for row in rows_of(output))
+        store.put_verdicts(output.verdicts)
+        store.put_flows(output.summaries)
     for _ in store.verdicts(VerdictQuery()):
         pass  # what was written can be read
 
@@ -137,7 +137,7 @@ def test_a_mutated_batch_is_refused_or_leads_to_rows_that_fit(store, chance) -> 
         ("evidence_state", 9),
     ],
 )
-def test_what_no_engine_says_is_refused(name, value) -> None:
+def test_values_that_no_engine_gives_are_refused(name, value) -> None:
     parts = batches()[0].parts.copy()
     parts[name][0] = value
     batch = batches()[0]
@@ -153,15 +153,15 @@ def test_an_end_without_evidence_is_unknown_however_many_packets_it_claims() -> 
     assert (verdict.final, verdict.reason) == (True, REASON_TOO_SHORT)
 
 
-def test_a_source_with_too_many_pending_flows_loses_its_oldest_and_nobody_else_any() -> None:
+def test_a_source_with_too_many_pending_flows_loses_its_oldest_and_other_sources_none() -> None:
     assembly = PartitionAssembly(maximum_flows=10)
     for flow in range(4):
         assert assembly.absorb(beginning(1, flow, flow)) is not None
-    told = [assembly.absorb(beginning(2, flow, flow)) for flow in range(40)]
+    assembled = [assembly.absorb(beginning(2, flow, flow)) for flow in range(40)]
     assert len(assembly) == 10
     assert assembly.counters.evicted == 34
-    judged = [int(part["src_lo"]) for batch in told for part in batch.parts if part["kind"] == 1]
-    assert judged == list(range(34)), "each is judged by what it sent, the oldest first"
+    judged = [int(part["src_lo"]) for batch in assembled for part in batch.parts if part["kind"] == 1]
+    assert judged == list(range(34)), "each is judged by what came of it, the oldest first"
     assert len(assembly.expire(Origin(1, 9, 0)).parts) == 4, "the other source kept all of its own"
     assert len(assembly) == 6
     later = beginning(2, 0, 40)

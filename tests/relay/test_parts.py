@@ -31,23 +31,23 @@ PARTITIONS = 3
 
 @cache
 def engine_events(batch_packets: int) -> list[FlowEvents]:
-    """Run CALLS through a flow engine, `batch_packets` at a time, and return copies of what it tells."""
+    """Run CALLS through a flow engine, `batch_packets` at a time, and return copies of its events."""
     data, packets = traffic(CALLS)
     engine = FlowEngine(ENGINE)
-    told = []
+    drains = []
     for at in range(0, len(packets), batch_packets):
-        told += [_copy(part) for part in engine.process(data, packets[at : at + batch_packets])]
-    return told + [_copy(part) for part in engine.finish()]
+        drains += [_copy(part) for part in engine.process(data, packets[at : at + batch_packets])]
+    return drains + [_copy(part) for part in engine.finish()]
 
 
 def _copy(part: FlowEvents) -> FlowEvents:
     return FlowEvents(part.events.copy(), part.flows.copy(), part.evidence.copy())
 
 
-def wanted(told: list[FlowEvents]) -> list[tuple[object, ...]]:
+def wanted(drains: list[FlowEvents]) -> list[tuple[object, ...]]:
     """Return the events as plain values: kind, k, time, log, and the flow's fields."""
     rows = []
-    for part in told:
+    for part in drains:
         for event, flow in zip(part.events, part.flows, strict=True):
             fields = tuple(flow[name].item() for name in SHIPPED_FLOW_FIELDS)
             log = part.evidence[event["start"] : event["end"]].tobytes()
@@ -56,7 +56,7 @@ def wanted(told: list[FlowEvents]) -> list[tuple[object, ...]]:
 
 
 def received(batches: list[MediaBatch], of: Iterable[int] | None = None) -> list[tuple[object, ...]]:
-    """The same of what an assembly tells, with the logs that a judge keeps; `of`: only these batches' answers."""
+    """The same of what an assembly passes on, with the logs that a judge keeps; `of`: of these batches only."""
     rows = []
     logs = EvidenceLogs()
     wanted_batches = set(range(len(batches)) if of is None else of)
@@ -64,17 +64,17 @@ def received(batches: list[MediaBatch], of: Iterable[int] | None = None) -> list
         log, spans = logs.take(batch, flow_ids(batch.origin.source, batch.parts))
         for i, part in enumerate(batch.parts):
             fields = tuple(part[name].item() for name in SHIPPED_FLOW_FIELDS)
-            whole = log[spans[i, 0] : spans[i, 1]].tobytes()
+            own_log = log[spans[i, 0] : spans[i, 1]].tobytes()
             if number in wanted_batches:
-                rows.append((int(part["kind"]), int(part["k"]), int(part["time_ns"]), whole, fields))
+                rows.append((int(part["kind"]), int(part["k"]), int(part["time_ns"]), own_log, fields))
     return sorted(rows)
 
 
-def ship(told: list[FlowEvents], flush_every: int) -> list[list[bytes]]:
+def ship(drains: list[FlowEvents], flush_every: int) -> list[list[bytes]]:
     """Return the encoded batches of each partition, in order."""
     shipper = Shipper(5, PARTITIONS, ENGINE.maximum_flows)
     topics: list[list[bytes]] = [[] for _ in range(PARTITIONS)]
-    for number, part in enumerate(told):
+    for number, part in enumerate(drains):
         sent = shipper.take(part)
         if number % flush_every == 0:
             sent += shipper.flush()
@@ -88,23 +88,23 @@ def ship(told: list[FlowEvents], flush_every: int) -> list[list[bytes]]:
 @pytest.mark.parametrize("batch_packets", [1, 7, 100, 10_000])
 @pytest.mark.parametrize("flush_every", [1, 3, 1000])
 def test_assembled_flows_are_the_engine_s_flows(batch_packets: int, flush_every: int) -> None:
-    told = engine_events(batch_packets)
+    drains = engine_events(batch_packets)
     assembled = []
-    for topic in ship(told, flush_every):
+    for topic in ship(drains, flush_every):
         assembly = PartitionAssembly()
         assembled += [assembly.absorb(decode_media(data)) for data in topic]
         assert len(assembly) == 0
-    assert received(assembled) == wanted(told)
+    assert received(assembled) == wanted(drains)
 
 
 def test_every_evidence_record_is_shipped_once() -> None:
-    told = engine_events(50)
+    drains = engine_events(50)
     final = {}
-    for part in told:
+    for part in drains:
         for event, flow in zip(part.events, part.flows, strict=True):
             if event["end"] > event["start"]:
                 final[int(flow["generation"]), int(event["row"])] = int(event["end"] - event["start"])
-    batches = [decode_media(data) for topic in ship(told, 1) for data in topic]
+    batches = [decode_media(data) for topic in ship(drains, 1) for data in topic]
     shipped = sum(len(batch.payload) + 12 * len(batch.packets) for batch in batches)
     assert shipped == sum(final.values())
 
@@ -117,7 +117,7 @@ def test_sequence_numbers_of_a_partition_have_no_gap() -> None:
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_a_replay_from_the_low_water_mark_judges_every_flow_whose_verdict_was_not_stored(data) -> None:
-    """Whatever is worked off before a crash, a restart at the mark completes every other flow, whole."""
+    """Whatever is done before a crash, a restart at the mark completes every other flow, from its first part."""
     topic = max(ship(engine_events(9), 1), key=len)
     batches = [decode_media(record) for record in topic]
     everything = set(received(_assemble(batches)))
@@ -156,24 +156,28 @@ def test_a_hole_breaks_only_the_flows_that_it_is_in() -> None:
     lost = middle[0]
     hit = {tuple(part[name].item() for name in SHIPPED_FLOW_FIELDS[:8]) for part in batches[lost].parts}
     assembly = PartitionAssembly()
-    told = received([assembly.absorb(batch) for i, batch in enumerate(batches) if i != lost])
-    whole = received(_assemble(batches))
-    assert [row for row in told if row[-1][:8] not in hit] == [row for row in whole if row[-1][:8] not in hit]
+    with_hole = received([assembly.absorb(batch) for i, batch in enumerate(batches) if i != lost])
+    complete = received(_assemble(batches))
+    assert [row for row in with_hole if row[-1][:8] not in hit] == [
+        row for row in complete if row[-1][:8] not in hit
+    ]
     assert assembly.counters.holes == len(hit) == 1
     (judged,) = (
-        row for row in told if row[-1][:8] in hit and row[0] in (PartKind.HORIZON, PartKind.END) and row[3]
+        row
+        for row in with_hole
+        if row[-1][:8] in hit and row[0] in (PartKind.HORIZON, PartKind.END) and row[3]
     )
-    assert judged[1] < 100, "k says what was there, not what the agent saw"
+    assert judged[1] < 100, "k counts what came, not what the agent saw"
 
 
 def test_a_repeated_batch_changes_nothing() -> None:
     topic = max(ship(engine_events(9), 1), key=len)
     batches = [decode_media(record) for record in topic]
     assembly = PartitionAssembly()
-    told = []
+    assembled = []
     for batch in batches:
-        told += [assembly.absorb(batch), assembly.absorb(batch)]
-    assert set(received(told)) >= set(received(_assemble(batches)))
+        assembled += [assembly.absorb(batch), assembly.absorb(batch)]
+    assert set(received(assembled)) >= set(received(_assemble(batches)))
 
 
 def test_flows_of_a_silent_source_are_judged_by_what_they_sent() -> None:
@@ -187,10 +191,10 @@ def test_flows_of_a_silent_source_are_judged_by_what_they_sent() -> None:
         low_water.done(offset)
     pending = len(assembly)
     assert pending == low_water.pending_of(5) > 0
-    told = assembly.expire(batches[-1].origin)
+    expired = assembly.expire(batches[-1].origin)
     low_water.expired(5)
-    assert len(told.parts) == pending
-    assert (told.parts["kind"] == PartKind.HORIZON).all()
+    assert len(expired.parts) == pending
+    assert (expired.parts["kind"] == PartKind.HORIZON).all()
     assert low_water.mark == len(batches)
     assert np.array_equal(assembly.expire(batches[-1].origin).parts["k"], [])
 

@@ -130,8 +130,8 @@ def test_messages_are_shipped_once_by_call_and_numbered_as_captured(cut):
 def test_progress_counts_what_was_sent_before_it():
     shipper = SignallingShipper(7, 3)
     batches = shipper.take(whole_calls(20)) + shipper.flush()
-    partition, first = shipper.mark([4, 0], 100, ended=False)
-    _, second = shipper.mark([4, 0], 200, ended=True)
+    partition, first = shipper.progress([4, 0], 100, ended=False)
+    _, second = shipper.progress([4, 0], 200, ended=True)
     sent = tuple(sum(of == number for of, _ in batches) for number in range(3))
     assert (first.media_sent, first.signalling_sent, first.number) == ((4, 0), sent, 0)
     assert first.origin == Origin(7, sent[partition], 100), "progress is one of the batches of its partition"

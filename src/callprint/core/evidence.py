@@ -9,11 +9,11 @@ An evidence log is a run of records, in the order in which the packets were seen
     payload  `length` bytes         the UDP payload
 
 RTP records are those of the flow itself, at most H (the evidence horizon, 100 by default). RTCP records
-are those that the flow's SENDER sent in the same media session, up to the H-th RTP packet plus 10 s. Of a flow
-so slow that this takes longer, everything is that came within two minutes of its first RTP packet. The
-handshake, where one was seen, comes before both: the first STUN Binding request (RFC 8489) and the first DTLS
-ClientHello or ServerHello (RFC 6347) that the sender sent from and to the very ports of the flow before its
-first packets, cut after 255 bytes. The reverse direction is never in it: a verdict is about the sender alone.
+are those that the flow's SENDER sent in the same media session, up to 10 s after the H-th RTP packet. The
+evidence of a flow so slow that this would take longer ends two minutes after its first RTP packet. The handshake,
+if one was seen, comes before both: the first STUN Binding request (RFC 8489) and the first DTLS ClientHello or
+ServerHello (RFC 6347) that the sender sent from and to exactly the ports of the flow before its first packets, cut
+after 255 bytes. The reverse direction is never included: a verdict is about the sender alone.
 
 Logs of many flows lie one after the other in one buffer; `spans[i] = (start, end)` delimits log i.
 """
@@ -29,15 +29,15 @@ HORIZON_PACKETS = 100  # H: RTP packets of a flow that a final verdict may look 
 HORIZON_RTCP_PACKETS = 32  # RTCP packets kept with them: a bound on memory, far above what 12 s hold
 HANDSHAKE_RECORDS = 2  # at most: one of each kind
 HORIZON_AFTER_NS = 10_000_000_000  # RTCP counts until this long after the H-th RTP packet
-# Nothing counts later than this after the first RTP packet: a slow flow is judged, and holds nothing back, in bounded
-# time. It is twice the idle time-out, so that short flows end before they are judged for their age.
+# Nothing counts later than this after the first RTP packet, so that a slow flow is judged, and holds up nothing else,
+# within bounded time. It is twice the idle time-out, so that short flows end before they are judged for their age.
 HORIZON_AT_LATEST_NS = 120_000_000_000
 
 
 def split(log: Array) -> list[tuple[int, int, bytes]]:
     """Return the records of one evidence log as (time_ns, kind, payload): the readable form, for tests and people.
 
-    Raises ValueError when the log does not end at a record's end.
+    Raises ValueError when the log ends inside a record.
     """
     records = []
     raw = log.tobytes()

@@ -1,8 +1,8 @@
 """The packet columns that every stage shares, and the one list of what can become of a packet.
 
-A capture is turned into batches of `RECORD` rows (where each captured frame lies in a byte buffer), the
-dissector turns those into `PACKET` rows (quad-tuple, UDP payload, kind), and the flow engine consumes
-them. No packet is ever a Python object.
+A capture is turned into batches of `RECORD` rows (where each captured frame lies in a byte buffer), the dissector
+turns these into `PACKET` rows (quad-tuple, UDP payload, kind), and the flow engine consumes them. No packet is
+ever a Python object.
 """
 
 from enum import IntEnum
@@ -23,18 +23,18 @@ RECORD = np.dtype(
 PACKET = np.dtype(
     [
         ("time_ns", "<i8"),
-        ("src_hi", "<u8"),  # the address as two numbers in host order; IPv4 stands as ::ffff:a.b.c.d
+        ("src_hi", "<u8"),  # the address as two numbers in host order; IPv4 is written as ::ffff:a.b.c.d
         ("src_lo", "<u8"),
         ("dst_hi", "<u8"),
         ("dst_lo", "<u8"),
         ("offset", "<i8"),  # first byte of the transport payload in the batch's buffer
-        ("length", "<u4"),  # bytes of transport payload, all of them in the buffer unless kind says TRUNCATED
+        ("length", "<u4"),  # bytes of transport payload, all of them in the buffer unless kind is TRUNCATED
         ("src_port", "<u2"),
         ("dst_port", "<u2"),
         ("kind", "u1"),  # a PacketKind
         ("transport", "u1"),  # IP protocol number: 17 UDP, 6 TCP, 0 where no transport header was read
         ("tcp_flags", "u1"),  # the flag byte of a TCP segment (signalling only)
-        ("depth", "u1"),  # how many encapsulations were taken off
+        ("depth", "u1"),  # how many encapsulations were removed
         ("tcp_sequence", "<u4"),  # sequence number of a TCP segment (signalling only)
     ]
 )
@@ -45,14 +45,14 @@ MAXIMUM_PAYLOAD = 255
 
 
 class PacketKind(IntEnum):
-    """What the dissector says a packet is. Each packet has exactly one kind, so kinds can be counted."""
+    """What the dissector takes a packet for. Each packet has exactly one kind, so kinds can be counted."""
 
     RTP = 0  # passes the filter; the flow engine decides after sequence probation
     RTCP = 1
     RTP_LONG = 2  # a valid RTP header on a payload of 256 bytes or more: statistics only
     SIP_UDP = 3  # signalling, for call assembly
     SIP_TCP = 4  # a TCP segment from or to a signalling port
-    # Everything below is rejected, with the reason as its name.
+    # Everything below is rejected; the name is the reason.
     NOT_IP = 5
     NOT_UDP = 6  # IP, but neither UDP nor TCP on a signalling port
     FRAGMENT = 7  # a piece of an IP datagram; never parsed as if it were whole
@@ -76,8 +76,8 @@ REJECTED_FROM = PacketKind.NOT_IP
 class Outcome(IntEnum):
     """The one counter that a packet ends in. The sum over all of them is the number of packets read.
 
-    The first value that a kind maps to is its own number, so a packet that the flow engine does not
-    concern itself with is counted by its kind; RTP, RTCP and RTP_LONG are settled by the flow engine.
+    Outcomes begin with the numbers of the kinds, so a packet that does not concern the flow engine is counted by its
+    kind; the flow engine decides about RTP, RTCP and RTP_LONG.
     """
 
     ACCEPTED_RTP = 0

@@ -49,26 +49,22 @@ class _Slice:
 
 
 class PartJudge:
-    """What is kept of one partition between its batches: evidence logs, and which flows were sure."""
+    """Judges the assembled parts of one partition: keeps its evidence logs, and which flows were sure."""
 
     def __init__(self, identifier: Identifier | None, *, keep_unknown: bool = False) -> None:
         """Without an identifier every flow is unknown, as in the pipeline. `keep_unknown`: give their evidence."""
-        self.identifier = identifier
+        self.identifier = identifier  # it may be replaced between batches; flows that were sure stay so
         self.keep_unknown = keep_unknown
         self._logs = EvidenceLogs()
         self._sure_k: dict[FlowId, int] = {}  # flows with a sure provisional verdict and no final one yet
 
-    def replace_identifier(self, identifier: Identifier | None) -> None:
-        """Judge what comes from now on with another network. Flows that were sure stay so."""
-        self.identifier = identifier
-
     def judge(self, batch: MediaBatch) -> JudgeOutput:
-        """Judge what `PartitionAssembly` gives: each part adds its records to its flow's log and asks about it."""
+        """Judge what `PartitionAssembly` passes on: each part adds its records to its flow's log, and asks about it."""
         (output,) = judge_together([(self, batch)])
         return output
 
     def slices(self, batch: MediaBatch, output: JudgeOutput) -> Iterator[_Slice]:
-        """Add what the parts bring to the logs of their flows, and yield the parts with these, some at a time."""
+        """Add the records of parts to the logs of their flows; yield the parts with these logs, some at a time."""
         packet_at = np.concatenate(([0], np.cumsum(batch.parts["records"], dtype=np.int64)))
         byte_at = np.concatenate(([0], np.cumsum(batch.packets["length"], dtype=np.int64)))[packet_at]
         for start in range(0, len(batch.parts), _SLICE_PARTS):
@@ -81,11 +77,11 @@ class PartJudge:
             yield _Slice(self, output, parts, flows, evidence, spans)
 
     def sure_k(self, flow: FlowId) -> int:
-        """Return k of the sure provisional verdict of a flow, 0 when it has none, or has a final one as well."""
+        """Return k of the sure provisional verdict of a flow; 0 if it has none, or has a final one already."""
         return self._sure_k.get(flow, 0)
 
     def remember(self, flow: FlowId, verdict: Verdict) -> None:
-        """Keep what the later verdicts of a flow depend on."""
+        """Keep what later verdicts of the flow depend on."""
         if verdict.final:
             self._sure_k.pop(flow, None)
         else:
@@ -93,9 +89,9 @@ class PartJudge:
 
 
 def judge_together(work: Sequence[tuple[PartJudge, MediaBatch]]) -> list[JudgeOutput]:
-    """Judge batches, each by the judge of its partition, in as few runs of the network as may be.
+    """Judge batches, each by the judge of its partition, in as few runs of the network as possible.
 
-    The result is that of judging them one after the other. Batches of one partition stand in their order.
+    The result is the same as judging them one after the other. Batches of one partition must be in order.
     """
     outputs = [JudgeOutput() for _ in work]
     waiting: dict[int, list[_Slice]] = {}  # by identifier
@@ -117,7 +113,7 @@ def _judge_all(waiting: dict[int, list[_Slice]]) -> None:
 
 
 def _judge_slices(identifier: Identifier | None, slices: list[_Slice]) -> None:
-    """Judge parts of several batches as one drain of events, and add what comes out to the outputs of the batches."""
+    """Judge parts of several batches as one drain of events; add the results to the outputs of the batches."""
     drain = _drain_of(slices)
     resolution = resolve(drain.events, drain.flows, ask(identifier, drain))
     given = resolution.given
@@ -139,9 +135,9 @@ def _judge_slices(identifier: Identifier | None, slices: list[_Slice]) -> None:
 
 
 def _drain_of(slices: list[_Slice]) -> FlowEvents:
-    """Return parts as the events of a flow engine, with all that is remembered of their flows.
+    """Return parts as the events of a flow engine, with what is remembered of their flows.
 
-    STATISTICS parts stand among them: they have no evidence, and ask for no verdict.
+    STATISTICS parts are among them: they have no evidence, and so ask for no verdict.
     """
     parts = _joined([each.parts for each in slices])
     events = np.zeros(len(parts), dtype=EVENT)
@@ -167,7 +163,7 @@ def _rows_of(slices: list[_Slice]) -> tuple[list[int], list[int]]:
             key = each.judge, flow
             part = len(rows)
             row, sure_k = known.get(key) or (2 * part, each.judge.sure_k(flow))
-            # What follows a final verdict, as in a forged batch, is another flow: it is judged as if it came later.
+            # Parts after a final one, as in a forged batch, count as another flow: as they would in a later drain.
             known[key] = (2 * part + 1, 0) if kind in _FINAL else (row, sure_k)
             rows.append(row)
             sure.append(sure_k)
@@ -175,10 +171,10 @@ def _rows_of(slices: list[_Slice]) -> tuple[list[int], list[int]]:
 
 
 def _summaries(events: Array, flows: Array) -> list[FlowSummary]:
-    """Return the summaries of flows that go on or ended. events: (n,) EVENT; flows: (n,) FLOW, of each.
+    """Return the summaries of flows that go on or ended. events: (n,) EVENT; flows: (n,) FLOW of each, to be changed.
 
-    Those of flows that go on claim a nanosecond less than was seen, so that the summary at the end, which may have
-    seen no packet more, is the one that stays.
+    The summary of a flow that goes on claims to have seen a nanosecond less, so that stores prefer the one at the end,
+    which may have seen no further packet.
     """
     running = events["kind"] == PartKind.STATISTICS
     flows["last_rtp_ns"] -= running

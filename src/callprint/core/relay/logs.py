@@ -1,19 +1,15 @@
 """Evidence logs (core/evidence.py) to packet columns and back, compiled."""
 
-from typing import Any
-
 import numpy as np
 
 from callprint.core.evidence import EVIDENCE_HEADER
-from callprint.core.ground.compiled import compiled
+from callprint.core.ground.compiled import Array, compiled
 from callprint.core.wire.media import SHIPPED_PACKET
-
-Array = np.ndarray[Any, Any]
 
 
 @compiled
 def _count(evidence: Array, starts: Array, ends: Array, records: Array) -> int:
-    """Fill records[i] with the records of span i; return the payload bytes of all of them."""
+    """Write the number of records in span i to records[i]; return the payload bytes of all of them."""
     payload = 0
     for i in range(starts.shape[0]):
         at = int(starts[i])
@@ -70,10 +66,10 @@ def _join(times: Array, lengths: Array, kinds: Array, payload: Array, log: Array
 
 
 def split_logs(evidence: Array, starts: Array, ends: Array) -> tuple[Array, Array, Array]:
-    """Take the whole records between starts[i] and ends[i] apart.
+    """Split the whole records between starts[i] and ends[i] into columns.
 
     evidence: (bytes,) uint8 as the flow engine wrote it (trusted); starts, ends: (n,) int64.
-    Returns records of each span (n,) int64, packets (m,) SHIPPED_PACKET, payload (bytes,) uint8.
+    Returns the number of records in each span (n,) int64, packets (m,) SHIPPED_PACKET, payload (bytes,) uint8.
     """
     records = np.zeros(len(starts), dtype=np.int64)  # (n,)
     payload = np.empty(_count(evidence, starts, ends, records), dtype=np.uint8)
@@ -83,10 +79,10 @@ def split_logs(evidence: Array, starts: Array, ends: Array) -> tuple[Array, Arra
 
 
 def join_logs(records: Array, packets: Array, payload: Array) -> tuple[Array, Array]:
-    """Put packet columns together as evidence logs: the inverse of `split_logs`.
+    """Join packet columns into evidence logs: the inverse of `split_logs`.
 
-    Returns the logs one after the other (bytes,) uint8, and their borders (n + 1,) int64: log i is
-    between borders[i] and borders[i + 1].
+    Returns the logs one after the other (bytes,) uint8, and their borders (n + 1,) int64: log i lies between
+    borders[i] and borders[i + 1].
     """
     sizes = packets["length"].astype(np.int64) + EVIDENCE_HEADER  # (m,)
     ends = np.concatenate(([0], np.cumsum(sizes)))  # (m + 1,)

@@ -1,17 +1,17 @@
-"""Which offset of a partition may be committed: nothing before it is needed any more.
+"""Which record offset of a partition may be committed: nothing before it is needed any more.
 
 An offset is needed while its batch is in flight, and as long as a flow that began in it is pending: a flow
-is pending from its first part until the batch with its last part (HORIZON or END) and all before it have been
-worked off, which is when its verdicts are stored. After a crash the reader starts at the committed offset,
+is pending from its first part until the batch with its last part (HORIZON or END) and all batches before it are
+done, which is when its verdicts are stored. After a crash the reader starts at the committed offset,
 sees every pending flow from its first part, and writes the same rows again.
 
-An agent that lost its broker sends again what was not confirmed, so a batch may stand in the log twice. Each
-source numbers its batches of a partition; what is not above the last number seen is a repeat and is passed
-over. The numbers that stood below the committed offset are committed with it (`sequences`).
+An agent that lost its broker sends again what was not confirmed, so a batch may be in the partition twice. Each
+source numbers its batches of a partition; a batch whose number is not above the last one seen is a repeat and is
+skipped. The numbers of the batches below the committed offset are committed with it (`sequences`).
 
-Of signalling nothing is pending: who takes a batch keeps what it needs of it (docs/operate/guarantees.md). Only the
-latest mark of a source that has not ended is held, so that a reader that starts anew knows of the source, and
-notices when it has fallen silent.
+No signalling is ever pending: whoever takes a batch keeps what it needs of it (docs/operate/guarantees.md). Only the
+latest progress of a source that has not ended is held, so that a reader that starts afresh knows of the source and
+notices when it falls silent.
 """
 
 from collections import Counter, OrderedDict, deque
@@ -23,20 +23,20 @@ from callprint.core.wire.media import MediaBatch, PartKind
 from callprint.core.wire.progress import Progress
 from callprint.core.wire.signalling import SignallingBatch
 
-MAXIMUM_SOURCES = 64  # agent runs whose numbers are committed: what fits into the metadata of a commit
-MAXIMUM_SEEN = (
-    1 << 14
-)  # agent runs whose numbers are known at all; a repeat of another one costs work, and no row
+MAXIMUM_SOURCES = 64
+"""Sources whose batch numbers are committed: as many as fit into the metadata of a commit."""
+MAXIMUM_SEEN = 1 << 14
+"""Sources whose batch numbers are known at all. A repeat from any other is judged again, and writes the same rows."""
 MAXIMUM_FLOWS = 1 << 18
-"""Pending flows that are held: far more than PartitionAssembly keeps, which lets the oldest go as well. So of more
-than these the oldest has been judged once the batch that brought the last one is worked off."""
+"""Pending flows that are held: far more than PartitionAssembly keeps, which evicts the oldest as well. So beyond these
+the oldest flow has been judged once the batch that brought the newest one is done."""
 
 Batch = MediaBatch | SignallingBatch | Progress
-"""What stands in a partition."""
+"""A record of a partition."""
 
 
 class LowWater:
-    """The bookkeeping of one partition from one start on. Offsets are emitted in rising order."""
+    """The bookkeeping of one partition since one start. Offsets are emitted in rising order."""
 
     def __init__(
         self, start: int, sequences: Mapping[int, int] | None = None, maximum_flows: int = MAXIMUM_FLOWS
@@ -44,15 +44,17 @@ class LowWater:
         """`start` is the first offset that will be read; `sequences` is what was committed with it."""
         self._maximum_flows = maximum_flows
         self._next = start
-        self._settled = dict(sequences or {})  # source: its last batch number below the mark
-        self._seen = OrderedDict(self._settled)  # source: its last batch number at all, the latest last
+        self._committed = dict(sequences or {})  # source: its last batch number below the mark
+        self._seen = OrderedDict(
+            self._committed
+        )  # source: its last batch number of all, the latest source last
         self._numbers: deque[tuple[int, int, int]] = deque()  # offset, source, number; from the mark on
-        self._in_flight: OrderedDict[int, tuple[FlowId, ...]] = OrderedDict()  # offset: flows it ends
-        self._done: set[int] = set()  # worked off, but something before it is not
+        self._in_flight: OrderedDict[int, tuple[FlowId, ...]] = OrderedDict()  # offset: flows that end there
+        self._done: set[int] = set()  # offsets that are done while one before them is not
         self._first: dict[FlowId, int] = {}  # pending flow: offset of its first part
         self._beginnings: OrderedDict[int, int] = OrderedDict()  # offset: pending flows that began there
         self._by_source: Counter[int] = Counter()
-        self.evicted = 0  # flows that were let go because there were too many
+        self.evicted = 0  # flows let go because there were too many
 
     @property
     def mark(self) -> int:
@@ -66,33 +68,33 @@ class LowWater:
 
     @property
     def sequences(self) -> dict[int, int]:
-        """The last batch number of each source below the mark, of the sources heard of latest."""
+        """The last batch number below the mark of each source, for the sources that sent last."""
         mark = self.mark
         while self._numbers and self._numbers[0][0] < mark:
             _, source, number = self._numbers.popleft()
-            self._settled.pop(source, None)  # so that the latest stands last
-            self._settled[source] = number
-        while len(self._settled) > MAXIMUM_SOURCES:
-            del self._settled[next(iter(self._settled))]
-        return dict(self._settled)
+            self._committed.pop(source, None)  # so that the latest stands last
+            self._committed[source] = number
+        while len(self._committed) > MAXIMUM_SOURCES:
+            del self._committed[next(iter(self._committed))]
+        return dict(self._committed)
 
     def is_repeat(self, batch: Batch) -> bool:
-        """Return whether this batch, or a later one of its source, stood in the partition before."""
+        """Return whether this batch, or a later one of its source, was in the partition before."""
         return batch.origin.sequence <= self._seen.get(batch.origin.source, -1)
 
     @property
     def in_flight(self) -> int:
-        """Batches that were emitted and not worked off."""
+        """Batches that were emitted and are not done."""
         return len(self._in_flight) - len(self._done)
 
     @property
     def held(self) -> int:
-        """Batches that are in flight, or worked off while one before them is not."""
+        """Batches that are in flight, or done while one before them is not."""
         return len(self._in_flight)
 
     @property
     def pending_flows(self) -> int:
-        """Flows whose last part has not been worked off."""
+        """Flows whose last part is not done."""
         return len(self._first)
 
     def pending_of(self, source: int) -> int:
@@ -100,7 +102,7 @@ class LowWater:
         return self._by_source[source]
 
     def emitted(self, offset: int, batch: Batch | None) -> None:
-        """The batch at `offset` goes out; None stands for a record that was set aside or repeats another."""
+        """Note that the batch at `offset` goes out; None: a record that was set aside, or a repeat."""
         self._next = offset + 1
         ends: list[FlowId] = []
         before = len(self._first)
@@ -115,7 +117,7 @@ class LowWater:
                 ends = self._flows(offset, batch)
             elif isinstance(batch, Progress):
                 source = (origin.source, b"")
-                self._forget([source])  # an earlier mark
+                self._forget([source])  # its earlier progress
                 self._hold(source, offset)
                 ends = [source] if batch.ended else []
             too_many = min(len(self._first) - before, len(self._first) - self._maximum_flows)
@@ -145,24 +147,24 @@ class LowWater:
         self._by_source[flow[0]] += 1
 
     def _let_go(self) -> FlowId:
-        """Return the flow that has been pending longest, and count it; it goes with the batch that is emitted."""
+        """Evict the flow that has been pending longest: it ends with the batch that is being emitted."""
         self.evicted += 1
         oldest = next(iter(self._first))
-        self._first[oldest] = self._first.pop(oldest)  # it stays until then; the next one to go is another
+        self._first[oldest] = self._first.pop(oldest)  # held until then, but not chosen again
         return oldest
 
     def done(self, offset: int) -> None:
-        """The batch at `offset` has been worked off: its verdicts are stored."""
+        """Note that the batch at `offset` is done: its verdicts are stored."""
         if offset not in self._in_flight:
             return
         self._done.add(offset)
-        # A flow is let go in the order of offsets: a part of it may still be in flight before its last one.
+        # In the order of offsets: earlier parts of a flow may still be in flight when its last one is done.
         while self._in_flight and (first := next(iter(self._in_flight))) in self._done:
             self._done.remove(first)
             self._forget(self._in_flight.pop(first))
 
     def expired(self, source: int) -> None:
-        """Every pending flow of a silent source has been judged by what it had."""
+        """Note that every pending flow of a silent source has been judged by what had come."""
         self._forget([flow for flow in self._first if flow[0] == source])
 
     def _forget(self, flows: Iterable[FlowId]) -> None:

@@ -15,17 +15,17 @@ _RTCP = int(PacketKind.RTCP)
 
 MAXIMUM_PAYLOAD_BYTES = 256 << 10
 ALL = 1 << 62
-"""A head without an end."""
+"""As a flow's head: all of its packets."""
 
 
 @compiled
 def _choose(
     packets: Array, rows: Array, flows: Array, horizon: int, head: int, seen: Array, wanted: Array
 ) -> None:
-    """wanted[i] = whether RTP packet i is no evidence, and within the head of its flow.
+    """Write to wanted[i] whether RTP packet i is within the head of its flow and not in its evidence.
 
     rows[i]: the flow of packets[i], -1 for none. seen: (maximum_flows, 2) zeros, and zeros again at the end. The
-    flows have counted the whole batch already, so that the place of a packet in its flow is counted backwards.
+    flows have counted the whole batch already, so a packet's number in its flow is counted backwards.
     """
     for i in range(packets.shape[0]):
         if rows[i] >= 0:
@@ -55,10 +55,10 @@ def _gather(data: Array, packets: Array, payload: Array) -> None:
 
 
 class PacketShipper:
-    """Takes from each batch the media packets that no evidence log holds, and cuts them into batches."""
+    """Picks from each batch the media packets that no evidence log holds, and gives them out as batches."""
 
     def __init__(self, source: int, partitions: int, maximum_flows: int, horizon: int, head: int) -> None:
-        """`head`: RTP packets of a flow that are shipped in all, those of the evidence included; ALL: no end."""
+        """`head`: how many RTP packets of a flow are shipped in all, those of its evidence included; or ALL."""
         self._source = source
         self._horizon = horizon
         self._head = head
@@ -72,7 +72,7 @@ class PacketShipper:
     def take(self, data: Array, packets: Array, engine: FlowEngine) -> list[tuple[int, PacketBatch]]:
         """Take a batch that the engine has processed; return the batches that became full.
 
-        data: (bytes,) uint8, packets: (n,) PACKET. All RTCP is taken, RTP of flows that the engine follows.
+        data: (bytes,) uint8, packets: (n,) PACKET. All RTCP is taken, and RTP of flows that the engine follows.
         """
         kinds = packets["kind"]
         media = packets[np.isin(kinds, MEDIA_KINDS)]
@@ -139,6 +139,6 @@ def warm_up() -> None:
         )
     )
     packets = np.zeros(1, dtype=PACKET)
-    packets["kind"] = _RTCP  # is taken, so that everything runs
+    packets["kind"] = _RTCP  # which is always taken, so that everything runs
     packets["length"] = 12
     PacketShipper(0, 1, 4, 0, ALL).take(np.zeros(64, dtype=np.uint8), packets, engine)

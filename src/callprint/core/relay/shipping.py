@@ -1,23 +1,19 @@
-"""From the events of an agent's flow engine to media batches, one stream of batches for each partition."""
+"""From the events of an agent's flow engine to media batches: one stream of batches for each partition."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from callprint.core.flow.engine import FlowEvents
 from callprint.core.flow.hashing import media_session_hash
 from callprint.core.flow.layout import EVENT, EVENT_END, FLOW
-from callprint.core.ground.compiled import compiled
+from callprint.core.ground.compiled import Array, compiled
 from callprint.core.relay.logs import join_logs, split_logs
 from callprint.core.wire.frame import Origin
 from callprint.core.wire.media import PART, SHIPPED_FLOW_FIELDS, SHIPPED_PACKET, MediaBatch, PartKind
 
-Array = np.ndarray[Any, Any]
-
-MAXIMUM_PARTS = (
-    128  # a reader may answer a part with a whole evidence log, so this bounds what it makes of a batch
-)
+MAXIMUM_PARTS = 128
+"""Of a batch. A reader may have a whole evidence log for each, so this bounds its work on one batch."""
 MAXIMUM_PAYLOAD_BYTES = 256 << 10
 
 
@@ -28,21 +24,27 @@ def _hash_rows(flows: Array, hashes: Array) -> None:
 
 
 def session_hashes(flows: Array) -> Array:
-    """Return the media session hash of every FLOW row, (n,) uint32: the same in every process."""
+    """Return the media session hash of each row, (n,) uint32: the same in every process. flows: (n,) FLOW or PACKET."""
     hashes = np.empty(len(flows), dtype=np.uint32)
     _hash_rows(flows, hashes)
     return hashes
 
 
 @compiled
+def _move_in(tenant: Array, sent: Array, row: int, generation: int) -> None:
+    """Let a flow's count of what was sent begin at zero when another flow had its row before."""
+    if tenant[row] != generation:
+        tenant[row] = generation
+        sent[row] = 0
+
+
+@compiled
 def _find_new(events: Array, generations: Array, tenant: Array, sent_bytes: Array, starts: Array) -> None:
-    """starts[i] = where that part of event i's log begins which no event before it had."""
+    """Write to starts[i] where the bytes of event i's log begin that no earlier event had."""
     for i in range(events.shape[0]):
         event = events[i]
         row = event.row
-        if tenant[row] != generations[i]:
-            tenant[row] = generations[i]
-            sent_bytes[row] = 0
+        _move_in(tenant, sent_bytes, row, generations[i])
         starts[i] = event.end
         if event.end > event.start:
             starts[i] = event.start + sent_bytes[row]
@@ -59,16 +61,13 @@ def _number(
     running: Array,
     first_record: Array,
 ) -> None:
-    """first_record[i] = how many records of its flow came before those of event i."""
+    """Write to first_record[i] how many records of its flow came before those of event i."""
     for i in range(events.shape[0]):
-        event = events[i]
-        row = event.row
-        if tenant[row] != generations[i]:
-            tenant[row] = generations[i]
-            sent_records[row] = 0
+        row = events[i].row
+        _move_in(tenant, sent_records, row, generations[i])
         first_record[i] = sent_records[row]
         sent_records[row] += records[i]
-        running[row] = event.kind != EVENT_END
+        running[row] = events[i].kind != EVENT_END
 
 
 @dataclass(slots=True)
@@ -84,37 +83,37 @@ class _Waiting:
 
 
 class Shipper:
-    """Cuts events into parts, holds them by partition, and gives them back as batches.
+    """Turns events into parts, collects these by partition, and gives them out as batches.
 
     Every evidence record is shipped once. Memory is bounded by `maximum_flows` and the size of a batch.
     """
 
     def __init__(self, source: int, partitions: int, maximum_flows: int) -> None:
-        """`source` names this run among all runs of all agents; `maximum_flows` is that of the engine."""
+        """`source` identifies this run among all runs of all agents; `maximum_flows` is the engine's."""
         self._source = source
         self._partitions = partitions
         self._bytes_tenant = np.zeros(maximum_flows, dtype=np.uint32)
         self._sent_bytes = np.zeros(maximum_flows, dtype=np.int64)
         self._records_tenant = np.zeros(maximum_flows, dtype=np.uint32)
         self._sent_records = np.zeros(maximum_flows, dtype=np.int64)
-        self._running = np.zeros(maximum_flows, dtype=np.bool_)  # rows of flows that were told of and go on
+        self._running = np.zeros(maximum_flows, dtype=np.bool_)  # rows of flows that had an event and go on
         self._waiting = [_Waiting() for _ in range(partitions)]
         self._clock_ns = -(1 << 63)
 
     @property
     def sent(self) -> list[int]:
-        """How many batches of each partition were given out: what a mark tells of them."""
+        """How many batches of each partition were given out, for the agent's progress."""
         return [waiting.sequence for waiting in self._waiting]
 
-    def take(self, told: FlowEvents) -> list[tuple[int, MediaBatch]]:
+    def take(self, drain: FlowEvents) -> list[tuple[int, MediaBatch]]:
         """Take events in; return the batches that became full, each with its partition."""
-        events, flows = told.events, told.flows
+        events, flows = drain.events, drain.flows
         generations = np.ascontiguousarray(flows["generation"])
         starts = np.empty(len(events), dtype=np.int64)
         _find_new(events, generations, self._bytes_tenant, self._sent_bytes, starts)
         partition = session_hashes(flows) % self._partitions
         order = np.argsort(partition, kind="stable")
-        records, packets, payload = split_logs(told.evidence, starts[order], events["end"][order])
+        records, packets, payload = split_logs(drain.evidence, starts[order], events["end"][order])
         in_event_order = np.empty(len(events), dtype=np.int64)
         in_event_order[order] = records
         first_record = np.empty(len(events), dtype=np.int64)
@@ -131,7 +130,7 @@ class Shipper:
         return self._collect(partition[order], parts, packets, payload)
 
     def statistics(self, flows: Array, now_ns: int) -> list[tuple[int, MediaBatch]]:
-        """Tell the statistics of every flow that goes on. flows: the engine's rows; now_ns: packet time."""
+        """Take the statistics of every flow that goes on. flows: the engine's rows; now_ns: packet time."""
         rows = np.flatnonzero(self._running)
         if not len(rows):
             return []
@@ -191,6 +190,7 @@ class Shipper:
 
 
 def _parts_of(flows: Array) -> Array:
+    """Return parts that quote FLOW rows, (n,) PART."""
     parts = np.zeros(len(flows), dtype=PART)
     for name in SHIPPED_FLOW_FIELDS:
         parts[name] = flows[name]
@@ -198,7 +198,7 @@ def _parts_of(flows: Array) -> Array:
 
 
 def warm_up() -> None:
-    """Compile (or load from the cache) everything that agents and bolts run to ship and to assemble flows."""
+    """Compile (or load from the cache) everything that agents and bolts run to ship and assemble flows."""
     nothing = FlowEvents(np.zeros(1, dtype=EVENT), np.zeros(1, dtype=FLOW), np.zeros(0, dtype=np.uint8))
     shipper = Shipper(0, 1, 1)
     shipper.take(nothing)

@@ -1,4 +1,4 @@
-"""From SIP messages to signalling batches, one stream of batches for each partition, and the marks between them."""
+"""From SIP messages to signalling batches, one stream of batches for each partition, and the progress among them."""
 
 from collections.abc import Sequence
 
@@ -15,14 +15,14 @@ class SignallingShipper:
     MAXIMUM_MESSAGES = 256
 
     def __init__(self, source: int, partitions: int) -> None:
-        """`source` names this run among all runs of all agents."""
+        """`source` identifies this run among all runs of all agents."""
         self._source = source
         self._waiting: list[list[tuple[RawMessage, int]]] = [[] for _ in range(partitions)]
         self._bytes = [0] * partitions
         self._sequences = [0] * partitions
         self._clock_ns = -(1 << 63)
         self._messages = 0
-        self._marks = 0
+        self._progress_records = 0
 
     def take(self, messages: Sequence[RawMessage]) -> list[tuple[int, SignallingBatch]]:
         """Take messages in; return the batches that became full, each with its partition."""
@@ -44,17 +44,17 @@ class SignallingShipper:
         """Return a batch for every partition in which something waits."""
         return [(number, self._cut(number)) for number, some in enumerate(self._waiting) if some]
 
-    def mark(self, media_sent: Sequence[int], clock_ns: int, *, ended: bool) -> tuple[int, Progress]:
-        """Return the mark to send after `flush`, with its partition: everything up to `clock_ns` is under way.
+    def progress(self, media_sent: Sequence[int], clock_ns: int, *, ended: bool) -> tuple[int, Progress]:
+        """Return the progress to send after `flush`, with its partition: all up to `clock_ns` has been sent.
 
-        media_sent: for each partition of the media topic how many batches were cut.
+        media_sent: for each partition of the media topic, how many batches were given out.
         """
         number = self._source % len(self._sequences)
         origin = Origin(self._source, self._sequences[number], clock_ns)
-        mark = Progress(origin, self._marks, tuple(media_sent), tuple(self._sequences), ended)
+        progress = Progress(origin, self._progress_records, tuple(media_sent), tuple(self._sequences), ended)
         self._sequences[number] += 1
-        self._marks += 1
-        return number, mark
+        self._progress_records += 1
+        return number, progress
 
     def _cut(self, number: int) -> SignallingBatch:
         messages, numbers = zip(*self._waiting[number], strict=True)
