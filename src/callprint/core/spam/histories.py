@@ -20,11 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from callprint.core.ground.errors import ConfigError
-from callprint.core.spam import compiled_histories as compiled
+from callprint.core.ground.sets import WAYS
+from callprint.core.spam import compiled_histories
 from callprint.core.spam.features import FEATURE_COUNT
 
-SHORT_CALL_S = compiled.SHORT_CALL_S
-WAYS = compiled.WAYS
+SHORT_CALL_S = compiled_histories.SHORT_CALL_S
 MAXIMUM_ROWS = 1 << 26  # of a table; it bounds what a forged state can ask for
 
 
@@ -41,8 +41,8 @@ class CallHistory:
             raise ConfigError(f"history capacity must be positive, not {capacity}")
         rows = max(WAYS, 1 << (capacity - 1).bit_length())
         self.utc_offset_s = utc_offset_s
-        self._callers = compiled.new_table(rows)
-        self._campaigns = compiled.new_table(rows)
+        self._callers = compiled_histories.new_table(rows)
+        self._campaigns = compiled_histories.new_table(rows)
 
     @property
     def evicted(self) -> int:
@@ -52,14 +52,14 @@ class CallHistory:
     def setup(self, call: Any) -> NDArray[np.float64]:
         """Return the raw vector `(FEATURE_COUNT,)` of a `CALL` row that begins; END columns are NaN."""
         vector = np.full(FEATURE_COUNT, np.nan)
-        compiled.begin(self._callers, self._campaigns, call, self.utc_offset_s, vector)
+        compiled_histories.begin(self._callers, self._campaigns, call, self.utc_offset_s, vector)
         return vector
 
     def end(self, call: Any, setup_vector: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the raw vector of a `CALL` row that is over: `setup_vector` plus its END columns."""
         vector = setup_vector.copy()
-        compiled.fill_end(call, vector)
-        compiled.finish(self._callers, self._campaigns, call)
+        compiled_histories.fill_end(call, vector)
+        compiled_histories.finish(self._callers, self._campaigns, call)
         return vector
 
     def replay(self, calls: NDArray[Any]) -> NDArray[np.float64]:
@@ -74,7 +74,7 @@ class CallHistory:
         steps = np.concatenate([begins, ends], axis=1)  # (3, steps) time, call, is a beginning
         order = np.lexsort((steps[1], steps[2] == 0, steps[0]))
         vectors = np.full((len(calls), FEATURE_COUNT), np.nan)
-        compiled.replay(
+        compiled_histories.replay(
             self._callers,
             self._campaigns,
             calls,
@@ -109,7 +109,7 @@ class CallHistory:
         return history
 
 
-def _table_of(state: dict[str, NDArray[Any]], name: str) -> compiled.Table:
+def _table_of(state: dict[str, NDArray[Any]], name: str) -> compiled_histories.Table:
     used, capacity = state[f"{name}_rows"], state[f"{name}_capacity"]
     if used.ndim != 1 or used.dtype.kind != "i" or capacity.shape != (1,) or capacity.dtype.kind != "i":
         raise ConfigError("history state has arrays of another form; take a new snapshot")
@@ -117,7 +117,7 @@ def _table_of(state: dict[str, NDArray[Any]], name: str) -> compiled.Table:
     inside = bool(((used >= 0) & (used < rows)).all())
     if rows < WAYS or rows & (rows - 1) or rows > MAXIMUM_ROWS or not inside:
         raise ConfigError("history state has tables of impossible lengths; take a new snapshot")
-    table = compiled.new_table(rows)
+    table = compiled_histories.new_table(rows)
     for field, array in table._asdict().items():
         kept = state[f"{name}_{field}"]
         expected = (1,) if field == "evicted" else (len(used), *array.shape[1:])
