@@ -1,17 +1,16 @@
 """Caller and campaign histories: from calls to feature vectors, in bounded memory, compiled.
 
-A history is a table of rows, one for each key (a caller, or a campaign), in sets of `WAYS` rows. A key
-lives in the one set that its hash chooses; when the set is full, the row that was quiet longest leaves
-and is counted. So memory is fixed, a look-up costs at most `WAYS` comparisons, and a flood of one-call
-keys first displaces other quiet rows. Everything in a row fades with exp(-age / 1 day), the short-term
-frequency with exp(-age / 1 h).
+A history is a table of rows, one for each key (a caller, or a campaign), in sets of `WAYS` rows
+(core/ground/sets.py). When a set is full, the row that has been quiet longest makes room and is counted, so
+that a flood of one-call keys displaces other quiet rows first. Everything in a row fades with
+exp(-age / 1 day), the short-term frequency with exp(-age / 1 h).
 
-Two steps for each call, both with the packet's time:
+Two steps for each call, both at the time of the packet:
 
     vector = history.setup(call)          # at the INVITE: fills the SETUP columns, counts the call
     vector = history.end(call, vector)    # at the end: fills the END columns, counts the outcome
 
-The calls of both steps must come in time order; the same calls in the same order give the same vectors.
+The steps of all calls must come in order of time; the same calls in the same order give the same vectors.
 """
 
 from typing import Any
@@ -24,8 +23,7 @@ from callprint.core.ground.sets import WAYS
 from callprint.core.spam import compiled_histories
 from callprint.core.spam.features import FEATURE_COUNT
 
-SHORT_CALL_S = compiled_histories.SHORT_CALL_S
-MAXIMUM_ROWS = 1 << 26  # of a table; it bounds what a forged state can ask for
+MAXIMUM_ROWS = 1 << 26  # of a table: the most that a forged snapshot can ask for
 
 
 class CallHistory:
@@ -56,7 +54,7 @@ class CallHistory:
         return vector
 
     def end(self, call: Any, setup_vector: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the raw vector of a `CALL` row that is over: `setup_vector` plus its END columns."""
+        """Return the raw vector of a `CALL` row that has ended: `setup_vector` plus its END columns."""
         vector = setup_vector.copy()
         compiled_histories.fill_end(call, vector)
         compiled_histories.finish(self._callers, self._campaigns, call)
@@ -65,8 +63,8 @@ class CallHistory:
     def replay(self, calls: NDArray[Any]) -> NDArray[np.float64]:
         """Return the raw vectors `(n, FEATURE_COUNT)` of whole `CALL` rows, each judged as if seen live.
 
-        The rows may come in any order: beginnings and ends are played by their times. SETUP columns hold
-        what was known at the beginning, END columns what was known at the end.
+        The rows may come in any order: beginnings and ends are played in the order of their times. SETUP columns
+        hold what was known at the beginning, END columns what was known at the end.
         """
         begins = np.stack([calls["started_ns"], np.arange(len(calls)), np.ones(len(calls), np.int64)])
         over = np.flatnonzero(calls["ended_ns"] > 0)
@@ -86,7 +84,7 @@ class CallHistory:
         return vectors
 
     def snapshot(self) -> dict[str, NDArray[Any]]:
-        """Return the whole state as named arrays (copies), for `restore`: the rows in use, and where they stand."""
+        """Return named arrays (copies) for `restore`: the rows in use, and their places in the table."""
         state: dict[str, NDArray[Any]] = {}
         for name, table in (("callers", self._callers), ("campaigns", self._campaigns)):
             used = np.flatnonzero(table.keys)
