@@ -44,7 +44,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--capture", type=Path, help="an Ethernet pcap instead of the generated one")
     parser.add_argument("--packets", type=int, default=2_000_000)
-    parser.add_argument("--rounds", type=int, default=5, help="the best one counts")
+    parser.add_argument("--rounds", type=int, default=5, help="of which the best counts")
     parser.add_argument("--dpkt-packets", type=int, default=50_000)
     arguments = parser.parse_args()
 

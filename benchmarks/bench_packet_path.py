@@ -46,13 +46,13 @@ def timed(command: list[str]) -> float:
 
 
 def ours(capture: Path, *options: str) -> dict:
-    """Run our worker and return what it says."""
+    """Run our worker and return its figures."""
     command = one_core([sys.executable, str(WORKER), str(capture), *options])
     return json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
 
 
 def nfstream_python() -> str | None:
-    """Return the Python of a virtual environment with NFStream, made when missing; None when it cannot be had."""
+    """Return the Python of a virtual environment with NFStream, made when missing; None when that fails."""
     python = CACHE / "nfstream" / "bin" / "python"
     if not python.exists():
         uv = ROOT / ".venv" / "bin" / "uv"
@@ -73,7 +73,7 @@ def prepared(name: str, write: object) -> Path:
     if not path.exists():
         with console.status(f"writing {name}"):
             write(path)  # type: ignore[operator]
-    path.read_bytes()  # into the page cache: no reader is to be measured against the disk
+    path.read_bytes()  # into the page cache, so that nobody is measured against the disk
     return path
 
 
@@ -132,7 +132,7 @@ def main() -> None:
 
 
 def check(passes: dict, flows: int, packets: int) -> None:
-    """Raise when a pass did not do the work that it is measured by: a fast reader that skips it proves nothing."""
+    """Raise when a pass skipped part of the work: how fast it was would prove nothing."""
     for name in ("first", "second"):
         figures = passes[name]
         done = (figures["packets"], figures["matrices"])
@@ -141,7 +141,7 @@ def check(passes: dict, flows: int, packets: int) -> None:
 
 
 def goal_lines(packets: int, times: dict[str, list[float]]) -> list[str]:
-    """Say which goals of speed were met."""
+    """Return which goals of speed were met."""
     lines = []
     for name in OURS:
         rate = packets / statistics.median(times[name]) / 1e6
@@ -157,7 +157,7 @@ def goal_lines(packets: int, times: dict[str, list[float]]) -> list[str]:
 
 
 def why_missed(packets: int, times: dict[str, list[float]]) -> list[str]:
-    """Say how far it is to 8 times ndpiReader, and what would have to change."""
+    """Return how far it is to 8 times ndpiReader, and what would have to change."""
     ndpi_ns = statistics.median(times["ndpiReader"]) / packets * 1e9
     ours_ns = statistics.median(times[SECOND]) / packets * 1e9
     return [
@@ -171,7 +171,7 @@ def why_missed(packets: int, times: dict[str, list[float]]) -> list[str]:
 
 
 def memory_lines(*, quick: bool) -> list[str]:
-    """Measure memory for each decided flow, and under a flood."""
+    """Measure memory for each decided flow, and under a flood; return the lines of the report."""
     batches, flood_packets = (10, 200_000) if quick else (50, 5_000_000)
     short = ours(
         prepared(f"short-calls-{batches}.pcap", lambda p: traffic.write_short_calls(p, 1000, batches)),

@@ -29,12 +29,12 @@ MATRICES = 512
 
 
 def judge(engine: FlowEngine, drain: FlowEvents) -> int:
-    """Do what a host does: k-matrices for the network, and a verdict into the map. Return how many matrices."""
+    """Do what a host does: make k-matrices for the network, write verdicts into the map; return how many matrices."""
     asked = np.flatnonzero((drain.events["k"] >= K) & (drain.flows["final"] == 0))
     for first in range(0, len(asked), MATRICES):
         part = drain.events[asked[first : first + MATRICES]]
         k_matrices(drain.evidence, np.column_stack([part["start"], part["end"]]), K)
-    # What the network said, as its own time is not the packet path's: sure, so that later packets find it.
+    # In place of the network, whose time is not the packet path's: a sure verdict, so that later packets find it.
     verdicts = drain.flows.copy()
     verdicts["application"] = 1
     verdicts["sure_k"] = verdicts["verdict_k"] = drain.events["k"]
@@ -44,10 +44,7 @@ def judge(engine: FlowEngine, drain: FlowEvents) -> int:
 
 
 def read_through(engine: FlowEngine, capture: str) -> dict[str, object]:
-    """Read a capture from the file to k-matrices and verdict-map look-ups, and end every flow.
-
-    Returns the figures of this pass.
-    """
+    """Read a capture, from the file to k-matrices and verdict-map look-ups, and end every flow; return the figures."""
     before = resident_bytes()
     hits_before = engine.gauges["verdict_hits"]
     begin, cpu = time.perf_counter(), time.process_time()
@@ -86,11 +83,11 @@ def main() -> None:
         for warm_up in STEPS.values():
             warm_up()
     engine = FlowEngine(EngineSettings(checkpoints=(K,), horizon_after_s=arguments.horizon_after_s))
-    told: dict[str, object] = {"first": read_through(engine, arguments.capture)}
-    told["flows"] = engine.gauges["flows_created"]
+    figures: dict[str, object] = {"first": read_through(engine, arguments.capture)}
+    figures["flows"] = engine.gauges["flows_created"]
     if not arguments.once:
-        told["second"] = read_through(engine, arguments.capture)
-    json.dump(told, sys.stdout)
+        figures["second"] = read_through(engine, arguments.capture)
+    json.dump(figures, sys.stdout)
 
 
 if __name__ == "__main__":

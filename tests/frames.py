@@ -1,4 +1,4 @@
-"""Packets from their parts: each builder puts one header in front of a payload."""
+"""Builds packets from their parts: each function puts one header in front of a payload."""
 
 import ipaddress
 import struct
@@ -16,7 +16,7 @@ def rtp(payload: bytes = b"\x55" * 160, payload_type: int = 0, sequence: int = 1
 
 
 def rtcp(packet_type: int = 200, words: int = 7) -> bytes:
-    """An RTCP packet of `words` 32-bit words, as its own length field says."""
+    """Return an RTCP packet whose length field announces `words` 32-bit words, and that has them."""
     return struct.pack("!BBHI", 0x80, packet_type, words - 1, 0x1234ABCD) + bytes(4 * words - 8)
 
 

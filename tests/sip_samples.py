@@ -1,4 +1,4 @@
-"""Well-formed signalling that several tests read, cut and damage."""
+"""Well-formed signalling for several tests to read, cut and damage."""
 
 INVITE = (
     b"INVITE sip:bob@biloxi.example SIP/2.0\r\n"

@@ -1,4 +1,4 @@
-"""Makes the SIP messages and flow reports of small scenarios, in words close to those of RFC 3665's examples."""
+"""Makes the SIP messages and flow reports of small scenarios, in terms close to those of RFC 3665's examples."""
 
 import struct
 from dataclasses import dataclass, replace
@@ -7,9 +7,13 @@ from pathlib import Path
 import frames
 
 from callprint.core.call import CallRecord
+from callprint.core.ground.addresses import Endpoint
 from callprint.core.signalling.reader import RawMessage
 from callprint.core.spam.call_pipeline import CallPipeline
 from callprint.core.verdict import FlowKey, FlowReport, FlowSummary, Verdict
+
+Sent = tuple[float, Endpoint, Endpoint, bytes]
+"""A UDP datagram: seconds from the scenario's start, source, destination, payload."""
 
 SECOND_NS = 1_000_000_000
 START_NS = 1_700_000_000 * SECOND_NS
@@ -83,8 +87,8 @@ def at(seconds: float) -> int:
 
 
 def flow(
-    source: tuple[str, int],
-    destination: tuple[str, int],
+    source: Endpoint,
+    destination: Endpoint,
     begin_s: float,
     end_s: float,
     *,
@@ -105,7 +109,7 @@ def flow(
 def play(
     engine: CallPipeline, script: list[tuple[float, bytes]], source_ip: str = "10.0.0.1"
 ) -> list[CallRecord]:
-    """Give messages to an engine at their times; return all rows, the last ones those of `finish`."""
+    """Give messages to an engine at their times; return all rows, those of `finish` last."""
     records = []
     for seconds, message in script:
         records += engine.message(RawMessage(at(seconds), source_ip, message))
@@ -117,8 +121,8 @@ def with_names(talk: Talk, **names: str) -> Talk:
     return replace(talk, **names)
 
 
-def write_capture(path: Path, packets: list[tuple[float, tuple[str, int], tuple[str, int], bytes]]) -> None:
-    """Write a pcap file of IPv4 UDP datagrams: time, source, destination, payload."""
+def write_capture(path: Path, packets: list[Sent]) -> None:
+    """Write a pcap file of IPv4 UDP datagrams."""
     out = bytearray(struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 65_535, 101))
     for seconds, source, destination, payload in sorted(packets, key=lambda packet: packet[0]):
         frame = frames.ipv4(frames.udp(payload, source[1], destination[1]), 17, source[0], destination[0])
@@ -126,9 +130,7 @@ def write_capture(path: Path, packets: list[tuple[float, tuple[str, int], tuple[
     path.write_bytes(bytes(out))
 
 
-def talking(
-    source: tuple[str, int], destination: tuple[str, int], begin_s: float, end_s: float, ssrc: int
-) -> list[tuple[float, tuple[str, int], tuple[str, int], bytes]]:
+def talking(source: Endpoint, destination: Endpoint, begin_s: float, end_s: float, ssrc: int) -> list[Sent]:
     """Return the packets of a voice in PCMA, 20 ms each."""
     return [
         (

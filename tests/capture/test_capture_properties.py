@@ -1,7 +1,7 @@
 """Properties of the decoders over any stream and any chunking.
 
 The invariant: any bytes give records that lie inside the buffer, or one CaptureError; never another
-exception. And where a stream is cut into chunks never changes what it holds.
+exception. And the chunks that a stream is cut into never change its packets.
 """
 
 import struct

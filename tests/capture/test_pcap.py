@@ -53,7 +53,7 @@ def test_a_cut_at_any_byte_yields_what_is_whole_and_says_where():
             assert defect.offset == max([0, *(start for start in starts if start <= size)])
 
 
-def test_an_insane_length_ends_the_capture_without_being_believed():
+def test_an_impossible_length_ends_the_capture():
     stream = pcap([b"good"]) + struct.pack("<IIII", 1, 0, MAXIMUM_FRAME + 1, 60) + bytes(100)
     packets, defect = decode(stream)
     assert [frame for _, frame, *_ in packets] == [b"good"]

@@ -1,4 +1,4 @@
-"""pcapng: blocks, sections, interfaces, clocks, and every defect with its place."""
+"""pcapng: blocks, sections, interfaces, clocks, and every defect with its offset."""
 
 import struct
 from fractions import Fraction
@@ -65,7 +65,7 @@ def test_unknown_blocks_are_skipped_at_any_length(size):
         (0x80 | 32, 0, (7 << 32) | (1 << 31), 7_500_000_000),
         (0x80 | 60, 0, (1 << 60) | (1 << 59), 1_500_000_000),
         (6, -3600, 3_600_000_001, 1000),
-        (6, 10**12, 1, 2**63 - 1),  # later than 64 bits of nanoseconds can say
+        (6, 10**12, 1, 2**63 - 1),  # later than 64 bits of nanoseconds can express
         (0, 0, 2**64 - 1, 2**63 - 1),
     ],
 )

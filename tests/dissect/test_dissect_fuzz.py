@@ -1,6 +1,6 @@
-"""The invariant: any bytes give PACKET rows of one kind each whose payload lies inside the record.
+"""The invariant: any bytes give PACKET rows of exactly one kind, with a payload inside the record.
 
-Never an exception, and never a byte read outside of the record's buffer.
+Never an exception, and never a byte read outside the buffer.
 """
 
 import signal
@@ -45,7 +45,7 @@ def test_any_bytes_give_one_kind_and_a_payload_inside_the_record(typed_frame, mi
     begin = packets["offset"]
     assert (begin >= rows["offset"]).all()
     assert (begin + packets["length"] <= rows["offset"] + rows["captured"]).all()
-    # What lies next to a record never changes what it is.
+    # What lies next to a record never changes the result.
     alone = dissect.dissect(*records([frame], link_type, missing))
     for column in alone.dtype.names:
         if column not in {"offset", "time_ns"}:
@@ -56,7 +56,7 @@ def run_fence(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, FENCE, *arguments], capture_output=True, text=True, check=False)
 
 
-def test_no_byte_outside_of_the_input_is_read():
+def test_no_byte_outside_the_input_is_read():
     done = run_fence("4000")
     assert (done.returncode, done.stdout) == (0, "4000 rounds\n"), done.stderr
 

@@ -13,7 +13,7 @@ from callprint.sources import open_captures
 
 
 def number(address: str) -> int:
-    """An address as PACKET rows hold it: IPv4 mapped into IPv6."""
+    """Return an address as PACKET rows hold it: IPv4 mapped into IPv6."""
     parsed = ipaddress.ip_address(address)
     return int(parsed) | (0xFFFF << 32 if parsed.version == 4 else 0)
 
@@ -24,7 +24,7 @@ def read(path) -> np.ndarray:
 
 
 @pytest.mark.parametrize("dataset", ["dataset2", "cross"])
-def test_every_flow_has_the_packets_that_its_label_says(labelled_calls, dataset):
+def test_every_flow_has_the_packets_of_its_label(labelled_calls, dataset):
     flows = defaultdict(list)
     with (labelled_calls / "flows.csv").open(newline="") as file:
         for row in csv.DictReader(file):

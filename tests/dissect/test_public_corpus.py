@@ -15,7 +15,7 @@ from callprint.core import dissect
 from callprint.core.packets import PacketKind
 from callprint.sources import open_captures
 
-# The corpus' own reader counts otherwise here: it reads sections of version 2.0, which Wireshark refuses too.
+# The corpus counts another number here: its reader takes sections of version 2.0, which Wireshark refuses as well.
 VERSION_2 = {"test901.pcapng": 1}
 BROKEN = {"test901.pcapng", "bad_rsn_parsing_overrides_ssid.pcap"}
 
@@ -44,7 +44,7 @@ def test_the_folder_is_read_as_one_source(public_corpus):
 
 
 def few_of_each_kind(public_corpus):
-    """The two smallest files of every link type and encapsulation: enough to see each header."""
+    """Return the two smallest files of every link type and encapsulation: enough to see each header."""
     groups = defaultdict(list)
     for row in manifest(public_corpus):
         for tag in [row["link_type"], row["format"], *row["capture_tags"].split()]:
@@ -64,7 +64,7 @@ def test_tshark_reads_the_same(public_corpus):
 
 
 def dpkt_media(path):
-    """(packet number, source port, destination port, payload) of each whole UDP datagram that dpkt finds."""
+    """Return number -> (source port, destination port, payload) of each whole UDP datagram that dpkt finds."""
     found = {}
     with path.open("rb") as file:
         for number, (_time, frame) in enumerate(dpkt.pcap.UniversalReader(file)):
@@ -98,7 +98,7 @@ def test_dpkt_reads_the_same_calls(public_corpus, application):
 
 
 def test_dpkt_reads_the_same_frames(public_corpus):
-    """docs/use/capture.md says why dpkt reads 40 of the files otherwise."""
+    """docs/use/capture.md says why dpkt reads 40 of the files differently."""
     compared = other = 0
     for row in manifest(public_corpus):
         path = public_corpus / row["file"]

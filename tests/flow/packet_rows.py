@@ -13,7 +13,7 @@ IPV4 = 0xFFFF << 32
 
 @dataclass(frozen=True)
 class Packet:
-    """One UDP packet in the words of the engine's rules."""
+    """One UDP packet, in the terms of the engine's rules."""
 
     time_ms: float
     kind: PacketKind = PacketKind.RTP
@@ -33,7 +33,7 @@ class Packet:
         return START_NS + round(self.time_ms * 1e6)
 
     def payload(self) -> bytes:
-        """The UDP payload: the header of its kind, filled up to `size`."""
+        """Return the UDP payload: the header of its kind, filled up to `size`."""
         if self.kind == PacketKind.RTCP:
             words = max(1, self.size // 4 - 1)
             head = bytes([0x80, 201]) + words.to_bytes(2, "big") + self.ssrc.to_bytes(4, "big")
@@ -71,7 +71,7 @@ def packet_rows(packets: Iterable[Packet]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def stream(count: int, start: int = 0, time_ms: float = 0.0, **fields: object) -> list[Packet]:
-    """A G.711 stream: `count` packets, one every 20 ms."""
+    """Return a G.711 stream: `count` packets, one every 20 ms."""
     return [
         Packet(time_ms=time_ms + 20 * i, sequence=start + i, timestamp=160 * i, **fields)  # type: ignore[arg-type]
         for i in range(count)

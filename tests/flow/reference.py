@@ -42,7 +42,7 @@ class Handshake:
 
 
 class ReferenceEngine:
-    """Feed packets one by one; `told` collects (kind, key, k, log) as the engine's events should be."""
+    """Feed packets one by one; `reported` collects (kind, key, k, log) as the engine's events should be."""
 
     def __init__(self, settings: EngineSettings) -> None:
         self.settings = settings
@@ -50,7 +50,7 @@ class ReferenceEngine:
         self.handshakes: dict[tuple, Handshake] = {}
         self.candidates: dict[tuple, list[tuple[tuple, Candidate]]] = {}
         self.outcomes = dict.fromkeys(Outcome, 0)
-        self.told: list[tuple] = []
+        self.reported: list[tuple] = []
 
     def process(self, packet: Packet) -> None:
         if packet.kind > PacketKind.RTP_LONG:
@@ -77,14 +77,14 @@ class ReferenceEngine:
         hello = packet.kind == PacketKind.DTLS and packet.payload_type in (1, 2)
         if not request and not hello:
             return
-        said = self.handshakes.get(self._key(packet))
-        if said is None or self._too_old(packet.time_ns, said.time_ns):
-            said = self.handshakes[self._key(packet)] = Handshake(packet.time_ns)
-        said.time_ns = packet.time_ns
+        sent = self.handshakes.get(self._key(packet))
+        if sent is None or self._too_old(packet.time_ns, sent.time_ns):
+            sent = self.handshakes[self._key(packet)] = Handshake(packet.time_ns)
+        sent.time_ns = packet.time_ns
         if request:
-            said.stun = said.stun or packet
+            sent.stun = sent.stun or packet
         else:
-            said.dtls = said.dtls or packet
+            sent.dtls = sent.dtls or packet
 
     @staticmethod
     def _key(packet: Packet) -> tuple:
@@ -113,7 +113,7 @@ class ReferenceEngine:
                 if packet.kind != PacketKind.RTCP:
                     entries[i] = (source, candidate)
                 return candidate
-        for i, (_, candidate) in enumerate(entries):  # what had its time makes room
+        for i, (_, candidate) in enumerate(entries):  # an entry that has had its time makes room
             if self._too_old(packet.time_ns, candidate.time_ns):
                 self._drop(candidate, "rtp", Outcome.UNCONFIRMED)
                 self._drop(candidate, "rtcp", Outcome.ORPHAN_RTCP)
@@ -144,12 +144,12 @@ class ReferenceEngine:
     def _promote(self, key: tuple, candidate: Candidate) -> Flow:
         held = candidate.rtp
         flow = self.flows[key] = Flow(key, held.time_ns, held.time_ns)
-        said = self.handshakes.get(key[:4])
-        if said and not self._too_old(held.time_ns, said.time_ns):
-            for packet, kind in ((said.stun, EVIDENCE_STUN), (said.dtls, EVIDENCE_DTLS)):
+        sent = self.handshakes.get(key[:4])
+        if sent and not self._too_old(held.time_ns, sent.time_ns):
+            for packet, kind in ((sent.stun, EVIDENCE_STUN), (sent.dtls, EVIDENCE_DTLS)):
                 if packet:
                     flow.log.append((packet.time_ns, kind, packet.payload()[:255]))
-        # The order in which they were seen; the engine cannot know it for equal times and takes RTCP first.
+        # In the order in which they came; for equal times the engine cannot know it and takes RTCP first.
         before = [p for p in (candidate.rtcp, held) if p is not None]
         for packet in sorted(before, key=lambda p: (p.time_ns, p.kind != PacketKind.RTCP)):
             if packet.kind == PacketKind.RTCP:
@@ -181,7 +181,7 @@ class ReferenceEngine:
         if flow.k == 1:
             flow.horizon_ns = packet.time_ns + int(self.settings.horizon_at_latest_s * 1e9)
         if flow.k in self.settings.checkpoints:
-            self.told.append(("checkpoint", flow.key, flow.k, tuple(flow.log)))
+            self.reported.append(("checkpoint", flow.key, flow.k, tuple(flow.log)))
         if flow.k == self.settings.horizon_packets:
             after_ns = packet.time_ns + int(self.settings.horizon_after_s * 1e9)
             flow.horizon_ns = min(flow.horizon_ns, after_ns)
@@ -193,7 +193,7 @@ class ReferenceEngine:
             for key, flow in self.flows.items()
             if self._pair(key) == self._pair(ports) and not self._too_old(packet.time_ns, flow.last_active_ns)
         ]
-        # Equal ranks do not come up in the tests: which of two equal flows a stranger reports on is open.
+        # Equal ranks do not occur in the tests: the rules leave open which of two equal flows is reported on.
         rank = {k: 3 if k[4] == packet.ssrc else 2 if k[:4] == ports else 1 for k in siblings}
         key = max(rank, key=rank.get, default=None)
         if key:
@@ -216,5 +216,5 @@ class ReferenceEngine:
 
     def _end(self, key: tuple, why: str) -> None:
         flow = self.flows.pop(key)
-        self.told.append(("final", key, flow.k, tuple(flow.log)))
-        self.told.append(("end", key, why, (flow.packets, flow.long_packets, flow.rtcp_packets)))
+        self.reported.append(("final", key, flow.k, tuple(flow.log)))
+        self.reported.append(("end", key, why, (flow.packets, flow.long_packets, flow.rtcp_packets)))

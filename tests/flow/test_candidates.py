@@ -20,12 +20,12 @@ def outcomes(packets):
 
 
 def test_a_protocol_that_merely_looks_like_rtp_is_no_flood():
-    """Its packets name a new source each, between two ports: nothing is pushed out that had a chance."""
+    """Each of its packets names a new source on the same two ports: it pushes out nothing that had a chance."""
     chatter = [Packet(time_ms=i, ssrc=1000 + i, sequence=i * 7919) for i in range(500)]
     assert outcomes(chatter) == {Outcome.UNCONFIRMED: 500}
 
 
-def test_sources_of_others_that_take_the_place_are_one():
+def test_sources_on_other_ports_that_take_their_place_are_one():
     scan = [Packet(time_ms=i, source=i, source_port=1024 + i, sequence=i * 7919) for i in range(500)]
     found = outcomes(scan)
     assert found[Outcome.CANDIDATE_EVICTED] > 300

@@ -31,9 +31,9 @@ HASTY = replace(SMALL, horizon_at_latest_s=1.0)
 
 
 def run(packets, engine_settings=SMALL, batch=None):
-    """Return (engine, what it told as the reference tells it)."""
+    """Return (engine, its events in the form of the reference)."""
     engine = FlowEngine(engine_settings)
-    told = []
+    reported = []
     data, rows = packet_rows(packets)
     batch = batch or max(1, len(rows))
 
@@ -52,13 +52,13 @@ def run(packets, engine_settings=SMALL, batch=None):
                 )
                 log = tuple(split(drain.evidence[event["start"] : event["end"]]))
                 if event["kind"] == EVENT_CHECKPOINT:
-                    told.append(("checkpoint", key, int(event["k"]), log))
+                    reported.append(("checkpoint", key, int(event["k"]), log))
                 elif event["end"] > event["start"] or event["kind"] == EVENT_END:
                     if event["end"] > event["start"] or flow["evidence_state"] != 2:
-                        told.append(("final", key, int(event["k"]), log))
+                        reported.append(("final", key, int(event["k"]), log))
                     if event["kind"] == EVENT_END:
                         counts = tuple(int(flow[n]) for n in ("packets", "long_packets", "rtcp_packets"))
-                        told.append(("end", key, ENDED_NAMES[event["ended"]], counts))
+                        reported.append(("end", key, ENDED_NAMES[event["ended"]], counts))
 
     for start in range(0, len(rows), batch):
         collect(engine.process(data, rows[start : start + batch]))
@@ -66,7 +66,7 @@ def run(packets, engine_settings=SMALL, batch=None):
     collect(engine.finish())
     assert sum(engine.outcomes.values()) == len(rows)
     assert engine.held == 0
-    return engine, told
+    return engine, reported
 
 
 @st.composite
@@ -118,42 +118,42 @@ def traffic(draw):
 @pytest.mark.parametrize("engine_settings", [SMALL, HASTY], ids=["usual", "hasty"])
 @settings(max_examples=100, deadline=None)
 @given(packets=traffic())
-def test_engine_tells_what_the_reference_tells(engine_settings, packets):
+def test_engine_reports_what_the_reference_reports(engine_settings, packets):
     reference = ReferenceEngine(engine_settings)
     for packet in packets:
         reference.process(packet)
     reference.finish()
-    engine, told = run(packets, engine_settings)
+    engine, reported = run(packets, engine_settings)
     assert engine.outcomes == reference.outcomes
-    # When an event is told may differ (a sweep tells it earlier); what each flow is told, in order, may not.
-    for key in {entry[1] for entry in reference.told} | {entry[1] for entry in told}:
-        assert [e for e in told if e[1] == key and e[0] != "end"] == [
-            e for e in reference.told if e[1] == key and e[0] != "end"
+    # When an event is reported may differ (a sweep is earlier); what is reported of each flow, in order, may not.
+    for key in {entry[1] for entry in reference.reported} | {entry[1] for entry in reported}:
+        assert [e for e in reported if e[1] == key and e[0] != "end"] == [
+            e for e in reference.reported if e[1] == key and e[0] != "end"
         ]
-        assert [e[3] for e in told if e[1] == key and e[0] == "end"] == [
-            e[3] for e in reference.told if e[1] == key and e[0] == "end"
+        assert [e[3] for e in reported if e[1] == key and e[0] == "end"] == [
+            e[3] for e in reference.reported if e[1] == key and e[0] == "end"
         ]
 
 
 @settings(max_examples=60, deadline=None)
 @given(traffic(), st.integers(1, 7))
 def test_batch_size_changes_nothing(packets, batch):
-    whole, told_whole = run(packets)
-    parts, told_parts = run(packets, batch=batch)
-    assert told_parts == told_whole
+    whole, reported_whole = run(packets)
+    parts, reported_parts = run(packets, batch=batch)
+    assert reported_parts == reported_whole
     assert parts.outcomes == whole.outcomes
 
 
 def test_first_packet_is_evidence_after_confirmation():
-    _, told = run(stream(3))
-    final = next(entry for entry in told if entry[0] == "final")
+    _, reported = run(stream(3))
+    final = next(entry for entry in reported if entry[0] == "final")
     assert [payload[2:4] for _, _, payload in final[3]] == [b"\0\0", b"\0\1", b"\0\2"]
 
 
 def test_lone_packets_and_jumping_numbers_are_no_flow():
     packets = [Packet(time_ms=20 * i, sequence=7 * i) for i in range(20)]
-    engine, told = run(packets)
-    assert not told
+    engine, reported = run(packets)
+    assert not reported
     assert engine.outcomes[Outcome.UNCONFIRMED] == 20
 
 
@@ -164,8 +164,8 @@ def test_the_handshake_of_the_sender_is_the_first_evidence():
     of_the_peer = Packet(
         time_ms=11, kind=PacketKind.DTLS, payload_type=2, source=2, destination=1, source_port=5000, size=90
     )
-    engine, told = run([stun, again, hello, of_the_peer, *stream(2, time_ms=20)])
-    (final,) = [one for one in told if one[0] == "final"]
+    engine, reported = run([stun, again, hello, of_the_peer, *stream(2, time_ms=20)])
+    (final,) = [one for one in reported if one[0] == "final"]
     assert [(kind, payload) for _, kind, payload in final[3][:2]] == [
         (EVIDENCE_STUN, stun.payload()),
         (EVIDENCE_DTLS, hello.payload()[:255]),
@@ -175,8 +175,8 @@ def test_the_handshake_of_the_sender_is_the_first_evidence():
 
 def test_flows_that_share_the_ports_share_the_handshake():
     stun = Packet(time_ms=0, kind=PacketKind.STUN, payload_type=1, size=100)
-    _, told = run([stun, *stream(2, time_ms=20), *stream(2, time_ms=90, ssrc=8)])
-    assert [one[3][0][1] for one in told if one[0] == "final"] == [EVIDENCE_STUN] * 2
+    _, reported = run([stun, *stream(2, time_ms=20), *stream(2, time_ms=90, ssrc=8)])
+    assert [one[3][0][1] for one in reported if one[0] == "final"] == [EVIDENCE_STUN] * 2
 
 
 def test_a_flood_of_handshakes_is_counted_and_evicts_no_flow():
@@ -184,9 +184,9 @@ def test_a_flood_of_handshakes_is_counted_and_evicts_no_flow():
         Packet(time_ms=40, kind=PacketKind.STUN, payload_type=1, size=20, source_port=1024 + i)
         for i in range(5000)
     ]
-    engine, told = run([*stream(2), *flood, *stream(2, start=2, time_ms=60)])
+    engine, reported = run([*stream(2), *flood, *stream(2, start=2, time_ms=60)])
     assert engine.gauges["handshakes_evicted"] > 4000
-    assert [one[3] for one in told if one[0] == "end"] == [(4, 0, 0)]
+    assert [one[3] for one in reported if one[0] == "end"] == [(4, 0, 0)]
 
 
 def test_horizon_waits_for_rtcp_and_no_longer():
@@ -195,8 +195,8 @@ def test_horizon_waits_for_rtcp_and_no_longer():
         Packet(time_ms=9000, kind=PacketKind.RTCP, size=28),
         Packet(time_ms=20000, kind=PacketKind.RTCP, size=28),
     ]
-    _, told = run(packets)
-    final = next(entry for entry in told if entry[0] == "final")
+    _, reported = run(packets)
+    final = next(entry for entry in reported if entry[0] == "final")
     assert [kind for _, kind, _ in final[3]] == [0] * 6 + [1]
 
 
@@ -214,36 +214,38 @@ def test_a_slow_flow_is_judged_two_minutes_after_its_first_packet():
 
 
 def test_a_slow_flow_is_judged_while_it_is_silent_too():
-    _, told = run([*stream(3), Packet(time_ms=9_000, source=99)], HASTY)
-    assert [entry[:3:2] for entry in told if entry[0] == "final"] == [("final", 3)]
+    _, reported = run([*stream(3), Packet(time_ms=9_000, source=99)], HASTY)
+    assert [entry[:3:2] for entry in reported if entry[0] == "final"] == [("final", 3)]
 
 
 def test_long_packets_before_the_first_evidence_do_not_make_a_flow_slow():
     video = stream(400, kind=PacketKind.RTP_LONG, size=900)
     audio = stream(8, start=400, time_ms=20 * 400)
-    _, told = run(video + audio, HASTY)
-    assert [entry[2] for entry in told if entry[0] == "final"] == [6]
+    _, reported = run(video + audio, HASTY)
+    assert [entry[2] for entry in reported if entry[0] == "final"] == [6]
 
 
 def test_port_reuse_by_another_call_is_another_flow():
-    _, told = run(stream(5, ssrc=7) + stream(5, ssrc=9, time_ms=3_000) + stream(4, ssrc=7, time_ms=70_000))
-    assert sorted(entry[3][0] for entry in told if entry[0] == "end") == [4, 5, 5]
+    _, reported = run(
+        stream(5, ssrc=7) + stream(5, ssrc=9, time_ms=3_000) + stream(4, ssrc=7, time_ms=70_000)
+    )
+    assert sorted(entry[3][0] for entry in reported if entry[0] == "end") == [4, 5, 5]
 
 
 def test_sources_that_share_the_ports_do_not_disturb_each_other():
     audio = stream(30, ssrc=7)
     video = stream(90, ssrc=9, time_ms=5, kind=PacketKind.RTP_LONG, size=900)
-    _, told = run(sorted(audio + video, key=lambda packet: packet.time_ms))
-    assert sorted(entry[3][:2] for entry in told if entry[0] == "end") == [(0, 90), (30, 0)]
+    _, reported = run(sorted(audio + video, key=lambda packet: packet.time_ms))
+    assert sorted(entry[3][:2] for entry in reported if entry[0] == "end") == [(0, 90), (30, 0)]
 
 
 def test_flood_of_lone_packets_evicts_no_established_flow():
     settings_ = EngineSettings(maximum_flows=8, maximum_candidates=16, evidence_memory_bytes=1 << 20)
     calls = [p for host in range(8) for p in stream(50, source=10 + host)]
     flood = [Packet(time_ms=100 + i * 0.05, source=1000 + i, sequence=i * 31, ssrc=i) for i in range(10_000)]
-    engine, told = run(sorted(calls + flood, key=lambda packet: packet.time_ms), settings_)
+    engine, reported = run(sorted(calls + flood, key=lambda packet: packet.time_ms), settings_)
     assert engine.gauges["flows_evicted"] == 0
-    assert sorted(entry[3][0] for entry in told if entry[0] == "end") == [50] * 8
+    assert sorted(entry[3][0] for entry in reported if entry[0] == "end") == [50] * 8
     lost = engine.outcomes[Outcome.CANDIDATE_EVICTED] + engine.outcomes[Outcome.UNCONFIRMED]
     assert lost == 10_000
 
@@ -251,16 +253,16 @@ def test_flood_of_lone_packets_evicts_no_established_flow():
 def test_full_table_evicts_the_silent_flow_with_its_evidence():
     settings_ = EngineSettings(maximum_flows=2, maximum_candidates=16, evidence_memory_bytes=1 << 20)
     packets = stream(5, source=1) + stream(100, source=2) + stream(20, source=3, time_ms=1_000)
-    engine, told = run(sorted(packets, key=lambda packet: packet.time_ms), settings_)
+    engine, reported = run(sorted(packets, key=lambda packet: packet.time_ms), settings_)
     assert engine.gauges["flows_evicted"] == 1
-    evicted = [entry for entry in told if entry[0] == "end" and entry[2] == "evicted"]
+    evicted = [entry for entry in reported if entry[0] == "end" and entry[2] == "evicted"]
     assert [entry[1][0] for entry in evicted] == [1]
 
 
 def test_full_evidence_memory_judges_early_and_counts():
     settings_ = EngineSettings(maximum_flows=8, maximum_candidates=16, evidence_memory_bytes=4096)
-    engine, told = run(stream(60), settings_)
-    finals = [entry for entry in told if entry[0] == "final"]
+    engine, reported = run(stream(60), settings_)
+    finals = [entry for entry in reported if entry[0] == "final"]
     assert len(finals) == 1
     assert 10 < finals[0][2] < 30
     assert engine.gauges["evidence_exhausted"] == 1
@@ -274,8 +276,8 @@ def test_many_events_in_one_batch_are_drained_in_parts():
         for host in range(3000)
     ]
     big = EngineSettings(maximum_flows=4096, maximum_candidates=1 << 14)
-    engine, told = run(packets, big)
-    assert sum(entry[0] == "end" for entry in told) == 3000
+    engine, reported = run(packets, big)
+    assert sum(entry[0] == "end" for entry in reported) == 3000
     assert engine.gauges["flows_created"] == 3000
 
 
@@ -315,8 +317,8 @@ def test_impossible_settings_are_named(name, value):
 
 def test_clock_that_jumps_back_begins_anew():
     packets = stream(5, time_ms=10_000_000) + stream(5, time_ms=0, source=3)
-    _, told = run(packets)
-    assert sum(entry[0] == "end" for entry in told) == 2
+    _, reported = run(packets)
+    assert sum(entry[0] == "end" for entry in reported) == 2
 
 
 def test_session_hash_is_shared_by_flow_rtcp_and_reverse():

@@ -92,5 +92,5 @@ def test_equals_wireshark(tmp_path):
         "-e",
         "communityid",
     ]
-    said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.split()
-    assert said == [community_id(*flow) for flow in flows]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.split()
+    assert printed == [community_id(*flow) for flow in flows]

@@ -94,9 +94,19 @@ def test_garbage_never_raises_and_every_fragment_is_counted(pieces):
 
 
 def _ipv4(piece: Fragment) -> bytes:
-    place = piece.offset // 8 | (0x2000 if piece.more else 0)
+    flags_and_offset = piece.offset // 8 | (0x2000 if piece.more else 0)
     head = struct.pack(
-        ">BBHHHBBH4s4s", 0x45, 0, 20 + len(piece.payload), 7, place, 64, UDP, 0, b"\x0a\0\0\1", b"\x0a\0\0\2"
+        ">BBHHHBBH4s4s",
+        0x45,
+        0,
+        20 + len(piece.payload),
+        7,
+        flags_and_offset,
+        64,
+        UDP,
+        0,
+        b"\x0a\0\0\1",
+        b"\x0a\0\0\2",
     )
     return head + piece.payload
 

@@ -1,4 +1,4 @@
-"""SIP in captures by others: Wireshark reads the same messages, and what is refused is refused for its defect."""
+"""SIP in captures by others: Wireshark reads the same messages, and refusals name the right defect."""
 
 import csv
 import shutil
@@ -45,10 +45,10 @@ DEFECTS = {
     "zeek+zeek/testing/btest/Traces/sip/sip-junk-before-request.pcap": {SipDefect.MISSING_HEADER: 1},
     "seladb+PcapPlusPlus/Tests/Packet++Test/PacketExamples/sip_reqs.pcap": {SipDefect.NO_HEADER_END: 1},
 }
-"""Every capture with a message that is refused, and why; looked at one by one."""
+"""Every capture with a message that is refused, and why; each was checked by hand."""
 
 MESSAGES, REFUSED = 424, 50
-"""SIP messages in all captures that the manifest says hold SIP, and how many of them do not parse."""
+"""SIP messages in all captures that hold SIP according to the manifest, and how many of them do not parse."""
 
 
 def batches(path: Path):
@@ -77,7 +77,7 @@ def messages_of(path: Path) -> tuple[list[tuple[str, ...]], Counter]:
 def wireshark_reads(path: Path) -> list[tuple[str, ...]]:
     fields = ["Method", "Status-Code", "Call-ID", "from.tag", "to.tag", "CSeq.seq", "to.user"]
     names = [word for field in fields for word in ("-e", f"sip.{field}")]
-    said = subprocess.run(
+    printed = subprocess.run(
         [
             "tshark",
             "-r",
@@ -96,7 +96,7 @@ def wireshark_reads(path: Path) -> list[tuple[str, ...]]:
         text=True,
         check=True,
     ).stdout
-    rows = [line.split("|") for line in said.splitlines()]
+    rows = [line.split("|") for line in printed.splitlines()]
     return [(method or status, *rest) for method, status, *rest in rows]
 
 
@@ -128,7 +128,7 @@ def test_what_is_refused_is_refused_for_its_defect(public_corpus, with_sip):
 
 
 def test_call_assembly_takes_everything_and_its_counters_add_up(with_sip):
-    """One engine for all captures one after the other: their clocks jump by years, forwards and backwards."""
+    """One engine reads all captures in turn: their clocks jump by years, forwards and backwards."""
     engine, rows = CallPipeline(history=CallHistory(256)), []
     for path in with_sip:
         for data, packets, records in batches(path):

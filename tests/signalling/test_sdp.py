@@ -1,4 +1,4 @@
-"""Session descriptions: where media is wanted, and which defect a broken one is refused for."""
+"""Session descriptions: where media is wanted, and for which defect a broken one is refused."""
 
 import pytest
 from sip_samples import TWO_MEDIA
@@ -7,7 +7,7 @@ from callprint.core.signalling.defects import SipDefect, SipError
 from callprint.core.signalling.sdp import parse_sdp
 
 
-def test_each_medium_has_its_own_place_and_falls_back_to_the_session():
+def test_each_medium_has_its_own_endpoint_and_falls_back_to_the_session():
     session = parse_sdp(TWO_MEDIA)
     audio, video = session.media
     assert (session.origin, session.session) == ("jdoe", "SDP Seminar")

@@ -1,4 +1,4 @@
-"""Invariant: any bytes either parse or raise SipError with an offset inside them; nothing else happens."""
+"""Invariant: any bytes either parse or raise SipError with an offset inside them, and nothing else."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""What a SIP message says, and which defect a broken one is refused for (in the spirit of RFC 4475)."""
+"""What is read of a SIP message, and for which defect a broken one is refused (in the spirit of RFC 4475)."""
 
 import pytest
 from sip_samples import INVITE, MULTIPART

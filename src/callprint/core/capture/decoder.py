@@ -1,4 +1,4 @@
-"""The incremental decoder: any chunking of the same stream gives the same records.
+"""The incremental decoder: the same stream gives the same records, however it is cut into chunks.
 
 States: DETECT (magic not seen yet) -> PCAP or PCAPNG -> BROKEN (a defect; nothing after it is decoded).
 There is no I/O here: the caller keeps what `feed` did not consume and puts it in front of the next chunk.
@@ -11,7 +11,7 @@ from callprint.core.ground.errors import CaptureError
 from callprint.core.packets import RECORD
 
 BATCH_RECORDS = 8192
-"""Most records of one `feed`: bounds the memory of everything downstream of a batch."""
+"""Most records of one `feed`: it bounds the memory of everything behind it."""
 
 MAXIMUM_INTERFACES = 65_536
 """Interfaces of one pcapng section that are remembered; more is damage, not a capture."""
@@ -24,9 +24,9 @@ _PCAPNG_MAGIC = b"\x0a\x0d\x0d\x0a"
 class CaptureDecoder:
     """Turns the bytes of a pcap or pcapng stream into RECORD rows.
 
-    `format` is None until the magic was seen, then "pcap" or "pcapng". `position` is the stream offset of
-    the next byte that is not decoded. `packets` counts the records so far. `error` is set at the first
-    defect: everything whole before it was returned, nothing after it is.
+    `format` is None until the magic has been seen, then "pcap" or "pcapng". `position` is the stream offset of
+    the next byte to decode. `packets` counts the records so far. `error` is set at the first defect: every whole
+    packet before it has been returned, nothing after it will be.
     """
 
     def __init__(self) -> None:
@@ -46,8 +46,8 @@ class CaptureDecoder:
         """Decode from the start of `data` ((n,) uint8, the unconsumed rest of the stream).
 
         Returns the RECORD rows found, at most BATCH_RECORDS, their offsets counted from the start of
-        `data`, and how many bytes are done with. Call again with the rest until both are empty; then more
-        bytes are needed. Raises CaptureError when the stream is no capture at all.
+        `data`, and how many bytes are done with. Call again with the rest until both are zero; then more bytes
+        are needed. Raises CaptureError when the stream is no capture at all.
         """
         if self.error is not None:
             return np.empty(0, RECORD), len(data)
@@ -60,7 +60,7 @@ class CaptureDecoder:
         try:
             records, consumed = self._feed_pcap(data) if self.format == "pcap" else self._feed_pcapng(data)
         except CaptureError as defect:
-            # The offset in the exception counts from `position`; from here on it counts in the stream.
+            # The offset in the exception counts from `position`; make it one in the stream.
             self._break(str(defect), self.position + defect.offset)
             return np.empty(0, RECORD), len(data)
         self.position += consumed
@@ -68,7 +68,7 @@ class CaptureDecoder:
         return records, consumed
 
     def finish(self, rest: np.ndarray) -> CaptureError | None:
-        """Say that the stream ended with `rest` unconsumed; return the defect of the stream, None if none.
+        """End the stream, with `rest` unconsumed; return the defect of the stream, None if it has none.
 
         Raises CaptureError when the stream was too short to be a capture.
         """
@@ -81,7 +81,7 @@ class CaptureDecoder:
         return self.error
 
     def _skip_some(self, available: int) -> int:
-        """Skip what is there of a long unneeded block; return how many bytes that was."""
+        """Skip what is there of a long unneeded block; return how many bytes that is."""
         skipped = min(self._skip, available)
         self._skip -= skipped
         return skipped
@@ -134,7 +134,7 @@ class CaptureDecoder:
             self._skip_from = self.position + consumed
             consumed += self._skip_some(len(data) - consumed)
         elif stopped == pcapng.STOPPED_AT_HEADER and count == 0:
-            # Packets before the header are handed out first, so that an error in it cannot lose them.
+            # Packets before the header are returned first, so that an error in it cannot lose them.
             consumed += self._header_block(data[consumed : consumed + pcapng.MAXIMUM_BLOCK], consumed)
         return records[:count], consumed
 

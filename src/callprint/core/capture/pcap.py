@@ -1,7 +1,7 @@
 """Classic pcap: a 24-byte file header, then records of a 16-byte header and the captured bytes.
 
-Layout after draft-ietf-opsawg-pcap: magic (which tells byte order and time unit), version, time zone,
-accuracy, snapshot length, link type. The walker is compiled because it runs once for each packet; the file
+Layout after draft-ietf-opsawg-pcap: magic (which gives byte order and time unit), version, time zone,
+accuracy, snapshot length, link type. The walker is compiled because it runs through every packet; the file
 header is read once, in Python.
 """
 
@@ -19,10 +19,10 @@ RECORD_HEADER = 16  # bytes
 MODIFIED_RECORD_HEADER = 24  # bytes; Kuznetzov's patch of 1999 appends interface, protocol and packet type
 
 MAXIMUM_FRAME = 262_144
-"""Longest captured frame that is believed, as in libpcap and Wireshark: a longer one is damage, not data."""
+"""Longest captured frame that is credible, as in libpcap and Wireshark: a longer one is damage, not data."""
 
 STOPPED_END = 0  # the rest of the buffer holds no whole record
-STOPPED_FULL = 1  # the output holds no further record
+STOPPED_FULL = 1  # the output has no room for another record
 STOPPED_TOO_LONG = 2  # the record here claims more than MAXIMUM_FRAME bytes
 
 _MAGICS = {
@@ -46,7 +46,7 @@ class PcapHeader(NamedTuple):
 
 
 def is_pcap(magic: bytes) -> bool:
-    """Say whether the first four bytes of a stream announce a pcap file."""
+    """Return whether the first four bytes of a stream announce a pcap file."""
     return magic in _MAGICS
 
 
@@ -60,7 +60,7 @@ def parse_file_header(header: bytes) -> PcapHeader:
     major, minor, _zone, _accuracy, _snapshot, link = struct.unpack(order + "HHiIII", header[4:FILE_HEADER])
     if major not in (2, 543):
         raise CaptureError(f"pcap version {major}.{minor} is not supported (2.0 to 2.4 are)", offset=4)
-    # The upper half of the link-type word is about a check sequence behind each frame; IP lengths cut it off.
+    # The upper half of the link-type word describes a check sequence behind each frame; IP lengths exclude it.
     return PcapHeader(big_endian, fraction_ns, record_header, major == 543 or minor < 3, link & 0xFFFF)
 
 

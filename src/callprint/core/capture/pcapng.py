@@ -1,7 +1,7 @@
 """pcapng: sections of typed blocks, each with its length at both ends (draft-ietf-opsawg-pcapng).
 
-Packet blocks are walked compiled. Section headers and interface descriptions are rare: the walker stops at
-them and Python reads them. Every other block type is skipped.
+A compiled walker goes through the packet blocks. It stops at section headers and interface descriptions, which
+are rare and read in Python. Blocks of every other type are skipped.
 """
 
 import struct
@@ -21,13 +21,13 @@ SIMPLE_PACKET = 3
 ENHANCED_PACKET = 6
 
 MAXIMUM_BLOCK = 1 << 20
-"""Longest section, interface or packet block that is awaited whole; others are skipped at any length."""
+"""Longest section, interface or packet block that is read; blocks of other types are skipped at any length."""
 
 STOPPED_END = 0  # the rest of the buffer holds no whole block
-STOPPED_FULL = 1  # the output holds no further record
+STOPPED_FULL = 1  # the output has no room for another record
 STOPPED_AT_HEADER = 2  # a section header or interface description starts here; Python reads it
-STOPPED_SKIP = 3  # a long block that nobody needs starts here; the stream is skipped over it
-STOPPED_LENGTH = 4  # the block length cannot be
+STOPPED_SKIP = 3  # a long block that nobody needs starts here, to be skipped as it comes
+STOPPED_LENGTH = 4  # the block length is impossible
 STOPPED_TRAILER = 5  # the two block lengths differ
 STOPPED_INTERFACE = 6  # the packet names an interface that was not described
 STOPPED_FRAME = 7  # the frame does not fit into its block
@@ -54,7 +54,7 @@ INTERFACE = np.dtype(
         ("mode", "u1"),  # a TICKS_
     ]
 )
-"""One interface description, as the walker wants it."""
+"""One interface description, in the form that the walker needs."""
 
 
 class Section(NamedTuple):
@@ -120,14 +120,14 @@ def _resolution(option: int) -> tuple[int, int]:
         return TICKS_BINARY, exponent
     if exponent <= 9:
         return TICKS_MULTIPLY, 10 ** (9 - exponent)
-    return TICKS_DIVIDE, 10 ** min(exponent - 9, 19)  # finer than that, 64 bits of ticks are below 1 ns
+    return TICKS_DIVIDE, 10 ** min(exponent - 9, 19)  # finer still, and 64 bits of ticks are below 1 ns
 
 
 @compiled
 def ticks_to_ns(ticks: np.uint64, mode: int, value: np.uint64, offset_s: int) -> int:
     """Convert a 64-bit time stamp to nanoseconds since the epoch; what does not fit becomes the latest time.
 
-    Damaged files hold any number here, so the conversion saturates instead of wrapping around.
+    Damaged files may hold any number here, so the conversion saturates instead of wrapping around.
     """
     latest = np.uint64(_LATEST_NS)
     if mode == TICKS_MULTIPLY:
@@ -162,7 +162,7 @@ def walk_pcapng(
     big_endian: bool,
     interfaces: np.ndarray,  # (i,) INTERFACE
     known: int,  # how many rows of `interfaces` are described
-    last_ns: int,  # time of the last packet: a simple packet block has none of its own
+    last_ns: int,  # time of the last packet, for simple packet blocks, which have none of their own
     records: np.ndarray,  # (m,) RECORD, written
 ) -> tuple[int, int, int, int]:
     """Write the packets of the whole blocks at the start of `data`.

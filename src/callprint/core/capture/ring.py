@@ -1,7 +1,7 @@
 """Blocks of the kernel's packet ring (TPACKET_V3 of linux/if_packet.h): packet headers in a shared buffer.
 
-The layout is the kernel's own structs in the machine's byte order; both machines that Numba and the ring
-run on together (x86-64, ARM64) are little-endian.
+The layout is that of the kernel's structs in the byte order of the machine; the processors on which both Numba
+and the ring run (x86-64, ARM64) are little-endian.
 """
 
 import numpy as np
@@ -28,8 +28,8 @@ def walk_block(
 ) -> tuple[int, int]:
     """Write up to m packets of a block; return (how many, where the next header begins).
 
-    A VLAN tag that the kernel took off stands in the packet header, not in the frame: the frame is
-    complete without it, so it is dissected as if it had never been tagged.
+    A VLAN tag that the kernel took off stands in the packet header, not in the frame. The frame is complete
+    without it, so it is dissected as if it had never been tagged.
     """
     count = 0
     while count < left and count < records.shape[0]:

@@ -1,8 +1,8 @@
 """The walk from a captured frame down to its UDP payload: RECORD rows in, PACKET rows out.
 
 One compiled loop over the batch. Each header is one small step that returns the next layer, and LLVM inlines
-the steps, so the common way (Ethernet, IPv4, UDP, RTP) is a short run of compares without a call; the rare
-ones cost only themselves. Rows are filled in place: nothing is allocated for a packet.
+the steps, so the common way (Ethernet, IPv4, UDP, RTP) is a short run of compares without a call, and rare headers
+cost only the packets that have them. Rows are filled in place: nothing is allocated for a packet.
 """
 
 import numpy as np
@@ -15,6 +15,7 @@ from callprint.core.dissect.layers import (
     ETHERNET_IN_IP,
     FDDI,
     FIRST_ENCAPSULATION,
+    FIRST_KIND,
     FRAME_RELAY,
     GENEVE,
     GRE,
@@ -38,10 +39,10 @@ from callprint.core.dissect.layers import (
     TEREDO,
     TRUNCATED,
     UDP,
-    VERDICT,
     VLAN,
     VXLAN,
     WIFI,
+    layer_behind,
 )
 from callprint.core.dissect.links import (
     layer_of_link,
@@ -71,30 +72,30 @@ from callprint.core.dissect.tunnels import (
     step_vlan,
     tunnel_of_port,
 )
-from callprint.core.ground.compiled import compiled
+from callprint.core.ground.compiled import Array, Row, compiled, read_only
 from callprint.core.ground.loads import be16, be32, load8
 from callprint.core.packets import PACKET, RECORD, PacketKind
 
 SIGNALLING_PORTS = (5060,)
-"""TCP ports whose segments are signalling unless the caller names others."""
+"""TCP ports whose segments are signalling, unless the caller names others."""
 
-_TOO_DEEP = VERDICT + int(PacketKind.TOO_DEEP)
-_SIP_TCP = VERDICT + int(PacketKind.SIP_TCP)
+_TOO_DEEP = FIRST_KIND + int(PacketKind.TOO_DEEP)
+_SIP_TCP = FIRST_KIND + int(PacketKind.SIP_TCP)
 
 
 def dissect(
-    data: np.ndarray,
-    records: np.ndarray,
-    packets: np.ndarray | None = None,
+    data: Array,
+    records: Array,
+    packets: Array | None = None,
     signalling_ports: tuple[int, ...] = SIGNALLING_PORTS,
-) -> np.ndarray:
+) -> Array:
     """Dissect the frames that `records` ((n,) RECORD) delimits in `data` ((m,) uint8).
 
     Fills and returns the first n rows of `packets` ((>= n,) PACKET), or a new array. Every row has exactly
     one kind, and its payload lies inside its record. For TRUNCATED packets `length` is what the capture
     holds. The key is that of the innermost IP and UDP header.
 
-    Raises ValueError when a record reaches out of `data` or `packets` is too short.
+    Raises ValueError when a record is not inside `data`, or `packets` is too short.
     """
     if packets is None:
         packets = np.empty(len(records), PACKET)
@@ -103,10 +104,7 @@ def dissect(
     if len(packets) < len(records):
         raise ValueError(f"{len(records)} records do not fit into {len(packets)} packets")
     ports = np.array(signalling_ports, np.uint16)
-    # One type of buffer, so that one compiled version serves bytes (read-only) and writable buffers.
-    frozen = data.view()
-    frozen.flags.writeable = False
-    bad = dissect_records(frozen, records, packets, ports)
+    bad = dissect_records(read_only(data), records, packets, ports)
     if bad >= 0:
         raise ValueError(f"record {bad} reaches out of the buffer")
     return packets[: len(records)]
@@ -114,12 +112,12 @@ def dissect(
 
 @compiled
 def dissect_records(
-    data: np.ndarray,  # (m,) uint8
-    records: np.ndarray,  # (n,) RECORD
-    packets: np.ndarray,  # (>= n,) PACKET, written
-    signalling_ports: np.ndarray,  # (p,) uint16
+    data: Array,  # (m,) uint8
+    records: Array,  # (n,) RECORD
+    packets: Array,  # (>= n,) PACKET, written
+    signalling_ports: Array,  # (p,) uint16
 ) -> int:
-    """Fill `packets`; return -1, or the index of the first record that reaches out of `data`."""
+    """Fill `packets`; return -1, or the index of the first record that is not inside `data`."""
     for i in range(records.shape[0]):
         record = records[i]
         begin = record.offset
@@ -136,7 +134,7 @@ def dissect_records(
         layer, at, depth = _descend(
             data, begin, end, cut, layer_of_link(record.link_type), row, signalling_ports
         )
-        row.kind = np.uint8(layer - VERDICT)
+        row.kind = np.uint8(layer - FIRST_KIND)
         row.depth = np.uint8(depth)
         row.offset = at
     return -1
@@ -144,17 +142,17 @@ def dissect_records(
 
 @compiled
 def _descend(
-    data: np.ndarray,
+    data: Array,
     at: int,
     end: int,  # behind the last byte that may be read
     cut: bool,  # whether bytes that a header announced are missing behind `end`
     layer: int,
-    row: np.record,
-    signalling_ports: np.ndarray,
+    row: Row,
+    signalling_ports: Array,
 ) -> tuple[int, int, int]:
-    """Walk the headers of one frame; return (VERDICT + kind, where the payload begins, depth)."""
+    """Walk the headers of one frame; return (FIRST_KIND + kind, where the payload begins, depth)."""
     depth = 0
-    enclosed = False  # whether `end` is where a whole outer datagram ends, so that nothing can be missing
+    enclosed = False  # whether a whole outer datagram ends at `end`, so that nothing can be missing behind it
     while True:
         if layer >= FIRST_ENCAPSULATION and layer < SHORT:
             if depth == MAXIMUM_DEPTH:
@@ -204,7 +202,7 @@ def _descend(
                     at += CHANNEL_HEADER
                     depth += 1
                 row.length = np.uint32(length)
-                return VERDICT + kind, at, depth
+                return FIRST_KIND + kind, at, depth
             row.transport = np.uint8(0)
             row.src_port = row.dst_port = np.uint16(0)
             layer = tunnel
@@ -222,7 +220,7 @@ def _descend(
 
 
 @compiled
-def _step(layer: int, data: np.ndarray, at: int, end: int) -> tuple[int, int]:
+def _step(layer: int, data: Array, at: int, end: int) -> tuple[int, int]:
     """Take off one link header or encapsulation."""
     if layer == ETHERNET:
         return step_ethernet(data, at, end)
@@ -237,8 +235,7 @@ def _step(layer: int, data: np.ndarray, at: int, end: int) -> tuple[int, int]:
     if layer == GRE:
         return step_gre(data, at, end)
     if layer in (ETHERNET_IN_IP, VXLAN):  # a frame behind 2 (RFC 3378) or 8 bytes (RFC 7348)
-        size = 2 if layer == ETHERNET_IN_IP else 8
-        return (ETHERNET, at + size) if end - at >= size else (SHORT, at)
+        return layer_behind(ETHERNET, at, 2 if layer == ETHERNET_IN_IP else 8, end)
     if layer == GTP_U:
         return step_gtp_u(data, at, end)
     if layer == GENEVE:
@@ -269,7 +266,7 @@ def _step(layer: int, data: np.ndarray, at: int, end: int) -> tuple[int, int]:
 
 
 @compiled
-def _tcp_payload(data: np.ndarray, at: int, end: int) -> int:
+def _tcp_payload(data: Array, at: int, end: int) -> int:
     """Return where the payload of the TCP segment at `at` begins, at most `end`."""
     if end - at < 20:
         return at
@@ -277,9 +274,7 @@ def _tcp_payload(data: np.ndarray, at: int, end: int) -> int:
 
 
 @compiled
-def _finish_tcp(
-    data: np.ndarray, at: int, end: int, cut: bool, row: np.record, signalling_ports: np.ndarray
-) -> int:
+def _finish_tcp(data: Array, at: int, end: int, cut: bool, row: Row, signalling_ports: Array) -> int:
     """Fill the TCP fields of a segment on a signalling port; every other segment is NOT_UDP."""
     if end - at < 4:
         return TRUNCATED if cut else MALFORMED

@@ -1,14 +1,14 @@
 """The states of the dissector: which header comes next, or the kind that the packet turned out to be.
 
-A step reads one header and returns (layer, at): the next state and where its header begins. Codes from
-VERDICT on end the walk: `VERDICT + PacketKind`. SHORT ends it as well: the header does not fit into what is
-left; the dissector makes TRUNCATED (the capture cut the frame) or MALFORMED (the frame is whole) of it.
+A step reads one header and returns (layer, at): the next state and where its header begins. States from FIRST_KIND
+on end the walk: `FIRST_KIND + PacketKind`. So does SHORT: the header does not fit into what is left, which the
+dissector turns into TRUNCATED (the capture cut the frame) or MALFORMED (the frame is whole).
 """
 
 from callprint.core.ground.compiled import compiled
 from callprint.core.packets import PacketKind
 
-# Layers that are part of the link or of an encapsulation counted elsewhere.
+# Layers that belong to the link, or to an encapsulation that is counted elsewhere.
 ETHERNET = 0
 LLC = 1
 LOOPBACK = 2
@@ -40,17 +40,34 @@ GENEVE = 29
 TEREDO = 30
 PPI = 31
 
-VERDICT = 100
-SHORT = VERDICT - 1
-NOT_IP = VERDICT + int(PacketKind.NOT_IP)
-NOT_UDP = VERDICT + int(PacketKind.NOT_UDP)
-FRAGMENT = VERDICT + int(PacketKind.FRAGMENT)
-TRUNCATED = VERDICT + int(PacketKind.TRUNCATED)
-MALFORMED = VERDICT + int(PacketKind.MALFORMED)
-UNKNOWN_LINK = VERDICT + int(PacketKind.UNKNOWN_LINK)
+FIRST_KIND = 100
+SHORT = FIRST_KIND - 1
+NOT_IP = FIRST_KIND + int(PacketKind.NOT_IP)
+NOT_UDP = FIRST_KIND + int(PacketKind.NOT_UDP)
+FRAGMENT = FIRST_KIND + int(PacketKind.FRAGMENT)
+TRUNCATED = FIRST_KIND + int(PacketKind.TRUNCATED)
+MALFORMED = FIRST_KIND + int(PacketKind.MALFORMED)
+UNKNOWN_LINK = FIRST_KIND + int(PacketKind.UNKNOWN_LINK)
 
 MAXIMUM_DEPTH = 16
-"""Encapsulations that are taken off. Real networks stack up to about eight; hostile packets any number."""
+"""Most encapsulations that are taken off. Real networks stack up to about eight, hostile packets any number."""
+
+
+@compiled
+def layer_behind(layer: int, at: int, size: int, end: int) -> tuple[int, int]:
+    """Return (`layer`, where it begins behind `size` bytes from `at`), or (SHORT, at) when they do not fit."""
+    return (layer, at + size) if size <= end - at else (SHORT, at)
+
+
+@compiled
+def layer_of_version(first_byte: int) -> int:
+    """Return the IP version that the first nibble of a packet announces, NOT_IP for any other."""
+    version = first_byte >> 4
+    if version == 4:
+        return IPV4
+    if version == 6:
+        return IPV6
+    return NOT_IP
 
 
 @compiled
@@ -75,7 +92,7 @@ def layer_of_ethertype(ethertype: int) -> int:
 
 @compiled
 def layer_of_protocol(protocol: int) -> int:
-    """Return the layer that an IP protocol number announces, NOT_UDP for what is not looked into."""
+    """Return the layer that an IP protocol number announces, NOT_UDP for any that is not read."""
     if protocol == 17:
         return UDP
     if protocol == 6:

@@ -3,8 +3,6 @@
 Every step takes the buffer, where its header begins and where the bytes end, and returns (layer, at).
 """
 
-import numpy as np
-
 from callprint.core.dissect.layers import (
     CISCO_HDLC,
     COOKED,
@@ -27,15 +25,17 @@ from callprint.core.dissect.layers import (
     SHORT,
     UNKNOWN_LINK,
     WIFI,
+    layer_behind,
     layer_of_ethertype,
+    layer_of_version,
 )
-from callprint.core.ground.compiled import compiled
+from callprint.core.ground.compiled import Array, compiled
 from callprint.core.ground.loads import be16, le16, load8
 
 
 @compiled
 def layer_of_link(link_type: int) -> int:
-    """Return the layer that a LINKTYPE_ number of the tcpdump registry begins with."""
+    """Return the layer that frames of a LINKTYPE_ number of the tcpdump registry begin with."""
     if link_type == 1:
         return ETHERNET
     # RAW is 12 on most BSDs and 14 on OpenBSD; some writers put both IP versions under IPV4 (228).
@@ -55,7 +55,7 @@ def layer_of_link(link_type: int) -> int:
         return CISCO_HDLC
     if link_type == 107:
         return FRAME_RELAY
-    if link_type == 100:  # RFC 1483 ATM: LLC without more
+    if link_type == 100:  # ATM (RFC 1483): nothing before LLC
         return LLC
     if link_type == 10:
         return FDDI
@@ -69,7 +69,7 @@ def layer_of_link(link_type: int) -> int:
 
 
 @compiled
-def step_ethernet(data: np.ndarray, at: int, end: int) -> tuple[int, int]:
+def step_ethernet(data: Array, at: int, end: int) -> tuple[int, int]:
     """Ethernet II or 802.3: two addresses and a type, or a length and LLC."""
     if end - at < 14:
         return SHORT, at
@@ -80,7 +80,7 @@ def step_ethernet(data: np.ndarray, at: int, end: int) -> tuple[int, int]:
 
 
 @compiled
-def step_fddi(data: np.ndarray, at: int, end: int) -> tuple[int, int]:
+def step_fddi(data: Array, at: int, end: int) -> tuple[int, int]:
     """FDDI: frame control (LLC frames are 0x50..0x5f), two addresses, LLC."""
     if end - at < 13:
         return SHORT, at
@@ -88,7 +88,7 @@ def step_fddi(data: np.ndarray, at: int, end: int) -> tuple[int, int]:
 
 
 @compiled
-def step_llc(data: np.ndarray, at: int, end: int) -> tuple[int, int]:
+def step_llc(data: Array, at: int, end: int) -> tuple[int, int]:
     """802.2 LLC; with a SNAP header (RFC 1042) an EtherType follows."""
     if end - at < 3:
         return SHORT, at
@@ -104,13 +104,13 @@ def step_llc(data: np.ndarray, at: int, end: int) -> tuple[int, int]:
 
 
 @compiled
-def step_loopback(data: np.ndarray, at: int, end: int) -> tuple[int, int]:
+def step_loopback(data: Array, at: int, end: int) -> tuple[int, int]:
     """BSD loopback: the address family as 32 bits, in the byte order of the machine that captured."""
     if end - at < 4:
         return SHORT, at
     low, high = be16(data, at), be16(data, at + 2)
-    # One half of the word is zero; which one tells the byte order.
-    family = high if low == 0 else ((low & 0xFF) << 8) | (low >> 8)
+    # One half of the word is zero; which one depends on the byte order.
+    family = high if low == 0 else le16(data, at)
     if low != 0 and high != 0:
         return NOT_IP, at
     if family == 2:
@@ -121,20 +121,15 @@ def step_loopback(data: np.ndarray, at: int, end: int) -> tuple[int, int]:
 
 
 @compiled
-def step_raw_ip(data: np.ndarray, at: int, end: int) -> tuple[int, int]:
-    """No link header: the version nibble tells."""
+def step_raw_ip(data: Array, at: int, end: int) -> tuple[int, int]:
+    """No link header: the first nibble is the IP version."""
     if end - at < 1:
         return SHORT, at
-    version = data[at] >> 4
-    if version == 4:
-        return IPV4, at
-    if version == 6:
-        return IPV6, at
-    return NOT_IP, at
+    return layer_of_version(data[at]), at
 
 
 @compiled
-def step_cooked(data: np.ndarray, at: int, end: int) -> tuple[int, int]:
+def step_cooked(data: Array, at: int, end: int) -> tuple[int, int]:
     """Linux cooked capture v1: 16 bytes, the EtherType at their end."""
     if end - at < 16:
         return SHORT, at
@@ -142,7 +137,7 @@ def step_cooked(data: np.ndarray, at: int, end: int) -> tuple[int, int]:
 
 
 @compiled
-def step_cooked2(data: np.ndarray, at: int, end: int) -> tuple[int, int]:
+def step_cooked2(data: Array, at: int, end: int) -> tuple[int, int]:
     """Linux cooked capture v2: 20 bytes, the EtherType at their start."""
     if end - at < 20:
         return SHORT, at
@@ -163,7 +158,7 @@ def _cooked(device_type: int, protocol: int, at: int) -> tuple[int, int]:
 
 
 @compiled
-def step_ppp(data: np.ndarray, at: int, end: int) -> tuple[int, int]:
+def step_ppp(data: Array, at: int, end: int) -> tuple[int, int]:
     """PPP (RFC 1661, 1662): optional address and control, a protocol of one or two bytes."""
     # pppd captures carry the direction (0 or 1) where the address 0xff was.
     if end - at >= 2 and data[at + 1] == 0x03 and data[at] in (0xFF, 0x00, 0x01):
@@ -173,7 +168,7 @@ def step_ppp(data: np.ndarray, at: int, end: int) -> tuple[int, int]:
     if end - at < 2:
         return SHORT, at
     protocol, size = load8(data, at), 1
-    if protocol & 1 == 0:  # the low bit of the first byte says whether the protocol was compressed
+    if protocol & 1 == 0:  # the low bit of the first byte is set when the protocol is compressed to it
         protocol, size = be16(data, at), 2
     if protocol == 0x21:
         return IPV4, at + size
@@ -185,7 +180,7 @@ def step_ppp(data: np.ndarray, at: int, end: int) -> tuple[int, int]:
 
 
 @compiled
-def step_cisco_hdlc(data: np.ndarray, at: int, end: int) -> tuple[int, int]:
+def step_cisco_hdlc(data: Array, at: int, end: int) -> tuple[int, int]:
     """Cisco HDLC: address, control, EtherType."""
     if end - at < 4:
         return SHORT, at
@@ -193,7 +188,7 @@ def step_cisco_hdlc(data: np.ndarray, at: int, end: int) -> tuple[int, int]:
 
 
 @compiled
-def step_frame_relay(data: np.ndarray, at: int, end: int) -> tuple[int, int]:
+def step_frame_relay(data: Array, at: int, end: int) -> tuple[int, int]:
     """Frame Relay (RFC 2427): an address of two to four bytes, then NLPID, or Cisco's bare EtherType."""
     size = 0
     while True:
@@ -228,18 +223,21 @@ def step_frame_relay(data: np.ndarray, at: int, end: int) -> tuple[int, int]:
 
 
 @compiled
-def step_radiotap(data: np.ndarray, at: int, end: int) -> tuple[int, int]:
+def step_radiotap(data: Array, at: int, end: int) -> tuple[int, int]:
     """Radiotap: a header of its own length (little-endian), then an 802.11 frame."""
     if end - at < 8:
         return SHORT, at
-    length = le16(data, at + 2)
-    if length < 8:
-        return NOT_IP, at
-    return (WIFI, at + length) if length <= end - at else (SHORT, at)
+    return _behind_own_length(WIFI, data, at, end)
 
 
 @compiled
-def step_wifi(data: np.ndarray, at: int, end: int) -> tuple[int, int]:
+def _behind_own_length(layer: int, data: Array, at: int, end: int) -> tuple[int, int]:
+    length = le16(data, at + 2)
+    return layer_behind(layer, at, length, end) if length >= 8 else (NOT_IP, at)
+
+
+@compiled
+def step_wifi(data: Array, at: int, end: int) -> tuple[int, int]:
     """802.11: data frames that are not encrypted carry LLC; management and control frames carry no IP."""
     if end - at < 2:
         return SHORT, at
@@ -258,16 +256,12 @@ def step_wifi(data: np.ndarray, at: int, end: int) -> tuple[int, int]:
         if data[at + size] & 0x80:
             return NOT_IP, at  # several frames in one (A-MSDU)
         size += 6 if flags & 0x80 else 2  # with or without the HT control field
-    return (LLC, at + size) if size <= end - at else (SHORT, at)
+    return layer_behind(LLC, at, size, end)
 
 
 @compiled
-def step_ppi(data: np.ndarray, at: int, end: int) -> tuple[int, int]:
+def step_ppi(data: Array, at: int, end: int) -> tuple[int, int]:
     """Per-packet information: a header of its own length (little-endian) that names the link type inside."""
     if end - at < 8:
         return SHORT, at
-    length = le16(data, at + 2)
-    link_type = le16(data, at + 4)
-    if length < 8:
-        return NOT_IP, at
-    return (layer_of_link(link_type), at + length) if length <= end - at else (SHORT, at)
+    return _behind_own_length(layer_of_link(le16(data, at + 4)), data, at, end)

@@ -1,10 +1,10 @@
-"""IPv4 and IPv6 headers: addresses into the PACKET row, the protocol inside, where the datagram ends."""
+"""IPv4 and IPv6 headers: addresses into the PACKET row, which protocol is inside, where the datagram ends."""
 
 import numpy as np
 
 from callprint.core.dissect.layers import FRAGMENT, MALFORMED, SHORT, layer_of_protocol
-from callprint.core.ground.compiled import compiled
-from callprint.core.ground.loads import be16, be32, load8
+from callprint.core.ground.compiled import Array, Row, compiled
+from callprint.core.ground.loads import be16, be32, be64, load8
 
 _IPV4_MAPPED = np.uint64(0x0000_FFFF_0000_0000)
 
@@ -13,7 +13,7 @@ TO_THE_END = -1
 
 
 @compiled
-def step_ipv4(data: np.ndarray, at: int, end: int, row: np.record) -> tuple[int, int, int]:
+def step_ipv4(data: Array, at: int, end: int, row: Row) -> tuple[int, int, int]:
     """Read an IPv4 header (RFC 791); return (layer, at, where the datagram ends or TO_THE_END)."""
     if end - at < 20:
         return SHORT, at, TO_THE_END
@@ -37,8 +37,8 @@ def step_ipv4(data: np.ndarray, at: int, end: int, row: np.record) -> tuple[int,
 
 
 @compiled
-def _authentication(data: np.ndarray, at: int, end: int, stop: int) -> tuple[int, int, int]:
-    """Skip an IPsec authentication header (RFC 4302): it signs, it does not hide."""
+def _authentication(data: Array, at: int, end: int, stop: int) -> tuple[int, int, int]:
+    """Skip an IPsec authentication header (RFC 4302): it signs the packet, but does not encrypt it."""
     if end - at < 12:
         return SHORT, at, stop
     size = (load8(data, at + 1) + 2) * 4
@@ -48,18 +48,18 @@ def _authentication(data: np.ndarray, at: int, end: int, stop: int) -> tuple[int
 
 
 @compiled
-def step_ipv6(data: np.ndarray, at: int, end: int, row: np.record) -> tuple[int, int, int]:
-    """Read an IPv6 header and its extension headers (RFC 8200); return as `step_ipv4` does."""
+def step_ipv6(data: Array, at: int, end: int, row: Row) -> tuple[int, int, int]:
+    """Read an IPv6 header and its extension headers (RFC 8200); return what `step_ipv4` returns."""
     if end - at < 40:
         return SHORT, at, TO_THE_END
     if data[at] >> 4 != 6:
         return MALFORMED, at, TO_THE_END
     length = be16(data, at + 4)
     stop = at + 40 + length if length else TO_THE_END
-    row.src_hi = _load64(data, at + 8)
-    row.src_lo = _load64(data, at + 16)
-    row.dst_hi = _load64(data, at + 24)
-    row.dst_lo = _load64(data, at + 32)
+    row.src_hi = be64(data, at + 8)
+    row.src_lo = be64(data, at + 16)
+    row.dst_hi = be64(data, at + 24)
+    row.dst_lo = be64(data, at + 32)
     if _is_mapped(row.src_hi, row.src_lo) != _is_mapped(row.dst_hi, row.dst_lo):
         return MALFORMED, at, TO_THE_END  # no flow goes from IPv4 to IPv6 (RFC 4291 2.5.5.2)
     header = load8(data, at + 6)
@@ -78,9 +78,8 @@ def step_ipv6(data: np.ndarray, at: int, end: int, row: np.record) -> tuple[int,
         elif header == 44:
             if end - at < 8:
                 return SHORT, at, stop
-            if (
-                be16(data, at + 2) & 0xFFF9
-            ):  # an offset, or more fragments; else an atomic fragment (RFC 6946)
+            # An offset, or more fragments; else it is an atomic fragment (RFC 6946), which is a whole packet.
+            if be16(data, at + 2) & 0xFFF9:
                 return FRAGMENT, at, stop
             size = 8
         else:
@@ -93,11 +92,5 @@ def step_ipv6(data: np.ndarray, at: int, end: int, row: np.record) -> tuple[int,
 
 @compiled
 def _is_mapped(high: np.uint64, low: np.uint64) -> bool:
-    """Return whether these are the halves of ::ffff:a.b.c.d, as which a row holds IPv4 addresses."""
+    """Return whether these are the halves of ::ffff:a.b.c.d, the form in which rows hold IPv4 addresses."""
     return bool(high == np.uint64(0) and low >> np.uint64(32) == np.uint64(0xFFFF))
-
-
-@compiled
-def _load64(data: np.ndarray, at: int) -> np.uint64:
-    high: np.uint64 = np.uint64(be32(data, at)) << np.uint64(32)
-    return high | np.uint64(be32(data, at + 4))

@@ -1,11 +1,9 @@
-"""What a UDP payload is: the demultiplexing of RFC 7983, with each protocol's own header checked as well.
+"""What a UDP payload is: the demultiplexing of RFC 7983, with a check of each protocol's own header as well.
 
 First byte  0..3 STUN, 16..19 ZRTP, 20..63 DTLS, 64..79 TURN channel, 128..191 RTP or RTCP; SIP is text.
 """
 
-import numpy as np
-
-from callprint.core.ground.compiled import compiled
+from callprint.core.ground.compiled import Array, compiled
 from callprint.core.ground.loads import be16, be32, load8
 from callprint.core.packets import MAXIMUM_PAYLOAD, PacketKind
 
@@ -29,8 +27,8 @@ MAXIMUM_SIP_LINE = 2048
 
 
 @compiled
-def classify_udp(data: np.ndarray, at: int, length: int) -> tuple[int, bool]:
-    """Return (PacketKind of the payload, whether a TURN channel header stands before what the kind names)."""
+def classify_udp(data: Array, at: int, length: int) -> tuple[int, bool]:
+    """Return (PacketKind of the payload, whether it stands behind a TURN channel header)."""
     if length == 0:
         return EMPTY, False
     first = data[at]
@@ -52,11 +50,11 @@ def classify_udp(data: np.ndarray, at: int, length: int) -> tuple[int, bool]:
 
 
 @compiled
-def classify_media(data: np.ndarray, at: int, length: int) -> int:
-    """Return RTP, RTCP, their long forms, or RTP_INVALID for a payload whose first byte says version 2.
+def classify_media(data: Array, at: int, length: int) -> int:
+    """Return RTP, RTCP, their long forms, or RTP_INVALID for a payload whose first two bits are version 2.
 
-    These are the checks of RFC 3550 A.1 and A.2 that also hold for SRTP and SRTCP: the padding count and
-    the lengths of later RTCP packets of a compound are encrypted or followed by a tag, so they prove nothing.
+    These are the checks of RFC 3550 A.1 and A.2 that also hold for SRTP and SRTCP, in which the padding count and
+    the lengths of later packets of a compound are encrypted or followed by a tag, so that they prove nothing.
     """
     if length < 8:
         return RTP_INVALID
@@ -66,7 +64,7 @@ def classify_media(data: np.ndarray, at: int, length: int) -> int:
             return RTP_INVALID
         return RTCP if length <= MAXIMUM_PAYLOAD else RTCP_LONG
     if length < 12 or 64 <= second & 0x7F <= 95:
-        return RTP_INVALID  # these payload types collide with RTCP (RFC 5761), so nobody may use them
+        return RTP_INVALID  # these payload types would look like RTCP (RFC 5761), so nobody may use them
     header = 12 + 4 * (load8(data, at) & 0x0F)
     if data[at] & 0x10:
         if header + 4 > length:
@@ -78,7 +76,7 @@ def classify_media(data: np.ndarray, at: int, length: int) -> int:
 
 
 @compiled
-def _is_stun(data: np.ndarray, at: int, length: int) -> bool:
+def _is_stun(data: Array, at: int, length: int) -> bool:
     """RFC 8489 with the magic cookie, or a message type of the RFC 3489 that had none."""
     if length < 20:
         return False
@@ -91,7 +89,7 @@ def _is_stun(data: np.ndarray, at: int, length: int) -> bool:
 
 
 @compiled
-def _is_dtls(data: np.ndarray, at: int, length: int) -> bool:
+def _is_dtls(data: Array, at: int, length: int) -> bool:
     """A DTLS record header: content type 20..26, version 1.0, 1.2 or OpenSSL's old 0x0100, length fits."""
     if length < 13 or data[at] > 26 or be16(data, at + 11) + 13 > length:
         return False
@@ -99,10 +97,10 @@ def _is_dtls(data: np.ndarray, at: int, length: int) -> bool:
 
 
 @compiled
-def _classify_channel(data: np.ndarray, at: int, length: int) -> int:
+def _classify_channel(data: Array, at: int, length: int) -> int:
     """Return the media kind inside a TURN ChannelData message (RFC 8656 12.4), NOT_RTP when there is none.
 
-    Its header is only a number and a length, so it counts only around something that is media itself.
+    Its header is no more than a number and a length, so it counts only in front of what is media itself.
     """
     if length < CHANNEL_HEADER + 8:
         return NOT_RTP
@@ -115,7 +113,7 @@ def _classify_channel(data: np.ndarray, at: int, length: int) -> int:
 
 
 @compiled
-def _is_sip(data: np.ndarray, at: int, length: int) -> bool:
+def _is_sip(data: Array, at: int, length: int) -> bool:
     """RFC 3261: a status line or a request line, after any empty lines (section 7.5)."""
     end = at + length
     while at < end and data[at] in (13, 10):
@@ -124,7 +122,7 @@ def _is_sip(data: np.ndarray, at: int, length: int) -> bool:
         return False
     if _is_version(data, at):
         return load8(data, at + 7) == 32
-    # A request line begins with a method: a token of letters in practice, so most payloads leave here.
+    # A request line begins with a method, in practice a token of letters: most payloads leave here.
     start = at
     while at < end and 65 <= data[at] & 0xDF <= 90:
         at += 1
@@ -137,6 +135,6 @@ def _is_sip(data: np.ndarray, at: int, length: int) -> bool:
 
 
 @compiled
-def _is_version(data: np.ndarray, at: int) -> bool:
+def _is_version(data: Array, at: int) -> bool:
     """Whether the seven bytes at `at` are SIP/2.0."""
     return be32(data, at) == 0x5349502F and be16(data, at + 4) == 0x322E and data[at + 6] == 0x30

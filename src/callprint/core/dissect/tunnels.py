@@ -3,13 +3,10 @@
 Every step takes the buffer, where its header begins and where the bytes end, and returns (layer, at).
 """
 
-import numpy as np
-
 from callprint.core.dissect.layers import (
     ETHERNET,
     GENEVE,
     GTP_U,
-    IPV4,
     IPV6,
     MPLS,
     NOT_IP,
@@ -17,10 +14,12 @@ from callprint.core.dissect.layers import (
     SHORT,
     TEREDO,
     VXLAN,
+    layer_behind,
     layer_of_ethertype,
+    layer_of_version,
 )
 from callprint.core.dissect.links import step_raw_ip
-from callprint.core.ground.compiled import compiled
+from callprint.core.ground.compiled import Array, compiled
 from callprint.core.ground.loads import be16, load8
 
 PORT_VXLAN = 4789
@@ -31,7 +30,7 @@ PORT_TEREDO = 3544
 
 
 @compiled
-def step_vlan(data: np.ndarray, at: int, end: int) -> tuple[int, int]:
+def step_vlan(data: Array, at: int, end: int) -> tuple[int, int]:
     """A VLAN tag: tag control, then the next EtherType, or a length and LLC."""
     if end - at < 4:
         return SHORT, at
@@ -42,8 +41,8 @@ def step_vlan(data: np.ndarray, at: int, end: int) -> tuple[int, int]:
 
 
 @compiled
-def step_mpls(data: np.ndarray, at: int, end: int) -> tuple[int, int]:
-    """One MPLS label (RFC 3032). Below the last label nothing says what follows, so its first nibble does."""
+def step_mpls(data: Array, at: int, end: int) -> tuple[int, int]:
+    """One MPLS label (RFC 3032). Nothing announces what follows the last label, so its first nibble decides."""
     if end - at < 4:
         return SHORT, at
     at += 4
@@ -51,18 +50,16 @@ def step_mpls(data: np.ndarray, at: int, end: int) -> tuple[int, int]:
         return MPLS, at
     if at >= end:
         return SHORT, at
-    nibble = data[at] >> 4
-    if nibble == 4:
-        return IPV4, at
-    if nibble == 6:
-        return IPV6, at
-    if nibble == 0 and end - at >= 4:  # the control word of a pseudowire (RFC 4385)
+    layer = layer_of_version(data[at])
+    if layer != NOT_IP:
+        return layer, at
+    if data[at] >> 4 == 0 and end - at >= 4:  # the control word of a pseudowire (RFC 4385)
         return ETHERNET, at + 4
     return ETHERNET, at
 
 
 @compiled
-def step_pppoe(data: np.ndarray, at: int, end: int) -> tuple[int, int]:
+def step_pppoe(data: Array, at: int, end: int) -> tuple[int, int]:
     """A PPPoE session header (RFC 2516); code 0 is data."""
     if end - at < 6:
         return SHORT, at
@@ -70,13 +67,13 @@ def step_pppoe(data: np.ndarray, at: int, end: int) -> tuple[int, int]:
 
 
 @compiled
-def step_gre(data: np.ndarray, at: int, end: int) -> tuple[int, int]:
+def step_gre(data: Array, at: int, end: int) -> tuple[int, int]:
     """GRE (RFC 2784, 2890), enhanced GRE of PPTP (RFC 2637), ERSPAN (draft-foschiano-erspan)."""
     if end - at < 4:
         return SHORT, at
     flags, version = data[at], data[at + 1] & 7
     protocol = be16(data, at + 2)
-    if flags & 0x40 or version > 1:  # source routing of RFC 1701, or no version that exists
+    if flags & 0x40 or version > 1:  # source routing of RFC 1701, or a version that does not exist
         return NOT_IP, at
     sequence = flags & 0x10 != 0
     size = 4 + (4 if flags & 0x80 else 0) + (4 if flags & 0x20 else 0) + (4 if sequence else 0)
@@ -88,22 +85,19 @@ def step_gre(data: np.ndarray, at: int, end: int) -> tuple[int, int]:
         if end - at < size + 12:
             return SHORT, at
         size += 20 if data[at + size + 11] & 1 else 12  # type III, with or without the platform header
-    if end - at < size:
-        return SHORT, at
-    if protocol in (0x88BE, 0x22EB):
-        return ETHERNET, at + size
-    return layer_of_ethertype(protocol), at + size
+    erspan = protocol in (0x88BE, 0x22EB)
+    return layer_behind(ETHERNET if erspan else layer_of_ethertype(protocol), at, size, end)
 
 
 @compiled
-def tunnel_of_port(data: np.ndarray, at: int, end: int, source: int, destination: int) -> int:
+def tunnel_of_port(data: Array, at: int, end: int, source: int, destination: int) -> int:
     """Return the tunnel that a UDP payload from `source` to `destination` port holds, -1 for none.
 
     A port number alone proves nothing (media ports are dynamic), so each tunnel's own header must fit too.
     """
     size = end - at
     if destination in (PORT_VXLAN, PORT_VXLAN_LINUX):
-        # RFC 7348: flag I; all else is reserved and used by extensions, so the frame inside decides.
+        # RFC 7348: flag I; extensions use the reserved rest, so the frame inside decides.
         if size >= 22 and data[at] & 0x08 and layer_of_ethertype(be16(data, at + 20)) != NOT_IP:
             return VXLAN
     elif destination == PORT_GENEVE:
@@ -122,8 +116,8 @@ def tunnel_of_port(data: np.ndarray, at: int, end: int, source: int, destination
 
 
 @compiled
-def step_geneve(data: np.ndarray, at: int, end: int) -> tuple[int, int]:
-    """Geneve (RFC 8926): eight bytes, options, then what the EtherType says."""
+def step_geneve(data: Array, at: int, end: int) -> tuple[int, int]:
+    """Geneve (RFC 8926): eight bytes, options, then what the EtherType announces."""
     size = 8 + 4 * (load8(data, at) & 0x3F) if end - at >= 8 else 8
     if end - at < size:
         return SHORT, at
@@ -131,7 +125,7 @@ def step_geneve(data: np.ndarray, at: int, end: int) -> tuple[int, int]:
 
 
 @compiled
-def step_gtp_u(data: np.ndarray, at: int, end: int) -> tuple[int, int]:
+def step_gtp_u(data: Array, at: int, end: int) -> tuple[int, int]:
     """GTP-U: eight bytes, four more when any flag is set, extension headers, then the user's IP packet."""
     if end - at < 8:
         return SHORT, at
@@ -156,14 +150,14 @@ def step_gtp_u(data: np.ndarray, at: int, end: int) -> tuple[int, int]:
 
 
 @compiled
-def step_teredo(data: np.ndarray, at: int, end: int) -> tuple[int, int]:
+def step_teredo(data: Array, at: int, end: int) -> tuple[int, int]:
     """Teredo (RFC 4380): optional indications, then an IPv6 packet."""
     begin = _teredo_payload(data, at, end)
     return (IPV6, begin) if begin < end else (SHORT, at)
 
 
 @compiled
-def _teredo_payload(data: np.ndarray, at: int, end: int) -> int:
+def _teredo_payload(data: Array, at: int, end: int) -> int:
     """Return where the IPv6 packet behind the authentication and origin indications begins."""
     if end - at >= 4 and data[at] == 0 and data[at + 1] == 1:
         at += 13 + load8(data, at + 2) + load8(data, at + 3)

@@ -1,13 +1,13 @@
-"""Where the machine code of compiled functions is kept: the host of the core says, as the core touches no disk.
+"""Where the machine code of compiled functions is kept: up to the host of the core, as the core touches no disk.
 
-Apart from core/ground/compiled.py because setting it must not cost the import of the compiler.
+Apart from core/ground/compiled.py, because setting it must not cost the import of the compiler.
 """
 
 from collections.abc import Callable
 
 
 class Compilation:
-    """What a host may say of compilation before it imports anything that is compiled."""
+    """What a host may set before it imports anything that is compiled."""
 
     folder_of: Callable[[str, str], str] | None = None
-    """folder_of(source file, folder that the user asked for or "") -> folder for its code. None: where Numba likes."""
+    """folder_of(source file, folder that the user asked for or "") -> folder for its code. None: Numba's own choice."""

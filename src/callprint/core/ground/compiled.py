@@ -1,4 +1,4 @@
-"""How the core is compiled: one decorator for Numba, typed so that mypy sees through it, and a block copy."""
+"""How the core is compiled: decorators for Numba that mypy sees through, a block copy and a prefetch."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -13,7 +13,9 @@ from numba.extending import intrinsic
 from callprint.core.ground.compilation import Compilation
 
 Array = np.ndarray[Any, Any]
-Row = Any  # one row of a structured array: compiled code sees its fields, mypy cannot
+"""Any NumPy array; a comment beside it gives its shape and type."""
+Row = Any
+"""One row of a structured array: compiled code sees its fields, mypy cannot."""
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
@@ -21,12 +23,12 @@ Result = TypeVar("Result")
 def compiled(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
     """Compile `function` at its first call without the interpreter, and keep the machine code on disk.
 
-    A compiled function works on arrays that its caller owns and must not allocate any: so Numba need not
-    count references (`_nrt`), which at a hundred nanoseconds a packet would be most of the time. For the
-    same reason calls between compiled functions are inlined: a dozen arrays as arguments are a kilobyte.
+    A compiled function works on arrays that its caller owns and must not allocate any, so that Numba need not
+    count references (`_nrt`): at a hundred nanoseconds a packet, that would be most of the time. For the same
+    reason calls between compiled functions are inlined: a dozen arrays as arguments are a kilobyte.
 
-    Numba asks the function's own file alone whether that code is still right; callprint/machine_code.py sees to
-    it that a change in a helper or a constant of another file counts as well.
+    Numba looks at the function's own file alone to see whether that code is up to date; callprint/machine_code.py
+    makes a change in a helper or a constant of another file count as well.
     """
     with _kept(function):
         return njit(cache=True, _nrt=False, forceinline=True)(function)  # type: ignore  # _nrt has no stub
@@ -41,8 +43,8 @@ def compiled_allocating(function: Callable[Parameters, Result]) -> Callable[Para
 def read_only(values: Array) -> Array:
     """Return a view that cannot be written to.
 
-    Compiled code is made for one kind of array: with every input read-only there is one version of it, whether
-    the bytes came out of the flow engine or off the wire.
+    Numba compiles a function for each kind of array. With every input read-only there is one version, wherever
+    the bytes come from.
     """
     view = values.view()
     view.flags.writeable = False
@@ -51,8 +53,8 @@ def read_only(values: Array) -> Array:
 
 @contextlib.contextmanager
 def _kept(function: Callable[..., Any]) -> Iterator[None]:
-    """Have Numba keep the machine code of what is decorated here in the folder that the host of the core names."""
-    settings: Any = config  # Numba fills this module from the environment: its names are not known beforehand
+    """Have Numba keep the machine code of what is decorated meanwhile in the folder that the host of the core names."""
+    settings: Any = config  # Numba fills this module from the environment, so mypy does not know its names
     wanted = settings.CACHE_DIR
     if Compilation.folder_of is not None:
         settings.CACHE_DIR = Compilation.folder_of(function.__code__.co_filename, wanted)
@@ -62,7 +64,7 @@ def _kept(function: Callable[..., Any]) -> Iterator[None]:
         settings.CACHE_DIR = wanted
 
 
-def _copy_bytes(  # Numba binds the arguments by these names, also those that typing does not look at
+def _copy_bytes(  # Numba binds arguments by these names, even those that typing ignores
     _typing: Any,
     target: Any,
     target_at: Any,  # noqa: ARG001
@@ -104,10 +106,10 @@ def _prefetch(_typing: Any, array: Any, at: Any) -> Any:  # noqa: ARG001 - bound
 
 
 prefetch: Any = intrinsic(_prefetch)
-"""prefetch(array, byte): ask for the cache line that holds this byte of an array, compiled code only."""
+"""prefetch(array, byte): ask for the cache line that holds this byte of an array; compiled code only."""
 
 copy_bytes: Any = intrinsic(_copy_bytes)
-"""copy_bytes(target, target_at, source, source_at, count): memcpy between 1-D uint8 arrays, compiled code only.
+"""copy_bytes(target, target_at, source, source_at, count): memcpy between 1-D uint8 arrays; compiled code only.
 
-Numba copies slices byte by byte, ten times slower. Bounds are the caller's business.
+Numba copies slices byte by byte, ten times slower. The caller has checked the bounds.
 """

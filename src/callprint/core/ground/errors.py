@@ -1,4 +1,4 @@
-"""The errors that callprint raises at its boundaries: one documented family, every message says what to do."""
+"""The errors that callprint raises at its boundaries: one documented family, whose messages say what to do."""
 
 
 class CallprintError(Exception):
@@ -6,9 +6,9 @@ class CallprintError(Exception):
 
 
 class CaptureError(CallprintError):
-    """A capture is not readable (any further).
+    """A capture cannot be read, or not any further.
 
-    `offset` is the byte offset of the defect in the (decompressed) stream; what stood before it was read.
+    `offset` is the byte offset of the defect in the (decompressed) stream; everything before it was read.
     """
 
     def __init__(self, message: str, offset: int = 0) -> None:
@@ -17,7 +17,7 @@ class CaptureError(CallprintError):
 
 
 class ModelError(CallprintError):
-    """A model file or its card is missing, damaged or does not fit what was asked of it."""
+    """A model file or its card is missing, damaged or unfit for what was asked of it."""
 
 
 class ConfigError(CallprintError):
@@ -33,12 +33,12 @@ class StoreError(CallprintError):
 
 
 class RowError(StoreError):
-    """A row holds a value that the store keeps in no column: to try again would not help."""
+    """A row holds a value that no column of the store can keep: trying again would not help."""
 
 
 class DecodeError(CallprintError):
-    """A record from outside (Kafka, SIP text, feedback) does not parse; it is counted and set aside."""
+    """A record from outside (Kafka, SIP text, votes) does not parse; it is counted and set aside."""
 
 
 class PrivilegeError(CallprintError):
-    """The process lacks a right, for example CAP_NET_RAW; the message says which and how to give it."""
+    """The process lacks a right, for example CAP_NET_RAW; the message says which, and how to grant it."""

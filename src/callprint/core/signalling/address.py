@@ -23,12 +23,12 @@ class Uri:
     scheme: str  # lower case: "sip", "sips", "tel" or another
     user: str  # percent-decoded, without a password; "" when there is none
     host: str  # lower case, without port and brackets; "" for tel
-    phone: bool  # the URI itself says that the user part is a telephone number (tel:, user=phone)
+    phone: bool  # the URI marks the user part as a telephone number (tel:, user=phone)
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """The value of From, To, P-Asserted-Identity and their like."""
+    """The value of From, To, P-Asserted-Identity and the like."""
 
     uri: Uri
     tag: str  # the tag parameter, "" when there is none
@@ -70,7 +70,7 @@ def parse_uri(text: str) -> Uri:
 def parse_address(value: str) -> Address:
     """Parse `"Name" <uri>;tag=x` or `uri;tag=x`.
 
-    Raises SipError (ADDRESS) when there is no URI, or a quote or bracket never ends.
+    Raises SipError (ADDRESS) when there is no URI, or a quote or bracket is never closed.
     """
     value = value.strip()
     after_display = 0

@@ -8,7 +8,7 @@ from callprint.core.signalling.text import parameters
 
 MAXIMUM_PARTS = 32
 MAXIMUM_DEPTH = 3
-"""How deep multipart bodies may nest; a deeper one is refused."""
+"""How deep multipart bodies may nest; deeper ones are refused."""
 
 _CONTENT_TYPE = re.compile(rb"(?:^|\n)(?:content-type|c)[ \t]*:[ \t]*([^\r\n]*)", re.IGNORECASE)
 
@@ -16,7 +16,8 @@ _CONTENT_TYPE = re.compile(rb"(?:^|\n)(?:content-type|c)[ \t]*:[ \t]*([^\r\n]*)"
 def sdp_of(message: SipMessage) -> bytes | None:
     """Return the first application/sdp body of a message, or None when it has none.
 
-    A compressed body counts as none. Raises SipError (MULTIPART) for a multipart body without its boundary.
+    A compressed body counts as none. Raises SipError: MULTIPART when a multipart body lacks its boundary or nests
+    too deep, TOO_LONG when it has too many parts.
     """
     if not message.body.strip():
         return None

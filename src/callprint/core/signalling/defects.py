@@ -9,7 +9,7 @@ class SipDefect(StrEnum):
     """Why a SIP message, or a body in it, does not parse. The values are the names of counters."""
 
     NOT_SIP = "not_sip"  # the first line is neither a request nor a response
-    START_LINE = "start_line"  # it tries to be one, but its grammar is broken
+    START_LINE = "start_line"  # it looks like one, but its grammar is broken
     VERSION = "version"  # SIP, but not 2.0
     STATUS = "status"  # a status code outside 100-699
     NO_HEADER_END = "no_header_end"  # the text stops inside a header line
@@ -17,10 +17,10 @@ class SipDefect(StrEnum):
     MISSING_HEADER = "missing_header"  # Call-ID, From, To or CSeq is not there
     REPEATED_HEADER = "repeated_header"  # one of them is there twice, with different values
     CALL_ID = "call_id"  # empty, or several words
-    CSEQ = "cseq"  # no number below 2**32, or no method, or another method than the request's
+    CSEQ = "cseq"  # no number below 2**32, no method, or not the method of the request
     ADDRESS = "address"  # a From, To or identity header that holds no address
     CONTENT_LENGTH = "content_length"  # no number, or more than the datagram holds
-    MULTIPART = "multipart"  # no boundary, or it never comes
+    MULTIPART = "multipart"  # no boundary is named, it never comes, or bodies nest too deep
     SDP_LINE = "sdp_line"  # a line of SDP that is not `x=value`
     SDP_CONNECTION = "sdp_connection"  # a broken c= line
     SDP_MEDIA = "sdp_media"  # a broken m= line
@@ -28,7 +28,7 @@ class SipDefect(StrEnum):
 
 
 class SipError(DecodeError):
-    """A message does not parse: `defect` names what is wrong, `offset` the byte where it is."""
+    """A message does not parse: `defect` names what is wrong, `offset` the byte at which."""
 
     def __init__(self, defect: SipDefect, offset: int, text: str) -> None:
         super().__init__(f"{text} (at byte {offset})")
@@ -37,5 +37,5 @@ class SipError(DecodeError):
         self.text = text
 
     def moved(self, offset: int) -> "SipError":
-        """Return the same error at `offset` of the message, for a defect found in a value cut out of it."""
+        """Return the same error at `offset` of the message, for a defect in a value that was cut out of it."""
         return SipError(self.defect, offset, self.text)

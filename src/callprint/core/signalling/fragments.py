@@ -1,8 +1,8 @@
-"""Puts the pieces of IP datagrams together again, for SIP alone: INVITEs with long SDP outgrow 1500 bytes.
+"""Reassembles IP datagrams, for SIP alone: INVITEs with a long SDP body outgrow 1500 bytes.
 
 RFC 791 3.2 and RFC 8200 4.5, with the caution of RFC 5722: a datagram whose fragments overlap is dropped as
-a whole. A datagram is given up FRAGMENT_TIMEOUT_NS after its first piece, or when others need its room. What
-the first fragment shows to be no SIP is forgotten at once, so media and attacks cost a table entry, no bytes.
+a whole. A datagram is given up FRAGMENT_TIMEOUT_NS after its first piece, or when others need its room. Once its
+first fragment shows that it is not SIP, its bytes are dropped, so that media and attacks cost a table entry each.
 
 Every fragment ends in one FragmentOutcome; those of unfinished datagrams are in `held`.
 """
@@ -25,9 +25,9 @@ _SIP = re.compile(rb"[\r\n]*(?:SIP/2\.0 |[A-Z]{3,16} [^\s]{1,1024} SIP/2\.0\r?\n
 class FragmentOutcome(StrEnum):
     """The one counter that a fragment ends in."""
 
-    USED = "used"  # part of a SIP message that was put together
-    OTHER = "other"  # of a datagram that is no SIP over UDP
-    BROKEN = "broken"  # cut off by the capture, overlapping, too long, or a header that cannot be
+    USED = "used"  # part of a SIP message that was reassembled
+    OTHER = "other"  # of a datagram that is not SIP over UDP
+    BROKEN = "broken"  # cut off by the capture, overlapping, too long, or with an impossible header
     GIVEN_UP = "given_up"  # the rest did not come in time, or there was no room
 
 
@@ -52,7 +52,7 @@ class _Datagram:
 
 
 class FragmentReassembler:
-    """Unfinished datagrams, at most `maximum_datagrams` and `maximum_bytes`; the oldest leaves first."""
+    """Unfinished datagrams, at most `maximum_datagrams` and `maximum_bytes`; the oldest goes first."""
 
     def __init__(self, maximum_datagrams: int = 1024, maximum_bytes: int = 8 << 20) -> None:
         self._maximum_datagrams = maximum_datagrams
@@ -78,7 +78,7 @@ class FragmentReassembler:
             self.outcomes[FragmentOutcome.OTHER] += 1
             return None
         if datagram.pieces.get(fragment.offset) == fragment.payload:
-            self.outcomes[FragmentOutcome.BROKEN] += 1  # the same once more: the datagram is none the worse
+            self.outcomes[FragmentOutcome.BROKEN] += 1  # a repetition, which does the datagram no harm
             return None
         if not self._fits(datagram, fragment):
             self._drop(datagram, FragmentOutcome.BROKEN)
@@ -97,11 +97,11 @@ class FragmentReassembler:
         return self._finish(fragment.key, datagram)
 
     def broken(self) -> None:
-        """Count a fragment that could not even be read."""
+        """Count a fragment that could not be read."""
         self.outcomes[FragmentOutcome.BROKEN] += 1
 
     def close(self) -> None:
-        """Give up everything that is not whole: the capture is over."""
+        """Give up everything that is not whole: the capture has ended."""
         for datagram in self._datagrams.values():
             self._drop(datagram, FragmentOutcome.GIVEN_UP)
         self._datagrams.clear()
@@ -156,8 +156,8 @@ class FragmentReassembler:
 def read_fragment(frame: bytes, at: int, addresses: tuple[int, int, int, int]) -> Fragment | None:
     """Read the fragment whose header begins at `at` of a captured frame; None when it is not whole.
 
-    `at` is where the dissector stopped: at the IPv4 header, or at the fragment header of IPv6. `addresses`
-    are the four numbers of the PACKET row.
+    `at` is where the dissector stopped: at the IPv4 header, or at the fragment header of IPv6. `addresses`:
+    src_hi, src_lo, dst_hi and dst_lo of the PACKET row.
     """
     is_ipv4 = addresses[0] == 0 and addresses[1] >> 32 == 0xFFFF
     return _read_ipv4(frame, at, addresses) if is_ipv4 else _read_ipv6(frame, at, addresses)
@@ -170,12 +170,12 @@ def _read_ipv4(frame: bytes, at: int, addresses: tuple[int, int, int, int]) -> F
     total = int.from_bytes(frame[at + 2 : at + 4], "big")
     if frame[at] >> 4 != 4 or header < 20 or total < header or at + total > len(frame):
         return None
-    place = int.from_bytes(frame[at + 6 : at + 8], "big")
+    flags_and_offset = int.from_bytes(frame[at + 6 : at + 8], "big")
     return Fragment(
         (*addresses, int.from_bytes(frame[at + 4 : at + 6], "big")),
         frame[at + 9],
-        (place & 0x1FFF) * 8,
-        bool(place & 0x2000),
+        (flags_and_offset & 0x1FFF) * 8,
+        bool(flags_and_offset & 0x2000),
         frame[at + header : at + total],
     )
 
@@ -184,15 +184,15 @@ def _read_ipv6(frame: bytes, at: int, addresses: tuple[int, int, int, int]) -> F
     if len(frame) - at < 8:
         return None
     end = len(frame)
-    if at >= 40 and frame[at - 40] >> 4 == 6:  # no other extension header: what follows the datagram is known
+    if at >= 40 and frame[at - 40] >> 4 == 6:  # no other extension header before it: its length gives the end
         end = at + int.from_bytes(frame[at - 36 : at - 34], "big")
         if end > len(frame):
             return None
-    place = int.from_bytes(frame[at + 2 : at + 4], "big")
+    offset_and_more = int.from_bytes(frame[at + 2 : at + 4], "big")
     return Fragment(
         (*addresses, int.from_bytes(frame[at + 4 : at + 8], "big")),
         frame[at],
-        place & 0xFFF8,
-        bool(place & 1),
+        offset_and_more & 0xFFF8,
+        bool(offset_and_more & 1),
         frame[at + 8 : end],
     )

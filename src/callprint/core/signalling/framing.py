@@ -1,9 +1,9 @@
-"""Cuts SIP messages out of a byte stream by Content-Length (RFC 3261 18.3), and finds its way after damage.
+"""Cuts SIP messages out of a byte stream by Content-Length (RFC 3261 18.3), and finds the next one after damage.
 
 States:  SYNCED      the next byte begins a message, or is keep-alive (CR, LF: RFC 5626 3.5.1)
          SEARCHING   bytes were lost or made no sense: skip until something looks like a start line
 
-Every byte ends in one of `message_bytes`, `keepalive_bytes`, `skipped_bytes`, or is still in the buffer.
+Every byte is counted in `message_bytes`, `keepalive_bytes` or `skipped_bytes`, unless it is still in the buffer.
 """
 
 import re
@@ -12,10 +12,12 @@ from callprint.core.signalling.defects import SipError
 from callprint.core.signalling.sip import HEADER_END, MAXIMUM_MESSAGE, content_length, read_headers
 
 MAXIMUM_HEAD = 16_384
-"""Longest header block, bytes; a longer one is skipped as no SIP."""
+"""Longest header block, bytes; a longer one is not SIP and is skipped."""
 
 _START = re.compile(rb"(?:SIP/2\.0 [1-6]\d\d |[A-Z]{3,16} [^\s]{1,1024} SIP/2\.0\r?\n)")
-_LONGEST_START = 1_100  # bytes: a start line that is cut at the buffer's end is at most this long
+_LONGEST_START = (
+    1_100  # bytes kept while searching: no start line is longer, so none is lost that the end cuts
+)
 
 
 class SipFramer:
@@ -48,7 +50,7 @@ class SipFramer:
         return messages
 
     def lost(self) -> None:
-        """Say that bytes are missing here: the message under way is given up and the search begins."""
+        """Take note that bytes are missing here: give up the message under way and search for the next."""
         self._skip(len(self._buffer))
         self._synced = False
 
@@ -81,7 +83,7 @@ class SipFramer:
             length = content_length(read_headers(bytes(self._buffer[: end.start()]), 0), 0)
         except SipError:
             return self._give_up()
-        # A stream needs Content-Length (RFC 3261 18.3); without it the only safe reading is: no body.
+        # A stream needs Content-Length (RFC 3261 18.3); without it the only safe assumption is that there is no body.
         whole = end.end() + (length or 0)
         if whole > MAXIMUM_MESSAGE or _START.match(self._buffer) is None:
             return self._give_up()
@@ -101,6 +103,6 @@ class SipFramer:
 
 
 def _could_start(data: bytearray) -> bool:
-    """Tell whether an unfinished header block may still be SIP: printable text up to its first line end."""
+    """Return whether an unfinished header block may still be SIP: printable text up to its first line end."""
     line = data[:64].partition(b"\n")[0]
     return all(byte >= 32 or byte == 13 for byte in line)

@@ -1,9 +1,9 @@
-"""Who calls whom: one text for each person, whatever way the number is written, or a pseudonym for it.
+"""Who calls whom: one text for each person, however the number is written, or a pseudonym for it.
 
 A telephone number becomes "+" and its E.164 digits (ITU-T E.164, at most 15); anything else stays
 `user@host`, because the same user name at two hosts is two people. With a key, the normalised text is
-replaced by a keyed HMAC (RFC 2104, SHA-256, 128 bits) before anything else sees it: calls stay joined by
-caller, the number cannot be read back, and another key gives other pseudonyms.
+replaced by a keyed HMAC (RFC 2104, SHA-256, 128 bits) before anything else sees it: the calls of a caller still
+belong together, the number cannot be recovered, and another key gives other pseudonyms.
 """
 
 import base64
@@ -28,26 +28,29 @@ MISSING, INVALID = "missing", "invalid"
 
 _SEPARATORS = re.compile(r"[\s.\-()/]")
 _DIGITS = re.compile(r"\+?[0-9]{1,20}", re.ASCII)
-_E164_DIGITS = range(7, 16)  # fewer is an extension or an emergency number, more is no E.164 number
+_E164_DIGITS = range(7, 16)  # with fewer it is an extension or an emergency number, with more not E.164
 
 
 @dataclass(frozen=True, slots=True)
 class NumberingPlan:
-    """How numbers are dialled where the capture was made. Without a country code only "+" and "00" count."""
+    """How numbers are dialled where the capture was made.
+
+    Without a country code, only numbers with "+" or the international prefix are telephone numbers.
+    """
 
     country_code: str = ""  # digits, for example "49"
     international_prefix: str = "00"
     trunk_prefix: str = "0"  # stands before a national number; "" where there is none
 
     def __post_init__(self) -> None:
-        """Raise ConfigError when a prefix is no digits."""
+        """Raise ConfigError when a prefix is not made of digits."""
         for name in ("country_code", "international_prefix", "trunk_prefix"):
             value = getattr(self, name)
             if value and not (value.isascii() and value.isdigit()):
                 raise ConfigError(f"numbering plan: {name} must be digits, not {value!r}")
 
     def e164(self, text: str) -> str:
-        """Return "+" and the E.164 digits of a dialled number, or "" when it is none."""
+        """Return "+" and the E.164 digits of a dialled number, or "" when it is not one."""
         digits = _SEPARATORS.sub("", text)
         if not _DIGITS.fullmatch(digits):
             return ""
@@ -77,11 +80,11 @@ class Identity:
 
 
 ANONYMOUS = Identity(ANONYMOUS_CALLER, -1)
-"""Everybody who asks not to be known (RFC 3323): many people, so they have no history and no pseudonym."""
+"""Everybody who asks for privacy (RFC 3323): many people, so they have no history and no pseudonym."""
 
 
 class IdentityReader:
-    """Turns addresses into identities, by one numbering plan and, if given, one pseudonym key.
+    """Turns addresses into identities by a numbering plan and, if one is given, a pseudonym key.
 
     Raises ConfigError when the key is shorter than MINIMUM_KEY bytes.
     """
@@ -119,7 +122,7 @@ class IdentityReader:
         return self._dress(f"{user}@{host.lower()}" if at else text, -1)
 
     def caller(self, message: SipMessage) -> Identity:
-        """Return who calls: P-Asserted-Identity (RFC 3325) where the network says it, else From.
+        """Return who calls: P-Asserted-Identity (RFC 3325) where the network asserts one, else From.
 
         An asserted identity that does not parse is passed over.
         """
@@ -130,7 +133,7 @@ class IdentityReader:
         return self.of_uri(message.from_.uri)
 
     def callee(self, message: SipMessage) -> Identity:
-        """Return who is called: To, which redirection and forking leave as the caller wrote it."""
+        """Return who is called: To, which stays as the caller wrote it through redirection and forking."""
         return self.of_uri(message.to.uri)
 
     def _dress(self, text: str, number: int) -> Identity:
@@ -141,10 +144,10 @@ class IdentityReader:
 
 
 def attestation(message: SipMessage) -> str:
-    """Return the STIR/SHAKEN attestation (RFC 8588 4) that Identity (RFC 8224) claims: A, B, C.
+    """Return the STIR/SHAKEN attestation (RFC 8588 4) that Identity (RFC 8224) claims: A, B or C.
 
-    MISSING when there is no Identity header with one, INVALID when it does not read. The signature is NOT
-    verified: the category is evidence, never proof.
+    MISSING when no Identity header has one, INVALID when it cannot be read. The signature is NOT verified: the
+    category is evidence, never proof.
     """
     found = MISSING
     for value in message.values("identity"):

@@ -1,4 +1,4 @@
-"""From packet rows to whole SIP messages: datagrams, their fragments, TCP segments put in order and cut.
+"""From packet rows to whole SIP messages: out of datagrams, reassembled fragments and ordered TCP segments.
 
 This is what a capture agent ships and what call assembly reads; nothing is parsed here.
 """
@@ -33,9 +33,8 @@ class SignallingReader:
     def read(self, data: Array, packets: Array, records: Array | None = None) -> list[RawMessage]:
         """Return the messages that a batch completes, in the order of capture.
 
-        data: (bytes,) uint8, packets: (n,) PACKET; rows of other kinds are passed over. Fragmented datagrams
-        are put together only when `records`, the (n,) RECORD that the packets come from, says where frames
-        end.
+        data: (bytes,) uint8, packets: (n,) PACKET; rows of other kinds are passed over. Fragmented datagrams are
+        reassembled only when `records`, (n,) RECORD, says where the frames of the packets end.
         """
         kinds = packets["kind"]
         wanted = (kinds == PacketKind.SIP_UDP) | (kinds == PacketKind.SIP_TCP)
@@ -51,7 +50,7 @@ class SignallingReader:
         return messages
 
     def close(self) -> None:
-        """Give up what waits in TCP streams and fragments: the capture is over."""
+        """Give up what waits in TCP streams and fragments: the capture has ended."""
         self.tcp.close()
         self.fragments.close()
 

@@ -1,8 +1,8 @@
 """Session descriptions (RFC 8866): which media a party wants to get, where, and in which codecs.
 
 Only what joins calls with media flows and tells callers apart is read: o=, s=, c=, m= and the attributes
-rtcp (RFC 3605), rtcp-mux (RFC 5761), rtpmap, ssrc (RFC 5576), ptime, candidate (RFC 8839) and the direction.
-Every other well-formed line is skipped, though it counts in the `shape`.
+rtcp (RFC 3605), rtcp-mux (RFC 5761), rtpmap, ssrc (RFC 5576), candidate (RFC 8839) and the direction.
+Every other well-formed line is skipped, but is part of the `shape`.
 
 Invariant, fuzzed: any bytes give a SessionDescription or a SipError; nothing else.
 """
@@ -11,16 +11,17 @@ import re
 from dataclasses import dataclass
 from ipaddress import ip_address
 
+from callprint.core.ground.addresses import Endpoint
 from callprint.core.signalling.defects import SipDefect, SipError
 from callprint.core.signalling.text import printable
 
 MAXIMUM_LINES = 1000
 MAXIMUM_MEDIA = 32
 MAXIMUM_ATTRIBUTES = 64
-"""Most codecs, SSRCs or candidates that are kept for one medium."""
+"""Most codecs, SSRCs or candidates that are kept of one medium."""
 
 UNSPECIFIED = ("0.0.0.0", "::")
-"""Addresses that mean nowhere: the old way to put someone on hold (RFC 3264 8.4), or ICE not yet done."""
+"""Addresses that mean nowhere: the old way to put someone on hold (RFC 3264 8.4), or ICE has yet to find one."""
 
 DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
 
@@ -32,7 +33,7 @@ _RTCP = re.compile(r"(\d{1,5})(?: +IN +IP[46] +(\S+))? *", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Medium:
-    """One m= section: where its sender wants to receive."""
+    """One m= section: what its sender wants to receive, and where."""
 
     kind: str  # "audio", "video", ...
     port: int  # 0: refused or switched off
@@ -43,18 +44,18 @@ class Medium:
     direction: str  # one of DIRECTIONS
     codecs: tuple[tuple[int, str], ...]  # payload type and encoding name, from rtpmap
     ssrcs: tuple[int, ...]
-    candidates: tuple[tuple[str, int], ...]  # ICE: other addresses at which the party may receive
+    candidates: tuple[Endpoint, ...]  # ICE: other endpoints at which the party may receive
 
     @property
     def held(self) -> bool:
         """True when the sender of this description puts the other side on hold (RFC 3264 8.4)."""
         return self.direction in ("sendonly", "inactive") or self.address in UNSPECIFIED
 
-    def endpoints(self) -> list[tuple[str, int]]:
-        """Return every address and port at which the party may receive RTP."""
+    def endpoints(self) -> list[Endpoint]:
+        """Return every endpoint at which the party may receive RTP."""
         somewhere = self.port != 0 and self.address not in ("", *UNSPECIFIED)
         here = [(self.address, self.port)] if somewhere else []
-        return here + [place for place in self.candidates if place not in here]
+        return here + [candidate for candidate in self.candidates if candidate not in here]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ class SessionDescription:
     origin: str  # user name of o=
     session: str  # s=
     media: tuple[Medium, ...]
-    shape: str  # line types and attribute names in order: the habit of the program that wrote it
+    shape: str  # line types and attribute names in order: a habit of the program that wrote it
 
 
 def parse_sdp(data: bytes) -> SessionDescription:
@@ -122,7 +123,7 @@ class _Section:
         self.mux = False
         self.codecs: list[tuple[int, str]] = []
         self.ssrcs: dict[int, None] = {}
-        self.candidates: dict[tuple[str, int], None] = {}
+        self.candidates: dict[Endpoint, None] = {}
 
     def attribute(self, value: str, where: int) -> None:
         """Read one a= line; an attribute that nobody here needs is skipped."""
@@ -150,12 +151,12 @@ class _Section:
             if len(self.ssrcs) < MAXIMUM_ATTRIBUTES:
                 self.ssrcs[int(match.group(1))] = None
         elif name == "candidate" and len(self.candidates) < MAXIMUM_ATTRIBUTES:
-            place = _candidate(rest)
-            if place is not None:
-                self.candidates[place] = None
+            candidate = _candidate(rest)
+            if candidate is not None:
+                self.candidates[candidate] = None
 
     def finish(self, session: "_Section") -> Medium:
-        """Return the finished medium; what it does not say itself is taken from the session part."""
+        """Return the finished medium; what it leaves open is taken from the session part."""
         address = self.address if self.address is not None else session.address
         mux = self.mux or session.mux
         own_port = self.port if mux else min(self.port + 1, 65_535)
@@ -174,7 +175,7 @@ class _Section:
 
 
 def canonical_address(text: str) -> str:
-    """Return an IP address in canonical text, or "" when the text is none (a name, a typing error)."""
+    """Return an IP address in canonical text, or "" for anything else (a name, a typing error)."""
     try:
         address = ip_address(text)
     except ValueError:
@@ -199,7 +200,7 @@ def _connection(value: str, where: int) -> str:
     return canonical_address(words[2].partition("/")[0])  # multicast carries /ttl/count
 
 
-def _candidate(value: str) -> tuple[str, int] | None:
+def _candidate(value: str) -> Endpoint | None:
     words = value.split()
     if len(words) < 8 or words[1] != "1" or words[2].upper() != "UDP":
         return None  # component 2 is RTCP; TCP candidates carry no UDP media

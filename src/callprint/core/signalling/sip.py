@@ -1,10 +1,10 @@
 """SIP messages (RFC 3261): bytes in, one immutable value out, or the one SipError that names the defect.
 
 What is refused: anything without a readable start line, header block, Call-ID, From, To or CSeq, because a
-message that cannot be told to belong to a call is of no use here. What is forgiven: bare line feeds, odd
-capitals, unknown headers and methods, a missing Via, damaged header lines that nobody needs, leading empty
-lines, a missing last empty line, bytes after Content-Length in a datagram (RFC 3261 18.3 says to drop them).
-Text that is not UTF-8 is kept with its bytes escaped.
+message that cannot be assigned to a call is of no use here. What is forgiven: bare line feeds, odd capitals,
+unknown headers and methods, a missing Via, damaged header lines that nobody needs, leading empty lines, a missing
+last empty line, bytes after Content-Length in a datagram (dropped, as RFC 3261 18.3 has it). Text that is not
+UTF-8 is kept with its bytes escaped.
 
 Invariant, fuzzed: any bytes give a SipMessage or a SipError whose offset lies within them; nothing else.
 """
@@ -60,7 +60,7 @@ class SipMessage:
 
     method: str  # of the request, or of the request that the response answers (CSeq)
     status: int  # 0 for a request, else 100-699
-    request_uri: Uri | None  # None for a response, and where the URI is of no use
+    request_uri: Uri | None  # None for a response, and when the URI does not parse
     call_id: str
     from_: Address
     to: Address
@@ -74,14 +74,14 @@ class SipMessage:
         return self.status == 0
 
     def header(self, name: str) -> str | None:
-        """Return the first value line of a header (lower-case long name), or None."""
+        """Return the value of the first header of that name (lower-case, long form), or None."""
         for key, value in self.headers:
             if key == name:
                 return value
         return None
 
     def values(self, name: str) -> list[str]:
-        """Return all values of a header, comma-separated lines split (RFC 3261 7.3.1), blanks stripped."""
+        """Return all values of a header: lines split at commas (RFC 3261 7.3.1), blanks stripped."""
         found: list[str] = []
         for key, value in self.headers:
             if key == name:
@@ -125,9 +125,9 @@ def parse_message(data: bytes) -> SipMessage:
 
 
 def content_length(headers: tuple[tuple[str, str], ...], offset: int) -> int | None:
-    """Return the announced body length, or None when no header says it.
+    """Return the announced length of the body, or None when no header announces it.
 
-    Raises SipError (CONTENT_LENGTH) when it is no number, or two headers disagree.
+    Raises SipError (CONTENT_LENGTH) when it is not a number, or two headers disagree.
     """
     announced = {value.strip() for name, value in headers if name == "content-length"}
     if not announced:
@@ -159,7 +159,7 @@ def _start_line(line: str, offset: int) -> tuple[str, int, Uri | None]:
     try:
         uri = parse_uri(request.group(2))
     except SipError:
-        uri = None  # proxies route by it, we do not: To names the callee
+        uri = None  # only proxies need it, to route by: To names the callee
     return request.group(1).upper(), 0, uri
 
 

@@ -1,8 +1,8 @@
-"""Puts TCP segments of signalling back in order (RFC 9293) and hands out the SIP messages in them.
+"""Puts TCP segments of signalling back in order (RFC 9293) and returns the SIP messages in them.
 
-Passive and bounded: nobody is asked to send again. A hole that is not filled within `HOLE_TIMEOUT_NS`, or
-behind which more than `MAXIMUM_HELD` bytes wait, is given up, and the framer looks for the next message.
-Both limits go by packet time and bytes, so a replay gives the same messages.
+Passive and bounded: nobody can be asked to send again. A hole that is not filled within `HOLE_TIMEOUT_NS`, or
+behind which more than `MAXIMUM_HELD` bytes wait, is given up, and the framer looks for the next message. The
+limits are in packet time and bytes, so a replay gives the same messages.
 
 Every segment ends in one TcpOutcome; those that wait behind a hole are in `held`.
 """
@@ -30,7 +30,7 @@ class TcpOutcome(StrEnum):
 
     USED = "used"  # some or all of its bytes went on to the framer
     EMPTY = "empty"  # no payload: handshake, acknowledgement, end
-    REPEATED = "repeated"  # all its bytes were seen before
+    REPEATED = "repeated"  # all its bytes had been seen before
     DROPPED = "dropped"  # waited behind a hole when its stream was evicted, replaced or at its limit
 
 
@@ -66,7 +66,7 @@ class TcpReassembler:
 
     @property
     def buffered_bytes(self) -> int:
-        """Bytes that went to a framer and wait for the rest of their message."""
+        """Bytes in framers that wait for the rest of their message."""
         return sum(stream.framer.buffered for stream in self._streams.values())
 
     def segment(self, time_ns: int, key: StreamKey, sequence: int, flags: int, payload: bytes) -> list[bytes]:
@@ -95,7 +95,7 @@ class TcpReassembler:
         return messages
 
     def close(self) -> None:
-        """Give up everything that waits: the capture is over."""
+        """Give up everything that waits: the capture has ended."""
         for key in list(self._streams):
             self._close(key)
 
@@ -191,5 +191,5 @@ class TcpReassembler:
 
 
 def _distance(sequence: int, expected: int) -> int:
-    """Return how many bytes `sequence` lies before `expected`, modulo 2**32; negative: behind it."""
+    """Return how many bytes `sequence` is before `expected`, modulo 2**32; negative when it is behind."""
     return ((expected - sequence + 0x80000000) & 0xFFFFFFFF) - 0x80000000

@@ -3,7 +3,7 @@
 from callprint.core.signalling.defects import SipDefect, SipError
 
 MAXIMUM_TEXT = 256
-"""Longest text, in characters, that is kept of anything a stranger wrote (identities, user agents, tags)."""
+"""Longest text, in characters, that is kept of anything from outside (identities, user agents, tags)."""
 MAXIMUM_VALUES = 256
 """Most values or parameters that are read from one header."""
 
@@ -51,7 +51,7 @@ def split_outside(text: str, separator: str) -> list[str]:
 
 
 def unquote(text: str) -> str:
-    """Return what a quoted string says; text that is not quoted comes back as it is, without outer blanks."""
+    """Return the content of a quoted string; text that is not quoted is returned without outer blanks."""
     text = text.strip()
     if len(text) < 2 or text[0] != '"' or text[-1] != '"':
         return text
@@ -70,7 +70,7 @@ def unquote(text: str) -> str:
 
 
 def parameters(text: str) -> dict[str, str]:
-    """Return `;name=value;flag` as a mapping of lower-case names; the first of two equal names wins."""
+    """Return `;name=value;flag` as a mapping of lower-case names; the first of two equal names counts."""
     found: dict[str, str] = {}
     for piece in split_outside(text, ";"):
         name, _, value = piece.partition("=")

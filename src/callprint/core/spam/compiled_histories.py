@@ -1,17 +1,17 @@
-"""The compiled half of `history`: the bounded tables and the arithmetic of the features. Internal.
+"""The compiled half of histories.py: the bounded tables and the arithmetic of the features. Internal.
 
-Why Numba: a million calls must be turned into vectors in seconds, and the same code serves one live call.
+Compiled, since a million calls must be turned into vectors in seconds; the same code serves one live call.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from callprint.core.ground.compiled import Array, Row, compiled
+from callprint.core.ground.sets import WAYS, first_of_set
 from callprint.core.spam.features import Feature
 
-WAYS = 8  # rows of a set
 PEERS = 32  # last peers that a row remembers
 DAY_S = 86_400.0
 HOUR_S = 3_600.0
@@ -36,7 +36,7 @@ class Table(NamedTuple):
     times: NDArray[np.int64]  # (rows, 3) ns
     sums: NDArray[np.float64]  # (rows, SUMS)
     peers: NDArray[np.uint64]  # (rows, PEERS) ring
-    peer_at: NDArray[np.int64]  # (rows,) next place in the ring
+    peer_at: NDArray[np.int64]  # (rows,) where the ring is written next
     numbers: NDArray[np.int64]  # (rows,) last callee's number, -1 not known
     evicted: NDArray[np.int64]  # (1,)
 
@@ -54,9 +54,16 @@ def new_table(rows: int) -> Table:
     )
 
 
-@njit(cache=True)
+@compiled
+def _first_row(table: Table, key: int) -> int:
+    mixed = np.uint64(key) * np.uint64(0x9E3779B97F4A7C15)
+    mixed ^= mixed >> np.uint64(29)
+    return first_of_set(table.keys.size, mixed >> np.uint64(3))
+
+
+@compiled
 def _find(table: Table, key: int) -> int:
-    """Row of the key, or -1."""
+    """Return the row of the key, or -1."""
     first = _first_row(table, key)
     for row in range(first, first + WAYS):
         if table.keys[row] == key:
@@ -64,16 +71,9 @@ def _find(table: Table, key: int) -> int:
     return -1
 
 
-@njit(cache=True)
-def _first_row(table: Table, key: int) -> int:
-    mixed = np.uint64(key) * np.uint64(0x9E3779B97F4A7C15)
-    mixed ^= mixed >> np.uint64(29)
-    return int(np.int64(mixed & np.uint64(table.keys.size - 1)) & ~(WAYS - 1))
-
-
-@njit(cache=True)
+@compiled
 def _claim(table: Table, key: int, now_ns: int) -> int:
-    """Row of the key, made if need be; the quietest row of a full set leaves."""
+    """Return the row of the key, a new one if need be; in a full set the quietest row makes room."""
     first = _first_row(table, key)
     quietest = first
     for row in range(first, first + WAYS):
@@ -98,8 +98,9 @@ def _claim(table: Table, key: int, now_ns: int) -> int:
     return row
 
 
-@njit(cache=True)
+@compiled
 def _fade(table: Table, row: int, now_ns: int) -> None:
+    """Let the sums of a row fade for the time since they last did."""
     age_s = (now_ns - table.times[row, FADED_AT]) * 1e-9
     if age_s <= 0.0:
         return
@@ -110,28 +111,32 @@ def _fade(table: Table, row: int, now_ns: int) -> None:
     table.times[row, FADED_AT] = now_ns
 
 
-@njit(cache=True)
+@compiled
 def _knows(table: Table, row: int, peer: int) -> bool:
-    return bool(np.any(table.peers[row] == peer))
+    for known in table.peers[row]:  # noqa: SIM110 - compiled code has no generators
+        if known == peer:
+            return True
+    return False
 
 
-@njit(cache=True)
+@compiled
 def _remember(table: Table, row: int, peer: int) -> None:
     if not _knows(table, row, peer):
         table.peers[row, table.peer_at[row]] = peer
         table.peer_at[row] = (table.peer_at[row] + 1) % PEERS
 
 
-@njit(cache=True)
+@compiled
 def _ratio(part: float, whole: float, neutral: float) -> float:
-    """part / whole, drawn to the neutral value; not known where there is nothing to divide."""
-    if whole < 0.01:  # the last call is several days back: as good as nothing
+    """Return part / whole, drawn towards the neutral value; NaN (not known) when there is next to nothing to divide."""
+    if whole < 0.01:  # the last call was several days ago
         return np.nan
     return (part + PSEUDO_CALLS * neutral) / (whole + PSEUDO_CALLS)
 
 
-@njit(cache=True)
+@compiled
 def _shared_prefix(one: int, other: int) -> float:
+    """Return the share of leading digits that two numbers have in common, NaN when one of them is not known."""
     if one <= 0 or other <= 0:
         return np.nan
     digits_one = int(np.floor(np.log10(one))) + 1
@@ -148,9 +153,9 @@ def _shared_prefix(one: int, other: int) -> float:
     return shared / max(digits_one, digits_other)
 
 
-@njit(cache=True)
+@compiled
 def begin(
-    callers: Table, campaigns: Table, call: Any, utc_offset_s: int, vector: NDArray[np.float64]
+    callers: Table, campaigns: Table, call: Row, utc_offset_s: int, vector: NDArray[np.float64]
 ) -> None:
     """Fill the SETUP columns of `vector` and count the call in the histories."""
     now_ns = call.started_ns
@@ -188,7 +193,7 @@ def begin(
     vector[Feature.CALLEE_STEP] = step
 
 
-@njit(cache=True)
+@compiled
 def _caller_columns(
     table: Table, row: int, now_ns: int, new_callee: bool, vector: NDArray[np.float64]
 ) -> None:
@@ -216,7 +221,7 @@ def _caller_columns(
     vector[Feature.INCOMING_SHARE] = _ratio(sums[INCOMING], sums[INCOMING] + sums[DAILY], 0.3)
 
 
-@njit(cache=True)
+@compiled
 def _campaign_columns(table: Table, row: int, new_callee: bool, vector: NDArray[np.float64]) -> None:
     sums = table.sums[row]
     vector[Feature.CAMPAIGN_FREQUENCY] = sums[HOURLY]
@@ -230,8 +235,8 @@ def _campaign_columns(table: Table, row: int, new_callee: bool, vector: NDArray[
     vector[Feature.CAMPAIGN_UNASSIGNED_RATIO] = _ratio(sums[UNASSIGNED], sums[FINISHED], 0.02)
 
 
-@njit(cache=True)
-def _count_beginning(table: Table, row: int, call: Any, new_callee: bool, peer: int) -> None:
+@compiled
+def _count_beginning(table: Table, row: int, call: Row, new_callee: bool, peer: int) -> None:
     sums = table.sums[row]
     now_ns = call.started_ns
     last_ns = table.times[row, LAST_CALL]
@@ -250,9 +255,9 @@ def _count_beginning(table: Table, row: int, call: Any, new_callee: bool, peer: 
         _remember(table, row, peer)
 
 
-@njit(cache=True)
-def fill_end(call: Any, vector: NDArray[np.float64]) -> None:
-    """Fill the END columns of `vector`; what the call does not say stays NaN."""
+@compiled
+def fill_end(call: Row, vector: NDArray[np.float64]) -> None:
+    """Fill the END columns of `vector`; what is not known of the call stays NaN."""
     if call.answered_ns > 0:
         talk_s = max((call.ended_ns - call.answered_ns) * 1e-9, 0.0)
         vector[Feature.ANSWERED] = 1.0
@@ -276,8 +281,8 @@ def fill_end(call: Any, vector: NDArray[np.float64]) -> None:
         vector[Feature.REFUSED] = 1.0 if call.status >= 400 and call.status != 487 else 0.0
 
 
-@njit(cache=True)
-def finish(callers: Table, campaigns: Table, call: Any) -> None:
+@compiled
+def finish(callers: Table, campaigns: Table, call: Row) -> None:
     """Count the outcome of a call that is over."""
     if call.caller != 0:
         row = _find(callers, call.caller)
@@ -287,15 +292,15 @@ def finish(callers: Table, campaigns: Table, call: Any) -> None:
         row = _find(campaigns, call.campaign)
         if row >= 0:
             _count_outcome(campaigns, row, call)
-    # Only an answered call makes a row for its callee: numbers dialled at random must not fill the table.
+    # Only an answered call makes a row for its callee, so that numbers dialled at random do not fill the table.
     if call.answered_ns > 0 and call.callee != 0:
         row = _claim(callers, call.callee, call.ended_ns)
         _fade(callers, row, call.ended_ns)
         callers.sums[row, INCOMING] += 1.0
 
 
-@njit(cache=True)
-def _count_outcome(table: Table, row: int, call: Any) -> None:
+@compiled
+def _count_outcome(table: Table, row: int, call: Row) -> None:
     _fade(table, row, call.ended_ns)
     sums = table.sums[row]
     sums[FINISHED] += 1.0
@@ -315,17 +320,17 @@ def _count_outcome(table: Table, row: int, call: Any) -> None:
         sums[REFUSED] += 1.0
 
 
-@njit(cache=True)
+@compiled
 def replay(
     callers: Table,
     campaigns: Table,
-    calls: Any,
+    calls: Array,
     order: NDArray[np.int64],
     beginning: NDArray[np.int64],
     utc_offset_s: int,
     vectors: NDArray[np.float64],
 ) -> None:
-    """Play beginnings and ends in the given order; fills `vectors (n, FEATURE_COUNT)`."""
+    """Play beginnings and ends in the given order and fill `vectors`, (n, FEATURE_COUNT)."""
     for step in range(order.size):
         call = calls[order[step]]
         if beginning[step] == 1:

@@ -1,17 +1,16 @@
 """Caller and campaign histories: from calls to feature vectors, in bounded memory, compiled.
 
-A history is a table of rows, one for each key (a caller, or a campaign), in sets of `WAYS` rows. A key
-lives in the one set that its hash chooses; when the set is full, the row that was quiet longest leaves
-and is counted. So memory is fixed, a look-up costs at most `WAYS` comparisons, and a flood of one-call
-keys first displaces other quiet rows. Everything in a row fades with exp(-age / 1 day), the short-term
-frequency with exp(-age / 1 h).
+A history is a table of rows, one for each key (a caller, or a campaign), in sets of `WAYS` rows
+(core/ground/sets.py). When a set is full, the row that has been quiet longest makes room and is counted, so
+that a flood of one-call keys displaces other quiet rows first. Everything in a row fades with
+exp(-age / 1 day), the short-term frequency with exp(-age / 1 h).
 
-Two steps for each call, both with the packet's time:
+Two steps for each call, both at the time of the packet:
 
     vector = history.setup(call)          # at the INVITE: fills the SETUP columns, counts the call
     vector = history.end(call, vector)    # at the end: fills the END columns, counts the outcome
 
-The calls of both steps must come in time order; the same calls in the same order give the same vectors.
+The steps of all calls must come in order of time; the same calls in the same order give the same vectors.
 """
 
 from typing import Any
@@ -20,12 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from callprint.core.ground.errors import ConfigError
-from callprint.core.spam import compiled_histories as compiled
+from callprint.core.ground.sets import WAYS
+from callprint.core.spam import compiled_histories
 from callprint.core.spam.features import FEATURE_COUNT
 
-SHORT_CALL_S = compiled.SHORT_CALL_S
-WAYS = compiled.WAYS
-MAXIMUM_ROWS = 1 << 26  # of a table; it bounds what a forged state can ask for
+MAXIMUM_ROWS = 1 << 26  # of a table: the most that a forged snapshot can ask for
 
 # The arrays and columns of 0.1.0, whose snapshots do not name the columns. They never change; later ones, added to
 # `_COLUMNS` by the names that compiled_histories.py gives them, start at zero where a snapshot lacks them.
@@ -38,7 +36,7 @@ _COLUMNS_0_1_0 = {
     ),
 }
 _COLUMNS = {
-    field: sorted(names, key=lambda name: getattr(compiled, name)) for field, names in _COLUMNS_0_1_0.items()
+    field: sorted(names, key=lambda name: getattr(compiled_histories, name)) for field, names in _COLUMNS_0_1_0.items()
 }
 
 
@@ -55,8 +53,8 @@ class CallHistory:
             raise ConfigError(f"history capacity must be positive, not {capacity}")
         rows = max(WAYS, 1 << (capacity - 1).bit_length())
         self.utc_offset_s = utc_offset_s
-        self._callers = compiled.new_table(rows)
-        self._campaigns = compiled.new_table(rows)
+        self._callers = compiled_histories.new_table(rows)
+        self._campaigns = compiled_histories.new_table(rows)
 
     @property
     def evicted(self) -> int:
@@ -66,21 +64,21 @@ class CallHistory:
     def setup(self, call: Any) -> NDArray[np.float64]:
         """Return the raw vector `(FEATURE_COUNT,)` of a `CALL` row that begins; END columns are NaN."""
         vector = np.full(FEATURE_COUNT, np.nan)
-        compiled.begin(self._callers, self._campaigns, call, self.utc_offset_s, vector)
+        compiled_histories.begin(self._callers, self._campaigns, call, self.utc_offset_s, vector)
         return vector
 
     def end(self, call: Any, setup_vector: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the raw vector of a `CALL` row that is over: `setup_vector` plus its END columns."""
+        """Return the raw vector of a `CALL` row that has ended: `setup_vector` plus its END columns."""
         vector = setup_vector.copy()
-        compiled.fill_end(call, vector)
-        compiled.finish(self._callers, self._campaigns, call)
+        compiled_histories.fill_end(call, vector)
+        compiled_histories.finish(self._callers, self._campaigns, call)
         return vector
 
     def replay(self, calls: NDArray[Any]) -> NDArray[np.float64]:
         """Return the raw vectors `(n, FEATURE_COUNT)` of whole `CALL` rows, each judged as if seen live.
 
-        The rows may come in any order: beginnings and ends are played by their times. SETUP columns hold
-        what was known at the beginning, END columns what was known at the end.
+        The rows may come in any order: beginnings and ends are played in the order of their times. SETUP columns
+        hold what was known at the beginning, END columns what was known at the end.
         """
         begins = np.stack([calls["started_ns"], np.arange(len(calls)), np.ones(len(calls), np.int64)])
         over = np.flatnonzero(calls["ended_ns"] > 0)
@@ -88,7 +86,7 @@ class CallHistory:
         steps = np.concatenate([begins, ends], axis=1)  # (3, steps) time, call, is a beginning
         order = np.lexsort((steps[1], steps[2] == 0, steps[0]))
         vectors = np.full((len(calls), FEATURE_COUNT), np.nan)
-        compiled.replay(
+        compiled_histories.replay(
             self._callers,
             self._campaigns,
             calls,
@@ -100,7 +98,7 @@ class CallHistory:
         return vectors
 
     def snapshot(self) -> dict[str, NDArray[Any]]:
-        """Return the whole state as named arrays (copies), for `restore`: the rows in use, and where they stand."""
+        """Return named arrays (copies) for `restore`: the rows in use, and their places in the table."""
         state: dict[str, NDArray[Any]] = {f"{field}_columns": np.array(n) for field, n in _COLUMNS.items()}
         for name, table in (("callers", self._callers), ("campaigns", self._campaigns)):
             used = np.flatnonzero(table.keys)
@@ -123,7 +121,7 @@ class CallHistory:
         return history
 
 
-def _table_of(state: dict[str, NDArray[Any]], name: str) -> compiled.Table:
+def _table_of(state: dict[str, NDArray[Any]], name: str) -> compiled_histories.Table:
     used, capacity = state[f"{name}_rows"], state[f"{name}_capacity"]
     if used.ndim != 1 or used.dtype.kind != "i" or capacity.shape != (1,) or capacity.dtype.kind != "i":
         raise ConfigError("history state has arrays of another form; take a new snapshot")
@@ -131,7 +129,7 @@ def _table_of(state: dict[str, NDArray[Any]], name: str) -> compiled.Table:
     inside = bool(((used >= 0) & (used < rows)).all())
     if rows < WAYS or rows & (rows - 1) or rows > MAXIMUM_ROWS or not inside:
         raise ConfigError("history state has tables of impossible lengths; take a new snapshot")
-    table = compiled.new_table(rows)
+    table = compiled_histories.new_table(rows)
     for field, array in table._asdict().items():
         if f"{name}_{field}" not in state and field not in _ARRAYS_0_1_0:
             continue

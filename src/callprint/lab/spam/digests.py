@@ -6,6 +6,7 @@ from pathlib import Path
 import callprint
 
 _SHARED = (
+    "core/ground/sets.py",
     "core/spam/features.py",
     "core/spam/histories.py",
     "core/spam/compiled_histories.py",
