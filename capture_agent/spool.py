@@ -1,10 +1,13 @@
-"""Records that Kafka did not take yet: on disk, in order, within a limit.
+"""Records that Kafka has not taken yet: on disk, in order, within a limit.
 
-One file a record: `NNNNNNNNNNNNNNNN.TOPIC.PARTITION.BYTES`, written under another name first and then renamed, so
-that a crash of the agent leaves whole records only. A thread brings them to the disk (fsync), since a slow disk must
-not hold the capture up; what a crash of the machine left with other bytes than its name says is counted as lost.
-Records are some ten kilobytes, so the file system is no burden. Beside them lies what an agent must know of Kafka while
+One file for each record: `NNNNNNNNNNNNNNNN.TOPIC.PARTITION.BYTES`, written under another name first and then renamed,
+so that a crash of the agent leaves only whole records. A thread brings them to the disk (fsync), since a slow disk must
+not hold up the capture; a file that a crash of the machine left with fewer bytes than its name says is counted as lost.
+Records are some ten kilobytes, so the file system copes. Beside them is what an agent must know about Kafka while
 Kafka is away: how many partitions the topics have.
+
+A record says itself which version wrote it (core/wire/frame.py), and is sent as it is: an agent sends what an older
+one has left.
 """
 
 import contextlib
@@ -27,7 +30,7 @@ _PARTIAL = ".partial"
 _PARTITIONS = "partitions.json"
 _RECORD = re.compile(r"(\d{16})\.([A-Za-z0-9._-]+)\.(\d+)\.(\d+)")
 _SYNC_TIMEOUT_S = 10.0
-_MIDDLE = 10**15  # records are numbered from here up; what must go before them, down
+_MIDDLE = 10**15  # records are numbered upwards from here; those that must go before them, downwards
 
 
 class Outgoing(NamedTuple):
@@ -39,11 +42,11 @@ class Outgoing(NamedTuple):
 
 
 class Spool:
-    """A queue of records. What was read is gone only after `confirm`; `rewind` reads the rest again.
+    """A queue of records. A record that was read goes only with `confirm`; `rewind` reads the others again.
 
-    One process owns the folder, by a lock that ends with the process. Files in it that are no records are left
-    alone. After a crash of the agent, records that Kafka got but did not confirm are sent again: the readers of the
-    topic know the repeats by their batch numbers.
+    One process owns the folder, by a lock that ends with the process. Other files in it are left alone. After a crash
+    of the agent, records that Kafka received but had not confirmed are sent again: the readers of the topic know
+    repeats by their batch numbers.
     """
 
     def __init__(self, folder: Path, limit_bytes: int) -> None:
@@ -70,7 +73,7 @@ class Spool:
         self.bytes = sum(size for _, size in self._waiting)
         self.lost = len(paths) - len(
             self._waiting
-        )  # records that found no room, or that the disk did not give back
+        )  # records for which there was no room, or that could not be read back
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -85,7 +88,7 @@ class Spool:
         return True
 
     def put_first(self, records: Sequence[Outgoing]) -> None:
-        """Add records, oldest first, before all others, and read on from them. Counts what finds no room."""
+        """Add records, oldest first, before all others, and read from there on. Counts those that find no room."""
         self.rewind()
         for record in reversed(records):
             path = self._write(self._first - 1, record)
@@ -94,7 +97,7 @@ class Spool:
                 self._waiting.appendleft((path, len(record.data)))
 
     def read(self) -> Outgoing | None:
-        """Return the oldest record that was not read yet, None when all were."""
+        """Return the oldest record that was not read yet, None when there is none."""
         while self._read < len(self._waiting):
             path, size = self._waiting[self._read]
             try:
@@ -111,7 +114,7 @@ class Spool:
         return None
 
     def confirm(self) -> None:
-        """The oldest record is in Kafka: forget it."""
+        """Forget the oldest record: it is in Kafka."""
         self._forget(0)
 
     def drop(self) -> None:
@@ -119,11 +122,11 @@ class Spool:
         self._forget(self._read - 1)
 
     def rewind(self) -> None:
-        """Read everything that was not confirmed again."""
+        """Begin again with the oldest record that was not confirmed."""
         self._read = 0
 
     def partitions(self) -> dict[str, int]:
-        """Return {topic: partitions} as it was when Kafka was last here; nothing where that is not known."""
+        """Return {topic: partitions} as of the last contact with Kafka; nothing where that is not known."""
         try:
             known = json.loads((self._folder / _PARTITIONS).read_text())
         except (OSError, ValueError):
@@ -141,7 +144,7 @@ class Spool:
             partial.rename(path)
 
     def close(self) -> None:
-        """Wait until all is on the disk, and let another process have the folder."""
+        """Wait until everything is on the disk, and let another process have the folder."""
         deadline_s = time.monotonic() + _SYNC_TIMEOUT_S
         while self._unsynced.unfinished_tasks and time.monotonic() < deadline_s:
             time.sleep(0.005)
@@ -150,7 +153,7 @@ class Spool:
     def _forget(self, index: int) -> None:
         path, size = self._waiting[index]
         del self._waiting[index]
-        with contextlib.suppress(OSError):  # then it is sent once more, later: a repeat
+        with contextlib.suppress(OSError):  # then it is sent again later: a repeat
             path.unlink(missing_ok=True)
         self._read -= 1
         self.bytes -= size
@@ -180,11 +183,11 @@ class Spool:
 
 
 def _sync(unsynced: "queue.Queue[Path]", folder: Path) -> None:
-    """Bring files to the disk as they come, and their names whenever there is nothing else to do."""
+    """Bring files to the disk as they come, and their names whenever no more files wait."""
     while True:
         path = unsynced.get()
         for each in (path, folder) if unsynced.empty() else (path,):
-            with contextlib.suppress(OSError):  # it was sent meanwhile
+            with contextlib.suppress(OSError):  # it has been sent in the meantime
                 descriptor = os.open(each, os.O_RDONLY | os.O_CLOEXEC)
                 try:
                     os.fsync(descriptor)
@@ -194,7 +197,7 @@ def _sync(unsynced: "queue.Queue[Path]", folder: Path) -> None:
 
 
 def _is_torn(path: Path) -> bool:
-    """Whether the machine died before the record was on the disk; what is left of it goes."""
+    """Return whether the machine died before the record was on the disk; if so, delete what is left of it."""
     torn = path.stat().st_size != int(path.name.rpartition(".")[2])
     if torn:
         path.unlink()
@@ -206,7 +209,7 @@ def _number(path: Path) -> int:
 
 
 def _lock(folder: Path) -> int:
-    """Return a locked descriptor of the folder itself: nothing is left behind, and nothing to be deleted by mistake."""
+    """Return a locked descriptor of the folder itself: no lock file is left behind, or deleted by mistake."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
