@@ -5,6 +5,9 @@ renamed, so that a crash of the agent leaves only whole records. A thread syncs 
 not block the capture; a file whose length is not the one in its name, after a crash of the machine, counts as lost.
 Records have some ten kilobytes, which file systems handle well. Beside them is what an agent must know about Kafka
 while it is unreachable: how many partitions the topics have.
+
+A record itself says which version wrote it (core/wire/frame.py), and is sent as it is: an agent sends what an older one
+has left.
 """
 
 import contextlib

@@ -1,9 +1,10 @@
-"""Snapshot that outlives a process: plain values and arrays, as bytes and back. Nothing is pickled.
+"""State that outlives a process: plain values and arrays, as bytes and back. Nothing is pickled.
 
     0  5  magic and version, "CPST" 1
     5  .. zlib: length of a JSON text (4 bytes, little-endian), the text, then the arrays one after the other
 
-The text is {"plain": values, "arrays": [[name, dtype, shape], ...]}.
+The text is {"plain": values, "arrays": [[name, dtype, shape], ...]}. The version is that of this container; what
+the names mean, and the version of that, is up to the parts that make a snapshot.
 """
 
 import json
@@ -19,34 +20,34 @@ from numpy.typing import NDArray
 from callprint.core.ground.errors import DecodeError
 
 MAGIC = b"CPST\x01"
-MAXIMUM_BYTES = 1 << 30  # unpacked; it bounds what a forged state can ask for
+MAXIMUM_BYTES = 1 << 30  # unpacked; it bounds what a forged snapshot can ask for
 _LENGTH = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What `restore` needs. Names of parts are joined by dots."""
+    """What `restore` needs. The names of nested parts are joined by dots."""
 
     plain: dict[str, Any] = field(default_factory=dict)  # what JSON can hold; NaN is allowed
     arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
 
     @classmethod
     def joined(cls, parts: Mapping[str, "Snapshot"]) -> "Snapshot":
-        """Return several states as one; `part` takes them apart again."""
+        """Return several snapshots as one; `part` takes them apart again."""
         return cls(
-            {name: state.plain for name, state in parts.items()},
+            {name: part.plain for name, part in parts.items()},
             {
                 f"{name}.{inner}": array
-                for name, state in parts.items()
-                for inner, array in state.arrays.items()
+                for name, part in parts.items()
+                for inner, array in part.arrays.items()
             },
         )
 
     def part(self, name: str) -> "Snapshot":
-        """Return one of the states that were joined. Raises DecodeError when there is none of that name."""
+        """Return one of the snapshots that were joined. Raises DecodeError when none has that name."""
         plain = self.plain.get(name)
         if not isinstance(plain, dict):
-            raise DecodeError(f"the state has no part {name!r}")
+            raise DecodeError(f"the snapshot has no part {name!r}")
         prefix = f"{name}."
         arrays = {
             inner.removeprefix(prefix): array
@@ -56,7 +57,7 @@ class Snapshot:
         return Snapshot(plain, arrays)
 
     def pack(self) -> bytes:
-        """Return the state as bytes."""
+        """Return the snapshot as bytes."""
         described = [[name, array.dtype.str, array.shape] for name, array in self.arrays.items()]
         text = json.dumps({"plain": self.plain, "arrays": described}, separators=(",", ":")).encode()
         pieces = [len(text).to_bytes(_LENGTH, "little"), text]
@@ -65,16 +66,16 @@ class Snapshot:
 
     @classmethod
     def unpack(cls, data: bytes) -> "Snapshot":
-        """Return the state that the bytes hold. Raises DecodeError that names the defect."""
+        """Return the snapshot that the bytes hold. Raises DecodeError that names the defect."""
         if data[: len(MAGIC)] != MAGIC:
-            raise DecodeError("no callprint state of a version that is known")
+            raise DecodeError("no callprint snapshot of a version that is known")
         unpacker = zlib.decompressobj()
         try:
             raw = unpacker.decompress(data[len(MAGIC) :], MAXIMUM_BYTES)
         except zlib.error as error:
-            raise DecodeError(f"the state is damaged: {error}") from error
+            raise DecodeError(f"the snapshot is damaged: {error}") from error
         if not unpacker.eof or unpacker.unused_data:
-            raise DecodeError("the state is cut short or has bytes behind its end")
+            raise DecodeError("the snapshot is cut short or has bytes after its end")
         end = _LENGTH + int.from_bytes(raw[:_LENGTH], "little")
         try:
             described = json.loads(raw[_LENGTH:end])
@@ -82,17 +83,17 @@ class Snapshot:
             for name, dtype, shape in described["arrays"]:
                 arrays[str(name)], at = _array(raw, at, np.dtype(str(dtype)), tuple(map(int, shape)))
         except (ValueError, TypeError, KeyError, RecursionError) as error:
-            raise DecodeError(f"the state is damaged: {error}") from error
+            raise DecodeError(f"the snapshot is damaged: {error}") from error
         if at != len(raw) or not isinstance(plain, dict):
-            raise DecodeError("the state holds other bytes than it says")
+            raise DecodeError("the snapshot holds more or fewer bytes than it says")
         return cls(plain, arrays)
 
 
 def _array(raw: bytes, at: int, dtype: np.dtype[Any], shape: tuple[int, ...]) -> tuple[NDArray[Any], int]:
     if dtype.hasobject or dtype.itemsize == 0 or any(length < 0 for length in shape):
-        raise ValueError(f"an array of {dtype} and {shape} is none of a state")
+        raise ValueError(f"a snapshot cannot hold an array of {dtype} and {shape}")
     count = prod(shape)
     end = at + count * dtype.itemsize
     if end > len(raw):
-        raise ValueError("an array is longer than the state")
+        raise ValueError("an array is longer than the snapshot")
     return np.frombuffer(raw, dtype, count, at).reshape(shape).copy(), end

@@ -36,7 +36,8 @@ _COLUMNS_0_1_0 = {
     ),
 }
 _COLUMNS = {
-    field: sorted(names, key=lambda name: getattr(compiled_histories, name)) for field, names in _COLUMNS_0_1_0.items()
+    field: sorted(names, key=lambda name: getattr(compiled_histories, name))
+    for field, names in _COLUMNS_0_1_0.items()
 }
 
 
