@@ -9,13 +9,15 @@ from callprint.core.ground.fields import fields_of, in_order, values_of
 from callprint.core.spam.features import NAMES
 from callprint.core.verdict import FlowKey
 from callprint.output.csv_table import write_table
-from callprint.output.json_lines import json_object, write_objects
+from callprint.output.json_lines import object_maker, write_objects
 
 FIELDS = in_order(fields_of(CallRecord))
 """The fields of a call object besides `type`, in their order."""
 
 SCALARS = tuple(field.name for field in FIELDS if isinstance(field.type, type))
 """Those with one value each: the columns of the CSV form."""
+
+_make = object_maker("call", FIELDS)
 
 
 def call_object(call: CallRecord) -> dict[str, Any]:
@@ -24,7 +26,7 @@ def call_object(call: CallRecord) -> dict[str, Any]:
     values["caller_flows"] = _flows(call.caller_flows)
     values["callee_flows"] = _flows(call.callee_flows)
     values["features"] = _features(call.features)
-    return json_object("call", FIELDS, values)
+    return _make(values)
 
 
 def write_calls_json_lines(calls: Iterable[CallRecord], stream: TextIO) -> int:

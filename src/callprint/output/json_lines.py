@@ -48,6 +48,25 @@ STATISTICS = tuple(
 """Fields of a flow object that may be null while the flow goes on."""
 
 
+def object_maker(kind: str, fields: Iterable[NamedField]) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
+    """Return what makes JSON objects of these fields from their values, rounded as the fields say."""
+    fields = tuple(fields)
+    names = [field.name for field in fields]
+    rounded = [(field.name, field.about.decimals) for field in fields if field.about.decimals is not None]
+
+    def make(values: Mapping[str, Any]) -> dict[str, Any]:
+        found: dict[str, Any] = {"type": kind, **{name: values[name] for name in names}}
+        for name, decimals in rounded:
+            if found[name] is not None:
+                found[name] = round(found[name], decimals)
+        return found
+
+    return make
+
+
+_make = object_maker("flow", FIELDS)
+
+
 def flow_object(report: Reported) -> dict[str, Any]:
     """Return the JSON object of a flow, its keys always the same and in the same order."""
     values = values_of(report.verdict)
@@ -58,16 +77,7 @@ def flow_object(report: Reported) -> dict[str, Any]:
         values |= {name: stands_in(report.verdict) for name, stands_in in WHILE_RUNNING.items()}
     flow = report.verdict.flow
     values["community_id"] = community_id(flow.src_ip, flow.src_port, flow.dst_ip, flow.dst_port)
-    return json_object("flow", FIELDS, values)
-
-
-def json_object(kind: str, fields: Iterable[NamedField], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a JSON object of these fields, its numbers rounded as they say."""
-    found: dict[str, Any] = {"type": kind}
-    for field in fields:
-        value, decimals = values[field.name], field.about.decimals
-        found[field.name] = value if decimals is None or value is None else round(value, decimals)
-    return found
+    return _make(values)
 
 
 def write_json_lines(reports: Iterable[Reported], stream: TextIO) -> int:

@@ -42,20 +42,21 @@ def verdict_rows(verdict: Verdict) -> Iterator[Row]:
     """
     if not isinstance(verdict.confidence, float) or not 0 <= verdict.confidence <= 1:
         raise RowError(f"a verdict on {verdict.flow} has the confidence {verdict.confidence!r}")
-    cells = _cells(VERDICT, verdict)
+    columns, cells = _cells(VERDICT, verdict)
     bucket = bucket_of(*verdict.flow)
     day, hour = verdict.decided_at_ns // DAY_NS, verdict.decided_at_ns // HOUR_NS
-    yield _row("verdict_by_flow", verdict.flow[:4], cells)
+    yield Row("verdict_by_flow", verdict.flow[:4], columns, cells)
     for host in {verdict.flow.src_ip, verdict.flow.dst_ip}:
-        yield _row("verdict_by_host_day", (host, day, bucket), cells, ("host", "day", "bucket"))
+        yield _row("verdict_by_host_day", (host, day, bucket), ("host", "day", "bucket"), columns, cells)
     partition = (verdict.application, hour, bucket)
-    yield _row("verdict_by_application_hour", partition, cells, ("application", "hour", "bucket"))
+    yield _row("verdict_by_application_hour", partition, ("hour", "bucket"), columns, cells)
 
 
 def summary_row(summary: FlowSummary) -> Row:
     """Return the row of a flow summary. Raises RowError when it is incomplete."""
-    cells = _cells(SUMMARY, summary)
-    return _row("flow_by_key", summary.flow[:4], {**cells, "covered": summary_order(summary)[1]})
+    columns, cells = _cells(SUMMARY, summary)
+    covered = summary_order(summary)[1]
+    return Row("flow_by_key", summary.flow[:4], (*columns, "covered"), (*cells, covered))
 
 
 def evidence_row(verdict: Verdict, evidence: bytes) -> Row:
@@ -64,8 +65,7 @@ def evidence_row(verdict: Verdict, evidence: bytes) -> Row:
         raise RowError(f"the evidence of {verdict.flow} is no bytes")
     kept = UnknownEvidence(verdict.flow, verdict.decided_at_ns, verdict.k, verdict.model, evidence)
     partition = (verdict.decided_at_ns // DAY_NS, bucket_of(*verdict.flow))
-    cells = dict(zip(EVIDENCE.names, EVIDENCE.row(kept), strict=True))
-    return _row("unknown_evidence", partition, cells, ("day", "bucket"))
+    return _row("unknown_evidence", partition, ("day", "bucket"), EVIDENCE.names, EVIDENCE.row(kept))
 
 
 def call_rows(call: CallRecord) -> Iterator[Row]:
@@ -74,40 +74,43 @@ def call_rows(call: CallRecord) -> Iterator[Row]:
         row = CALL.row(call)
     except (TypeError, ValueError) as error:
         raise RowError(f"call {call.call_id!r} holds a value that is none of a call: {error}") from error
-    cells = {name: value for name, value in zip(CALL.names, row, strict=True) if value is not None}
+    written = {name: cell for name, cell in zip(CALL.names, row, strict=True) if cell is not None}
+    columns, cells = tuple(written), tuple(written.values())
     bucket = bucket_of(call.call_id, call.from_tag)
     day, hour = call.started_ns // DAY_NS, call.started_ns // HOUR_NS
-    yield _row("call_by_id", (call.call_id,), cells)
-    yield _row("call_by_hour", (hour, bucket), cells, ("hour", "bucket"))
+    yield Row("call_by_id", (call.call_id,), columns, cells)
+    yield _row("call_by_hour", (hour, bucket), ("hour", "bucket"), columns, cells)
     for number in {call.caller, call.callee} - {""}:
-        yield _row("call_by_number_day", (number, day, bucket), cells, ("number", "day", "bucket"))
+        yield _row("call_by_number_day", (number, day, bucket), ("number", "day", "bucket"), columns, cells)
 
 
 def _row(
     table: str,
     partition: tuple[object, ...],
-    cells: dict[str, object],
-    partition_columns: tuple[str, ...] = (),
+    apart: tuple[str, ...],  # the last columns of the partition, where they hold nothing of the value
+    columns: tuple[str, ...],
+    cells: tuple[object, ...],
 ) -> Row:
-    """Return a row; `partition_columns` are named where the table has columns for its partition alone."""
-    cells = {**cells, **dict(zip(partition_columns, partition, strict=False))}
-    return Row(table, partition, tuple(cells), tuple(cells.values()))
+    return Row(table, partition, (*columns, *apart), (*cells, *partition[-len(apart) :]))
 
 
-def _cells(columns: Columns[About], value: About) -> dict[str, object]:
-    """Return the cells of a verdict or summary by column. Raises RowError when one is missing.
+def _cells(columns: Columns[About], value: About) -> tuple[tuple[str, ...], tuple[object, ...]]:
+    """Return the columns and cells of a verdict or summary. Raises RowError when one is missing.
 
     An absent text is '', and any other absent value is not written (cql/001).
     """
-    cells: dict[str, object] = {}
-    for name, cell in zip(columns.names, columns.row(value), strict=True):
+    row = columns.row(value)
+    if None not in row:
+        return columns.names, row
+    written: dict[str, object] = {}
+    for name, cell in zip(columns.names, row, strict=True):
         if cell is not None:
-            cells[name] = cell
+            written[name] = cell
         elif name in columns.optional_texts:
-            cells[name] = ""
+            written[name] = ""
         elif name not in columns.optional:
             raise RowError(f"a {type(value).__name__} of {value.flow} has no {name}")
-    return cells
+    return tuple(written), tuple(written.values())
 
 
 def _value(columns: Columns[About], row: Any) -> About:

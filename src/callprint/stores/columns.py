@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from operator import attrgetter
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from callprint.core.call import AllowEntry, CallRecord, Vote
 from callprint.core.ground.fields import fields_of
@@ -28,29 +28,31 @@ class Columns(Generic[T]):
         )
         self._kind = kind
         self._key = len(KEY_COLUMNS) if self.names[: len(KEY_COLUMNS)] == KEY_COLUMNS else 0
-        own = fields[self._key :]
-        self._readers = tuple(map(reader_of, own))
+        self._readers = tuple(map(reader_of, fields[self._key :]))
         self._writers = tuple(
-            (i, WRITERS[field.type]) for i, field in enumerate(own) if field.type in WRITERS
+            (i, WRITERS[field.type]) for i, field in enumerate(fields) if field.type in WRITERS
         )
-        self._cells: Callable[[Any], tuple[Any, ...]] = attrgetter(*(field.name for field in own))
+        self._cells: Callable[[T], tuple[object, ...]] = attrgetter(*(field.path for field in fields))
 
     def row(self, value: T) -> tuple[object, ...]:
         """Return a value as a row of these columns. Raises TypeError or ValueError for what no column can hold."""
-        cells: Any = self._cells(value)
-        if self._writers:
-            cells = list(cells)
-            for i, write in self._writers:
-                cells[i] = write(cells[i])
-        return (*value.flow, *cells) if self._key else tuple(cells)
+        cells = self._cells(value)
+        if not self._writers:
+            return cells
+        written = list(cells)
+        for i, write in self._writers:
+            written[i] = write(written[i])
+        return tuple(written)
 
-    def value(self, row: Sequence[object]) -> T:
-        """Return the value of a row of these columns.
+    def value(self, row: Sequence[object], flow: FlowKey | None = None) -> T:
+        """Return the value of a row of these columns; `flow` is its key, where that has been read before.
 
         A store is data from outside: raises TypeError or ValueError when a cell holds what no such value has.
         """
         cells = [read(cell) for read, cell in zip(self._readers, row[self._key :], strict=True)]
-        return self._kind(flow_key(row[: self._key]), *cells) if self._key else self._kind(*cells)
+        if not self._key:
+            return self._kind(*cells)
+        return self._kind(flow or flow_key(row[: self._key]), *cells)
 
     def selected(self, alias: str = "") -> str:
         """Return the names for a SELECT, each with the alias of its table if one is given."""

@@ -68,4 +68,5 @@ def select_statement(
 def stored_verdict(row: Sequence[object]) -> StoredVerdict:
     """Turn a row of `select_verdicts` into values. Raises TypeError or ValueError as `Columns.value` does."""
     end = len(VERDICT.names)
-    return StoredVerdict(VERDICT.value(row[:end]), None if row[end] is None else SUMMARY.value(row[end:]))
+    verdict = VERDICT.value(row[:end])
+    return StoredVerdict(verdict, None if row[end] is None else SUMMARY.value(row[end:], verdict.flow))

@@ -6,10 +6,11 @@ A field added after 0.1.0 has a type `... | None` and the default None: "not kno
 """
 
 import types
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
+from operator import attrgetter
 from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 
@@ -50,6 +51,7 @@ class NamedField(NamedTuple):
     """A field of a value class."""
 
     name: str
+    path: str  # the attribute, with a dot for a field of a field
     type: Any  # str, int, float, bool, bytes, an enumeration or a tuple; never with None
     optional: bool  # None stands for "not known"
     limits: dict[str, Any]  # keywords of JSON Schema, beyond the type
@@ -86,12 +88,12 @@ def fields_of(kind: type) -> tuple[NamedField, ...]:
         (one,) = (option for option in options if option is not types.NoneType)
         plain, narrowed = _unwrapped(one)
         if hasattr(plain, "_fields"):
-            found += fields_of(plain)
+            found += (field._replace(path=f"{name}.{field.path}") for field in fields_of(plain))
             continue
         extras = (*narrowed, *described)
         about = next((extra for extra in extras if isinstance(extra, Field)), UNDESCRIBED)
         limits = next((extra.keywords for extra in extras if isinstance(extra, Limits)), {})
-        found.append(NamedField(name, plain, len(options) > 1, limits, about))
+        found.append(NamedField(name, name, plain, len(options) > 1, limits, about))
     return tuple(found)
 
 
@@ -105,13 +107,14 @@ def in_order(fields: Iterable[NamedField]) -> tuple[NamedField, ...]:
     return tuple(sorted({each.name: each for each in fields}.values(), key=lambda each: each.about.number))
 
 
+@cache
+def _getter(kind: type) -> tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]]]:
+    fields = fields_of(kind)
+    return tuple(field.name for field in fields), attrgetter(*(field.path for field in fields))
+
+
 def values_of(value: Any) -> dict[str, Any]:
     """Return what the fields of a value hold, by name, as `fields_of` lists them."""
-    found: dict[str, Any] = {}
-    for name in type(value).__annotations__:
-        each = getattr(value, name)
-        if hasattr(each, "_asdict"):
-            found.update(each._asdict())
-        else:
-            found[name] = each
-    return found
+    kind: type = type(value)
+    names, get = _getter(kind)
+    return dict(zip(names, get(value), strict=True))
