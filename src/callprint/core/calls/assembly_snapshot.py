@@ -5,7 +5,7 @@ from operator import attrgetter
 from typing import Any
 
 from callprint.core.call import CallState, EndedBy
-from callprint.core.calls.attempt import Call, Party
+from callprint.core.calls.attempt import Attempt, Party
 from callprint.core.signalling.identity import Identity
 from callprint.core.verdict import FlowKey, FlowReport, FlowSummary, Verdict
 
@@ -15,7 +15,7 @@ Plain = Any
 _verdict_values = attrgetter(*(field.name for field in fields(Verdict)))
 _summary_values = attrgetter(*(field.name for field in fields(FlowSummary)))
 
-# Fields of a Call that JSON holds as they are.
+# Fields of an Attempt that JSON holds as they are.
 _CALL_FIELDS = (
     *("call_id", "from_tag", "started_ns", "last_ns", "invite_cseq", "attestation", "campaign"),
     *("signalling_ip", "ringing_ns", "answered_ns", "ended_ns", "final_status", "refused_ns"),
@@ -69,7 +69,7 @@ def _party_in(values: Plain) -> Party:
     )
 
 
-def call_out(call: Call) -> Plain:
+def call_out(call: Attempt) -> Plain:
     """Return a call in progress as plain values."""
     return {
         **{name: getattr(call, name) for name in _CALL_FIELDS},
@@ -82,9 +82,9 @@ def call_out(call: Call) -> Plain:
     }
 
 
-def call_in(values: Plain) -> Call:
+def call_in(values: Plain) -> Attempt:
     """Return the call of `call_out`."""
-    return Call(
+    return Attempt(
         **{name: values[name] for name in _CALL_FIELDS},
         caller=_party_in(values["caller"]),
         callee=_party_in(values["callee"]),

@@ -6,6 +6,7 @@ was known of its caller up to that call, and with the base rate that the first d
 `core/spam/own_detector.py`, over arrays; a test compares the two.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from callprint.core.spam.histories import CallHistory
 from callprint.core.spam.thresholds import Thresholds
 from callprint.core.spam.vote_model import Group, Votes, choose_kernel, learn, sigmoid, vote_logits
 from callprint.lab.spam.population import Legitimate, legitimate_calls, populate
-from callprint.lab.spam.traces import Campaign, campaign_calls
+from callprint.lab.spam.traces import LIKE_A_PERSON, Campaign, campaign_calls
 
 DAY_NS = 86_400 * 1_000_000_000
 FALSE_POSITIVE_RATE = 1e-4
@@ -34,20 +35,7 @@ CAMPAIGNS = {
     "neighbour spoofing": Campaign(
         50, sources=2, rotate_after=1, gap_s=200, neighbour_digits=4, behind_trunk=True
     ),
-    "human durations": Campaign(
-        50,
-        sources=4,
-        gap_s=1_200,
-        answered=0.66,
-        unassigned=0.02,
-        talk_median_s=65,
-        talk_sigma=1.2,
-        callee_hangs_up=0.5,
-        caller_talks=0.5,
-        signed=0.75,
-        jitter_median_ms=3.0,
-        behind_trunk=True,
-    ),
+    "human durations": replace(LIKE_A_PERSON, calls=50, sources=4, gap_s=1_200),
 }
 
 Floats = NDArray[np.float64]
