@@ -2,9 +2,9 @@
 
     python benchmarks/bench_call_homes.py [--calls 5000]
 
-The calls are those of bench_calls.py, shipped by an agent's own shipper with a mark five times a second of packet time,
-and worked off as the bolt does: all that a mark completes is one entry of the journal. The store is an SQLite file:
-what Cassandra's driver costs instead is measured with --store URL. Processor time of this process, and wall time.
+The calls are those of bench_calls.py, shipped by an agent's own shipper with progress five times a second of packet
+time, and worked off as the bolt does: all that one progress record completes is one journal entry. The store is an
+SQLite file; with --store URL the driver of Cassandra is measured instead. Processor time of this process, and wall time.
 """
 
 import argparse
@@ -27,11 +27,11 @@ from callprint.stores import open_store
 from callprint.topology.sites import Sites
 
 PARTITIONS = 4
-MARK_EVERY_NS = 200_000_000
+PROGRESS_EVERY_NS = 200_000_000
 
 
 def shipped(calls: int) -> list[list[SignallingRecord]]:
-    """Return what comes between one mark and the next, decoded as the bolt gets it."""
+    """Return what comes between two progress records, decoded as the bolt gets it."""
     source = source_number(None, time.time_ns().to_bytes(8, "little"))
     shipper = SignallingShipper(source, PARTITIONS)
     offsets = [0] * PARTITIONS
@@ -39,7 +39,7 @@ def shipped(calls: int) -> list[list[SignallingRecord]]:
     script = messages(calls)
     at = 0
     while at < len(script):
-        until_ns = script[at].time_ns + MARK_EVERY_NS
+        until_ns = script[at].time_ns + PROGRESS_EVERY_NS
         end = at
         while end < len(script) and script[end].time_ns < until_ns:
             end += 1
@@ -68,33 +68,33 @@ def main() -> None:
         tempfile.TemporaryDirectory() as folder,
         open_store(chosen.store or str(Path(folder) / "calls.sqlite")) as store,
     ):
-        homes = Sites(lambda: store, "callprint", IdentityReader(), _none)
+        sites = Sites(lambda: store, "callprint", IdentityReader(), _none)
         for warm in (True, False):
             steps = shipped(50 if warm else chosen.calls)
             began, wall = time.process_time(), time.monotonic()
             for step in steps:
-                for news in step:
-                    homes.put(site_of(news.record.origin.source), news)
-                homes.flush(time.monotonic())
-                homes.upkeep(time.monotonic())
+                for site_input in step:
+                    sites.put(site_of(site_input.record.origin.source), site_input)
+                sites.flush(time.monotonic())
+                sites.upkeep(time.monotonic())
             used, passed = time.process_time() - began, time.monotonic() - wall
     print(f"{chosen.calls:,} calls in {len(steps):,} entries of the journal")
     print(
         f"stored      {1e6 * used / chosen.calls:7.0f} us a call, {chosen.calls / used:,.0f} calls/s of one core"
     )
     print(f"wall time   {1e6 * passed / chosen.calls:7.0f} us a call, {chosen.calls / passed:,.0f} calls/s")
-    home = SiteCalls(site_of(steps[0][0].record.origin.source), make_detector("callprint"))
+    calls = SiteCalls(site_of(steps[0][0].record.origin.source), make_detector("callprint"))
     for step in steps[:-1]:
-        for news in step:
-            home.take(news)
+        for site_input in step:
+            calls.take(site_input)
     began = time.process_time()
-    packed = site_snapshot.snapshot(home).pack()
+    packed = site_snapshot.snapshot(calls).pack()
     kept = time.process_time() - began
     began = time.process_time()
-    site_snapshot.restore(SiteCalls(home.site, make_detector("callprint")), Snapshot.unpack(packed), _none)
+    site_snapshot.restore(SiteCalls(calls.site, make_detector("callprint")), Snapshot.unpack(packed), _none)
     print(
-        f"state       {len(packed) / 1e6:.1f} MB for {home.assembler.calls_in_progress:,} calls in progress: "
-        f"{kept:.2f} s to keep, {time.process_time() - began:.2f} s to come back"
+        f"snapshot    {len(packed) / 1e6:.1f} MB for {calls.assembler.calls_in_progress:,} calls in progress: "
+        f"{kept:.2f} s to take, {time.process_time() - began:.2f} s to restore"
     )
 
 

@@ -1,4 +1,4 @@
-"""The way of calls from an agent to their home, without Kafka and Storm: the very objects, and lists for topics."""
+"""Calls from an agent to their site without Kafka and Storm: the real objects, and lists for topics."""
 
 import random
 from collections import defaultdict, deque
@@ -35,8 +35,8 @@ Frames = tuple[np.ndarray, np.ndarray]
 """data (bytes,) uint8 and records (n,) RECORD."""
 
 
-def busy_line(count: int, name: str = "c"):
-    """Calls every 40 s, each 6 s long, from the same ports; every third without signalling, one never ends."""
+def busy_line(count: int, name: str = "c", endless: int | None = 4):
+    """Calls every 40 s, each 6 s long, from the same ports; every third without signalling, `endless` never ends."""
     packets = []
     for number in range(count):
         talk = Talk(f"{name}{number}@x", from_tag=f"t{number}")
@@ -48,7 +48,7 @@ def busy_line(count: int, name: str = "c"):
             continue
         packets.append((begin, PHONE, GATEWAY, talk.request("INVITE", sdp=sdp(*ours))))
         packets.append((begin + 2, GATEWAY, PHONE, talk.response(200, sdp=sdp(*theirs))))
-        if number != 4:
+        if number != endless:
             packets.append((begin + 8, PHONE, GATEWAY, talk.request("BYE", cseq=2, to_tag="tag-b")))
     return packets
 
@@ -66,7 +66,7 @@ def frames_of(*paths: Path) -> Frames:
 
 
 def embedded_rows(*captures: Frames, detector: str = "callprint") -> list[CallRecord]:
-    """What the embedded path says of captures, one after the other."""
+    """Return the rows of the embedded path for captures, one after the other."""
     pipeline = IdentificationPipeline(None, SMALL)
     engine = CallPipeline(detector=make_detector(detector))
     rows = []
@@ -80,12 +80,14 @@ def embedded_rows(*captures: Frames, detector: str = "callprint") -> list[CallRe
 
 @dataclass
 class Recorder:
-    """Stands where an agent's publisher is: Kafka as lists."""
+    """Takes the place of an agent's publisher: Kafka as lists."""
 
     count: int
     topics: dict[tuple[str, int], list[bytes]] = field(default_factory=lambda: defaultdict(list))
     counters: PublisherCounters = field(default_factory=PublisherCounters)
-    began: dict[tuple[str, int], int] = field(default_factory=dict)  # records until every agent was heard
+    began: dict[tuple[str, int], int] = field(
+        default_factory=dict
+    )  # records until every agent has sent something
     unconfirmed: int = 0
     connected: bool = True
 
@@ -96,19 +98,19 @@ class Recorder:
         self.topics[record.topic, record.partition].append(record.data)
 
     def poll(self) -> None:
-        """Nothing is under way."""
+        """Nothing is in flight."""
 
     def flush(self, _timeout_s: float) -> bool:
         return True
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Nothing to close."""
 
 
 def record(
     *captures: Frames, batch: int, site: str | None = None, end: bool = True, linger_s: float = 0.0
 ) -> Recorder:
-    """Run a real agent over captures, `batch` frames at a time, with a mark each `linger_s`; return what it sent."""
+    """Run a real agent over captures, `batch` frames at a time, with progress each `linger_s`; return what it sent."""
     recorder = Recorder(PARTITIONS)
     with _agent(recorder, site, linger_s) as agent:
         for data, records in captures:
@@ -143,7 +145,7 @@ def _agent(recorder: Recorder, site: str | None, linger_s: float = 0.0) -> Itera
 
 
 class Inputs:
-    """What a home gets of each partition, in order."""
+    """What a site gets from each partition, in order."""
 
     def __init__(self, topics: dict[object, list[SiteInput]], records: dict[RecordOffset, bytes]) -> None:
         self.topics = topics
@@ -152,9 +154,9 @@ class Inputs:
     @property
     def sources(self) -> set[int]:
         return {
-            news.source if isinstance(news, FlowResults) else news.record.origin.source
+            each.source if isinstance(each, FlowResults) else each.record.origin.source
             for topic in self.topics.values()
-            for news in topic
+            for each in topic
         }
 
     def fetch(self, place: RecordOffset):
@@ -171,8 +173,8 @@ class Inputs:
         waiting = {name: deque(enumerate(topic)) for name, topic in self.topics.items() if topic}
         while waiting:
             name = chance.choice(list(waiting))
-            at, news = waiting[name].popleft()
-            yield news
+            at, site_input = waiting[name].popleft()
+            yield site_input
             if chance.random() < repeats:
                 yield from self.topics[name][max(0, at - 3) : at + 1]
             if not waiting[name]:
@@ -184,17 +186,17 @@ def inputs_of(recorder: Recorder) -> Inputs:
     topics: dict[object, list[SiteInput]] = {}
     records = {}
     for (topic, partition), sent in sorted(recorder.topics.items()):
-        news: list[SiteInput] = []
+        site_inputs: list[SiteInput] = []
         if topic == MEDIA:
             assembly, judge = PartitionAssembly(), PartJudge(None)
             for data in sent:
                 batch = decode_media(data)
                 judged = judge.judge(assembly.absorb(batch))
-                news.append(FlowResults.of(batch.origin, partition, judged.verdicts, judged.summaries))
+                site_inputs.append(FlowResults.of(batch.origin, partition, judged.verdicts, judged.summaries))
         elif topic == SIGNALLING:
             for offset, data in enumerate(sent):
                 place = RecordOffset(partition, offset)
                 records[place] = data
-                news.append(SignallingRecord(place, decode_record(data)))
-        topics[topic, partition] = news
+                site_inputs.append(SignallingRecord(place, decode_record(data)))
+        topics[topic, partition] = site_inputs
     return Inputs(topics, records)

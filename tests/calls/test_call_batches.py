@@ -2,51 +2,21 @@
 
 import numpy as np
 import pytest
-from sip_scenario import Talk, sdp, talking, write_capture
+from call_stream import SMALL, busy_line, frames_of
+from sip_scenario import write_capture
 
 from callprint.core.call import EndedBy, Phase
 from callprint.core.dissect import dissect
-from callprint.core.flow import EngineSettings
 from callprint.core.spam.call_pipeline import CallPipeline
 from callprint.core.spam.histories import CallHistory
 from callprint.core.verdicts.pipeline import IdentificationPipeline
-from callprint.sources import open_captures
-
-PHONE, GATEWAY = ("10.0.0.1", 5060), ("10.0.0.2", 5060)
-SMALL = EngineSettings(maximum_flows=256, maximum_candidates=64, evidence_memory_bytes=1 << 20)
-
-
-def calls(count: int):
-    """Calls every 40 s, each 6 s long, all from the same ports; every third without signalling."""
-    packets = []
-    for number in range(count):
-        talk = Talk(f"c{number}@x", from_tag=f"t{number}")
-        begin = 40.0 * number
-        ours, theirs = ("10.0.0.1", 4000), ("10.0.0.2", 5000 + 2 * (number % 2))
-        packets += talking(ours, theirs, begin + 2, begin + 8, 2 * number)
-        packets += talking(theirs, ours, begin + 2, begin + 8, 2 * number + 1)
-        if number % 3 == 2:
-            continue
-        packets += [
-            (begin, PHONE, GATEWAY, talk.request("INVITE", sdp=sdp(*ours))),
-            (begin + 2, GATEWAY, PHONE, talk.response(200, sdp=sdp(*theirs))),
-            (begin + 8, PHONE, GATEWAY, talk.request("BYE", cseq=2, to_tag="tag-b")),
-        ]
-    return packets
 
 
 @pytest.fixture(scope="module")
 def frames(tmp_path_factory):
     path = tmp_path_factory.mktemp("batches") / "calls.pcap"
-    write_capture(path, calls(9))
-    data, records, at = [], [], 0
-    for part, rows in open_captures([path]):
-        moved = rows.copy()
-        moved["offset"] += at
-        at += len(part)
-        data.append(part.copy())
-        records.append(moved)
-    return np.concatenate(data), np.concatenate(records)
+    write_capture(path, busy_line(9, endless=None))
+    return frames_of(path)
 
 
 def rows_of(frames, batch: int):

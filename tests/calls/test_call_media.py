@@ -6,7 +6,7 @@ import pytest
 from sip_scenario import Talk, at, flow, play, sdp
 
 from callprint.core.call import CallState, EndedBy, Phase
-from callprint.core.calls.attempt import Call, Party
+from callprint.core.calls.attempt import Attempt, Party
 from callprint.core.calls.media import LiveMedia
 from callprint.core.calls.settings import CallSettings
 from callprint.core.signalling.identity import Identity
@@ -166,7 +166,7 @@ def test_audio_and_video_of_one_bundle_are_one_call():
 def test_thousands_of_calls_from_one_port_are_not_all_looked_at():
     live = LiveMedia()
     calls = [
-        Call(
+        Attempt(
             call_id=f"c{i}",
             from_tag="",
             caller=Party(Identity("", -1), endpoints={CALLER: None}),

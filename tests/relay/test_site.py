@@ -1,4 +1,4 @@
-"""The topology's way of calls without its services: agent, marks, flow news, home; the rows of the embedded path."""
+"""Calls through the topology without its services: agent, records, site. The rows are those of the embedded path."""
 
 import random
 
@@ -16,20 +16,20 @@ from callprint.core.wire.source import site_of
 from callprint.messaging.topics import SIGNALLING
 
 
-def home_for(inputs, detector="callprint"):
-    """A fresh home for the one site of some inputs."""
+def site_for(inputs, detector="callprint"):
+    """A fresh site for inputs that are all of one site."""
     (site,) = {site_of(source) for source in inputs.sources}
     return SiteCalls(site, make_detector(detector))
 
 
-def taken(home, news):
+def taken(calls, inputs):
     """The rows, sorted; as text, for NaN is not equal to itself."""
-    return sorted(repr(row) for each in news for row in home.take(each))
+    return sorted(repr(row) for each in inputs for row in calls.take(each))
 
 
 @pytest.fixture(scope="module")
 def frames(tmp_path_factory):
-    path = tmp_path_factory.mktemp("home") / "calls.pcap"
+    path = tmp_path_factory.mktemp("site") / "calls.pcap"
     write_capture(path, busy_line(9))
     return frames_of(path)
 
@@ -46,19 +46,19 @@ def wanted(frames):
 @pytest.mark.parametrize("detector", DETECTORS)
 def test_the_rows_are_those_of_the_embedded_path(frames, detector):
     inputs = inputs_of(record(frames, batch=60))
-    home = home_for(inputs, detector)
-    assert taken(home, inputs.in_turn()) == sorted(map(repr, embedded_rows(frames, detector=detector)))
-    assert home.over
+    calls = site_for(inputs, detector)
+    assert taken(calls, inputs.in_turn()) == sorted(map(repr, embedded_rows(frames, detector=detector)))
+    assert calls.over
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_the_partitions_may_come_in_any_interleaving_and_twice(frames, wanted, seed):
     chance = random.Random(seed)
     inputs = inputs_of(record(frames, batch=chance.choice([40, 300, 100_000])))
-    home = home_for(inputs)
-    assert taken(home, inputs.shuffled(chance, repeats=0.3)) == wanted
-    assert home.repeats > 0
-    assert home.order.waiting == 0
+    calls = site_for(inputs)
+    assert taken(calls, inputs.shuffled(chance, repeats=0.3)) == wanted
+    assert calls.repeats > 0
+    assert calls.order.waiting == 0
 
 
 @pytest.mark.parametrize("linger_s", [0.0, 60.0])
@@ -76,7 +76,7 @@ def test_captures_of_different_days_in_one_replay(tmp_path, linger_s, seed):
         captures.append(frames_of(path))
     expected = sorted(map(repr, embedded_rows(*captures)))
     inputs = inputs_of(record(*captures, batch=chance.choice([100, 100_000]), linger_s=linger_s))
-    assert taken(home_for(inputs), inputs.shuffled(chance)) == expected
+    assert taken(site_for(inputs), inputs.shuffled(chance)) == expected
 
 
 def halves(frames):
@@ -93,34 +93,34 @@ def test_two_agents_of_a_site_see_one_line_together(frames, wanted, seed):
     recorder = record_together(halves(frames), "berlin", step_s=chance.choice([3, 20]))
     inputs = inputs_of(recorder)
     assert len(inputs.sources) == 2
-    home = home_for(inputs)
-    began = [news for name, count in recorder.began.items() for news in inputs.topics[name][:count]]
-    assert taken(home, [*began, *inputs.shuffled(chance)]) == wanted
-    assert not home.over, "a site with a name waits for the next run"
+    calls = site_for(inputs)
+    began = [each for name, count in recorder.began.items() for each in inputs.topics[name][:count]]
+    assert taken(calls, [*began, *inputs.shuffled(chance)]) == wanted
+    assert not calls.over, "a site with a name waits for the next run"
 
 
 def test_of_two_sites_each_has_its_own_histories(frames):
     one, other = (inputs_of(record(frames, batch=100)) for _ in range(2))
     assert {site_of(s) for s in one.sources} != {site_of(s) for s in other.sources}
-    assert taken(home_for(one), one.in_turn()) == taken(home_for(other), other.in_turn())
+    assert taken(site_for(one), one.in_turn()) == taken(site_for(other), other.in_turn())
 
 
 def test_callers_keep_their_history_when_the_agent_of_a_named_site_starts_again(frames):
     first, second = (inputs_of(record(frames, batch=100, site="berlin")) for _ in range(2))
-    home = home_for(first)
-    once = taken(home, first.in_turn())
-    again = taken(home, second.in_turn())
+    calls = site_for(first)
+    once = taken(calls, first.in_turn())
+    again = taken(calls, second.in_turn())
     assert len(once) == len(again)
     assert once != again, "the caller was known the second time"
 
 
-def test_an_agent_that_dies_without_a_word_ends_when_its_silence_is_noticed(frames, wanted):
+def test_an_agent_that_dies_silently_ends_when_its_silence_is_noticed(frames, wanted):
     inputs = inputs_of(record(frames, batch=100, end=False))
     (source,) = inputs.sources
-    home = home_for(inputs)
-    before = taken(home, inputs.in_turn())
-    after = taken(home, [SourceSilent(source)])
-    assert home.over
+    calls = site_for(inputs)
+    before = taken(calls, inputs.in_turn())
+    after = taken(calls, [SourceSilent(source)])
+    assert calls.over
     assert set(before) < set(wanted)
     assert {row for row in before + after if "capture_end" not in row} >= {
         row for row in before if "capture_end" not in row
@@ -128,42 +128,42 @@ def test_an_agent_that_dies_without_a_word_ends_when_its_silence_is_noticed(fram
     assert sum("<Phase.END" in row for row in before + after) == sum("<Phase.END" in row for row in wanted)
 
 
-def test_an_agent_that_was_taken_for_dead_is_heard_when_it_wakes_up(frames, wanted):
+def test_an_agent_that_was_taken_for_dead_counts_again_when_it_wakes_up(frames, wanted):
     inputs = inputs_of(record(frames, batch=100))
     (source,) = inputs.sources
     topics = list(inputs.topics.values())
-    home = home_for(inputs)
-    first = [news for topic in topics for news in topic[: len(topic) // 2]]
-    rows = taken(home, [*first, SourceSilent(source)])
-    assert home.over
-    rows += taken(home, (news for topic in topics for news in topic))
-    assert home.over
+    calls = site_for(inputs)
+    first = [each for topic in topics for each in topic[: len(topic) // 2]]
+    rows = taken(calls, [*first, SourceSilent(source)])
+    assert calls.over
+    rows += taken(calls, (each for topic in topics for each in topic))
+    assert calls.over
     begun = [
         sorted(row.split(", phase")[0] for row in some if "<Phase.SETUP" in row) for some in (rows, wanted)
     ]
     assert begun[0] == begun[1], "every call begins, and once"
 
 
-def test_who_joins_in_the_middle_waits_for_nothing_that_was_before(frames):
+def test_a_site_that_joins_in_the_middle_does_not_wait_for_what_was_before(frames):
     inputs = inputs_of(record(frames, batch=100))
     for topic in inputs.topics.values():
         del topic[: len(topic) // 2]
-    home = home_for(inputs)
-    rows = taken(home, inputs.in_turn())
+    calls = site_for(inputs)
+    rows = taken(calls, inputs.in_turn())
     assert rows
-    assert home.over
-    assert home.order.waiting == 0
+    assert calls.over
+    assert calls.order.waiting == 0
 
 
 def test_signalling_that_is_far_ahead_of_its_media_is_bounded(frames, monkeypatch):
     monkeypatch.setattr(order, "MOST_WAITING", 10)
     inputs = inputs_of(record(frames, batch=100))
-    home = home_for(inputs)
+    calls = site_for(inputs)
     signalling_first = sorted(inputs.topics, key=lambda name: name[0] != SIGNALLING)
     rows = 0
     for name in signalling_first:
-        for news in inputs.topics[name]:
-            rows += len(home.take(news))
-            assert home.order.waiting <= 10 + 256
-    assert home.order.released_early > 0
+        for each in inputs.topics[name]:
+            rows += len(calls.take(each))
+            assert calls.order.waiting <= 10 + 256
+    assert calls.order.released_early > 0
     assert rows

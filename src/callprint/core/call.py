@@ -1,8 +1,8 @@
-"""The values that callprint tells the world about calls: call rows, votes, allow entries. Immutable.
+"""The values of calls that leave the core: call rows, votes, the allow-list. Immutable.
 
 All times of a call are packet times. A call is one attempt: the pair (Call-ID, From tag) of its first INVITE
-(RFC 3261 12.1, 19.3); forked dialogs belong to it. A call is judged twice, so there are up to two rows of it,
-told apart by `phase`; a later row never changes an earlier one.
+(RFC 3261 12.1, 19.3); forked dialogs belong to it. A call is judged twice, so it has up to two rows, told apart by
+`phase`; a later row never changes an earlier one.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class CallState(StrEnum):
     COMPLETED = "completed"  # answered, then ended by BYE
     CANCELLED = "cancelled"  # the caller gave up: CANCEL, or 487 to the INVITE
     FAILED = "failed"  # a final 3xx-6xx; `final_status` says which
-    EXPIRED = "expired"  # no message for longer than the time-out
+    EXPIRED = "expired"  # silent for longer than the time-out
 
 
 ENDED_STATES = frozenset({CallState.COMPLETED, CallState.CANCELLED, CallState.FAILED, CallState.EXPIRED})
@@ -30,9 +30,9 @@ ENDED_STATES = frozenset({CallState.COMPLETED, CallState.CANCELLED, CallState.FA
 
 
 class Phase(StrEnum):
-    """When a call was judged, and so what the judgement could know."""
+    """When a call was judged, and so what the judgement could be based on."""
 
-    SETUP = "setup"  # at its first INVITE: signalling features only, nobody's phone has rung
+    SETUP = "setup"  # at its first INVITE: signalling features only, no phone has rung yet
     END = "end"  # when it was over and its media flows were known
 
 
@@ -57,11 +57,11 @@ class Action(StrEnum):
 
 
 MEDIA_ONLY_PREFIX = "media:"
-"""Begins the Call-ID of a call without visible signalling; a digest of the media endpoints follows."""
+"""Call-IDs of calls without visible signalling begin with this; a digest of the first flow follows."""
 
 
 ANONYMOUS_CALLER = "anonymous"
-"""The caller of every call that hides its number (RFC 3323)."""
+"""The caller of every call whose number is hidden (RFC 3323)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,18 +172,18 @@ class CallRecord:
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """A user's vote on a call. One counts for each (user, caller): a later one replaces it."""
+    """A user's vote on a call. One vote counts for each (user, caller): a later one replaces it."""
 
     call_id: str
     from_tag: str
     caller: str  # `voted_caller` of the call's row, so that a vote works beyond the one call
-    user: str  # who votes
-    given_at_ns: int  # when, wall clock, nanoseconds since the epoch
+    user: str  # who voted
+    given_at_ns: int  # wall clock, nanoseconds since the epoch
     spam: bool
 
 
 def voted_caller(call: CallRecord) -> str:
-    """Return whom a vote on this call is about: its caller, or the call alone when nobody knows the caller.
+    """Return whom a vote on this call is about: its caller, or this call alone when nobody knows the caller.
 
     Otherwise one vote on an anonymous call would be a vote on everybody who hides.
     """

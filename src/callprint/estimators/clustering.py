@@ -1,7 +1,7 @@
 """The paper's four clusterings with scikit-learn's interface.
 
 `fit(X, y)`: `X (n, d)` vectors, NaN where a value is missing; `y (n,)` the users' votes, one small integer
-for each class (for SPIT: 1 spam, 0 not spam) and -1 where nobody said anything. `predict` gives clusters;
+for each class (for SPIT: 1 spam, 0 not spam) and -1 where nobody voted. `predict` gives clusters;
 `predict_spam` applies the paper's predicate: a SPIT cluster holds more calls voted spam than not spam.
 """
 

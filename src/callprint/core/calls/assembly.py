@@ -1,12 +1,12 @@
 """Call assembly: SIP messages and ended flows in, calls that begin, close and settle out, not yet judged.
 
-Feed it, for each batch of packets, the flow reports of that batch first (`add_flows`), then the packets
-(`process`); at the end `finish`. Everything that depends on time depends on packet time alone: a message is
-handled when its packet comes, a flow settles and a call is judged a fixed time after its last packet. So the
-calls are the same whatever the size of the batches.
+For each batch of packets, feed it the flow reports of that batch first (`add_flows`), then the packets
+(`process`); at the end call `finish`. Only packet time counts: a message is handled when its packet comes, a flow
+settles and a call is judged a fixed time after its last packet. So the calls are the same whatever the size of the
+batches.
 
-Calls need no knowledge of each other here, so assembly can be spread by Call-ID over many workers, while
-histories and detectors (judging.py) see the events of all.
+Calls need no knowledge of each other here, so assembly could be spread by Call-ID over many workers, while
+histories and detectors (spam/judging.py) see the events of all.
 """
 
 import heapq
@@ -23,13 +23,13 @@ from callprint.core.calls.assembly_snapshot import (
     reports_in,
     upgraded,
 )
-from callprint.core.calls.attempt import Call, Party, Side
-from callprint.core.calls.call_rows import media_only_record, record_of
+from callprint.core.calls.attempt import Attempt, Party, Side
+from callprint.core.calls.call_rows import record_of
 from callprint.core.calls.campaign import campaign_key
 from callprint.core.calls.events import CallEvent, CallStep
-from callprint.core.calls.facts import facts_of, facts_of_media, facts_with_media
+from callprint.core.calls.facts import facts_of, facts_with_media
 from callprint.core.calls.media import LiveMedia
-from callprint.core.calls.media_only import MediaCall, MediaGroups
+from callprint.core.calls.media_only import MediaGroups
 from callprint.core.calls.settings import NEVER_NS, CallSettings
 from callprint.core.calls.table import CallTable
 from callprint.core.ground.compiled import Array
@@ -51,8 +51,8 @@ class MessageOutcome(StrEnum):
 
     CALL_BEGUN = "call_begun"  # a first INVITE
     IN_CALL = "in_call"  # any other message of a known call
-    NO_CALL = "no_call"  # belongs to a call whose INVITE was not seen, or that was let go
-    OUTSIDE_CALLS = "outside_calls"  # REGISTER, OPTIONS, SUBSCRIBE, MESSAGE and their like
+    NO_CALL = "no_call"  # belongs to a call whose INVITE was not seen, or that was evicted
+    OUTSIDE_CALLS = "outside_calls"  # REGISTER, OPTIONS, SUBSCRIBE, MESSAGE and the like
 
 
 class CallAssembler:
@@ -91,7 +91,7 @@ class CallAssembler:
     def add_flows(self, reports: Iterable[FlowReport]) -> list[CallEvent]:
         """Take flows that have ended, before the packets of the batch in which their end was noticed.
 
-        Events come of it only when there is no room to wait for the right time.
+        This gives events only when there is no room to wait for the right time.
         """
         for report in reports:
             settles_ns = report.summary.last_seen_ns + self._settings.flow_settles_after_ns
@@ -103,10 +103,10 @@ class CallAssembler:
         return self._taken()
 
     def process(self, data: Array, packets: Array, records: Array | None = None) -> list[CallEvent]:
-        """Take a batch; return what it brings about.
+        """Take a batch; return the events that it brings about.
 
-        data: (bytes,) uint8, packets: (n,) PACKET in the order of capture; other kinds than signalling only
-        move the time on. With `records`, the (n,) RECORD of the packets, fragmented messages are read, too.
+        data: (bytes,) uint8, packets: (n,) PACKET in the order of capture; kinds other than signalling only
+        move time on. With `records`, the (n,) RECORD of the packets, fragmented messages are read, too.
         """
         for message in self.reader.read(data, packets, records):
             self._take(message)
@@ -115,12 +115,12 @@ class CallAssembler:
         return self._taken()
 
     def message(self, message: RawMessage) -> list[CallEvent]:
-        """Take one whole SIP message, for hosts that get messages instead of packets; return what it brings about."""
+        """Take one whole SIP message, for hosts that get messages instead of packets; return the events."""
         self._take(message)
         return self._taken()
 
     def advance(self, now_ns: int) -> list[CallEvent]:
-        """Let packet time pass up to `now_ns` without a packet; return what it brings about."""
+        """Let packet time pass up to `now_ns` without a packet; return the events."""
         self._advance(now_ns)
         return self._taken()
 
@@ -136,8 +136,8 @@ class CallAssembler:
                 self._closed(call)
         for call in sorted(calls, key=lambda c: c.closed_ns):
             self._settled(call, self._now_ns)
-        for media in self._alone.expire(NEVER_NS):
-            self._settled_media(media, self._now_ns)
+        for call in self._alone.expire(NEVER_NS):
+            self._settled_alone(call, self._now_ns)
         return self._taken()
 
     def snapshot(self) -> Snapshot:
@@ -214,7 +214,7 @@ class CallAssembler:
         session = self._session(message)
         if self._table.full():
             self._evict()
-        call = Call(
+        call = Attempt(
             call_id=message.call_id,
             from_tag=message.from_.tag,
             caller=Party(caller),
@@ -235,7 +235,7 @@ class CallAssembler:
         self._events.append(CallEvent(CallStep.BEGUN, raw.time_ns, facts_of(call), record))
         self.outcomes[MessageOutcome.CALL_BEGUN] += 1
 
-    def _in_call(self, call: Call, sender: Side, message: SipMessage, time_ns: int) -> None:
+    def _in_call(self, call: Attempt, sender: Side, message: SipMessage, time_ns: int) -> None:
         was_open = not call.ended
         if message.is_request:
             call.on_request(message, sender, time_ns)
@@ -274,26 +274,26 @@ class CallAssembler:
             elif due_ns == call_ns:
                 self._call_due(self._table.due(), due_ns)
             else:
-                for media in self._alone.expire(due_ns):
-                    self._settled_media(media, due_ns)
+                for call in self._alone.expire(due_ns):
+                    self._settled_alone(call, due_ns)
         self._now_ns = max(self._now_ns, now_ns)
 
     def _settle_next(self) -> None:
         """Join the flow that is due first; before its time only when there is no room, or nothing follows."""
         due_ns, _, _, report = heapq.heappop(self._flows)
         settles_ns = min(due_ns, max(self._now_ns, report.summary.last_seen_ns))
-        homeless = []
+        without_call = []
         if self._live.join(report):
             # The call has learned the flow's addresses: the other direction may have waited for just that.
-            homeless += [other for other in self._alone.take(report) if not self._live.join(other)]
+            without_call += [other for other in self._alone.take(report) if not self._live.join(other)]
         else:
-            homeless.append(report)
+            without_call.append(report)
         until_ns = settles_ns + self._settings.flow_settles_after_ns
-        for flow in homeless:
-            for media in self._alone.add(flow, until_ns):
-                self._settled_media(media, settles_ns)
+        for flow in without_call:
+            for call in self._alone.add(flow, until_ns):
+                self._settled_alone(call, settles_ns)
 
-    def _call_due(self, call: Call, now_ns: int) -> None:
+    def _call_due(self, call: Attempt, now_ns: int) -> None:
         if call.ended:
             self._settled(call, now_ns)
         else:
@@ -311,20 +311,19 @@ class CallAssembler:
 
     # -- ends
 
-    def _closed(self, call: Call) -> None:
-        """Tell the outcome at the moment when it became known, in the order of packets."""
+    def _closed(self, call: Attempt) -> None:
+        """Report the outcome at the moment when it became known, in the order of packets."""
         record = record_of(call, Phase.END, call.closed_ns)
         self._events.append(CallEvent(CallStep.CLOSED, call.closed_ns, facts_of(call), record))
 
-    def _settled(self, call: Call, now_ns: int) -> None:
-        record = record_of(call, Phase.END, now_ns)
-        self._events.append(CallEvent(CallStep.SETTLED, now_ns, facts_with_media(call), record))
+    def _settled(self, call: Attempt, now_ns: int) -> None:
+        self._settled_alone(call, now_ns)
         self._live.forget(call)
         self._table.remove(call)
 
-    def _settled_media(self, media: MediaCall, now_ns: int) -> None:
-        record = media_only_record(media, now_ns)
-        self._events.append(CallEvent(CallStep.SETTLED, now_ns, facts_of_media(media), record))
+    def _settled_alone(self, call: Attempt, now_ns: int) -> None:
+        record = record_of(call, Phase.END, now_ns)
+        self._events.append(CallEvent(CallStep.SETTLED, now_ns, facts_with_media(call), record))
 
     def _taken(self) -> list[CallEvent]:
         events, self._events = self._events, []

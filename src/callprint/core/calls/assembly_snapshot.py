@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, get_type_hints
 
 from callprint.core.call import CallState, EndedBy
-from callprint.core.calls.attempt import Call, Party
+from callprint.core.calls.attempt import Attempt, Party
 from callprint.core.ground.addresses import Endpoint
 from callprint.core.ground.errors import DecodeError
 from callprint.core.ground.named_rows import plain_types
@@ -26,10 +26,10 @@ VERSION = 2
 _NOT_PLAIN = ("caller", "callee", "state", "ended_by", "branches", "dialogs")
 _PLAIN_FIELDS = {
     name: plain_types(annotation)
-    for name, annotation in get_type_hints(Call).items()
+    for name, annotation in get_type_hints(Attempt).items()
     if name not in _NOT_PLAIN
 }
-"""The fields of a Call that JSON holds as they are, with the types of their values."""
+"""The fields of a Attempt that JSON holds as they are, with the types of their values."""
 
 
 @dataclass(slots=True)
@@ -56,7 +56,7 @@ def reports_in(values: Plain) -> list[FlowReport]:
     return [FlowReport(*row) for row in rows]
 
 
-def call_out(call: Call, reports: ReportTable) -> Plain:
+def call_out(call: Attempt, reports: ReportTable) -> Plain:
     """Return a call in progress as plain values; reports of its flows go into the table."""
     return {
         **{name: getattr(call, name) for name in _PLAIN_FIELDS},
@@ -69,13 +69,13 @@ def call_out(call: Call, reports: ReportTable) -> Plain:
     }
 
 
-def call_in(values: Plain, reports: Sequence[FlowReport]) -> Call:
+def call_in(values: Plain, reports: Sequence[FlowReport]) -> Attempt:
     """Return the call of `call_out`. Raises what `reports_in` does, IndexError and AttributeError."""
     kept = {name: values[name] for name in _PLAIN_FIELDS if name in values}
     for name, value in kept.items():
         if type(value) not in _PLAIN_FIELDS[name]:
             raise DecodeError(f"{name} of a call cannot be a {type(value).__name__}")
-    return Call(
+    return Attempt(
         **kept,
         caller=_party_in(values["caller"], reports),
         callee=_party_in(values["callee"], reports),

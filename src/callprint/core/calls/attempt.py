@@ -1,4 +1,4 @@
-"""The state of one call, and how each SIP message changes it (RFC 3261 9, 13, 14, 15; RFC 3264 for media).
+"""One call attempt, and how each SIP message changes its state (RFC 3261 9, 13, 14, 15; RFC 3264 for media).
 
     CALLING --1xx--> RINGING --2xx--> ANSWERED --last BYE--> COMPLETED
        |                |
@@ -8,8 +8,8 @@
        any of the three --silence----------------------> EXPIRED
 
 Forking: every INVITE that is seen on its way adds a branch (top Via); the call fails only when the last branch
-has failed, and ends only when every dialog that was confirmed has had its BYE. What is seen of proxies
-(the same INVITE on several hops) falls under the same rule.
+has failed, and ends only when every confirmed dialog has had its BYE. The same INVITE seen on several hops between
+proxies falls under the same rule.
 """
 
 from dataclasses import dataclass, field
@@ -27,7 +27,7 @@ from callprint.core.signalling.text import parameters, printable
 from callprint.core.verdict import FlowReport
 
 MAXIMUM_KEPT = 16
-"""Most places, SSRCs, dialogs, branches or flows that are kept for one party of a call."""
+"""Most endpoints, SSRCs, dialogs, branches or flows that are kept for one party of a call."""
 
 _T = TypeVar("_T")
 
@@ -36,7 +36,7 @@ _RETRIED = frozenset({*range(300, 400), 401, 407, 413, 415, 420, 421, 422, 428, 
 
 
 class Side(IntEnum):
-    """Who of the two."""
+    """Which of the two parties."""
 
     CALLER = 0
     CALLEE = 1
@@ -61,8 +61,11 @@ class Party:
 
 
 @dataclass(slots=True)
-class Call:
-    """One call in progress, or ended and waiting for its media."""
+class Attempt:
+    """One call in progress, or ended and waiting for its media.
+
+    Its row is a `call.CallRecord` (call_rows.py), its numbers a CALL row (facts.py).
+    """
 
     call_id: str
     from_tag: str
@@ -80,9 +83,9 @@ class Call:
     ended_ns: int | None = None
     ended_by: EndedBy | None = None
     final_status: int | None = None
-    refused_ns: int | None = None  # a refusal that may be tried again came then
+    refused_ns: int | None = None  # when a refusal came after which the call may be tried again
     cancel_ns: int | None = None
-    closed_ns: int = 0  # packet time at which it was known to have ended
+    closed_ns: int = 0  # packet time at which its end became known
     branches: dict[str, None] = field(default_factory=dict)
     dialogs: dict[str, None] = field(default_factory=dict)  # To tags with a 2xx and no BYE yet
 
@@ -118,7 +121,7 @@ class Call:
             self.give_up(EndedBy.TIMEOUT, now_ns)
 
     def give_up(self, why: EndedBy, now_ns: int) -> None:
-        """End a call of which nothing more will be known: it lasted to its last sign of life."""
+        """End a call about which nothing more will be known: it lasted to its last sign of life."""
         last_ns = max(
             [self.last_ns, *(flow.summary.last_seen_ns for flow in self.caller.flows + self.callee.flows)]
         )
@@ -164,11 +167,11 @@ class Call:
             self._on_refusal(message, time_ns)
 
     def on_media(self, session: SessionDescription, sender: Side) -> None:
-        """Take where and what the sender of this session description wants to receive."""
+        """Note where and what the sender of this session description wants to receive."""
         party = self.party(sender)
         for medium in session.media:
-            for place in medium.endpoints():
-                _keep(party.endpoints, place)
+            for endpoint in medium.endpoints():
+                _keep(party.endpoints, endpoint)
             for ssrc in medium.ssrcs:
                 _keep(party.ssrcs, ssrc)
             for payload_type, name in medium.codecs:
@@ -185,7 +188,7 @@ class Call:
 
     def _on_invite(self, message: SipMessage, sender: Side) -> None:
         if sender is Side.CALLEE or self.answered_ns is not None or self.ended:
-            return  # a re-INVITE: it moves media or puts on hold, the call stays what it is
+            return  # a re-INVITE: it moves media or puts the call on hold, its state stays
         if message.cseq > self.invite_cseq:  # after a challenge or a redirection
             self.invite_cseq = message.cseq
             self.refused_ns = None
@@ -206,7 +209,7 @@ class Call:
         known = top_branch(message) in self.branches
         self.branches.pop(top_branch(message), None)
         self.final_status = message.status
-        # A refusal of an INVITE that passed elsewhere is believed where only one branch is known.
+        # A refusal of an INVITE that was not seen is believed where only one branch is known.
         if len(self.branches) > (0 if known else 1):
             return  # other branches may still answer
         if message.status == 487:
@@ -221,7 +224,7 @@ class Call:
         callee_tag = message.to.tag if sender is Side.CALLER else message.from_.tag
         self.dialogs.pop(callee_tag, None)
         if self.dialogs:
-            return  # another branch was answered, too
+            return  # another branch was answered as well
         by = EndedBy.CALLER if sender is Side.CALLER else EndedBy.CALLEE
         if self.answered_ns is None and sender is Side.CALLER:
             self._end(CallState.CANCELLED, by, time_ns, time_ns)  # BYE on an early dialog (RFC 3261 15)

@@ -1,15 +1,13 @@
-"""Builds the rows of calls as call assembly knows them: not judged, without features."""
+"""The rows of calls as call assembly knows them: not judged, without features."""
 
 from collections.abc import Sequence
 
-from callprint.core.call import NOT_JUDGED, CallRecord, CallState, EndedBy, Phase
-from callprint.core.calls.attempt import Call, Party
-from callprint.core.calls.media_only import MediaCall
-from callprint.core.signalling.identity import MISSING
+from callprint.core.call import NOT_JUDGED, CallRecord, Phase
+from callprint.core.calls.attempt import Attempt, Party
 from callprint.core.verdict import FlowKey, FlowReport
 
 
-def record_of(call: Call, phase: Phase, now_ns: int) -> CallRecord:
+def record_of(call: Attempt, phase: Phase, now_ns: int) -> CallRecord:
     """Return the row of a call in one phase."""
     return CallRecord(
         call_id=call.call_id,
@@ -45,42 +43,6 @@ def record_of(call: Call, phase: Phase, now_ns: int) -> CallRecord:
     )
 
 
-def media_only_record(media: MediaCall, now_ns: int) -> CallRecord:
-    """Return the row of a call without visible signalling; it has the end phase only."""
-    return CallRecord(
-        call_id=media.call_id,
-        from_tag="",
-        phase=Phase.END,
-        caller="",
-        callee="",
-        started_ns=media.started_ns,
-        ringing_ns=None,
-        answered_ns=media.answered_ns,
-        ended_ns=media.ended_ns,
-        state=CallState.COMPLETED,
-        final_status=None,
-        ended_by=EndedBy.MEDIA,
-        caller_application=_application(media.caller),
-        callee_application=_application(media.callee),
-        caller_flows=_keys(media.caller),
-        callee_flows=_keys(media.callee),
-        caller_codec=_longest_first(media.caller)[0].summary.codec,
-        callee_codec=_longest_first(media.callee)[0].summary.codec if media.callee else None,
-        caller_user_agent=None,
-        callee_user_agent=None,
-        attestation=MISSING,
-        campaign="",
-        signalling_ip="",
-        judged_at_ns=now_ns,
-        spam_score=NOT_JUDGED.score,
-        spam=NOT_JUDGED.spam,
-        action=NOT_JUDGED.action,
-        reason=NOT_JUDGED.reason,
-        detector=NOT_JUDGED.detector,
-        features=(),
-    )
-
-
 def _longest_first(flows: Sequence[FlowReport]) -> list[FlowReport]:
     return sorted(flows, key=lambda report: (-report.summary.packets, report.verdict.flow))
 
@@ -94,7 +56,7 @@ def _application(flows: Sequence[FlowReport]) -> str | None:
 
 
 def _codec(sender: Party, receiver: Party) -> str | None:
-    """Return what the sender sends; a dynamic payload type means what the RECEIVER's SDP says (RFC 3264 5.1)."""
+    """Return what the sender sends; a dynamic payload type means what the RECEIVER's SDP announced (RFC 3264 5.1)."""
     if not sender.flows:
         return sender.offered
     summary = _longest_first(sender.flows)[0].summary

@@ -1,4 +1,4 @@
-"""Campaign keys: what survives when a spammer changes the caller's number with every call."""
+"""Campaign keys: what stays the same when a spammer changes the caller's number with every call."""
 
 from ipaddress import ip_address, ip_network
 
@@ -7,11 +7,11 @@ from callprint.core.signalling.sdp import SessionDescription
 from callprint.core.signalling.sip import SipMessage
 
 _UNSTEADY_HEADERS = frozenset({"via", "record-route", "route", "content-length", "max-forwards"})
-"""Headers that proxies add or that vary from call to call: no part of a campaign's habit."""
+"""Headers that proxies add or that vary from call to call: not part of a program's habits."""
 
 
 def campaign_key(message: SipMessage, session: SessionDescription | None, source_ip: str) -> str:
-    """Return what survives a rotating caller number, as 16 hex digits.
+    """Return a digest of what stays the same under a rotating caller number, as 16 hex digits.
 
     The program (User-Agent), its habits (the order of headers, the shape of its SDP) and the network that
     the INVITE came from (/24 of IPv4, /64 of IPv6).

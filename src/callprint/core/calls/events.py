@@ -1,4 +1,4 @@
-"""What happens to a call, as immutable values that may cross a process boundary."""
+"""The events of calls, as immutable values that may cross a process boundary."""
 
 from dataclasses import dataclass
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""A call as a row of numbers, CALL: what histories and detectors work with."""
+"""A call as a row of numbers, CALL: the input of histories and detectors."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 
 from callprint.core.call import ANONYMOUS_CALLER, EndedBy
-from callprint.core.calls.attempt import Call
-from callprint.core.calls.media_only import MediaCall
+from callprint.core.calls.attempt import Attempt
 from callprint.core.ground.keys import stable_key
 from callprint.core.signalling.identity import Identity
 from callprint.core.verdict import FlowReport
@@ -32,7 +31,7 @@ CALL = np.dtype(
         ("attestation", "u1"),  # ATTESTATION_MISSING, _A, _B or _C
     ]
 )
-"""What a call says about itself, as numbers: the input of the histories."""
+"""What is known of one call by itself."""
 
 ENDED_BY_UNKNOWN, ENDED_BY_CALLER, ENDED_BY_CALLEE = 0, 1, 2
 ATTESTATION_MISSING, ATTESTATION_A, ATTESTATION_B, ATTESTATION_C = 0, 1, 2, 3
@@ -41,7 +40,7 @@ _ATTESTATION = {"A": ATTESTATION_A, "B": ATTESTATION_B, "C": ATTESTATION_C}
 _ENDED_BY = {EndedBy.CALLER: ENDED_BY_CALLER, EndedBy.CALLEE: ENDED_BY_CALLEE}
 
 
-def facts_of(call: Call) -> Any:
+def facts_of(call: Attempt) -> Any:
     """Return the CALL row of a call as far as it is known; its media columns are still empty."""
     row = np.zeros(1, CALL)[0]
     row["started_ns"] = call.started_ns
@@ -59,22 +58,11 @@ def facts_of(call: Call) -> Any:
     return row
 
 
-def facts_with_media(call: Call) -> Any:
+def facts_with_media(call: Attempt) -> Any:
     """Return the CALL row of an ended call with its media."""
     row = facts_of(call)
     assert call.ended_ns is not None  # asked for ended calls only
     _add_media(row, call.caller.flows, call.callee.flows, call.started_ns, call.ended_ns)
-    return row
-
-
-def facts_of_media(media: MediaCall) -> Any:
-    """Return the CALL row of a call without signalling."""
-    row = np.zeros(1, CALL)[0]
-    row["started_ns"] = media.started_ns
-    row["answered_ns"] = media.answered_ns or 0
-    row["ended_ns"] = media.ended_ns
-    row["caller_number"] = row["callee_number"] = -1
-    _add_media(row, media.caller, media.callee, media.started_ns, media.ended_ns)
     return row
 
 
@@ -99,7 +87,7 @@ def _add_media(
 
 
 def _share(report: FlowReport, started_ns: int, ended_ns: int) -> float:
-    """Return which part of a flow lies within the call: one flow can outlive it when its ports are used again."""
+    """Return the part of a flow that lies within the call: a flow outlives its call when its ports are used again."""
     first_ns, last_ns = report.verdict.flow.first_seen_ns, report.summary.last_seen_ns
     if last_ns <= first_ns:
         return 1.0

@@ -1,14 +1,14 @@
-"""Joins calls with the media flows that their SDP announced, however addresses were shifted on the way.
+"""Joins calls with the media flows that their SDP announced, however addresses were rewritten on the way.
 
 A flow belongs to a call in progress, with its sender known, when
 
-1. it comes from or goes to a place that a party announced: what goes to the caller's place comes from the
-   callee; what comes from the caller's place comes from the caller (symmetric RTP, RFC 4961), or
-2. its SSRC was announced (a=ssrc, RFC 5576): that finds flows whose both addresses a NAT has shifted, or
-3. its addresses are those of a flow joined before, turned round: the other direction of the same.
+1. it comes from or goes to an endpoint that a party announced: what goes to the caller's endpoint comes from the
+   callee; what comes from the caller's endpoint comes from the caller (symmetric RTP, RFC 4961), or
+2. its SSRC was announced (a=ssrc, RFC 5576): that finds flows both of whose addresses a NAT has rewritten, or
+3. its addresses are those of a flow joined before, reversed: the other direction of the same media.
 
 Joined flows teach the call their addresses, so that rule 3 is rule 1. Of several calls that fit, those that
-fit by both ends go before those that fit by one, and of calls at the same time the one whose talk begins and
+fit by both ends win over those that fit by one, and of calls at the same time the one wins whose talk begins and
 ends closest to the flow: gateways and test tools send many calls from one port. A flow settles at a packet
 time that depends on its last packet alone, so the order and batches in which reports arrive do not matter.
 """
@@ -17,38 +17,38 @@ from bisect import bisect, insort
 from collections import defaultdict
 from collections.abc import Hashable
 
-from callprint.core.calls.attempt import MAXIMUM_KEPT, Call, Side
+from callprint.core.calls.attempt import MAXIMUM_KEPT, Attempt, Side
 from callprint.core.ground.addresses import Endpoint
 from callprint.core.verdict import FlowReport
 
 NEAREST = 256
-"""Most calls that are looked at for one place: test tools send thousands from one port."""
+"""Most calls that are looked at for one endpoint: test tools send thousands from one port."""
 
 
 class _CallsOfKey:
-    """The calls that announced one place or SSRC, in the order in which they began."""
+    """The calls that announced one endpoint or SSRC, in the order in which they began."""
 
     __slots__ = ("_calls", "_order")
 
     def __init__(self) -> None:
-        self._calls: dict[int, Call] = {}
+        self._calls: dict[int, Attempt] = {}
         self._order: list[tuple[int, int]] = []  # when a call began, id(call); gone calls are skipped
 
     def __len__(self) -> int:
         return len(self._calls)
 
-    def add(self, call: Call) -> None:
+    def add(self, call: Attempt) -> None:
         if id(call) not in self._calls:
             self._calls[id(call)] = call
             insort(self._order, (call.started_ns, id(call)))  # at the end, as a rule
 
-    def remove(self, call: Call) -> None:
+    def remove(self, call: Attempt) -> None:
         self._calls.pop(id(call), None)
         if len(self._order) > 2 * len(self._calls) + NEAREST:
             self._order = [entry for entry in self._order if entry[1] in self._calls]
 
-    def near(self, first_seen_ns: int) -> dict[int, Call]:
-        """Return all calls, or where they are many those that began closest to a flow, most of them before."""
+    def near(self, first_seen_ns: int) -> dict[int, Attempt]:
+        """Return all calls; of many, those that began closest to a flow, most of them before it."""
         if len(self._calls) <= NEAREST:
             return self._calls
         at = bisect(self._order, (first_seen_ns, 0))
@@ -57,17 +57,17 @@ class _CallsOfKey:
 
 
 class LiveMedia:
-    """Which calls in progress want media where: the way from a flow to its calls."""
+    """Finds the calls of a flow: which calls in progress expect media at which endpoint."""
 
     def __init__(self) -> None:
         self._calls: defaultdict[Hashable, _CallsOfKey] = defaultdict(_CallsOfKey)  # by Endpoint, and by SSRC
 
-    def note(self, call: Call) -> None:
-        """Learn the places and SSRCs that the call has announced up to now."""
+    def note(self, call: Attempt) -> None:
+        """Learn the endpoints and SSRCs that the call has announced so far."""
         for key in _keys(call):
             self._calls[key].add(call)
 
-    def forget(self, call: Call) -> None:
+    def forget(self, call: Attempt) -> None:
         """Drop a call that is over and done with."""
         for key in _keys(call):
             calls = self._calls.get(key)
@@ -79,11 +79,11 @@ class LiveMedia:
     def join(self, report: FlowReport) -> bool:
         """Give a flow to the calls that it belongs to; False when there is none.
 
-        It can be more than one: ports and SSRC used again at once by the next call make one long flow.
+        There can be several: when the next call uses the same ports and SSRC at once, both share one long flow.
         """
         flow = report.verdict.flow
         source, destination = (flow.src_ip, flow.src_port), (flow.dst_ip, flow.dst_port)
-        known: dict[int, Call] = {}
+        known: dict[int, Attempt] = {}
         for key in (source, destination, flow.ssrc):
             if key in self._calls:
                 known.update(self._calls[key].near(flow.first_seen_ns))
@@ -98,38 +98,38 @@ class LiveMedia:
             self._give(call, side, report)
         return bool(candidates)
 
-    def _give(self, call: Call, side: Side, report: FlowReport) -> None:
+    def _give(self, call: Attempt, side: Side, report: FlowReport) -> None:
         flow = report.verdict.flow
         sender, receiver = call.party(side), call.party(side.other)
         if len(sender.flows) < MAXIMUM_KEPT:
             sender.flows.append(report)
-        for party, place in (
+        for party, endpoint in (
             (sender, (flow.src_ip, flow.src_port)),
             (receiver, (flow.dst_ip, flow.dst_port)),
         ):
             if len(party.endpoints) < 2 * MAXIMUM_KEPT:
-                party.endpoints.setdefault(place)
+                party.endpoints.setdefault(endpoint)
         self.note(call)
 
 
-def _sender(call: Call, source: Endpoint, destination: Endpoint, ssrc: int) -> tuple[int, Side | None]:
+def _sender(call: Attempt, source: Endpoint, destination: Endpoint, ssrc: int) -> tuple[int, Side | None]:
     """Return how well a flow fits and who sends it; None when both parties might."""
-    votes = [0, 0]
+    strength = [0, 0]
     for side in Side:
         party = call.party(side)
-        votes[side] += 2 * (ssrc in party.ssrcs) + (source in party.endpoints)
-        votes[side.other] += destination in party.endpoints
-    if votes[0] == votes[1]:
+        strength[side] += 2 * (ssrc in party.ssrcs) + (source in party.endpoints)
+        strength[side.other] += destination in party.endpoints
+    if strength[0] == strength[1]:
         return 0, None
-    return max(votes), Side.CALLER if votes[0] > votes[1] else Side.CALLEE
+    return max(strength), Side.CALLER if strength[0] > strength[1] else Side.CALLEE
 
 
-def _of_their_time(fitting: list[tuple[Call, Side]], report: FlowReport) -> list[tuple[Call, Side]]:
-    """Return the best of calls at the same time, and calls one after the other that the flow all covers."""
-    chosen: list[tuple[Call, Side]] = []
+def _of_their_time(fitting: list[tuple[Attempt, Side]], report: FlowReport) -> list[tuple[Attempt, Side]]:
+    """Return the best of the calls at the same time, and of successive calls all that the flow covers."""
+    chosen: list[tuple[Attempt, Side]] = []
     first_ns, last_ns = report.verdict.flow.first_seen_ns, report.summary.last_seen_ns
 
-    def distance(candidate: tuple[Call, Side]) -> tuple[bool, int, int, str, str]:
+    def distance(candidate: tuple[Attempt, Side]) -> tuple[bool, int, int, str, str]:
         call, side = candidate
         begin_ns, end_ns = _talk(call, last_ns)
         # Of calls that begin in the same instant, each should get its own flow.
@@ -153,18 +153,18 @@ def _of_their_time(fitting: list[tuple[Call, Side]], report: FlowReport) -> list
     return chosen
 
 
-def _talk(call: Call, last_ns: int) -> tuple[int, int]:
-    """Return when a call's media was to be expected; a call that goes on lasts as long as the flow."""
+def _talk(call: Attempt, last_ns: int) -> tuple[int, int]:
+    """Return from when to when a call should have media; a call that goes on lasts as long as the flow."""
     begin_ns = call.answered_ns if call.answered_ns is not None else call.started_ns
     return begin_ns, max(begin_ns, call.ended_ns if call.ended_ns is not None else last_ns)
 
 
-def _overlap_ns(call: Call, report: FlowReport) -> int:
-    """Return for how long the call and the flow were both there; below 0: never."""
+def _overlap_ns(call: Attempt, report: FlowReport) -> int:
+    """Return how long the call and the flow overlap in time; below 0: not at all."""
     last_ns = report.summary.last_seen_ns
     ended_ns = call.ended_ns if call.ended_ns is not None else last_ns
     return min(last_ns, ended_ns) - max(report.verdict.flow.first_seen_ns, call.started_ns)
 
 
-def _keys(call: Call) -> list[Hashable]:
+def _keys(call: Attempt) -> list[Hashable]:
     return [key for party in (call.caller, call.callee) for key in (*party.endpoints, *party.ssrcs)]

@@ -1,45 +1,18 @@
 """Calls without visible signalling: the flows between two endpoints that overlap in time are one call."""
 
 from collections import OrderedDict
-from dataclasses import dataclass
 from hashlib import blake2b
 
-from callprint.core.call import MEDIA_ONLY_PREFIX
-from callprint.core.calls.attempt import MAXIMUM_KEPT
+from callprint.core.call import MEDIA_ONLY_PREFIX, CallState, EndedBy
+from callprint.core.calls.attempt import MAXIMUM_KEPT, Attempt, Party
 from callprint.core.calls.settings import NEVER_NS
 from callprint.core.ground.addresses import Endpoint, in_order
+from callprint.core.signalling.identity import MISSING, Identity
 from callprint.core.verdict import FlowReport
 
 _Ends = tuple[Endpoint, Endpoint]
 
-
-@dataclass(frozen=True, slots=True)
-class MediaCall:
-    """Media that no signalling explains. Who called is not known: the first to send stands as the caller."""
-
-    caller: tuple[FlowReport, ...]  # its flows, the first begun first; never empty
-    callee: tuple[FlowReport, ...]  # empty when only one direction was seen
-
-    @property
-    def call_id(self) -> str:
-        """A name that every replay gives again."""
-        text = " ".join(map(str, self.caller[0].verdict.flow))
-        return MEDIA_ONLY_PREFIX + blake2b(text.encode(), digest_size=12).hexdigest()
-
-    @property
-    def started_ns(self) -> int:
-        """The first packet of all."""
-        return self.caller[0].verdict.flow.first_seen_ns
-
-    @property
-    def answered_ns(self) -> int | None:
-        """When the second party began to send; None when it never did."""
-        return self.callee[0].verdict.flow.first_seen_ns if self.callee else None
-
-    @property
-    def ended_ns(self) -> int:
-        """The last packet of all."""
-        return max(report.summary.last_seen_ns for report in self.caller + self.callee)
+_NOT_SEEN = Identity("", -1)
 
 
 class MediaGroups:
@@ -52,7 +25,7 @@ class MediaGroups:
         self._maximum = maximum
         self._waiting: OrderedDict[_Ends, tuple[int, list[FlowReport]]] = OrderedDict()
 
-    def add(self, report: FlowReport, until_ns: int) -> list[MediaCall]:
+    def add(self, report: FlowReport, until_ns: int) -> list[Attempt]:
         """Take a flow that settled; return the call that it shows to be over, or that it pushes out."""
         ends = _ends(report)
         group = self._waiting.get(ends)
@@ -65,7 +38,7 @@ class MediaGroups:
         elif len(self._waiting) >= self._maximum:
             group = self._waiting.popitem(last=False)[1]
         self._waiting[ends] = (until_ns, [report])
-        return [_media_call(group[1])] if group is not None else []
+        return [media_only_attempt(group[1])] if group is not None else []
 
     def take(self, report: FlowReport) -> list[FlowReport]:
         """Return, and no longer hold, the flows of the conversation of a flow that found its call."""
@@ -84,20 +57,43 @@ class MediaGroups:
         """Return when the next group has waited long enough; NEVER_NS when none waits."""
         return next(iter(self._waiting.values()))[0] if self._waiting else NEVER_NS
 
-    def expire(self, now_ns: int) -> list[MediaCall]:
+    def expire(self, now_ns: int) -> list[Attempt]:
         """Return the groups that have waited long enough, as calls."""
         done = []
         while self._waiting and self.next_ns() <= now_ns:
             _, (_, flows) = self._waiting.popitem(last=False)
-            done.append(_media_call(flows))
+            done.append(media_only_attempt(flows))
         return done
 
 
-def _media_call(flows: list[FlowReport]) -> MediaCall:
+def media_only_attempt(flows: list[FlowReport]) -> Attempt:
+    """Return the call that flows without signalling stand for.
+
+    Who called is not known: the first to send counts as the caller. The call was answered when the other party
+    began to send. Its Call-ID is a digest of its first flow, so every replay gives the same.
+    """
     in_order = sorted(flows, key=lambda report: (report.verdict.flow.first_seen_ns, report.verdict.flow))
     first = in_order[0].verdict.flow
-    caller = tuple(report for report in in_order if _source(report) == (first.src_ip, first.src_port))
-    return MediaCall(caller, tuple(report for report in in_order if report not in caller))
+    caller = [report for report in in_order if _source(report) == (first.src_ip, first.src_port)]
+    callee = [report for report in in_order if report not in caller]
+    ended_ns = max(report.summary.last_seen_ns for report in flows)
+    digest = blake2b(" ".join(map(str, first)).encode(), digest_size=12).hexdigest()
+    return Attempt(
+        call_id=MEDIA_ONLY_PREFIX + digest,
+        from_tag="",
+        caller=Party(_NOT_SEEN, flows=caller),
+        callee=Party(_NOT_SEEN, flows=callee),
+        started_ns=first.first_seen_ns,
+        last_ns=ended_ns,
+        invite_cseq=0,
+        attestation=MISSING,
+        campaign="",
+        signalling_ip="",
+        state=CallState.COMPLETED,
+        answered_ns=callee[0].verdict.flow.first_seen_ns if callee else None,
+        ended_ns=ended_ns,
+        ended_by=EndedBy.MEDIA,
+    )
 
 
 def _source(report: FlowReport) -> Endpoint:

@@ -10,7 +10,7 @@ NEVER_NS = 1 << 62
 
 @dataclass(frozen=True, slots=True)
 class CallSettings:
-    """How long to wait and how much to keep. Raises ConfigError naming the first setting that cannot be."""
+    """How long to wait and how much to keep. Raises ConfigError that names the first impossible setting."""
 
     maximum_calls: int = 100_000
     maximum_flows: int = 65_536  # ended flows that wait for their call
@@ -18,9 +18,7 @@ class CallSettings:
     setup_timeout_s: float = 200.0  # unanswered and silent; Timer C of a proxy is above 180 s (RFC 3261 16.6)
     retry_timeout_s: float = 32.0  # after a challenge or redirection, or a CANCEL without 487 (64 * T1)
     answered_timeout_s: float = 4 * 3600.0  # answered, and no SIP message since
-    flow_idle_timeout_s: float = (
-        60.0  # the flow engine's own: when a flow that stopped has surely been reported
-    )
+    flow_idle_timeout_s: float = 60.0  # the flow engine's own: after it, a flow that stopped was reported
     settle_s: float = 5.0  # how much later than that a report may come
 
     def __post_init__(self) -> None:

@@ -1,15 +1,15 @@
-"""The bounded table of calls: found by Call-ID and tag, looked at when their time has come.
+"""The bounded table of calls: found by Call-ID and tag, due at their deadlines.
 
-When it is full, a place is made by the least harm: first a call that has ended and only waits for its
-media (it is judged at once), then the unanswered call that was silent longest, then the answered one. So a
-flood of INVITEs cannot push out calls in progress while one of its own is left.
+When it is full, the call goes whose loss does the least harm: first one that has ended and only waits for its media
+(it is judged at once), then the unanswered call that was silent longest, then the answered one. So a flood of INVITEs
+cannot push out answered calls while one of its own is left.
 """
 
 import heapq
 from collections import OrderedDict
 from enum import IntEnum
 
-from callprint.core.calls.attempt import Call, Side
+from callprint.core.calls.attempt import Attempt, Side
 from callprint.core.calls.settings import NEVER_NS, CallSettings
 from callprint.core.signalling.sip import SipMessage
 
@@ -29,7 +29,7 @@ class CallTable:
 
     def __init__(self, settings: CallSettings) -> None:
         self._settings = settings
-        self._calls: dict[_Key, Call] = {}
+        self._calls: dict[_Key, Attempt] = {}
         self._ranks: tuple[OrderedDict[_Key, None], ...] = (OrderedDict(), OrderedDict(), OrderedDict())
         self._rank_of: dict[_Key, _Rank] = {}
         self._next_ns: dict[_Key, int] = {}  # the one entry of `_deadlines` that counts for a call
@@ -38,7 +38,7 @@ class CallTable:
     def __len__(self) -> int:
         return len(self._calls)
 
-    def find(self, message: SipMessage) -> tuple[Call, Side] | None:
+    def find(self, message: SipMessage) -> tuple[Attempt, Side] | None:
         """Return the call of a message and which party SENT it; None when there is none."""
         call = self._calls.get((message.call_id, message.from_.tag))
         requester = Side.CALLER
@@ -53,21 +53,21 @@ class CallTable:
         """True when `victim` must leave before the next call is added."""
         return len(self._calls) >= self._settings.maximum_calls
 
-    def victim(self) -> Call:
+    def victim(self) -> Attempt:
         """Return the call whose loss does the least harm. The table must not be empty."""
         for waiting in self._ranks:
             if waiting:
                 return self._calls[next(iter(waiting))]
         raise LookupError("the call table is empty")
 
-    def add(self, call: Call) -> None:
+    def add(self, call: Attempt) -> None:
         """Take a new call in."""
         key = (call.call_id, call.from_tag)
         self._calls[key] = call
         self.touched(call)
 
-    def touched(self, call: Call) -> None:
-        """Note that a message has changed the call: it may have another rank, and a nearer deadline."""
+    def touched(self, call: Attempt) -> None:
+        """Note that a message has changed the call: its rank may be another, its deadline nearer."""
         key = (call.call_id, call.from_tag)
         alive = _Rank.UNANSWERED if call.answered_ns is None else _Rank.ANSWERED
         rank = _Rank.ENDED if call.ended else alive
@@ -77,13 +77,13 @@ class CallTable:
         self._rank_of[key] = rank
         self._ranks[rank][key] = None
         self._ranks[rank].move_to_end(key)
-        # A deadline that moves away is found when it is due; one that comes nearer must be noted now.
+        # A deadline that moves away is noticed when it is due; one that comes nearer must be noted now.
         deadline_ns = call.deadline_ns(self._settings)
         known_ns = self._next_ns.get(key)
         if known_ns is None or deadline_ns < known_ns:
             self._set_deadline(key, deadline_ns)
 
-    def remove(self, call: Call) -> None:
+    def remove(self, call: Attempt) -> None:
         """Let a call go."""
         key = (call.call_id, call.from_tag)
         del self._calls[key]
@@ -91,7 +91,7 @@ class CallTable:
         del self._next_ns[key]
 
     def next_deadline_ns(self) -> int:
-        """Return the time of the next call that is due; NEVER_NS when none waits."""
+        """Return when the next call is due; NEVER_NS when none waits."""
         while self._deadlines:
             deadline_ns, key = self._deadlines[0]
             if self._next_ns.get(key) == deadline_ns:
@@ -104,16 +104,16 @@ class CallTable:
                 heapq.heappop(self._deadlines)
         return NEVER_NS
 
-    def due(self) -> Call:
+    def due(self) -> Attempt:
         """Return the call of `next_deadline_ns`, which must not be NEVER_NS; it stays in the table."""
         return self._calls[self._deadlines[0][1]]
 
-    def by_rank(self) -> list[Call]:
+    def by_rank(self) -> list[Attempt]:
         """Return every call in the order of eviction; added again in that order they make the same table."""
         return [self._calls[key] for rank in self._ranks for key in rank]
 
-    def all_calls(self) -> list[Call]:
-        """Return every call, the first begun first."""
+    def all_calls(self) -> list[Attempt]:
+        """Return every call, the earliest first."""
         return sorted(self._calls.values(), key=lambda c: (c.started_ns, c.call_id, c.from_tag))
 
     def _set_deadline(self, key: _Key, deadline_ns: int) -> None:

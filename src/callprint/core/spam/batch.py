@@ -1,4 +1,4 @@
-"""The detector on a closed batch of calls: what `live.LiveDetector` does call by call, all at once.
+"""Our detector on a closed batch of calls: what `own_detector.OwnDetector` does call by call, all at once.
 
 The experiments use this form, so that it sees the same calls and the same votes as every other method.
 """
@@ -24,7 +24,7 @@ Floats = NDArray[np.float64]
 Keys = NDArray[np.uint64]
 
 BASE_RATE_ROUNDS = 20
-IMAGINED_CALLERS = 60.0  # at the learned rate: few callers do not show what the base rate is
+IMAGINED_CALLERS = 60.0  # at the learned rate: a few callers do not show what the base rate is
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Callers:
 
 
 def summarise(card: Scorecard, vectors: Floats, callers: Keys, campaigns: Keys) -> Callers:
-    """Sum raw vectors (n, FEATURE_COUNT) up by caller key; a call of an unknown caller (0) stands for itself."""
+    """Sum raw vectors (n, FEATURE_COUNT) up by caller key; each call of an unknown caller (0) counts as a caller."""
     transformed = transform(vectors)
     own = np.where(callers != 0, callers, np.arange(len(callers), dtype=np.uint64) + np.uint64(1 << 63))
     _, of_call = np.unique(own, return_inverse=True)
@@ -100,8 +100,8 @@ def judge(
 def decide(scores: Floats) -> NDArray[np.bool_]:
     """Return which calls of a batch to call spam, (n,), given their probabilities.
 
-    The cut of which these probabilities themselves expect the highest F-measure. Half a call must be expected
-    to be spam, or none is called so.
+    The cut is the one with the highest F-measure that these probabilities expect. Unless at least half a call is
+    expected to be spam, none is called spam.
     """
     if scores.sum() < 0.5:
         return np.zeros(len(scores), dtype=bool)

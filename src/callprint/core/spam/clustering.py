@@ -33,7 +33,7 @@ class Settings:
     clusters: int = 2
     exact_farthest: bool = False  # farthest pair of the data, O(n^2); otherwise the box around it, O(n)
     pre_metrics: bool = True  # learn the metrics on the initial clusters before the first assignment
-    must_link_votes: bool = True  # votes of one class must link; False leaves several kinds of spam apart
+    must_link_votes: bool = True  # calls voted alike must link; False leaves several kinds of spam apart
     weight: float = 1.0  # of every constraint
     metric_prior: float = 0.0  # imaginary calls that draw each metric to the pooled one; 0 as in the paper
     iterations: int = 100
@@ -101,7 +101,7 @@ def fit(
     """Cluster calls.
 
     `vectors (n, d)`: transformed feature vectors, NaN where a value is missing. `votes (n,)`: class of the
-    user's vote, -1 where nobody said anything (for SPIT: 0 not spam, 1 spam). The same seed gives the same
+    user's vote, -1 where nobody voted (for SPIT: 0 not spam, 1 spam). The same seed gives the same
     clustering. Raises ConfigError when shapes do not fit or a link names a call that is not there.
     """
     if vectors.ndim != 2 or votes.shape != (len(vectors),) or len(vectors) == 0:

@@ -1,6 +1,6 @@
 """The compiled half of `clustering`: greedy assignment, metric scatter and the objective. Internal.
 
-Votes of users form classes. All pairs inside a class must link, all pairs across classes cannot link; with
+Users' votes form classes. All pairs inside a class must link, all pairs across classes cannot link; with
 n votes that would be n^2/2 pairs. A sum of squared differences over a whole class needs only its count, sum
 and sum of squares, so what is kept for each (cluster, class) is those three, per dimension because values
 can be missing: `counts`, `sums`, `squares`, each (clusters, classes, d), and `sizes (clusters, classes)`.
@@ -27,7 +27,7 @@ class Problem(NamedTuple):
 
     values: Floats  # (n, d) standardised, 0 where missing
     known: Floats  # (n, d) 1 or 0
-    votes: Integers  # (n,) class of the vote, -1: not voted
+    votes: Integers  # (n,) class of the vote, -1: none
     must_weight: float  # weight of a must-link between two votes of one class
     cannot_weight: float  # weight of a cannot-link between two votes of different classes
     pair_start: Integers  # (n + 1,)
@@ -37,7 +37,7 @@ class Problem(NamedTuple):
 
 
 class ClassSums(NamedTuple):
-    """Count, sum and sum of squares of the voted points of each (cluster, class)."""
+    """Count, sum and sum of squares of the points with a vote of each (cluster, class)."""
 
     sizes: Floats  # (clusters, classes)
     counts: Floats  # (clusters, classes, d)
@@ -58,7 +58,7 @@ def _move(problem: Problem, total: ClassSums, point: int, cluster: int, sign: fl
 
 @compiled_allocating
 def class_sums(problem: Problem, labels: Integers, clusters: int, classes: int) -> ClassSums:
-    """Sum up all voted points under the assignment `labels (n,)`."""
+    """Sum up all points with a vote under the assignment `labels (n,)`."""
     dimensions = problem.values.shape[1]
     total = ClassSums(
         np.zeros((clusters, classes)),
@@ -74,7 +74,7 @@ def class_sums(problem: Problem, labels: Integers, clusters: int, classes: int) 
 
 @compiled_allocating
 def _difference(problem: Problem, total: ClassSums, point: int, cluster: int, vote: int, d: int) -> float:
-    """Sum over the voted points of (cluster, vote) of the squared difference to `point` in dimension d."""
+    """Sum, over the points of (cluster, vote), of the squared difference to `point` in dimension d."""
     if problem.known[point, d] == 0.0:
         return 0.0
     value = problem.values[point, d]
@@ -89,7 +89,7 @@ def _difference(problem: Problem, total: ClassSums, point: int, cluster: int, vo
 def _vote_cost(
     problem: Problem, total: ClassSums, metrics: Floats, farthest: Floats, point: int, cluster: int
 ) -> float:
-    """Penalty of putting a voted point (not itself in `total`) into a cluster."""
+    """Penalty of putting a point with a vote (not itself in `total`) into a cluster."""
     vote = problem.votes[point]
     clusters, classes = total.sizes.shape
     cost = 0.0

@@ -1,16 +1,16 @@
-"""What users' votes teach: a Gaussian process on callers around the prior knowledge, robust to false votes.
+"""What votes teach: a Gaussian process on callers around the prior knowledge, robust to false votes.
 
 Every caller g has a latent logit f_g ~ GP(b_g, K): b_g comes from the scorecard, so with no vote at all the
-answer is the prior; K says who resembles whom: callers with similar features, and callers of one campaign.
-The caller is a spammer with probability sigmoid(f_g). Its votes are then right or false:
+answer is the prior; K holds who resembles whom: callers with similar features, and callers of one campaign.
+The caller is a spammer with probability sigmoid(f_g). The votes on it are then true or false:
 
     P(vote says spam | spammer) = 1 - c_u,   P(vote says spam | not a spammer) = c_u
 
 with a false-vote rate c_u for each user, drawn to the rate of all users, which is itself estimated. Both
 the callers' truth and the users' rates are found by expectation maximisation: the expected truth q_g of the
-voted callers, one Newton step on f (Rasmussen and Williams 2006, algorithm 3.1, with soft targets), the
-rates again. A vote thus counts for what its giver has been worth, and a caller that most votes and all its
-features acquit is not convicted by a false one.
+callers voted on, one Newton step on f (Rasmussen and Williams 2006, algorithm 3.1, with soft targets), the
+rates again. So a vote counts for what its user's votes have been worth, and a false vote does not convict a
+caller that most votes and all its features acquit.
 """
 
 from dataclasses import dataclass
@@ -23,13 +23,13 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Keys = NDArray[np.uint64]
 
-ROUNDS = 8  # of expectation maximisation; it settles in fewer
+ROUNDS = 8  # of expectation maximisation; it converges in fewer
 HALVINGS = 6  # of a Newton step
 LARGEST = 400  # callers in the Gaussian process; more are sampled, evenly and with weights
 LARGEST_TO_CHOOSE = 250  # the same while the kernels are compared, which learns many times
-FOLDS = 4  # parts of the voted callers, each of which is predicted from the others
+FOLDS = 4  # parts of the callers with votes, each of which is predicted from the others
 FALSE_VOTES, TRUE_VOTES = 3.0, 27.0  # Beta prior of the rate of all users: a tenth of the votes is false
-USER_WEIGHT = 6.0  # imaginary votes that draw a user's rate to that of all users
+USER_WEIGHT = 6.0  # imaginary votes that draw a user's rate towards that of all users
 HIGHEST_RATE = 0.45  # a user who is wrong more often than not is ignored, not inverted: it could be an attack
 
 
@@ -37,12 +37,12 @@ HIGHEST_RATE = 0.45  # a user who is wrong more often than not is ignored, not i
 class Kernel:
     """Prior variances of the Gaussian process, in squared logits; chosen on traces that no report uses."""
 
-    bias: float = 0.3  # all callers together: the prior is too lenient or too strict here
+    bias: float = 0.3  # of all callers together: the prior may be too lenient or too strict here
     linear: float = 0.01  # per standard deviation of each feature
     local: float = 0.3  # callers that resemble each other
     length: float = 4.0  # how far resemblance reaches, in standard deviations over all features
     campaign: float = 2.0  # callers of one campaign
-    fellows: float = 6.0  # how far resemblance reaches among them: a shared trunk holds all kinds of callers
+    fellows: float = 6.0  # how far resemblance reaches among these: a shared trunk has all kinds of callers
 
     def likeness(self, one: Floats, other: Floats) -> Floats:
         """Return the covariance (n, m) of callers with features (n, d), (m, d), campaigns left out."""
@@ -76,19 +76,19 @@ def _squares(one: Floats, other: Floats, products: Floats) -> Floats:
 
 
 IGNORING = Kernel(bias=0.0, linear=0.0, local=0.0, campaign=0.0)
-"""Votes speak for the voted caller alone."""
+"""Votes count for the caller voted on alone."""
 CAUTIOUS = Kernel()
 EAGER = Kernel(bias=0.5, linear=0.02, local=4.0, campaign=4.0)
 NEAR = Kernel(bias=0.5, linear=0.02, local=8.0, campaign=4.0)
 FREE = Kernel(bias=1.0, linear=0.3, local=4.0, campaign=4.0)
 """Where votes are many and true, callers may move further from the prior."""
 KERNELS = (IGNORING, CAUTIOUS, EAGER, NEAR, FREE)
-ENOUGH_TO_CHOOSE = 8  # voted callers from which on the kernels are compared
+ENOUGH_TO_CHOOSE = 8  # callers with votes from which on the kernels are compared
 
 
 @dataclass(frozen=True, slots=True)
 class Votes:
-    """Users' votes on callers: vote i says `spam[i]` of caller `caller[i]`, with a weight that fades by age."""
+    """Users' votes on callers: vote i is `spam[i]` or not on caller `caller[i]`, with a weight that fades by age."""
 
     caller: Integers  # (m,) index of the caller
     user: Integers  # (m,) index of the user
@@ -111,7 +111,7 @@ class Lesson:
     rate: float  # of all users
 
     def shift(self, callers: Group) -> Floats:
-        """Return what feedback adds to the prior logits of callers, (n,)."""
+        """Return what votes on callers like them add to the prior logits of callers, (n,)."""
         if len(self.pull) == 0 or self.kernel == IGNORING:
             return np.zeros(len(callers.features))
         like = self.kernel.likeness(callers.features, self.callers.features) @ self.pull
@@ -129,20 +129,20 @@ def choose_kernel(callers: Group, prior: Floats, votes: Votes, users: int) -> Ke
     """Return the kernel that predicts the votes of some callers best from those of the others.
 
     The measure is the likelihood of the votes as they are, false ones included: noise cannot reward eagerness.
-    Where none does better than the prior alone, votes speak for the voted callers only.
+    Where none does better than the prior alone, votes count for the callers voted on alone.
     """
-    voted, place = np.unique(votes.caller, return_inverse=True)
+    voted, of_vote = np.unique(votes.caller, return_inverse=True)
     if len(voted) < ENOUGH_TO_CHOOSE:
         return CAUTIOUS
     likelihood = [0.0] * len(KERNELS)
     for number, kernel in enumerate(KERNELS):
         for fold in range(FOLDS):
-            asked = place % FOLDS == fold
+            asked = of_vote % FOLDS == fold
             lesson = learn(callers, prior, votes.take(~asked), kernel, users, LARGEST_TO_CHOOSE)
             rows = votes.caller[asked]
             spam = sigmoid(prior[rows] + lesson.shift(callers.take(rows)))
-            says_spam = spam * (1.0 - lesson.rate) + (1.0 - spam) * lesson.rate
-            chance = np.where(votes.spam[asked], says_spam, 1.0 - says_spam)
+            spam_vote = spam * (1.0 - lesson.rate) + (1.0 - spam) * lesson.rate
+            chance = np.where(votes.spam[asked], spam_vote, 1.0 - spam_vote)
             likelihood[number] += float(votes.weight[asked] @ np.log(np.maximum(chance, 1e-6)))
     return KERNELS[int(np.argmax(likelihood))]
 
@@ -153,14 +153,14 @@ def learn(
     """Learn from votes. `callers`, `prior (n,)`: all callers and their logits; `largest`: how many teach."""
     if len(votes.caller) == 0:
         return nothing_learned(callers.features.shape[1])
-    voted, place = np.unique(votes.caller, return_inverse=True)
-    chosen, weight = _choose(voted, place, votes, largest)
-    keep = np.isin(place, chosen)
+    voted, of_vote = np.unique(votes.caller, return_inverse=True)
+    chosen, weight = _choose(voted, of_vote, votes, largest)
+    keep = np.isin(of_vote, chosen)
     position = np.full(len(voted), -1)
     position[chosen] = np.arange(len(chosen))
-    place, user = position[place[keep]], votes.user[keep]
+    of_vote, user = position[of_vote[keep]], votes.user[keep]
     signs, ages = votes.spam[keep], votes.weight[keep]
-    stands_for = ages * weight[place]  # a sampled vote also stands for those left out
+    stands_for = ages * weight[of_vote]  # a sampled vote also stands for those left out
     rows = voted[chosen]
     teachers = callers.take(rows)
     covariance = kernel.likeness(teachers.features, teachers.features) + kernel.fellowship(teachers, teachers)
@@ -173,12 +173,12 @@ def learn(
     for _ in range(ROUNDS):
         own_votes = np.zeros(len(rows))
         np.add.at(
-            own_votes, place, np.where(signs, 1.0, -1.0) * ages * np.log((1.0 - rates[user]) / rates[user])
+            own_votes, of_vote, np.where(signs, 1.0, -1.0) * ages * np.log((1.0 - rates[user]) / rates[user])
         )
         truth = sigmoid(latent + own_votes)  # expected truth q, (k,)
         pull = _newton_step(covariance, base, truth, pull, _sampling_shift(weight, rate))
         latent = base + covariance @ pull
-        false = np.where(signs, 1.0 - truth[place], truth[place])
+        false = np.where(signs, 1.0 - truth[of_vote], truth[of_vote])
         rate = (FALSE_VOTES + stands_for @ false) / (FALSE_VOTES + TRUE_VOTES + stands_for.sum())
         rate = min(rate, HIGHEST_RATE)
         given, wrong = np.bincount(user, stands_for, users), np.bincount(user, false * stands_for, users)
@@ -232,7 +232,7 @@ def _sampling_shift(weight: Floats, rate: float) -> float:
     return float(np.log(spammers / (accused * rate + others * (1.0 - rate))))
 
 
-def _choose(voted: Integers, place: Integers, votes: Votes, largest: int) -> tuple[Integers, Floats]:
+def _choose(voted: Integers, of_vote: Integers, votes: Votes, largest: int) -> tuple[Integers, Floats]:
     """Return which voted callers teach, and for how many each stands.
 
     Callers with a majority of spam votes and the others are sampled apart, each evenly over the callers in
@@ -240,7 +240,7 @@ def _choose(voted: Integers, place: Integers, votes: Votes, largest: int) -> tup
     """
     if len(voted) <= largest:
         return np.arange(len(voted)), np.ones(len(voted))
-    balance = np.bincount(place, np.where(votes.spam, 1.0, -1.0) * votes.weight, len(voted))
+    balance = np.bincount(of_vote, np.where(votes.spam, 1.0, -1.0) * votes.weight, len(voted))
     accused, others = np.flatnonzero(balance > 0), np.flatnonzero(balance <= 0)
     room = max(largest // 2, largest - len(others))
     parts, weights = [], []

@@ -1,4 +1,4 @@
-"""The methods that our detector is compared with: (trace, votes, seed) to a judgement of each call.
+"""The methods that our detector is compared with: from (trace, votes, seed) to a judgement of each call.
 
 All methods see the same calls and the same votes. The paper's four see its sixteen features, as the faithful
 modes do; the same clustering and the supervised baselines on all features are there too, so that no
@@ -62,7 +62,7 @@ def _supervised(make: Callable[[int], Any], features: Callable[[Trace], Floats] 
     def judge(trace: Trace, votes: Votes, seed: int) -> Spam:
         vectors = features(trace)
         voted = votes >= 0
-        if len(np.unique(votes[voted])) < 2:  # nobody voted one of the kinds: nothing to tell apart
+        if len(np.unique(votes[voted])) < 2:  # no votes on one of the kinds: nothing to tell apart
             return np.full(len(votes), bool(np.all(votes[voted] == 1) and voted.any()))
         return np.asarray(make(seed).fit(vectors[voted], votes[voted]).predict(vectors) == 1)
 

@@ -1,4 +1,4 @@
-"""One cell of the experiments: a trace, a method, a share of voted calls and a share of false votes; its result."""
+"""One cell of the experiments: trace, method, share of calls voted on, share of false votes; and its result."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -15,7 +15,7 @@ from callprint.lab.spam.traces import Trace, named_trace
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What one result is about."""
+    """What one result was measured with."""
 
     trace: str
     method: str
@@ -25,10 +25,10 @@ class Cell:
 
 
 def draw_votes(spam: NDArray[np.bool_], ratio: float, noise: float, seed: int) -> NDArray[np.int64]:
-    """Draw users' votes (n,): `ratio` of all calls are voted, `noise` of the votes are the wrong way round.
+    """Draw users' votes (n,): on `ratio` of all calls, with `noise` of the votes false.
 
-    Exact shares, as the paper's "a fraction c of the user feedback is false"; the same seed votes the same
-    calls for every method.
+    Exact shares, as the paper's "a fraction c of the user feedback is false"; the same seed draws the same
+    votes for every method.
     """
     random = np.random.default_rng([seed, 1_000_003])
     voted = random.permutation(len(spam))[: round(ratio * len(spam))]
@@ -56,7 +56,7 @@ def rates(predicted: NDArray[np.bool_], spam: NDArray[np.bool_]) -> dict[str, fl
 
 
 def compute(cell: Cell, methods: Mapping[str, Method]) -> dict[str, Any]:
-    """Compute one cell: rates over all calls and over the calls that nobody voted."""
+    """Compute one cell: rates over all calls and over those without a vote."""
     trace = drawn_trace(cell.trace, cell.seed)
     votes = draw_votes(trace.spam, cell.ratio, cell.noise, cell.seed)
     start = perf_counter()

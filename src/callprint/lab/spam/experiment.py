@@ -167,7 +167,7 @@ def convergence(seeds: int, ratios: tuple[float, ...] = (0.1, 0.3, 0.5, 0.7, 0.9
 def timing(sizes: tuple[int, ...], repeats: int) -> list[dict[str, Any]]:
     """Return seconds of MPCK and eMPCK on the first n calls of v7 traces put one after the other, with spreads.
 
-    CPU seconds of one thread, so that other work on the machine does not count. Each repeat votes other calls.
+    CPU seconds of one thread, so that other work on the machine does not count. Each repeat draws other votes.
     """
     first = drawn_trace("v7", FIRST_SEED)
     needed = 1 + max(sizes) // len(first.spam)

@@ -1,11 +1,12 @@
 """Recall at a false-positive rate of 0.01 %: a million legitimate calls, judged as they would be live.
 
 Six days of 200 thousand legitimate calls and 200 spam calls of four campaigns a day; the spammers take new
-numbers every day. Users vote calls of the first day; the other five days are judged, each call with what
-was known of its caller up to that call, and with the base rate that the first day shows. These are the sums of
-`core/spam/own_detector.py`, over arrays; a test compares the two.
+numbers every day. Users vote on calls of the first day; the other five days are judged, each call with what
+was known of its caller up to that call, and with the base rate that the first day shows. The formulas are those of
+core/spam/own_detector.py, over arrays; a test compares the two.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,12 +21,12 @@ from callprint.core.spam.histories import CallHistory
 from callprint.core.spam.thresholds import Thresholds
 from callprint.core.spam.vote_model import Group, Votes, choose_kernel, learn, sigmoid, vote_logits
 from callprint.lab.spam.population import Legitimate, legitimate_calls, populate
-from callprint.lab.spam.traces import Campaign, campaign_calls
+from callprint.lab.spam.traces import LIKE_A_PERSON, Campaign, campaign_calls
 
 DAY_NS = 86_400 * 1_000_000_000
 FALSE_POSITIVE_RATE = 1e-4
-VOTED, FALSE_VOTES = 0.01, 0.1  # share of the first day's calls that users vote, and of false votes
-USERS = 500  # who give the votes, in turn
+VOTED, FALSE_VOTES = 0.01, 0.1  # share of the first day's calls that users vote on, and of false votes
+USERS = 500  # who vote in turn
 SEED = 100  # of the first of the report's repetitions
 CHUNK = 20_000
 CAMPAIGNS = {
@@ -34,20 +35,7 @@ CAMPAIGNS = {
     "neighbour spoofing": Campaign(
         50, sources=2, rotate_after=1, gap_s=200, neighbour_digits=4, behind_trunk=True
     ),
-    "human durations": Campaign(
-        50,
-        sources=4,
-        gap_s=1_200,
-        answered=0.66,
-        unassigned=0.02,
-        talk_median_s=65,
-        talk_sigma=1.2,
-        callee_hangs_up=0.5,
-        caller_talks=0.5,
-        signed=0.75,
-        jitter_median_ms=3.0,
-        behind_trunk=True,
-    ),
+    "human durations": replace(LIKE_A_PERSON, calls=50, sources=4, gap_s=1_200),
 }
 
 Floats = NDArray[np.float64]
@@ -171,10 +159,10 @@ def _taught(
     voted: NDArray[np.int64],
     votes: NDArray[np.bool_],
 ) -> Floats:
-    """Return what feedback adds to the logit of each call, (n,)."""
+    """Return what votes add to the logit of each call, (n,)."""
     known, place = np.unique(caller[voted], return_inverse=True)
     rows = np.empty(len(known), np.int64)
-    rows[place] = voted  # the last voted call of each caller says how it stands
+    rows[place] = voted  # what was known of each caller at its last call voted on
     given = Votes(place, np.arange(len(voted)) % USERS, votes, np.ones(len(voted)))
     group = callers.take(rows)
     lesson = learn(group, prior[rows], given, choose_kernel(group, prior[rows], given, USERS), USERS)

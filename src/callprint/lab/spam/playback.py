@@ -1,8 +1,8 @@
-"""Plays a trace through the live detector as it runs in production, and counts what it advises.
+"""Plays a trace through our detector as it runs in production, and counts the actions that it advises.
 
 Every call is judged when it begins and when it is over, in the order of time, by the objects that serve live calls:
 `CallHistory` for the features, `OwnDetector` for the judgement, with its own thresholds and its hourly learning.
-Nothing of what comes later is known. With feedback, users vote a share of the calls a minute after their end.
+Nothing that comes later is known. With feedback, users vote on a share of the calls a minute after their end.
 """
 
 from collections.abc import Iterator
@@ -36,18 +36,18 @@ def play(
     )
     count = len(trace.calls)
     kinds = np.repeat([BEGIN, END, VOTE], [count, count, len(voted)])
-    places = np.concatenate([np.arange(count), np.arange(count), voted])
-    for step in np.lexsort((places, kinds, times)):
-        place, now_ns = int(places[step]), int(times[step])
-        call = trace.calls[place]
+    of_step = np.concatenate([np.arange(count), np.arange(count), voted])
+    for step in np.lexsort((of_step, kinds, times)):
+        number, now_ns = int(of_step[step]), int(times[step])
+        call = trace.calls[number]
         if kinds[step] == BEGIN:
-            vectors[place] = history.setup(call)
-            yield place, Phase.SETUP, detector.judge(call, vectors[place], Phase.SETUP, now_ns)
+            vectors[number] = history.setup(call)
+            yield number, Phase.SETUP, detector.judge(call, vectors[number], Phase.SETUP, now_ns)
         elif kinds[step] == END:
-            vector = history.end(call, vectors.pop(place))
-            yield place, Phase.END, detector.judge(call, vector, Phase.END, now_ns)
+            vector = history.end(call, vectors.pop(number))
+            yield number, Phase.END, detector.judge(call, vector, Phase.END, now_ns)
         else:
-            detector.add_vote(int(call["caller"]), f"user {place % USERS}", votes[place] == 1, now_ns)
+            detector.add_vote(int(call["caller"]), f"user {number % USERS}", votes[number] == 1, now_ns)
 
 
 def action_shares(name: str, seeds: tuple[int, ...], ratio: float, noise: float) -> list[dict[str, Any]]:
@@ -55,8 +55,8 @@ def action_shares(name: str, seeds: tuple[int, ...], ratio: float, noise: float)
     counts = {(phase, spam): dict.fromkeys(Action, 0) for phase in Phase for spam in (False, True)}
     for seed in seeds:
         trace = drawn_trace(name, seed)
-        for place, phase, judgement in play(trace, draw_votes(trace.spam, ratio, noise, seed)):
-            counts[phase, bool(trace.spam[place])][judgement.action] += 1
+        for number, phase, judgement in play(trace, draw_votes(trace.spam, ratio, noise, seed)):
+            counts[phase, bool(trace.spam[number])][judgement.action] += 1
     rows = []
     for (phase, spam), by_action in counts.items():
         calls = sum(by_action.values())

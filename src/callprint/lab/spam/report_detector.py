@@ -39,7 +39,7 @@ def comparison(table: Table) -> str:
 F-measure on calls without a vote, mean over the traces that all methods were measured on. (The 20,020 calls of
 `{LARGE}` are in the rows of noise 0 and 0.2 only, and without MPCK, which is quadratic.) The paper's four see
 its sixteen features; the others and ours see all. **callprint also knows which calls share a caller and a
-campaign.** Of the others only the two caller-mean baselines are told who called: they learn from the features averaged
+campaign.** Of the others only the two caller-mean baselines know who called: they learn from the features averaged
 over all calls of a caller, and judge these alike. What our detector is without these keys is
 [below](#what-each-part-is-worth).
 
@@ -57,7 +57,7 @@ In single cells of trace, ratio and noise it is compared with the *best* of the 
 
 {listed}
 
-With no feedback at all the others can say nothing (F = 0); callprint says what its scorecard says.
+With no feedback at all the others cannot judge (F = 0); callprint judges by its scorecard.
 
 ![no noise](pictures/spit-baselines-noise-0.png)
 
@@ -141,7 +141,7 @@ def actions(rows: list[dict[str, Any]], millions: list[dict[str, Any]]) -> str:
 
 Every trace was played through the live detector as it runs in production: each call judged at its set-up and at its
 end with what was known then, learning once an hour, thresholds {limits.watch} (watch), {limits.challenge} (challenge)
-and {limits.block} (block). Shares of calls by the action advised. Votes are given a minute after a call ends.
+and {limits.block} (block). Shares of calls by the action advised. Users vote a minute after a call ends.
 
 | trace | votes | judged at | calls | number | allow | watch | challenge | block |
 |---|---|---|---|---|---|---|---|---|

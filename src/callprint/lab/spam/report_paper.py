@@ -1,4 +1,4 @@
-"""The sections of the report that repeat the paper's experiments, each beside what the paper says."""
+"""The sections of the report that repeat the paper's experiments, each beside the paper's own results."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ TIMED_CALLS = 400
 def beside_the_paper(
     table: Table, convergence_rows: list[dict[str, Any]], timing_rows: list[dict[str, Any]]
 ) -> str:
-    """Return one row for each figure and table of the paper: what it says, what is measured here, why they differ."""
+    """Return one row for each figure and table of the paper: its result, the one measured here, why they differ."""
     rates = {t: _rates(table, t, "eMPCK", 0.1, 0.0) for t in PAPER_TRACES}
     spread = {t: _spread(table, t, "eMPCK", 0.1) for t in PAPER_TRACES}
     wider = {t: max(_spread(table, t, "eMPCK", r) for r in (0.3, 0.5)) for t in PAPER_TRACES}
@@ -273,9 +273,9 @@ def volumes(table: Table) -> str:
     for method in (*PAPER_METHODS, DETECTOR):
         ours = _volumes_of(table, method)
         paper = PAPER_VOLUMES.get(method)
-        said = " | ".join(f"{v:.3f}" for v in (*paper, np.mean(paper))) if paper else " | ".join("-" * 5)
+        printed = " | ".join(f"{v:.3f}" for v in (*paper, np.mean(paper))) if paper else " | ".join("-" * 5)
         rows.append(
-            f"| {method} | " + " | ".join(f"{v:.3f}" for v in (*ours, np.mean(ours))) + f" | {said} |"
+            f"| {method} | " + " | ".join(f"{v:.3f}" for v in (*ours, np.mean(ours))) + f" | {printed} |"
         )
     turned = {
         method: float(np.mean([table.surface(trace, method)[-1] for trace in PAPER_TRACES]))

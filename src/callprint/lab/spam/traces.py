@@ -1,11 +1,11 @@
 """Labelled call traces: the paper's v4 to v7 in spirit, four modern ones, and random ones to learn from.
 
-What the paper says of its traces, and the generator keeps: 212 SPIT calls in v4 and 45 in v5; in v5 the same
-inter-arrival for both kinds, and SPIT almost indistinguishable from short legitimate calls; order of
+The generator keeps what the paper tells about its traces: 212 SPIT calls in v4 and 45 in v5; in v5 the same
+inter-arrival times for both kinds, and SPIT almost indistinguishable from short legitimate calls; order of
 difficulty v4, v6, v7, v5. Everything else about them is our choice.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,34 +77,36 @@ LABORATORY = Legitimate(
     signed=0.0,
 )
 OPERATOR = Legitimate(calls=3_000, persons=1_500)
+LIKE_A_PERSON = Campaign(
+    calls=120,
+    sources=6,
+    gap_s=1_500,
+    answered=0.66,
+    unassigned=0.02,
+    talk_median_s=65,
+    talk_sigma=1.2,
+    callee_hangs_up=0.5,
+    caller_talks=0.5,
+    signed=0.75,
+    jitter_median_ms=3.0,
+    behind_trunk=True,
+)
+TESTBED = Campaign(calls=120, sources=6, answered=0.68, talk_sigma=0.9, own_network=False, signed=0.0)
+"""A spammer of the laboratory traces; nobody signed calls in 2009."""
 
 TRACES: dict[str, tuple[Legitimate, tuple[Campaign, ...]]] = {
-    # The testbed traces: few callers, one day of work, no attestation in 2009.
+    # The testbed traces: few callers, one day of work.
     "v4": (LABORATORY, (Campaign(212, sources=4, gap_s=240, talk_median_s=7, answered=0.7, signed=0.0),)),
     "v5": (
-        Legitimate(
-            955,
-            72,
-            office_hours_only=True,
-            circle_share=0.35,
-            business_share=0.0,
-            businesses=0,
-            signed=0.0,
-            suppressed=1.0,
-            short_share=0.55,
-        ),
+        replace(LABORATORY, calls=955, short_share=0.55),
         (
-            Campaign(
-                45,
+            replace(
+                TESTBED,
+                calls=45,
                 sources=4,
-                talk_median_s=6,
-                talk_sigma=0.9,
-                answered=0.68,
                 unassigned=0.02,
                 callee_hangs_up=0.5,
                 caller_talks=0.55,
-                own_network=False,
-                signed=0.0,
                 jitter_median_ms=3.0,
             ),
         ),
@@ -128,18 +130,8 @@ TRACES: dict[str, tuple[Legitimate, tuple[Campaign, ...]]] = {
     "v7": (
         LABORATORY,
         (
-            Campaign(
-                120,
-                sources=6,
-                gap_s=900,
-                talk_median_s=14,
-                talk_sigma=0.9,
-                answered=0.68,
-                unassigned=0.04,
-                callee_hangs_up=0.65,
-                caller_talks=0.7,
-                own_network=False,
-                signed=0.0,
+            replace(
+                TESTBED, gap_s=900, talk_median_s=14, unassigned=0.04, callee_hangs_up=0.65, caller_talks=0.7
             ),
         ),
     ),
@@ -152,25 +144,7 @@ TRACES: dict[str, tuple[Legitimate, tuple[Campaign, ...]]] = {
         OPERATOR,
         (Campaign(150, sources=2, rotate_after=1, gap_s=45, neighbour_digits=4, behind_trunk=True),),
     ),
-    "mimicry": (
-        OPERATOR,
-        (
-            Campaign(
-                120,
-                sources=6,
-                gap_s=1_500,
-                answered=0.66,
-                unassigned=0.02,
-                talk_median_s=65,
-                talk_sigma=1.2,
-                callee_hangs_up=0.5,
-                caller_talks=0.5,
-                signed=0.75,
-                jitter_median_ms=3.0,
-                behind_trunk=True,
-            ),
-        ),
-    ),
+    "mimicry": (OPERATOR, (LIKE_A_PERSON,)),
     "one-in-1000": (
         Legitimate(20_000, 8_000, businesses=40),
         (
