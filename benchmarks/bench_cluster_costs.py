@@ -81,7 +81,7 @@ def ship(paths: list[Path], flows: int, costs: Costs) -> tuple[int, list[list[by
 
 
 def work_off(topics: list[list[bytes]], model: Path, together: int, costs: Costs) -> tuple[int, int]:
-    """Run the work of spout and bolts; return verdicts and bytes of tuples. `together`: tuples that are judged at once."""
+    """Run the work of spout and bolts; return verdicts and bytes of tuples. `together`: tuples judged at once."""
     identifier = load_model(model)
     verdicts = tuple_bytes = 0
     waiting: list[tuple[PartJudge, str]] = []

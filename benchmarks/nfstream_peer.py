@@ -1,4 +1,4 @@
-"""NFStream, for comparison, over one capture with one metering process; bench_packet_path.py runs it in its own venv."""
+"""NFStream, for comparison, over one capture with one metering process; bench_packet_path.py gives it its own venv."""
 
 import sys
 
