@@ -1,4 +1,6 @@
-"""The agent on a live interface: the highest rate at which the kernel drops nothing. Needs root, ip, tcpreplay, a Kafka broker.
+"""The agent on a live interface: the highest rate at which the kernel drops nothing.
+
+Needs root, ip, tcpreplay and a Kafka broker.
 
 tcpreplay sends generated calls into one end of a pair of virtual interfaces at rising rates; one or more agents, which
 share the flows, capture at the other end and ship to Kafka. Sender, agents and broker share the machine's cores.

@@ -240,8 +240,8 @@ def phones(folder: Path) -> Iterator[Phones]:
 @contextmanager
 def recorded(made: Phones, capture: Path) -> Iterator[None]:
     """Record everything that the callees' link carries."""
-    # Not immediate, tcpdump leaves packets of the last second unread when it is told to end. Immediate, each
-    # packet takes a slot of the snapshot length, so a long one would leave few slots and lose packets.
+    # Without immediate mode, tcpdump leaves packets of the last second unread when it is told to end. In that mode
+    # each packet takes a slot of the snapshot length: a long one would leave few slots and lose packets.
     options = ("--immediate-mode", "-s", 4096, "-B", 16_384, "-U", "-Z", "root")
     tcpdump = made.run(1, "nice", "-n", "-10", "tcpdump", "-i", "eth0", *options, "-w", capture)
     deadline = time.monotonic() + 10

@@ -1,4 +1,4 @@
-"""`callprint identify` as a user sees it: exit codes, what goes to which stream, golden verdicts, and nothing lost when a run ends badly."""
+"""`callprint identify` as a user sees it: exit codes, streams, golden verdicts, nothing lost when a run ends badly."""
 
 import errno
 import json

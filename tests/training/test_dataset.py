@@ -1,4 +1,4 @@
-"""Datasets: every contradiction between labels and captures names file and line; what is stored comes back unchanged."""
+"""Datasets: contradictions between labels and captures name file and line; what is stored comes back unchanged."""
 
 import csv
 import struct
