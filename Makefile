@@ -2,10 +2,10 @@
 SHELL := /bin/sh
 BIN := .venv/bin
 CALLPRINT := $(BIN)/callprint
-# What the tests talk to: oracles, traffic tools, and (for the services) Java, Maven and Leiningen.
+# What the tests run: oracles, traffic tools and, for the services, Java, Maven and Leiningen.
 TEST_PACKAGES := tshark tcpdump iproute2 libcap2-bin sip-tester
 SERVICE_PACKAGES := default-jdk-headless maven leiningen
-# ONNX Runtime for the CPU, unless `sh tools/setup.sh gpu` has put the other one in its place.
+# ONNX Runtime for the CPU, unless `sh tools/setup.sh gpu` has replaced it.
 RUNTIME := $(if $(shell grep -s '^gpu ' .venv/callprint-extras),gpu,cpu)
 TEST_EXTRAS := $(RUNTIME),spit,cluster,test
 
@@ -48,7 +48,7 @@ test-unit: setup-test ## run the tests that need no services, no root and no tor
 test-services: setup-cluster ## run the tests on real Kafka, Storm and Cassandra
 	$(PYTEST) -m 'services and not faults'
 
-test-faults: setup-cluster ## kill real services in mid-stream; ROUNDS=10 repeats each fault, DOWN_S=60: a minute without Kafka
+test-faults: setup-cluster ## kill real services in mid-stream; ROUNDS=10 repeats each fault, DOWN_S=60 keeps Kafka down for a minute
 	ROUNDS=$(ROUNDS) $(PYTEST) -m faults -s
 
 cluster-up: setup-cluster ## start real Kafka, ZooKeeper, Storm and Cassandra on this machine, from Maven's jars
@@ -60,10 +60,10 @@ cluster-down: ## stop them
 cluster-status: ## show what runs, its memory, its port and its log
 	$(BIN)/python -m callprint.services status
 
-demo-cluster: cluster-up ## the whole system on the sample, verdicts live, compared with the embedded path
+demo-cluster: cluster-up ## run the whole system on the sample, show verdicts live, compare them with the embedded path
 	$(BIN)/python -m callprint.services.demo
 
-check: setup-test ## ruff, mypy --strict on the core, formatting, the examples in the docs
+check: setup-test ## run ruff and mypy --strict on the core, check formatting and the examples in the docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

@@ -1,7 +1,7 @@
 """From a capture file to Kafka: packets a second of one core, the agent's own process alone (Kafka runs beside it).
 
 Needs a Kafka broker (`python -m callprint.services up kafka`). The agent is a process of its own, bound to one core;
-its processor time is what counts, less that of its start, which a run on a capture of nothing measures.
+its processor time is what counts, less that of its start, which a run on an empty capture measures.
 """
 
 import argparse

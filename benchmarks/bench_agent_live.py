@@ -1,4 +1,6 @@
-"""The agent on a live interface: up to which rate the kernel drops nothing. Needs root, ip, tcpreplay, a Kafka broker.
+"""The agent on a live interface: the highest rate at which the kernel drops nothing.
+
+Needs root, ip, tcpreplay and a Kafka broker.
 
 tcpreplay sends generated calls into one end of a pair of virtual interfaces at rising rates; one or more agents, which
 share the flows, capture at the other end and ship to Kafka. Sender, agents and broker share the machine's cores.
@@ -55,7 +57,7 @@ def start(brokers: str, topic: str, spool: Path) -> subprocess.Popen[str]:
 
 
 def once(capture: Path, rate: int, agents: int, brokers: str) -> None:
-    """Send the capture at one rate and print what became of it."""
+    """Send the capture at one rate and print how much of it arrived."""
     topic = f"live-{time.time_ns()}"
     create_topics(KafkaSettings((brokers,)), 8, 1, TopicNames(topic, f"{topic}-sip"))
     with tempfile.TemporaryDirectory() as folder:

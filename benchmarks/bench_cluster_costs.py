@@ -1,7 +1,7 @@
 """Processor time of every step between a capture and the store, on one core, without the services.
 
-What it prints are the unit costs that docs/operate/scale.md calculates with: microseconds a packet or a flow for the
-agent, the spout and each bolt (Storm's and Kafka's own JVMs come on top), and how many bytes cross Kafka.
+It prints the unit costs that docs/operate/scale.md calculates with: microseconds a packet or a flow for the agent, the
+spout and each bolt (Storm's and Kafka's own JVMs come on top), and the bytes that cross Kafka.
 """
 
 import argparse
@@ -41,7 +41,7 @@ class Costs:
 
     @contextmanager
     def of(self, step: str) -> Iterable[None]:  # type: ignore[misc]
-        """Add what runs inside to `step`."""
+        """Add the time spent inside to `step`."""
         begin = time.process_time()
         yield
         self.seconds[step] = self.seconds.get(step, 0.0) + time.process_time() - begin
@@ -81,13 +81,13 @@ def ship(paths: list[Path], flows: int, costs: Costs) -> tuple[int, list[list[by
 
 
 def work_off(topics: list[list[bytes]], model: Path, together: int, costs: Costs) -> tuple[int, int]:
-    """Run what spout and bolts do; return verdicts and bytes of tuples. `together`: tuples that are judged at once."""
+    """Run the work of spout and bolts; return verdicts and bytes of tuples. `together`: tuples judged at once."""
     identifier = load_model(model)
     verdicts = tuple_bytes = 0
     waiting: list[tuple[PartJudge, str]] = []
 
     def identify() -> list[str]:
-        """Do what the bolt does with the tuples that came within some milliseconds; return the rows of each."""
+        """Do the bolt's work on tuples that came within a few milliseconds; return the rows of each."""
         with costs.of("identify_application"):
             work = [(judge, decode_media(text_to_bytes(json.loads(text)))) for judge, text in waiting]
             waiting.clear()
@@ -157,13 +157,13 @@ def main() -> None:
             costs = Costs()
             packets, topics = ship(paths, chosen.flows, costs)
             verdicts, tuple_bytes = work_off(topics, chosen.model, together, costs)
-            if number:  # the first run loads the compiled code
+            if number:  # a first run loads the compiled code
                 print(f"{together} tuples judged together:")
                 report(packets, topics, verdicts, tuple_bytes, costs)
 
 
 def report(packets: int, topics: list[list[bytes]], verdicts: int, tuple_bytes: int, costs: Costs) -> None:
-    """Print what one run came to."""
+    """Print the results of one run."""
     batches = [decode_media(record) for topic in topics for record in topic]
     flows = sum(int((batch.parts["kind"] == PartKind.END).sum()) for batch in batches)
     heads = sum(len(batch.packets) for batch in batches)

@@ -1,7 +1,7 @@
 """End to end on real services: time from a flow's k-th packet to its row readable in Cassandra, and throughput.
 
 Needs `make cluster-up`. An agent in this process replays captures at their own speed (or all at once), while another
-thread asks Cassandra for new rows every 50 ms. What the topology's processes cost is read from /proc.
+thread asks Cassandra for new rows every 50 ms. The cost of the topology's processes is read from /proc.
 """
 
 import argparse
@@ -55,20 +55,20 @@ def processor_seconds(pid: int) -> float:
 
 
 def put_first(pids: Iterable[int]) -> None:
-    """Schedule processes, with the threads and processes that they will start, before all ordinary ones (SCHED_RR)."""
+    """Schedule processes, and the threads and processes that they start, before all ordinary ones (SCHED_RR)."""
     for pid in pids:
         for task in Path(f"/proc/{pid}/task").iterdir():
             os.sched_setscheduler(int(task.name), os.SCHED_RR, os.sched_param(1))
 
 
 class Clock:
-    """Which wall-clock time a packet time was replayed at."""
+    """The wall-clock time at which a packet time was replayed."""
 
     def __init__(self) -> None:
         self.marks: list[tuple[int, float]] = []  # packet time of a slice, wall clock when it was handed on
 
     def watch(self, batches: Iterable[tuple[Array, Array]]) -> Iterator[tuple[Array, Array]]:
-        """Pass batches on and remember when."""
+        """Pass batches on and remember when each was."""
         for data, records in batches:
             self.marks.append((int(records["time_ns"][-1]), time.time()))
             yield data, records
@@ -80,7 +80,7 @@ class Clock:
 
 
 def components(topology: DeployedTopology) -> dict[str, list[int]]:
-    """Return the processes of a topology by what they are."""
+    """Return the processes of a topology by their role."""
     found = {name: topology.components(name) for name in COMPONENTS}
     return {**found, "worker JVM": topology.workers()}
 
@@ -101,7 +101,7 @@ def main() -> None:
     parser.add_argument(
         "--first",
         action="store_true",
-        help="put all that is measured before other jobs of the machine (root)",
+        help="give everything that is measured priority over other jobs of the machine (root)",
     )
     chosen = parser.parse_args()
     layout = standard_layout()
@@ -149,7 +149,7 @@ def measure(
     topic: str,
     folder: Path,
 ) -> None:
-    """Send the captures through a running topology and print what that took."""
+    """Send the captures through a running topology and print times and costs."""
     expected = embedded(captures, load_model(DEFAULT_MODEL))
     watched = components(topology)
     watched |= {
@@ -190,7 +190,7 @@ def measure(
     while len(seen) < len(expected.verdicts):
         time.sleep(0.1)
         if time.time() - max(seen.values(), default=began + sent_s) > SETTLE_TIMEOUT_S:
-            break  # nothing new comes: what is missing is told below
+            break  # nothing new comes; the comparison below names what is missing
     done_s = (max(seen.values()) if seen else time.time()) - began
     stop.set()
     looking.join()

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Measure a verdict store: rows a second in batches, bytes a flow on disk, and how long the usual questions take.
+"""Measure a verdict store: rows a second in batches, bytes a flow on disk, and how long the usual queries take.
 
 .venv/bin/python benchmarks/bench_store.py [--flows N] [--store cassandra://127.0.0.1/bench]
 
-Without --store an SQLite file is made. With Cassandra (`make cluster-up`) the node is stopped and started between
-writing and asking, so that the rows lie on the disk and not in its memory; the keyspace is dropped at the end.
+Without --store an SQLite file is made. With Cassandra (`make cluster-up`) the node is restarted between writing and
+querying, so that the rows are read from disk and not from its memory; the keyspace is dropped at the end.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from callprint.services.service import services
 from callprint.stores import VerdictQuery, VerdictStore, open_store
 
 BATCH = 1000
-ASKED = 100  # times that each question is asked, each time of another flow, host or moment
+ASKED = 100  # of each query, each time about another flow, host or moment
 START_NS = 1_760_000_000_000_000_000
 STEP_NS = 10_000_000  # a hundred new flows a second: those of six thousand concurrent calls
 APPLICATIONS = ("linphone", "jami", "pjsua", "baresip", "unknown")
@@ -67,7 +67,7 @@ def fill(store: VerdictStore, flows: int) -> None:
 
 
 def ask(store: VerdictStore, flows: int) -> None:
-    """Ask the usual questions and print what they take."""
+    """Run the usual queries and print how long they take."""
     chance = random.Random(1)
 
     def by_flow() -> VerdictQuery:
@@ -112,20 +112,20 @@ def bytes_below(folder: Path) -> int:
 
 @contextmanager
 def sqlite(flows: int) -> Iterator[str]:
-    """Fill an SQLite file; give its name."""
+    """Fill an SQLite file and give its name."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "verdicts.sqlite"
         with open_store(str(path)) as store:
             fill(store, flows)
         print(
             f"file: {path.stat().st_size / flows:.0f} bytes a flow"
-        )  # the log went into it when it was closed
+        )  # closing it has merged the log into it
         yield str(path)
 
 
 @contextmanager
 def cassandra(url: str, flows: int) -> Iterator[str]:
-    """Fill a keyspace of the cluster of `make cluster-up`; give its URL once all of it is in files."""
+    """Fill a keyspace of the cluster of `make cluster-up`, and give its URL once everything is in files."""
     from cassandra.cluster import Cluster  # noqa: PLC0415 - the extra `cluster`
 
     layout = standard_layout()
@@ -134,7 +134,7 @@ def cassandra(url: str, flows: int) -> Iterator[str]:
     with open_store(url) as store:
         fill(store, flows)
     node.stop()
-    node.start()  # what was in the commit log alone is in tables now
+    node.start()  # what was only in the commit log is in tables now
     for table in sorted((layout.service("cassandra") / "data" / keyspace).iterdir()):
         size = bytes_below(table)
         if size > flows:
@@ -148,7 +148,7 @@ def cassandra(url: str, flows: int) -> Iterator[str]:
 
 
 def main() -> None:
-    """Measure the store of the command line."""
+    """Measure the store that the command line names."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

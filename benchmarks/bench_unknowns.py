@@ -3,8 +3,9 @@
     callprint dataset build --out calls.npz
     .venv/bin/python benchmarks/bench_unknowns.py calls.npz
 
-Each of seven groups of applications is left out of a quick training run in turn. What the network then calls unknown,
-of the applications left out and of other calls of those it knows, is clustered with the code of `callprint unknowns`.
+Each of seven groups of applications is left out of a quick training run in turn. The flows that the network then calls
+unknown, of the applications left out and of other calls of those it knows, are clustered by the code of
+`callprint unknowns`.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""The peer NFStream over one capture, one metering process; run by bench_packet_path.py in a venv of its own."""
+"""NFStream, for comparison, over one capture with one metering process; bench_packet_path.py gives it its own venv."""
 
 import sys
 

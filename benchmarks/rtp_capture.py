@@ -21,7 +21,7 @@ def rtp_block(
     index = np.arange(first, first + count)
     stream = index % streams
     sequence = index // streams
-    time_us = index * 20_000 // streams  # every stream sends a packet in 20 ms
+    time_us = index * 20_000 // streams  # every stream sends a packet each 20 ms
     frame = 14 + 20 + 8 + payload
     block = np.zeros((count, 16 + frame), np.uint8)
 
@@ -66,7 +66,7 @@ def write_capture(path: Path, packets: int, streams: int, payload: int = 200) ->
 
 
 def main() -> None:
-    """Write the capture that the command line asks for."""
+    """Write the capture that the command line describes."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("path", type=Path)
     parser.add_argument("--packets", type=int, default=2_000_000)

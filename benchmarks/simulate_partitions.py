@@ -1,8 +1,8 @@
-"""How unevenly calls fall on partitions, simulated with the hash that really routes them.
+"""How unevenly calls are spread over partitions, simulated with the hash that routes them.
 
 Each call is a media session: both directions and their RTCP share a partition. Calls begin at random; a share of them
-sits on a few busy gateways, as in real networks. What counts is the work of a second: the flows that become complete
-in it, since only the head of a flow is shipped.
+sits on a few busy gateways, as in real networks. What counts is the work of a second: the flows whose
+heads become complete in it, since only the head of a flow is shipped.
 """
 
 import argparse
@@ -20,7 +20,7 @@ def sessions(count: int, generator: np.random.Generator) -> np.ndarray:
     """Return the media session hashes of `count` calls, (count,) uint32."""
     flows = np.zeros(count, dtype=FLOW)
     via_gateway = generator.random(count) < GATEWAY_SHARE
-    # A few gateways carry most of it: the busiest a fifth of their share.
+    # A few gateways carry most of it; the busiest has a fifth of their share.
     gateway = np.minimum(generator.geometric(0.2, count), GATEWAYS)
     host = generator.integers(0x0B000000, 0x0BFFFFFF, count)
     flows["src_lo"] = 0xFFFF00000000 + np.where(via_gateway, 0x0A000000 + gateway, host)
@@ -31,7 +31,7 @@ def sessions(count: int, generator: np.random.Generator) -> np.ndarray:
 
 
 def main() -> None:
-    """Print the load of the busiest partition beside the mean."""
+    """Print the load of the busiest partition relative to the mean."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--mean-call-s", type=float, default=120.0)

@@ -57,7 +57,7 @@ def _records(count: int, rng: np.random.Generator) -> np.ndarray:
     records["protocol"] = 17
     records["udp_length"] = 8 + PAYLOAD
     records["rtp_flags"] = 0x80
-    # One block of noise for all: the payload's bytes cost the readers the same, whatever they are.
+    # One block of noise for all: payload costs its readers the same, whatever its bytes are.
     records["media"] = rng.integers(0, 256, PAYLOAD - 12, dtype=np.uint8)
     return records
 
@@ -65,7 +65,7 @@ def _records(count: int, rng: np.random.Generator) -> np.ndarray:
 def write_overlapping(path: Path, captures: Sequence[Path], step_s: float, repeats: int = 1) -> None:
     """Write captures of raw IPv4 as one: each begins `step_s` after the one before it, with addresses of its own.
 
-    The result has the timing of many calls at once, which one capture after the other has not.
+    The result has the timing of many calls at once; captures one after the other would not.
     """
     frames: list[tuple[int, bytes]] = []
     for number, capture in enumerate(list(captures) * repeats):
@@ -126,7 +126,7 @@ def write_calls(path: Path, flows: int, packets_each: int) -> None:
 
 
 def write_short_calls(path: Path, flows_per_s: int, seconds: int) -> None:
-    """Write streams of 102 packets that begin one after the other: after 2 s each is decided and falls silent."""
+    """Write streams of 102 packets that begin one after the other: each gets its verdict after 2 s and falls silent."""
     rng = np.random.default_rng(3)
     per_slot = flows_per_s // 50  # flows that begin in each 20 ms
     slots = 50 * seconds
@@ -153,7 +153,7 @@ def write_short_calls(path: Path, flows_per_s: int, seconds: int) -> None:
 
 
 def write_flood(path: Path, packets: int) -> None:
-    """Write `packets` RTP-like packets, each of another flow: nothing that may stay in memory."""
+    """Write `packets` RTP-like packets, each of another flow: none of them may stay in memory."""
     rng = np.random.default_rng(2)
 
     def chunks() -> object:

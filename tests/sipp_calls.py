@@ -85,7 +85,7 @@ def caller_scenario(speech: Path, *, waits_for_callee: bool) -> str:
 
 
 def callee_scenario(speech: Path) -> str:
-    """Phones that do what their number says: answer and talk, answer and hang up, refuse, or not exist."""
+    """Phones that behave as their number says: answer and talk, answer and hang up, refuse, or do not exist."""
 
     def prefix(name: str, digits: str) -> str:
         return f'<ereg regexp="sip:.49{digits}" search_in="hdr" header="To:" assign_to="{name}"/>'
@@ -240,8 +240,8 @@ def phones(folder: Path) -> Iterator[Phones]:
 @contextmanager
 def recorded(made: Phones, capture: Path) -> Iterator[None]:
     """Record everything that the callees' link carries."""
-    # Not immediate, tcpdump leaves packets of the last second unread when it is told to end. Immediate, each
-    # packet takes a slot of the snapshot length, so a long one would leave few slots and lose packets.
+    # Without immediate mode, tcpdump leaves packets of the last second unread when it is told to end. In that mode
+    # each packet takes a slot of the snapshot length: a long one would leave few slots and lose packets.
     options = ("--immediate-mode", "-s", 4096, "-B", 16_384, "-U", "-Z", "root")
     tcpdump = made.run(1, "nice", "-n", "-10", "tcpdump", "-i", "eth0", *options, "-w", capture)
     deadline = time.monotonic() + 10
@@ -258,7 +258,7 @@ def recorded(made: Phones, capture: Path) -> Iterator[None]:
 
 
 def missing_tools() -> str:
-    """Return what real calls lack on this machine, "" when nothing."""
+    """Return what this machine lacks for real calls, "" when it lacks nothing."""
     lacking = [tool for tool in ("ip", "sipp", "tcpdump") if shutil.which(tool) is None]
     if os.geteuid() != 0:
         lacking.append("root")

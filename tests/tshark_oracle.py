@@ -55,7 +55,7 @@ NOT_OPENED = [
     "gre:wlan",
 ]
 
-# Wireshark refuses these whole: link types it does not know, a section of version 2, a cut file.
+# Wireshark refuses these files: link types that it does not know, a section of version 2, a cut file.
 UNREADABLE_BY_WIRESHARK = [
     "brcm-tag-prepend.pcap",
     "brcm-tag.pcap",
@@ -78,7 +78,7 @@ UNREADABLE_BY_WIRESHARK = [
 
 @dataclass(frozen=True)
 class Difference:
-    """One packet that tshark reads otherwise; `reason` is None when nothing explains it."""
+    """One packet that tshark reads differently; `reason` is None when nothing explains it."""
 
     file: str
     packet: int
@@ -210,7 +210,7 @@ def manifest(data: Path) -> list[dict[str, str]]:
 
 
 def main() -> None:
-    """Compare every file of the corpus and print the reasons, and whatever has none."""
+    """Compare every file of the corpus and print the differences by reason, and those without one."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("../shared/data/public"))
     data = parser.parse_args().data

@@ -1,4 +1,4 @@
-"""Compile what the tests use and `callprint warm-up` leaves out: else every worker of the first run waits for it."""
+"""Compile what tests use beyond `callprint warm-up`, so that the workers of the first run do not all wait for it."""
 
 import numpy as np
 from evidence_logs import pack, steady_flow

@@ -37,16 +37,16 @@ def broken_links(path: Path) -> list[str]:
 
 
 def placeholders(path: Path) -> list[str]:
-    """Return a line for each place where a figure was to be filled in."""
+    """Return a line for each figure that was never filled in."""
     return [
-        f"{path.relative_to(ROOT)}:{number}: nothing was put in the place of {found}"
+        f"{path.relative_to(ROOT)}:{number}: {found} was never filled in"
         for number, line in enumerate(path.read_text().splitlines(), 1)
         for found in PLACEHOLDER.findall(line)
     ]
 
 
 def bad_examples(path: Path) -> list[str]:
-    """Return a line for each example of a command in a code block that its own parser refuses."""
+    """Return a line for each example in a code block that the command's own parser refuses."""
     defects = []
     in_block = False
     for number, line in enumerate(path.read_text().splitlines(), 1):

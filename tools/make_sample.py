@@ -85,9 +85,7 @@ def main() -> None:
         for link in interfaces:
             file.write(block(INTERFACE_DESCRIPTION, struct.pack("<HHI", link, 0, 0)))
         for time, interface, frame in kept:
-            stamp = round(
-                time * 1e6
-            )  # microseconds: the resolution of an interface that does not say another
+            stamp = round(time * 1e6)  # microseconds: the resolution of an interface that states no other
             header = struct.pack("<IIIII", interface, stamp >> 32, stamp & 0xFFFFFFFF, len(frame), len(frame))
             file.write(block(ENHANCED_PACKET, header + frame + b"\0" * (-len(frame) % 4)))
     print(

@@ -28,7 +28,7 @@ if [ ! -x .venv/bin/python ]; then
 fi
 
 wanted=$(cat pyproject.toml constraints.txt | cksum)
-# One line for each extra that is installed, each with the state of the files it was installed from.
+# One line for each extra that is installed, with the checksum of the files it was installed from.
 missing=""
 for extra in $(echo "$extras" | tr ',' ' '); do
     grep -qxs "$extra $wanted" .venv/callprint-extras || missing="$missing $extra"
@@ -38,7 +38,7 @@ done
 [ -x .venv/bin/uv ] || .venv/bin/python -m pip install --quiet "$(grep '^uv==' constraints-tools.txt)"
 # Everything that was wanted before stays, so that `make run` does not undo what `make test` needs.
 before=$(sed 's/ .*//' .venv/callprint-extras 2>/dev/null | sort -u | tr '\n' ' ')
-# Except that ONNX Runtime is there for the CPU or for a GPU: both packages own one module, so one takes the other's place.
+# ONNX Runtime is the exception: its packages for the CPU and for a GPU own one module, so one replaces the other.
 swap() {
     case " $before " in *" $1 "*) ;; *) return 0 ;; esac
     say "removing $3 (extra $1), as $4 (extra $2) takes its place"

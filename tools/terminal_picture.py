@@ -3,7 +3,7 @@
 
     .venv/bin/python tools/terminal_picture.py docs/pictures/identify.svg -- callprint identify samples/calls.pcap
 
-With --png the picture is also rendered beside it, to be looked at (needs rsvg-convert, Debian librsvg2-bin).
+With --png the picture is also rendered beside it, to be checked by eye (needs rsvg-convert, Debian librsvg2-bin).
 """
 
 import argparse
@@ -26,7 +26,7 @@ FONTS = "'DejaVu Sans Mono', Menlo, Consolas, monospace"
 
 
 def screen_of(command: list[str], columns: int, lines: int) -> list[str]:
-    """Run `command` with a pseudo-terminal as its output and return what stays on the screen, line by line."""
+    """Run `command` in a pseudo-terminal and return what stays on its screen, line by line."""
     leader, follower = pty.openpty()
     fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
     environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": str(columns), "LINES": str(lines)}
@@ -39,7 +39,7 @@ def screen_of(command: list[str], columns: int, lines: int) -> list[str]:
         while True:
             try:
                 piece = os.read(leader, 65536)
-            except OSError:  # Linux says EIO when the last writer has closed the terminal
+            except OSError:  # Linux raises EIO when the last writer has closed the terminal
                 break
             if not piece:
                 break
@@ -60,13 +60,13 @@ def picture(lines: list[str], command: str, columns: int) -> str:
     console.print(Text.assemble(("$ ", "bold green"), command))
     for line in lines:
         console.print(Text.from_ansi(line), soft_wrap=True)
-    # Without the remote fonts of rich's template: a picture in the docs loads nothing from elsewhere.
+    # Without the remote fonts of rich's template: a picture in the docs must not load anything.
     head, _, rest = CONSOLE_SVG_FORMAT.partition("@font-face")
     template = head + rest[rest.rindex("@font-face") :].partition("}}")[2].lstrip()
     template = template.replace("Fira Code, monospace", FONTS)
     # Letters of DejaVu Sans Mono are 0.602 of their size wide: at this size exactly a cell of the template.
     template = template.replace("font-size: {char_height}px", "font-size: 20.26px", 1)
-    # Some renderers trim the blanks that a piece of text begins with, unless told to keep them.
+    # Some renderers trim leading blanks of a text unless they are told to keep them.
     template = template.replace("<svg ", '<svg xml:space="preserve" ', 1)
     return console.export_svg(title=command, theme=MONOKAI, code_format=template, unique_id="terminal")
 

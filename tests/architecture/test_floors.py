@@ -45,7 +45,7 @@ def test_every_part_has_its_floor():
 
 
 def test_nothing_of_the_product_imports_the_lab():
-    """Nor a command that is the lab's: what trains, ships and judges must do without reports and their pictures."""
+    """Nor a command of the lab: training, shipping and judging must work without reports and their pictures."""
     package = CORE.parent
     for path in package.rglob("*.py"):
         name = path.relative_to(package).as_posix()

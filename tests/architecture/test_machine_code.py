@@ -1,4 +1,4 @@
-"""Machine code is kept for exactly the state of the source that it was made of."""
+"""Machine code is kept for exactly the version of the source that it was compiled from."""
 
 import ast
 import shutil
@@ -19,7 +19,7 @@ COMPILED = sorted(
 
 
 def files_imported(path):
-    """What Python itself would import, by its parser."""
+    """What Python itself would import, according to its parser."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom):
             names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]

@@ -1,4 +1,4 @@
-"""`callprint drift`: the same world is quiet, another one is not, and too little says nothing."""
+"""`callprint drift`: unchanged traffic raises no alarm, changed traffic does, and too little is refused."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`callprint identify` as a user sees it: exit codes, what goes where, golden verdicts, nothing lost at a bad end."""
+"""`callprint identify` as a user sees it: exit codes, streams, golden verdicts, nothing lost when a run ends badly."""
 
 import errno
 import json
@@ -31,7 +31,7 @@ GOLDEN_FIELDS = (
 
 @pytest.fixture(autouse=True)
 def warm(monkeypatch):
-    """As if everything was compiled before, whatever this test run began with: else a line says that it is not."""
+    """As if everything had been compiled before; otherwise a line would say that it is compiled now."""
     monkeypatch.setattr(machine_code.Cache, "incomplete", False)
 
 

@@ -20,7 +20,7 @@ CALL, REFUSED = Talk(), Talk("call-2@example", from_tag="tag-2")
 
 @pytest.fixture
 def capture(tmp_path):
-    """One answered call with media, one refused, two flows that nobody announced."""
+    """One answered call with media, one refused call, two flows that no SDP announces."""
     said = [
         (0.0, PHONE, GATEWAY, CALL.request("INVITE", sdp=sdp("10.0.0.1", 4000))),
         (2.0, GATEWAY, PHONE, CALL.response(200, sdp=sdp("10.0.0.2", 5000))),
@@ -78,7 +78,7 @@ def test_json_has_flows_and_both_rows_of_every_call(capture, store, capsys):
 
 
 def test_lines_come_in_the_same_order_however_the_capture_comes(tmp_path, monkeypatch, capsys):
-    """Flows and calls that end while it goes on, read at once and in small pieces."""
+    """Flows and calls that end in mid-capture, read at once and in small pieces."""
     said, media = [], []
     for i in range(6):
         begin, talk = i * 55.0, Talk(f"call-{i}@example", from_tag=f"tag-{i}")

@@ -1,4 +1,4 @@
-"""`callprint unknowns` from a capture to training data, and what is kept when nobody asked."""
+"""`callprint unknowns` from a capture to training data, and that nothing is kept unless asked for."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""What happens to packets on their way: each condition does what its name says, and nothing else."""
+"""What happens to packets on their way: each condition does what its name says and nothing else."""
 
 import numpy as np
 import pytest

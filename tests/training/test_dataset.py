@@ -1,4 +1,4 @@
-"""Datasets: every contradiction between labels and captures names file and line; what is stored is what comes back."""
+"""Datasets: contradictions between labels and captures name file and line; what is stored comes back unchanged."""
 
 import csv
 import struct
@@ -91,7 +91,7 @@ def test_what_is_stored_comes_back(folder, tmp_path):
         ([label(4000, 5000), label(4000, 5000, "bria")], "line 3: the same flow as in line 2"),
         ([label("x", 5000)], "line 2: a port is not a number"),
         ([label(4000, 5000, "")], "line 2: no application"),
-        ([label(4000, 5000)[:4]], "line 2: has not as many fields"),
+        ([label(4000, 5000)[:4]], "line 2: the number of fields differs"),
         ([label(4000, 5000, capture="b.pcap")], "line 2: .*b.pcap: no such file"),
         ([label(4000, 5000, capture="../a.pcap")], "line 2: .* lies outside"),
         ([label(4000, 5000, kind="rtcp")], "labels no flow"),

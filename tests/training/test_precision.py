@@ -1,4 +1,4 @@
-"""Networks in smaller numbers: smaller files that say nearly the same."""
+"""Networks in fewer bits: smaller files, nearly the same verdicts."""
 
 import json
 
@@ -12,7 +12,7 @@ from callprint.inference import DEFAULT_MODEL, load_model
 pytestmark = pytest.mark.training
 
 
-# int8 shrinks the layers alone, to a quarter: scaling and open-set score stay float32.
+# int8 shrinks only the layers, to a quarter: scaling and open-set score stay float32.
 @pytest.mark.parametrize(("precision", "share"), [("float16", 0.55), ("int8", 0.7)])
 def test_a_smaller_network_says_nearly_the_same(precision, share, tmp_path):
     pytest.importorskip("onnx", reason="needs the extra `train`")

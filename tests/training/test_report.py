@@ -27,7 +27,7 @@ def report():
 
 @pytest.fixture
 def dataset() -> Dataset:
-    """Six flows that count and one that is too short; what the model says of them does not matter here."""
+    """Six flows that count and one that is too short; how the model names them does not matter here."""
     splits = ["dataset2"] * 4 + ["cross"] * 3
     names = ["sipp", "sipp", "pion", "vlc", "sipp", "jami", "sipp"]
     sizes = [260, 260, 120, 20, 260, 260, 9]

@@ -1,4 +1,4 @@
-"""The training loop on a few synthetic flows: seeded, resumable, and exported without a change in what it says."""
+"""The training loop on a few synthetic flows: seeded, resumable, and exported without changing its scores."""
 
 from dataclasses import replace
 from types import SimpleNamespace

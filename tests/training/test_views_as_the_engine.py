@@ -1,4 +1,4 @@
-"""What an examination looks at is what the flow engine hands to the model: real calls, both ways."""
+"""Examinations see what the flow engine hands to the model: real calls, cut both ways."""
 
 import numpy as np
 import pytest

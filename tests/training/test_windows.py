@@ -99,7 +99,7 @@ def test_renegotiated_windows_are_whole_logs_with_the_same_payloads_or_fewer():
         media = [payload for _, kind, payload in records if kind == EVIDENCE_RTP]
         assert len(media) == windows.packets[0]
         assert len(media) >= 40  # at most 5 % loss on average
-        # Clear RTP stays as it is but for header fields that a peer or the network changes.
+        # Clear RTP stays as it is, except for header fields that a peer or the network changes.
         assert {payload[12:] for payload in media} <= set(original)
         times = [time for time, kind, _ in records if kind == EVIDENCE_RTP]
         assert times == sorted(times)

@@ -1,4 +1,4 @@
-"""Unknown flows in clusters: like to like, whatever the order, each flow once."""
+"""Unknown flows in clusters: similar ones together, whatever their order, each flow once."""
 
 import numpy as np
 import pytest

@@ -35,7 +35,7 @@ def window_starts(packets: int, k: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def cut_images(dataset: Dataset, flow: np.ndarray, first: np.ndarray, k: int) -> Images:
-    """Return the image of k packets from `first` on of each flow, both (n,) int64, without windows that do not fit."""
+    """Return the image of k packets of each flow from `first` on, both (n,) int64, without windows that do not fit."""
     images = np.zeros((len(flow), k, MATRIX_COLUMNS), np.uint8)
     filled = np.zeros(len(flow), np.int64)
     for start in range(0, len(flow), CHUNK):
