@@ -87,9 +87,9 @@ def test_a_site_goes_on_where_it_was(detector):
     assert_holds(expected["state"], known(home))
     fetch = fetch_from("home/signalling.jsonl")
     for name, rows in zip(JOURNAL, expected["rows"], strict=True):
-        told = [row for news in decode_inputs(golden(name), fetch) for row in home.take(news)]
-        assert len(told) == len(rows)
-        for was, row in zip(rows, map(plain, told), strict=True):
+        found = [row for news in decode_inputs(golden(name), fetch) for row in home.take(news)]
+        assert len(found) == len(rows)
+        for was, row in zip(rows, map(plain, found), strict=True):
             passed_over = () if was["detector"] == row["detector"] else JUDGEMENT
             wanted = {field: value for field, value in was.items() if field not in passed_over}
             assert not list(differences(wanted, row, was["call_id"]))

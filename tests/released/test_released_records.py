@@ -59,7 +59,7 @@ def test_a_batch_of_signalling():
     assert_holds(golden_json("expected/signalling.json"), decode_record(golden("kafka/signalling.bin")))
 
 
-def test_marks():
+def test_progress():
     for number, expected in enumerate(golden_json("expected/marks.json"), 1):
         data = golden(f"kafka/mark-{number}.bin")
         assert_holds(expected, decode_record(data))

@@ -28,7 +28,7 @@ def capture(packets: int) -> tuple[np.ndarray, np.ndarray]:
             frames.append(ethernet(ipv4(udp(rtp(body, sequence=number), 20_000 + 2 * flow, 30_000))))
             if number % 50 == 49:
                 frames.append(ethernet(ipv4(udp(rtcp(), 20_001 + 2 * flow, 30_001))))
-        frames.append(ethernet(ipv4(udp(b"none of it"))))
+        frames.append(ethernet(ipv4(udp(b"neither"))))
     return records(frames)
 
 
@@ -72,9 +72,9 @@ def test_a_flow_stays_in_one_partition_in_order_with_its_rtcp():
             session = int(packet["src_port"]) & 0xFFFE
             by_session.setdefault(session, []).append((number, int(packet["time_ns"])))
     assert len(by_session) == FLOWS
-    for told in by_session.values():
-        assert len({number for number, _ in told}) == 1
-        assert [time for _, time in told] == sorted(time for _, time in told)
+    for shipped_packets in by_session.values():
+        assert len({number for number, _ in shipped_packets}) == 1
+        assert [time for _, time in shipped_packets] == sorted(time for _, time in shipped_packets)
 
 
 def test_a_longer_head_ends():

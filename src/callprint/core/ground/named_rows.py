@@ -4,7 +4,7 @@
 
 Names let a row outlive the list of fields that it was written with: a field that the rows lack gets its default,
 which means "not known", and a field that this version does not know is passed over. Version 1, written by callprint
-0.1.0, is a bare list of rows without names; so is, still, an empty list.
+0.1.0, is a bare list of rows without names; no rows at all are written as an empty list to this day.
 
 Invariant: whatever is read either gives rows whose values have the types of their fields, or raises DecodeError.
 """
@@ -118,14 +118,14 @@ class NamedRows(Generic[Item]):
         """Return what brings a row with these names into the order of ours, with defaults where it lacks a field."""
         if not isinstance(names, list | tuple) or any(type(name) is not str for name in names):
             raise DecodeError(f"rows of {self._kind.__name__} whose fields have no names")
-        places = {name: place for place, name in enumerate(names)}
-        if len(places) != len(names):
+        columns = {name: column for column, name in enumerate(names)}
+        if len(columns) != len(names):
             raise DecodeError(f"rows of {self._kind.__name__} that name a field twice")
         defaults: list[Any] = []
         order = []
         for name in self._names:
-            if name in places:
-                order.append(places[name])
+            if name in columns:
+                order.append(columns[name])
             elif name in self._defaults:
                 order.append(len(names) + len(defaults))
                 defaults.append(self._defaults[name])
