@@ -92,7 +92,9 @@ class CallRecord:
     ]
     from_tag: Annotated[
         str,
-        Field(2, SETUP, "The caller's tag: with `call_id` the identity of the call; empty in RFC 2543.", ""),
+        Field(
+            2, SETUP, "The caller's tag: with `call_id` the call's identity; empty for RFC 2543 clients.", ""
+        ),
     ]
     phase: Annotated[
         Phase,
@@ -100,12 +102,7 @@ class CallRecord:
     ]
     caller: Annotated[
         str,
-        Field(
-            4,
-            SETUP,
-            "`+` and E.164 digits, user@host, `anonymous`, or a pseudonym (`p:`, 32 hex digits).",
-            "",
-        ),
+        Field(4, SETUP, "`+` and E.164 digits, user@host, `anonymous`, or a pseudonym (`p:`, 32 hex).", ""),
     ]
     callee: Annotated[str, Field(5, SETUP, "Like `caller`.", "")]
     started_ns: Annotated[int, Field(6, SETUP, "First INVITE; without signalling the first media packet.")]
@@ -146,26 +143,19 @@ class CallRecord:
     signalling_ip: Annotated[str, Field(21, SETUP, "The address that sent the first INVITE.", "")]
     judged_at_ns: Annotated[int, Field(22, SETUP, "When this row was decided.")]
     spam_score: Annotated[
-        Probability | None,
-        Field(23, SETUP, "Probability of spam; null when no detector looked.", decimals=6),
+        Probability | None, Field(23, SETUP, "Probability of spam; null when no detector looked.", decimals=6)
     ]
-    spam: Annotated[
-        bool | None,
-        Field(24, SETUP, "Whether the score reaches the detector's threshold."),
-    ]
+    spam: Annotated[bool | None, Field(24, SETUP, "Whether the score reaches the detector's threshold.")]
     action: Annotated[Action, Field(25, SETUP, "What the operator is advised to do, in rising severity.")]
     reason: Annotated[Name, Field(26, SETUP, "Why, in words.")]
     detector: Annotated[
-        Name,
-        Field(27, SETUP, "Name and version of the detector; `none` when none looked.", "none"),
+        Name, Field(27, SETUP, "Name and version of the detector; `none` when none looked.", "none")
     ]
     # In the order of core/spam/features.py; NaN: not known in this phase.
     features: Annotated[
         tuple[float, ...],
         Field(
-            30,
-            SETUP,
-            "Features in their units (docs/use/spit.md); null where not known, or of another version.",
+            30, SETUP, "Features in their units (docs/use/spit.md); null: not known, or of another version."
         ),
     ]
 

@@ -62,8 +62,7 @@ class Verdict:
     k: Annotated[int, Field(9, VERDICT, "RTP packets that the verdict is based on.")]
     final: Annotated[bool, Field(11, VERDICT, "False: provisional, a later verdict follows.")]
     model: Annotated[
-        Name,
-        Field(13, VERDICT, "Name and version of the model; `none` when no model looked.", "none"),
+        Name, Field(13, VERDICT, "Name and version of the model; `none` when no model looked.", "none")
     ]
     started_midflow: Annotated[
         bool, Field(14, VERDICT, "True: the flow was already running when it was first seen.")
@@ -82,8 +81,7 @@ class FlowSummary:
     flow: FlowKey
     payload_type: Annotated[PayloadType, Field(19, END, "RTP payload type (RFC 3551).")]
     codec: Annotated[
-        str,
-        Field(20, END, "Codec by the static payload types of RFC 3551, else `dynamic`.", "dynamic"),
+        str, Field(20, END, "Codec by the static payload types of RFC 3551, else `dynamic`.", "dynamic")
     ]
     clock_rate_hz: Annotated[
         int, Field(21, END, "RTP clock rate, by the payload type or estimated; else 0.", 0)
