@@ -4,7 +4,7 @@
 
 The calls are those of bench_calls.py, shipped by an agent's own shipper with progress five times a second of packet
 time, and worked off as the bolt does: all that one progress record completes is one journal entry. The store is an
-SQLite file; with --store URL the driver of Cassandra is measured instead. Processor time of this process and wall time.
+SQLite file; --store URL measures the driver of Cassandra instead. Processor time of this process, and wall time.
 """
 
 import argparse

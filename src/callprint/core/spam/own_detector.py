@@ -166,7 +166,7 @@ class OwnDetector:
             live, learn_at_ns = state.part("live"), state.part("own").plain["learn_at_ns"]
             own = live.part("own").plain
             if own["detector"] not in READS:
-                raise ConfigError(f"the detector state is of {own['detector']}, not of {NAME}; start anew")
+                raise ConfigError(f"the snapshot is of {own['detector']}, not of {NAME}; start anew")
             callers.restore(live.part("callers"), int(own["evicted_callers"]))
             votes.restore(live.part("votes"), own["given"], int(own["ignored_marks"]))
             lesson = _lesson_in(live.part("lesson"))
@@ -174,7 +174,7 @@ class OwnDetector:
             shift = float(own["shift"])
             self._learn_at_ns = None if learn_at_ns is None else int(learn_at_ns)
         except (KeyError, TypeError, ValueError, AttributeError, DecodeError) as error:
-            raise ConfigError(f"the detector state is damaged ({error}); start anew") from None
+            raise ConfigError(f"the snapshot of the detector is damaged ({error}); start anew") from None
         self.callers, self.votes, self._lesson = callers, votes, lesson
         self._users, self._shift = users, shift
 

@@ -139,7 +139,7 @@ class PaperDetector:
             own = state.part("own")
             if own.plain["algorithm"] != self.algorithm:
                 raise ConfigError(
-                    f"the state is of {own.plain['algorithm']}, not of {self.algorithm}; start anew"
+                    f"the snapshot is of {own.plain['algorithm']}, not of {self.algorithm}; start anew"
                 )
             window = read_columns(own.arrays["window"], stored_names(own.plain), np.nan)
             calls = list(zip(own.arrays["callers"].tolist(), window, strict=True))
@@ -152,7 +152,7 @@ class PaperDetector:
             }
             since_fit = int(own.plain["since_fit"])
         except (KeyError, IndexError, TypeError, ValueError, AttributeError, DecodeError) as error:
-            raise ConfigError(f"the detector state is damaged ({error}); start anew") from None
+            raise ConfigError(f"the snapshot of the detector is damaged ({error}); start anew") from None
         self._calls.clear()
         self._calls.extend(calls)
         self._votes, self._since_fit = votes, since_fit

@@ -128,7 +128,7 @@ class Sightings:
             for name in ENTRY.names or ():
                 entries[name] = state.arrays[name]
         except (KeyError, TypeError, ValueError) as error:
-            raise ConfigError(f"the state of the sightings is damaged ({error}); start anew") from None
+            raise ConfigError(f"the snapshot of the sightings is damaged ({error}); start anew") from None
         starts = np.concatenate([[0], np.cumsum(filled)])
         for row, key in enumerate(keys.tolist()):
             sightings._rows[key] = row
