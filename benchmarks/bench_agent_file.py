@@ -17,7 +17,7 @@ from pathlib import Path
 from traffic import write_calls
 
 from callprint.messaging.settings import KafkaSettings
-from callprint.messaging.topics import create_topics
+from callprint.messaging.topics import TopicNames, create_topics
 from callprint.services.layout import HOST, standard_layout
 
 
@@ -63,7 +63,7 @@ def main() -> None:
     chosen = parser.parse_args()
     os.nice(chosen.priority)
     topic = f"file-{time.time_ns()}"
-    create_topics(KafkaSettings((chosen.brokers,)), 8, 1, (topic, f"{topic}-sip", "dead-letters"))
+    create_topics(KafkaSettings((chosen.brokers,)), 8, 1, TopicNames(topic, f"{topic}-sip"))
     with tempfile.TemporaryDirectory() as folder:
         short, long = Path(folder) / "short.pcap", Path(folder) / "long.pcap"
         write_calls(short, 1, 2)

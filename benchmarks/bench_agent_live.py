@@ -18,7 +18,7 @@ from pathlib import Path
 from traffic import write_calls
 
 from callprint.messaging.settings import KafkaSettings
-from callprint.messaging.topics import create_topics
+from callprint.messaging.topics import TopicNames, create_topics
 from callprint.services.layout import HOST, standard_layout
 
 NEAR, FAR = "cp-near", "cp-far"
@@ -57,7 +57,7 @@ def start(brokers: str, topic: str, spool: Path) -> subprocess.Popen[str]:
 def once(capture: Path, rate: int, agents: int, brokers: str) -> None:
     """Send the capture at one rate and print what became of it."""
     topic = f"live-{time.time_ns()}"
-    create_topics(KafkaSettings((brokers,)), 8, 1, (topic, f"{topic}-sip", "dead-letters"))
+    create_topics(KafkaSettings((brokers,)), 8, 1, TopicNames(topic, f"{topic}-sip"))
     with tempfile.TemporaryDirectory() as folder:
         running = [start(brokers, topic, Path(folder) / str(number)) for number in range(agents)]
         command = ["tcpreplay", "--intf1", NEAR, "--preload-pcap", f"--pps={rate}", str(capture)]

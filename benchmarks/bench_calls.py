@@ -19,7 +19,7 @@ from sip_scenario import Talk, at, sdp  # the path has to be set first
 from callprint.core.signalling.reader import RawMessage
 from callprint.core.signalling.sip import parse_message
 from callprint.core.spam.call_pipeline import CallPipeline
-from callprint.core.spam.judging import Detector
+from callprint.core.spam.interface import SpamDetector
 from callprint.core.spam.own_detector import OwnDetector
 
 HEADERS = (
@@ -49,7 +49,7 @@ def messages(calls: int) -> list[RawMessage]:
     return [RawMessage(at(seconds), "10.0.0.1", text) for seconds, text in sorted(script, key=lambda s: s[0])]
 
 
-def assemble(script: list[RawMessage], detector: Detector | None) -> None:
+def assemble(script: list[RawMessage], detector: SpamDetector | None) -> None:
     """Run all messages through a new engine."""
     engine = CallPipeline(detector=detector)
     rows = sum(len(engine.message(message)) for message in script) + len(engine.finish())
@@ -75,7 +75,7 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=5000)
     calls = parser.parse_args().calls
     script = messages(calls)
-    assemble(messages(10), OwnDetector())  # compiled code is loaded before the clock runs
+    assemble(messages(10), OwnDetector())  # compiled code is loaded before the clock starts
 
     def parse() -> None:
         for message in script:

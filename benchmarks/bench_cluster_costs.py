@@ -23,7 +23,7 @@ from callprint.core.wire.media import MediaBatch, PartKind, decode_media, encode
 from callprint.core.wire.rows import rows_to_text, text_to_summaries, text_to_verdicts
 from callprint.inference import DEFAULT_MODEL, load_model
 from callprint.sources import open_captures
-from callprint.topology.stream import PartitionStream, Ticket
+from callprint.topology.partition_stream import PartitionStream, Ticket
 from callprint.topology.tuples import (
     bytes_to_text,
     text_to_bytes,

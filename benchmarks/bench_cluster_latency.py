@@ -20,11 +20,11 @@ from callprint.core.flow.engine import EngineSettings
 from callprint.core.ground.compiled import Array
 from callprint.inference import DEFAULT_MODEL, load_model
 from callprint.messaging.settings import KafkaSettings
-from callprint.messaging.topics import create_topics
-from callprint.services.all_services import services
+from callprint.messaging.topics import TopicNames, create_topics
 from callprint.services.comparison import compare, embedded
+from callprint.services.deployed_topology import DeployedTopology
 from callprint.services.layout import HOST, standard_layout
-from callprint.services.topology import Topology
+from callprint.services.service import services
 from callprint.sources import open_captures
 from callprint.stores import open_store
 from capture_agent.agent import AgentSettings, CaptureAgent
@@ -37,7 +37,7 @@ SETTLE_TIMEOUT_S = 90.0  # of silence
 IDLE_S = 10.0
 COMPONENTS = (
     "MediaSpout",
-    "SignalingSpout",
+    "SignallingSpout",
     "AssembleFlows",
     "IdentifyApplication",
     "JudgeCalls",
@@ -79,7 +79,7 @@ class Clock:
         return min(later) if later else self.marks[-1][1]
 
 
-def components(topology: Topology) -> dict[str, list[int]]:
+def components(topology: DeployedTopology) -> dict[str, list[int]]:
     """Return the processes of a topology by what they are."""
     found = {name: topology.components(name) for name in COMPONENTS}
     return {**found, "worker JVM": topology.workers()}
@@ -90,12 +90,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("captures", nargs="*", type=Path, help="(default: generated calls)")
     parser.add_argument("--speed", type=float, default=1.0, help="times the captures' own, 0: at once")
-    parser.add_argument(
-        "--overlap",
-        type=float,
-        metavar="SECONDS",
-        help="play captures together, one beginning after the other",
-    )
+    staggered = "play captures together, each beginning so much after the one before"
+    parser.add_argument("--overlap", type=float, metavar="SECONDS", help=staggered)
     parser.add_argument(
         "--repeats", type=int, default=1, help="with --overlap: how often, each with own addresses"
     )
@@ -111,9 +107,9 @@ def main() -> None:
     layout = standard_layout()
     topic = f"bench-{int(time.time())}"
     kafka = KafkaSettings((f"{HOST}:{layout.kafka}",))
-    create_topics(kafka, 8, 1, (topic, f"{topic}-sip", "dead-letters"))
+    create_topics(kafka, 8, 1, TopicNames(topic, f"{topic}-sip"))
     url = f"cassandra://{HOST}:{layout.cassandra}/callprint_{topic.replace('-', '_')}"
-    topology = Topology(layout, Path(__file__).parents[1], "callprint-bench")
+    topology = DeployedTopology(layout, Path(__file__).parents[1], "callprint-bench")
     with tempfile.TemporaryDirectory() as folder:
         captures = chosen.captures
         if not captures:
@@ -147,7 +143,7 @@ def measure(
     captures: list[Path],
     speed: float,
     first: bool,
-    topology: Topology,
+    topology: DeployedTopology,
     url: str,
     kafka: KafkaSettings,
     topic: str,
@@ -185,7 +181,7 @@ def measure(
     looking.start()
     spool = Spool(folder / "spool", 1 << 30)
     engine = EngineSettings(checkpoints=load_model(DEFAULT_MODEL).card.checkpoints)
-    settings = AgentSettings(engine, media_topic=topic, signaling_topic=f"{topic}-sip")
+    settings = AgentSettings(engine, media_topic=topic, signalling_topic=f"{topic}-sip")
     agent = CaptureAgent(settings, Publisher(kafka, spool), spool)
     began, began_cpu = time.time(), time.thread_time()
     agent.run(clock.watch(paced(open_captures(captures), speed, threading.Event(), longest_silence_s=5)))

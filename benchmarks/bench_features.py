@@ -1,10 +1,10 @@
-"""What each group of features, and renegotiation in training, is worth: left out of training, on folds of dataset1.
+"""What each group of features, and renegotiation in training, is worth: accuracy without it, on folds of dataset1.
 
     callprint dataset build --out calls.npz
     .venv/bin/python benchmarks/bench_features.py calls.npz
 
-Quick networks are trained without one group of features each, and once on windows as they were recorded; calls that are
-held out of their fold are judged in several views. Prints the table of docs/use/models.md.
+Quick networks are trained without one group of features each, and once on windows as they were recorded; the held-out
+calls of each fold are judged in several views. Prints the table of docs/use/models.md.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from callprint.core.identify.features import GROUPS
+from callprint.core.identify.feature_row import GROUPS
 from callprint.lab.identification.open_set import QUICK, VARIED
 from callprint.training.calibration import call_folds
 from callprint.training.classes import TRAINING_SPLIT, classes_of
@@ -35,7 +35,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("dataset", type=Path)
-    parser.add_argument("--folds", type=int, default=FOLDS, help="how many of the four are held out in turn")
+    parser.add_argument(
+        "--folds", type=int, default=FOLDS, help="how many of the four folds to hold out, one after the other"
+    )
     args = parser.parse_args()
     torch.set_num_threads(1)
     dataset = load_dataset(args.dataset)
@@ -61,8 +63,8 @@ def main() -> None:
             for j, view in enumerate(VIEWS):
                 rows = view_rows(dataset, flows[fold == i], view)
                 enough = rows.packets >= LEAST_PACKETS
-                said = logits_of(network, rows.features[enough]).argmax(1)
-                right[j] += [(said == target[rows.flow[enough]]).sum(), enough.sum()]
+                best = logits_of(network, rows.features[enough]).argmax(1)
+                right[j] += [(best == target[rows.flow[enough]]).sum(), enough.sum()]
         print(f"| {name} | " + " | ".join(f"{a / b:.1%}" for a, b in right) + " |", flush=True)
 
 

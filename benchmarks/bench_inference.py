@@ -1,11 +1,11 @@
-"""How fast a network judges flows: over batch sizes, threads and precisions, on the CPU and on CUDA if it is there.
+"""How fast a network judges flows, by batch size, threads and precision, on the CPU and on CUDA where it exists.
 
     callprint dataset build --out calls.npz
     .venv/bin/python benchmarks/bench_inference.py calls.npz [--out docs/results/inference.md]
 
 Flows are those of the dataset at their first k packets, repeated as often as a batch needs. Times are processor
-time with one thread, and of the wall clock with more and on CUDA; the best of many runs, in brackets the median.
-Other work on the machine makes runs longer, never shorter, and those with several threads most.
+time with one thread, and wall-clock time with several and on CUDA; the best of many runs, the median in brackets.
+Other work on the machine makes runs longer, never shorter, most of all those with several threads.
 """
 
 import argparse
@@ -47,7 +47,7 @@ class Timing:
 
     @classmethod
     def of(cls, run: Callable[[], object], clock: Callable[[], float]) -> "Timing":
-        """Time a call again and again, after one that is not counted."""
+        """Time a call many times, after one that is not counted."""
         run()
         taken: list[float] = []
         while len(taken) < LEAST_RUNS or sum(taken) < SECONDS:
@@ -97,7 +97,7 @@ def network_timings(
 
 
 def accuracies(dataset: Dataset, shipped: OnnxIdentifier, graphs: dict[str, bytes]) -> list[list[str]]:
-    """Return, for every split that only examines and every view, how often each precision is right and sure."""
+    """Return how often each precision is right and sure, for every view and every split that is not trained on."""
     forms = {
         name: OnnxIdentifier(replace(shipped.card, onnx_sha256=sha256(graph)), graph)
         for name, graph in graphs.items()
@@ -146,13 +146,13 @@ def main() -> None:
     graphs |= {name: make(graphs["float32"]) for name, make in PRECISIONS.items()}
     windows = first_packets(dataset, max(BATCHES), 100)
     rows = features(windows.buffer, windows.spans, 100)
-    places = [(CPU, 1), (CPU, 2)] + ([(CUDA, 1)] if CUDA in onnxruntime.get_available_providers() else [])
+    hosts = [(CPU, 1), (CPU, 2)] + ([(CUDA, 1)] if CUDA in onnxruntime.get_available_providers() else [])
     network: dict[tuple[str, str], list[Timing]] = {}
     whole: list[list[str]] = []
-    for provider, threads in places:
-        place = "CUDA" if provider == CUDA else f"CPU, {threads} thread" + "s" * (threads > 1)
+    for provider, threads in hosts:
+        host = "CUDA" if provider == CUDA else f"CPU, {threads} thread" + "s" * (threads > 1)
         for name, graph in graphs.items():
-            network[place, name] = network_timings(shipped, graph, rows, threads, provider)
+            network[host, name] = network_timings(shipped, graph, rows, threads, provider)
             if provider == CPU:
                 identifier = OnnxIdentifier(replace(shipped.card, onnx_sha256=sha256(graph)), graph, threads)
                 cells = []
@@ -165,16 +165,14 @@ def main() -> None:
                         f"{timing.best_s:.3f} s ({timing.median_s:.3f})",
                         f"{1000 / timing.best_s:,.0f}",
                     ]
-                whole.append([place, name, *cells])
+                whole.append([host, name, *cells])
     text = page(args, graphs, network, whole, accuracies(dataset, shipped, graphs))
     print(text)
     if args.out is not None:
         args.out.write_text(text, encoding="utf-8")
         curves = {
-            f"{place}, {name}": [
-                batch / timing.best_s for batch, timing in zip(BATCHES, timings, strict=True)
-            ]
-            for (place, name), timings in network.items()
+            f"{host}, {name}": [batch / timing.best_s for batch, timing in zip(BATCHES, timings, strict=True)]
+            for (host, name), timings in network.items()
         }
         picture = args.out.parent / "pictures" / "inference.png"
         picture.parent.mkdir(exist_ok=True)
@@ -207,18 +205,18 @@ def page(
         table(
             ["on", "precision", "bytes", *(f"{batch:,}" for batch in BATCHES)],
             [
-                [place, name, f"{len(graphs[name]):,}", *map(milliseconds, timings)]
-                for (place, name), timings in network.items()
+                [host, name, f"{len(graphs[name]):,}", *map(milliseconds, timings)]
+                for (host, name), timings in network.items()
             ],
         ),
         "![Throughput over batch sizes](pictures/inference.png)",
         "## From evidence to verdicts",
-        "A thousand flows, features included, of which the first k packets are looked at.",
+        "The first k packets of a thousand flows, features included.",
         table(
             ["on", "precision", *(cell for k in WHOLE_K for cell in (f"k = {k}", "flows each second"))], whole
         ),
         "## What smaller numbers cost",
-        "The same flows, judged by each form; *same verdicts* are those that name what float32 names and are as sure.",
+        "The same flows, judged in each precision; *same verdicts* name what float32 names and are sure where it is.",
         table(
             ["split", "looked at", "precision", "application right", "sure", "same verdicts as float32"],
             accuracy,

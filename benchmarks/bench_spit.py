@@ -12,7 +12,7 @@
 - A live judgement of one call, with a full Gaussian process behind it; histories; the assignment of one call.
 
 Times are CPU seconds of one thread, best of the repeats: other work on the machine does not count. Every contender
-clusters the same calls with the same marks.
+clusters the same calls with the same votes.
 """
 
 import argparse
@@ -27,13 +27,14 @@ from typing import Any
 
 import numpy as np
 
-from callprint.core.spam import clustering, prior_weights, scorecard
+from callprint.core.call import Phase
+from callprint.core.spam import clustering
 from callprint.core.spam.histories import CallHistory
-from callprint.core.spam.live import LiveDetector
+from callprint.core.spam.own_detector import OwnDetector
 from callprint.lab.spam.traces import named_trace
 
 FEATURES = 16
-MARKED = 0.1
+VOTED = 0.1
 SIZES = (1_000, 4_000, 10_000, 40_000, 100_000)
 PEER_CALLS = 2_000
 COMPARED_CALLS = 4_000
@@ -44,11 +45,11 @@ import json, sys, time
 import numpy as np
 from active_semi_clustering.semi_supervised.pairwise_constraints import MPCKMeans
 data = np.load(sys.argv[1])
-values, marks = data["values"], data["marks"]
-marked = np.flatnonzero(marks >= 0)
-pairs = [(i, j) for a, i in enumerate(marked) for j in marked[a + 1:]]
-must = [p for p in pairs if marks[p[0]] == marks[p[1]]]
-cannot = [p for p in pairs if marks[p[0]] != marks[p[1]]]
+values, votes = data["values"], data["votes"]
+voted = np.flatnonzero(votes >= 0)
+pairs = [(i, j) for a, i in enumerate(voted) for j in voted[a + 1:]]
+must = [p for p in pairs if votes[p[0]] == votes[p[1]]]
+cannot = [p for p in pairs if votes[p[0]] != votes[p[1]]]
 start = time.process_time()
 model = MPCKMeans(n_clusters=2, max_iter=100)
 model.fit(values, ml=must, cl=cannot)
@@ -57,12 +58,12 @@ print(json.dumps({"seconds": time.process_time() - start}))
 
 
 def simulated(count: int, seed: int = 0) -> tuple[Any, Any]:
-    """Return `count` calls of 16 complete features, two overlapping kinds, and marks on a tenth of them."""
+    """Return `count` calls of 16 complete features, two overlapping kinds, and votes on a tenth of them."""
     random = np.random.default_rng(seed)
     kind = (random.random(count) < 0.3).astype(np.int64)
     values = random.normal(size=(count, FEATURES))
     values[kind == 1, :6] += 1.2
-    return values, np.where(random.random(count) < MARKED, kind, -1)
+    return values, np.where(random.random(count) < VOTED, kind, -1)
 
 
 def best_of(repeats: int, work: Callable[[], Any]) -> tuple[float, Any]:
@@ -84,18 +85,18 @@ def linear(report: list[str]) -> None:
         "|---|---|---|---|",
     ]
     for size in SIZES:
-        values, marks = simulated(size)
-        seconds, fitted = best_of(3, lambda: clustering.fit(values, marks, clustering.Settings()))  # noqa: B023
+        values, votes = simulated(size)
+        seconds, fitted = best_of(3, lambda: clustering.fit(values, votes, clustering.Settings()))  # noqa: B023
         each = 1e6 * seconds / size / fitted.iterations
         report.append(f"| {size:,} | {1e3 * seconds:.1f} | {fitted.iterations} | {each:.2f} |")
 
 
 def against_exact(report: list[str]) -> None:
     """Time eMPCK beside our exact MPCK."""
-    values, marks = simulated(COMPARED_CALLS)
+    values, votes = simulated(COMPARED_CALLS)
     exact = clustering.Settings(exact_farthest=True, pre_metrics=False)
-    slow, one = best_of(3, lambda: clustering.fit(values, marks, exact))
-    fast, other = best_of(5, lambda: clustering.fit(values, marks, clustering.Settings()))
+    slow, one = best_of(3, lambda: clustering.fit(values, votes, exact))
+    fast, other = best_of(5, lambda: clustering.fit(values, votes, clustering.Settings()))
     same = max(np.mean(one.labels == other.labels), np.mean(one.labels != other.labels))
     report += [
         "",
@@ -109,8 +110,8 @@ def against_exact(report: list[str]) -> None:
 def against_peer(report: list[str], python: str | None) -> None:
     """Time eMPCK beside the public MPCK-Means, which runs in an environment of its own."""
     report += ["", f"## eMPCK beside active-semi-supervised-clustering, {PEER_CALLS:,} calls", ""]
-    values, marks = simulated(PEER_CALLS)
-    fast, fitted = best_of(5, lambda: clustering.fit(values, marks, clustering.Settings()))
+    values, votes = simulated(PEER_CALLS)
+    fast, fitted = best_of(5, lambda: clustering.fit(values, votes, clustering.Settings()))
     if python is None:
         report.append(
             "Skipped: no --peer-python was given (see the head of benchmarks/bench_spit.py for how)."
@@ -118,7 +119,7 @@ def against_peer(report: list[str], python: str | None) -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "calls.npz"
-        np.savez(data, values=values, marks=marks)
+        np.savez(data, values=values, votes=votes)
         done = subprocess.run([python, "-c", PEER, data], capture_output=True, text=True, check=False)
     if done.returncode:
         report.append(f"Skipped: the peer did not run in {python}: {done.stderr.strip().splitlines()[-1]}")
@@ -127,24 +128,26 @@ def against_peer(report: list[str], python: str | None) -> None:
     report.append(
         f"MPCKMeans of the package {peer['seconds']:.1f} s, "
         f"eMPCK {1e3 * fast:.1f} ms in {fitted.iterations}: **{peer['seconds'] / fast:,.0f}x** (wanted: 500x). "
-        "Both got all pairs of the same marks; eMPCK keeps them as sums over classes."
+        "Both got all pairs of the same votes; eMPCK keeps them as sums over classes."
     )
 
 
 def live(report: list[str]) -> None:
     """Time the steps of one live call."""
     trace = named_trace("rotating", 0)
-    detector = LiveDetector(scorecard.load(prior_weights.WEIGHTS))
-    keys = [(int(c["caller"]), int(c["campaign"]), int(c["ended_ns"])) for c in trace.calls]
-    for i in range(len(keys)):
-        detector.judge(trace.vectors[i], *keys[i], at_end=True)
-    for i in range(0, len(keys), 2):
-        detector.mark(keys[i][0], f"user {i % 60}", bool(trace.spam[i]), keys[i][2])
-    learning, _ = best_of(2, lambda: detector.learn(keys[-1][2]))
+    detector = OwnDetector()
+    calls = list(trace.calls)
+    for call, vector in zip(calls, trace.vectors, strict=True):
+        detector.judge(call, vector, Phase.END, int(call["ended_ns"]))
+    for i in range(0, len(calls), 2):
+        given_at_ns = int(calls[i]["ended_ns"])
+        detector.add_vote(int(calls[i]["caller"]), f"user {i % 60}", bool(trace.spam[i]), given_at_ns)
+    learning, _ = best_of(2, lambda: detector.learn(int(calls[-1]["ended_ns"])))
     times = []
     for i in range(JUDGED):
+        now_ns = int(calls[i]["ended_ns"])
         start = process_time()
-        detector.judge(trace.vectors[i], *keys[i], at_end=False)
+        detector.judge(calls[i], trace.vectors[i], Phase.SETUP, now_ns)
         times.append(process_time() - start)
     history = CallHistory(10_000)
     history.setup(trace.calls[0])
@@ -160,12 +163,12 @@ def live(report: list[str]) -> None:
         "",
         "| step | time |",
         "|---|---|",
-        f"| judgement with reason, after learning from {len(keys) // 2:,} marks | "
+        f"| judgement with reason, after learning from {len(calls) // 2:,} votes | "
         f"median {median:.2f} ms, 99 % {slow:.2f} ms (wanted: below 1 ms) |",
         f"| assignment to a cluster (eMPCK) | {1e6 * assigning:.0f} us |",
         f"| features at set-up | {1e6 * setting_up / JUDGED:.1f} us |",
-        f"| features of a whole trace, compiled | {1e6 * replaying / len(keys):.2f} us a call |",
-        f"| learning anew from all marks (not in the way of a call) | {learning:.2f} s |",
+        f"| features of a whole trace, compiled | {1e6 * replaying / len(calls):.2f} us a call |",
+        f"| learning anew from all votes (not in the way of a call) | {learning:.2f} s |",
     ]
 
 

@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 
 from callprint.core.verdict import FlowKey, FlowSummary, Verdict
-from callprint.services.all_services import services
 from callprint.services.layout import HOST, standard_layout
+from callprint.services.service import services
 from callprint.stores import VerdictQuery, VerdictStore, open_store
 
 BATCH = 1000

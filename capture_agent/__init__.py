@@ -1,1 +1,1 @@
-"""The capture agent: packets in, the head of every flow and its statistics out to Kafka (docs/operate/cluster.md)."""
+"""The capture agent reads packets and ships flow heads and statistics to Kafka (docs/operate/cluster.md)."""

@@ -1,4 +1,4 @@
-"""`python -m capture_agent`, `callprint-agent`: ship what captures or interfaces hold to Kafka."""
+"""`python -m capture_agent`, `callprint-agent`: ship the calls in captures or on interfaces to Kafka."""
 
 import argparse
 import logging
@@ -17,8 +17,8 @@ from callprint.core.ground.compiled import Array
 from callprint.core.ground.errors import CallprintError, ConfigError, ModelError
 from callprint.core.identify.card import parse_card
 from callprint.core.relay import packet_shipping
-from callprint.messaging.settings import SASL_MECHANISMS, KafkaSettings
-from callprint.messaging.topics import MEDIA, SIGNALING
+from callprint.messaging.options import add_kafka_options, kafka_settings
+from callprint.messaging.topics import MEDIA, SIGNALLING
 from callprint.sources import CaptureSource, open_captures
 from callprint.sources.live import LiveSource, open_interfaces
 from callprint.warm_up import STEPS
@@ -31,7 +31,7 @@ from capture_agent.spool import Spool
 
 DEFAULT_CARD = Path(__file__).resolve().parents[1] / "models" / "compact.json"
 LIVE_SITE = "live"
-"""The site of agents on interfaces that were given no name: as a rule they see the same calls."""
+"""The site of agents on interfaces that were given none: as a rule they see the same calls."""
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -44,39 +44,34 @@ def _parser() -> argparse.ArgumentParser:
         "--fanout", type=int, metavar="GROUP", help="share interfaces with agents of this group"
     )
     parser.add_argument("--user", help="become this user once the sockets are open")
-    parser.add_argument("--brokers", default="127.0.0.1:9092", help="HOST:PORT,... (default: %(default)s)")
-    parser.add_argument("--media-topic", default=MEDIA)
-    parser.add_argument("--signaling-topic", default=SIGNALING)
-    parser.add_argument("--packets-topic", default=PACKETS, help="of what --head adds (default: %(default)s)")
+    add_kafka_options(parser)
+    parser.add_argument("--media-topic", default=MEDIA, help="(default: %(default)s)")
+    parser.add_argument(
+        "--signaling-topic", dest="signalling_topic", default=SIGNALLING, help="(default: %(default)s)"
+    )
+    parser.add_argument(
+        "--packets-topic", default=PACKETS, help="for the packets that --head adds (default: %(default)s)"
+    )
     parser.add_argument(
         "--head",
         type=_head,
         default=HORIZON_PACKETS,
         metavar="N|all",
-        help=f"RTP packets of each flow to ship, at least {HORIZON_PACKETS} (default); those that no verdict looks at "
-        "go to --packets-topic, with all RTCP",
+        help=f"RTP packets of each flow to ship, at least {HORIZON_PACKETS} (default); those beyond what verdicts "
+        "look at go to --packets-topic, with all RTCP",
     )
     parser.add_argument(
         "--speed",
         type=float,
         default=0.0,
-        help="1: at the captures' own speed, N: N times it, 0: at once (default)",
+        help="1: at the captures' own speed, N: N times as fast, 0: as fast as possible (default)",
     )
     parser.add_argument(
         "--longest-silence",
         type=float,
         metavar="SECONDS",
-        help="with --speed: cut longer silences of a capture short (default: kept)",
+        help="with --speed: shorten longer silences in a capture (default: they are kept)",
     )
-    parser.add_argument(
-        "--tls-ca", metavar="PEM", help="authority of the brokers' certificates; turns TLS on"
-    )
-    parser.add_argument(
-        "--tls-certificate", metavar="PEM", help="our own certificate, where brokers ask for one"
-    )
-    parser.add_argument("--tls-key", metavar="PEM")
-    parser.add_argument("--sasl-user", help="turns SASL on; the password is CALLPRINT_KAFKA_PASSWORD")
-    parser.add_argument("--sasl-mechanism", default=SASL_MECHANISMS[-1], choices=SASL_MECHANISMS)
     parser.add_argument("--compression", choices=("gzip", "snappy", "lz4", "zstd"), help="of Kafka records")
     parser.add_argument(
         "--spool", type=Path, metavar="FOLDER", help="(default: .callprint-spool/INTERFACES or /CAPTURE)"
@@ -86,42 +81,50 @@ def _parser() -> argparse.ArgumentParser:
         "--wait-for-kafka",
         type=float,
         metavar="SECONDS",
-        help="at the first start, when nothing is known of the topics (default: for ever on interfaces, else 60)",
+        help="at the first start, when the topics are not known yet (default: for ever on interfaces, else 60)",
     )
     parser.add_argument(
         "--flush-timeout",
         type=float,
         default=30.0,
         metavar="SECONDS",
-        help="at the end, before the rest stays in the spool (default: %(default)s)",
+        help="how long to try at the end before the rest stays in the spool (default: %(default)s)",
     )
     parser.add_argument("--metrics", metavar="[HOST:]PORT", help="serve Prometheus counters")
     parser.add_argument(
-        "--status-every", type=float, default=60.0, metavar="SECONDS", help="(default: 60, 0: never)"
+        "--status-every",
+        type=float,
+        default=60.0,
+        metavar="SECONDS",
+        help="how often to print the counters (default: 60, 0: never)",
     )
     parser.add_argument(
-        "--statistics-every", type=float, default=60.0, metavar="SECONDS", help="of running flows"
+        "--statistics-every",
+        type=float,
+        default=60.0,
+        metavar="SECONDS",
+        help="how often to send the statistics of running flows (default: 60)",
     )
     parser.add_argument(
         "--site",
         metavar="NAME",
-        help="agents that see the same calls share a name: their signalling and media are put together, and callers "
-        "have one history (default: captures each their own, interfaces one in common)",
+        help="agents that see the same calls share a name: their signalling and media are combined, and callers have "
+        "one history (default: a site of its own for each run on captures, one in common for interfaces)",
     )
     parser.add_argument(
         "--sip-port",
         metavar="PORT",
         type=int,
         action="append",
-        help="TCP port of SIP, may be given several times (default: 5060); over UDP, SIP is found on any port",
+        help="TCP port of SIP, may be repeated (default: 5060); over UDP, SIP is found on any port",
     )
     parser.add_argument(
         "--model",
         type=Path,
         default=DEFAULT_CARD if DEFAULT_CARD.exists() else None,
         metavar="FILE",
-        help="the topology's network or its card (FILE.onnx, FILE.json): its checkpoints are where parts are cut "
-        "(default: the network of a checkout, else 10, 20, 40, 100)",
+        help="the topology's network or its card (FILE.onnx, FILE.json): flows are cut into parts at its checkpoints "
+        "(default: the network of the checkout, else 10, 20, 40, 100)",
     )
     parser.add_argument("--maximum-flows", type=int, default=EngineSettings().maximum_flows)
     return parser
@@ -130,12 +133,12 @@ def _parser() -> argparse.ArgumentParser:
 def _watched(
     agent: CaptureAgent, batches: Iterable[tuple[Array, Array]], every_s: float, stop: Callable[[], bool]
 ) -> Iterator[tuple[Array, Array]]:
-    """Pass batches on until a signal comes, and write the status line now and then."""
+    """Pass batches on until a signal comes, and print the status line now and then."""
     next_s = time.monotonic() + every_s
     for batch in batches:
         yield batch
         if stop():
-            print("stopping: sending what is under way", file=sys.stderr)
+            print("stopping: sending what is left", file=sys.stderr)
             return
         if every_s and time.monotonic() >= next_s:
             next_s = time.monotonic() + every_s
@@ -143,19 +146,12 @@ def _watched(
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Ship and return the exit status: 0 all is in Kafka, 3 a capture is damaged, 5 a rest is in the spool."""
-    kafka = KafkaSettings(
-        tuple(arguments.brokers.split(",")),
-        arguments.tls_ca,
-        arguments.tls_certificate,
-        arguments.tls_key,
-        arguments.sasl_user,
-        arguments.sasl_mechanism,
-    )
+    """Ship and return the exit status: 0 all is in Kafka, 3 a capture is damaged, 5 the spool is not empty."""
+    kafka = kafka_settings(arguments)
     settings = AgentSettings(
         EngineSettings(maximum_flows=arguments.maximum_flows, checkpoints=_checkpoints(arguments.model)),
         arguments.media_topic,
-        arguments.signaling_topic,
+        arguments.signalling_topic,
         statistics_every_s=arguments.statistics_every,
         site=arguments.site or (LIVE_SITE if arguments.interface else None),
         packets_topic=arguments.packets_topic,
@@ -165,7 +161,7 @@ def run(arguments: argparse.Namespace) -> int:
     server = open_metrics(arguments.metrics) if arguments.metrics is not None else None
     source = _open(arguments)
     live = isinstance(source, LiveSource)
-    _give_rights_up(arguments.user, live)
+    _drop_privileges(arguments.user, live)
     spool = Spool(arguments.spool or _spool_folder(arguments), arguments.spool_limit_mib << 20)
     publisher = Publisher(kafka, spool, compression=arguments.compression, patient=not live)
     _learn_topics(publisher, settings, arguments.wait_for_kafka, live)
@@ -176,7 +172,7 @@ def run(arguments: argparse.Namespace) -> int:
         server.serve(agent.values)
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        # Only a flag: an exception in the middle of a send would lose or double a record.
+        # Only set a flag: an exception in the middle of a send would lose or duplicate a record.
         signal.signal(number, lambda _number, _frame: _stop(stopping, source))
     batches = paced(
         source,
@@ -207,7 +203,7 @@ def _open(arguments: argparse.Namespace) -> CaptureSource | LiveSource:
 
 
 def _checkpoints(model: Path | None) -> tuple[int, ...]:
-    """Return the k at which the network was measured, the engine's own without one. Raises ModelError."""
+    """Return the k at which the network was measured, without one the engine's defaults. Raises ModelError."""
     if model is None:
         return EngineSettings().checkpoints
     card = model.with_suffix(".json")
@@ -224,37 +220,35 @@ def _stop(stopping: threading.Event, source: CaptureSource | LiveSource) -> None
 
 
 def _may_stop(stopping: threading.Event, source: CaptureSource | LiveSource) -> bool:
-    """A live source ends by itself once it is told to, after it gave what its rings still held."""
+    """Return whether to stop reading. A live source ends by itself, after the packets still in its rings."""
     return stopping.is_set() and not isinstance(source, LiveSource)
 
 
-def _give_rights_up(user: str | None, live: bool) -> None:
+def _drop_privileges(user: str | None, live: bool) -> None:
     if user is not None:
-        for load in (
-            *STEPS.values(),
-            packet_shipping.warm_up,
-        ):  # now, while files can be read: that user may not be able to
+        # Now, while files can be read: that user may not be able to.
+        for load in (*STEPS.values(), packet_shipping.warm_up):
             load()
         become(user)
     if not drop_capabilities() and live:
-        print("warning: the agent stays root; --user NAME would give its rights up", file=sys.stderr)
+        print("warning: the agent stays root; --user NAME would drop its privileges", file=sys.stderr)
 
 
 def _spool_folder(arguments: argparse.Namespace) -> Path:
-    """A folder for each set of interfaces, and for each capture: two agents do not share one by mistake."""
+    """Return a folder for these interfaces, or this capture, so that two agents do not share one by mistake."""
     name = "+".join(arguments.interface) or Path(arguments.captures[0]).name
     return Path(".callprint-spool") / (re.sub(r"[^A-Za-z0-9._+-]", "_", name).lstrip(".-") or "input")
 
 
 def _learn_topics(publisher: Publisher, settings: AgentSettings, wait_s: float | None, live: bool) -> None:
-    """Wait for Kafka until the topics are known, unless they are from an earlier run; say so now and then."""
+    """Wait for Kafka until the topics are known, unless an earlier run knew them; report that now and then."""
     if wait_s is None:
         wait_s = float("inf") if live else 60.0
-    topics = [settings.media_topic, settings.signaling_topic]
+    topics = [settings.media_topic, settings.signalling_topic]
     if settings.head > settings.engine.horizon_packets:
         topics.append(settings.packets_topic)
     for topic in topics:
-        publisher.partitions(topic, wait_s, say=lambda text: print(text, file=sys.stderr, flush=True))
+        publisher.partitions(topic, wait_s, report=lambda text: print(text, file=sys.stderr, flush=True))
 
 
 def _head(text: str) -> int:
@@ -262,9 +256,9 @@ def _head(text: str) -> int:
 
 
 def main() -> int:
-    """Run the command line and return the exit status; 1 for an error that is said in one line."""
+    """Run the command line and return the exit status; 1 after an error, which is printed in one line."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
-    logging.getLogger("kafka").setLevel(logging.ERROR)  # the publisher says what matters
+    logging.getLogger("kafka").setLevel(logging.ERROR)  # the publisher logs what matters
     try:
         return run(_parser().parse_args())
     except CallprintError as error:

@@ -1,4 +1,4 @@
-"""The agent's loop: packets through the dissector and the flow engine, what they tell into Kafka."""
+"""The agent's loop: packets go through dissector and flow engine, and what comes out goes to Kafka."""
 
 import os
 import time
@@ -22,30 +22,30 @@ from callprint.core.wire.packets import PacketBatch, encode_packets
 from callprint.core.wire.progress import encode_progress
 from callprint.core.wire.signalling import SignallingBatch, encode_signalling
 from callprint.core.wire.source import source_number
-from callprint.messaging.topics import MEDIA, SIGNALING
+from callprint.messaging.topics import MEDIA, SIGNALLING
 from capture_agent.publisher import Publisher
 from capture_agent.spool import Outgoing, Spool
 
 PACKETS = "packets"
-"""Topic of packets beyond the heads: no part of the system reads it."""
+"""The topic of packets beyond the heads: no part of the system reads it."""
 
 
 @dataclass(frozen=True, slots=True)
 class AgentSettings:
-    """What an operator decides about one agent."""
+    """What an operator decides for one agent."""
 
     engine: EngineSettings = field(default_factory=EngineSettings)
     media_topic: str = MEDIA
-    signaling_topic: str = SIGNALING
-    linger_s: float = 0.2  # how long a part may wait for a batch to fill
-    statistics_every_s: float = 60.0  # of packet time, for flows that go on
+    signalling_topic: str = SIGNALLING
+    linger_s: float = 0.2  # how long a part may wait for its batch to fill
+    statistics_every_s: float = 60.0  # of packet time, for running flows
     packets_topic: str = PACKETS
     head: int = HORIZON_PACKETS  # RTP packets of a flow to ship; those beyond the horizon to packets_topic
     site: str | None = None  # agents that see the same calls; None: this run alone
     signalling_ports: tuple[int, ...] = SIGNALLING_PORTS  # of SIP over TCP
 
     def __post_init__(self) -> None:
-        """Raise ConfigError for a head that is too short for verdicts."""
+        """Raise ConfigError when the head is too short for verdicts."""
         if self.head < self.engine.horizon_packets:
             raise ConfigError(
                 f"--head must be all, or at least {self.engine.horizon_packets}, which verdicts look at"
@@ -54,12 +54,12 @@ class AgentSettings:
 
 BACK_NS = 5_000_000_000  # packets of several interfaces are out of order by far less
 LOOK_UP_NS = 5_000_000_000  # far below any idle time-out
-SIGN_OF_LIFE_S = 10.0
-"""So often a mark is sent on a quiet line: an agent that is silent for long is taken for dead."""
+PROGRESS_EVERY_S = 10.0
+"""How often progress is sent on a quiet line: an agent that is silent for long is taken for dead."""
 
 
 def _slices(packets: Array, longest_ns: int) -> Iterator[Array]:
-    """Cut packets where their time leaves that of a slice's first one by more than `longest_ns`."""
+    """Cut packets into slices whose times differ from that of their first packet by at most `longest_ns`."""
     start = 0
     while start < len(packets):
         later = np.flatnonzero(np.abs(packets["time_ns"][start:] - packets["time_ns"][start]) > longest_ns)
@@ -72,7 +72,7 @@ class CaptureAgent:
     """Ships the head of every flow, statistics and signalling. Every packet ends in one counter of the engine."""
 
     def __init__(self, settings: AgentSettings, publisher: Publisher, spool: Spool) -> None:
-        """Raises ConfigError when Kafka or a topic is not there."""
+        """Raises ConfigError when Kafka or a topic is missing."""
         source = source_number(settings.site, os.urandom(8))
         self._settings = settings
         self._publisher = publisher
@@ -88,18 +88,18 @@ class CaptureAgent:
                 *(settings.engine.horizon_packets, settings.head),
             )
         self._sip = SignallingReader()
-        self._sip_shipper = SignallingShipper(source, publisher.partitions(settings.signaling_topic))
-        self._flushed_s = self._marked_s = time.monotonic()
-        self._clock_ns = -(1 << 63)  # of the last mark
-        self._step_ns: int | None = None  # largest packet time since then
-        self._statistics_ns: int | None = None
+        self._sip_shipper = SignallingShipper(source, publisher.partitions(settings.signalling_topic))
+        self._flushed_s = self._progress_s = time.monotonic()
+        self._clock_ns = -(1 << 63)  # of the last progress
+        self._newest_ns: int | None = None  # largest packet time since then
+        self._statistics_due_ns: int | None = None
         self.read = 0
         self.sip_messages = 0
         self.rtp_lost = 0
         self.kernel_drops: Callable[[], int] = lambda: 0
 
     def run(self, batches: Iterable[tuple[Array, Array]]) -> None:
-        """Take batches of frames until there are no more; data: (bytes,) uint8, records: (n,) RECORD."""
+        """Process batches of frames until there are no more; data: (bytes,) uint8, records: (n,) RECORD."""
         for data, records in batches:
             if len(records):
                 self._take(data, records)
@@ -107,9 +107,9 @@ class CaptureAgent:
                 self._flush()
 
     def finish(self, timeout_s: float) -> bool:
-        """End every flow and send the rest; return whether Kafka has all of it (otherwise the spool has)."""
-        for told in self.engine.finish():
-            self._tell(told)
+        """End every flow and send the rest; return whether Kafka has all of it (if not, the spool has)."""
+        for events in self.engine.finish():
+            self._ship(events)
         self._sip.close()
         self._flush(ended=True)
         done = self._publisher.flush(timeout_s)
@@ -119,40 +119,39 @@ class CaptureAgent:
     def _take(self, data: Array, records: Array) -> None:
         packets = dissect(data, records, signalling_ports=self._settings.signalling_ports)
         now_ns = int(packets["time_ns"].max())
-        if self._step_ns is not None and now_ns < self._step_ns - BACK_NS:
-            self._flush()  # another capture begins, an earlier one: its time must not be hidden by this one's
+        if self._newest_ns is not None and now_ns < self._newest_ns - BACK_NS:
+            self._flush()  # an earlier capture begins: the later one's time must not hide its time
         self.read += len(records)
         if self._packets is None:
-            self._follow(data, packets)
+            self._process(data, packets)
         else:
-            # A packet's flow is looked up behind the engine: it must not have ended within the same slice.
+            # A packet's flow is looked up after the engine has run: it must not have ended within the same slice.
             for some in _slices(packets, LOOK_UP_NS):
-                self._follow(data, some)
+                self._process(data, some)
                 self._send_packets(self._packets.take(data, some, self.engine))
         messages = self._sip.read(data, packets, records)
         self.sip_messages += len(messages)
         self._send_signalling(self._sip_shipper.take(messages))
-        self._step_ns = now_ns if self._step_ns is None else max(self._step_ns, now_ns)
-        self._tell_statistics(int(packets["time_ns"][-1]))
+        self._newest_ns = now_ns if self._newest_ns is None else max(self._newest_ns, now_ns)
+        self._ship_statistics(int(packets["time_ns"][-1]))
 
-    def _follow(self, data: Array, packets: Array) -> None:
-        for told in self.engine.process(data, packets):
-            self._tell(told)
+    def _process(self, data: Array, packets: Array) -> None:
+        for events in self.engine.process(data, packets):
+            self._ship(events)
 
-    def _tell(self, told: FlowEvents) -> None:
-        ended = told.flows[told.events["kind"] == EVENT_END]
+    def _ship(self, events: FlowEvents) -> None:
+        ended = events.flows[events.events["kind"] == EVENT_END]
         expected = ended["expected_before"] + ended["maximum_sequence"] - ended["base_sequence"] + 1
         self.rtp_lost += int(np.maximum(expected - (ended["received"] - ended["duplicates"]), 0).sum())
-        self._send_media(self._shipper.take(told))
+        self._send_media(self._shipper.take(events))
 
-    def _tell_statistics(self, now_ns: int) -> None:
+    def _ship_statistics(self, now_ns: int) -> None:
         every_ns = int(self._settings.statistics_every_s * 1e9)
-        if (
-            self._statistics_ns is None or now_ns < self._statistics_ns - every_ns
-        ):  # the first, or an older capture
-            self._statistics_ns = now_ns + every_ns
-        elif now_ns >= self._statistics_ns:
-            self._statistics_ns = now_ns + every_ns
+        due_ns = self._statistics_due_ns
+        if due_ns is None or now_ns < due_ns - every_ns:  # the first packets, or an earlier capture begins
+            self._statistics_due_ns = now_ns + every_ns
+        elif now_ns >= due_ns:
+            self._statistics_due_ns = now_ns + every_ns
             self._send_media(self._shipper.statistics(self.engine.flows, now_ns))
 
     def _flush(self, *, ended: bool = False) -> None:
@@ -161,13 +160,13 @@ class CaptureAgent:
         self._send_signalling(self._sip_shipper.flush())
         if self._packets is not None:
             self._send_packets(self._packets.flush())
-        if ended or self._step_ns is not None or self._flushed_s - self._marked_s >= SIGN_OF_LIFE_S:
-            self._marked_s = self._flushed_s
-            self._clock_ns = self._clock_ns if self._step_ns is None else self._step_ns
-            self._step_ns = None
-            partition, mark = self._sip_shipper.mark(self._shipper.sent, self._clock_ns, ended=ended)
+        if ended or self._newest_ns is not None or self._flushed_s - self._progress_s >= PROGRESS_EVERY_S:
+            self._progress_s = self._flushed_s
+            self._clock_ns = self._clock_ns if self._newest_ns is None else self._newest_ns
+            self._newest_ns = None
+            partition, progress = self._sip_shipper.mark(self._shipper.sent, self._clock_ns, ended=ended)
             self._publisher.publish(
-                Outgoing(self._settings.signaling_topic, partition, encode_progress(mark))
+                Outgoing(self._settings.signalling_topic, partition, encode_progress(progress))
             )
         self._publisher.poll()
 
@@ -182,11 +181,11 @@ class CaptureAgent:
     def _send_signalling(self, batches: list[tuple[int, SignallingBatch]]) -> None:
         for partition, batch in batches:
             self._publisher.publish(
-                Outgoing(self._settings.signaling_topic, partition, encode_signalling(batch))
+                Outgoing(self._settings.signalling_topic, partition, encode_signalling(batch))
             )
 
     def values(self) -> dict[tuple[str, str], float]:
-        """Return the counters as metrics.py shows them."""
+        """Return the counters that metrics.py shows."""
         sent = self._publisher.counters
         gauges = self.engine.gauges
         return {

@@ -1,4 +1,4 @@
-"""Producers for the publisher, made in a thread: a broker that swallows packets must not hold the capture up."""
+"""Producers for the publisher, made in a thread: a broker that swallows packets must not block the capture."""
 
 import logging
 import queue
@@ -17,55 +17,55 @@ log = logging.getLogger(__name__)
 
 RECONNECT_EVERY_S = 2.0
 PROBE_TIMEOUT_S = 2.0
-SEND_BLOCKS_MS = 1000  # the most that the client may hold a record up, for want of metadata
+SEND_BLOCKS_MS = 1000  # how long the client may block a record while it lacks metadata
 LOOK_UP_ATTEMPTS = 5
 FOREVER_MS = 1 << 30
 
 
 class Connected(NamedTuple):
-    """A producer that has reached a broker, and the partitions of the topics that exist."""
+    """A producer that has reached a broker, and how many partitions each topic has (0: it does not exist)."""
 
     producer: Any
     partitions: dict[str, int]
 
 
 class Connection:
-    """Makes one producer at a time. `poll` never waits; the thread probes, connects and looks topics up."""
+    """Makes one producer at a time. `poll` never waits: a thread probes the brokers, connects and looks topics up."""
 
     def __init__(self, settings: KafkaSettings, compression: str | None) -> None:
-        """Raises ConfigError when the settings lack the password."""
+        """Raises ConfigError when the password is missing."""
         self._options = settings.client_options()
         self._brokers = settings.brokers
         self._compression = compression
-        self._made: queue.SimpleQueue[Connected | None] = queue.SimpleQueue()
-        self._at_work = False
+        self._results: queue.SimpleQueue[Connected | None] = queue.SimpleQueue()
+        self._connecting = False
         self._next_attempt_s = 0.0
 
     def poll(self, topics: Iterable[str]) -> Connected | None:
-        """Return a new producer when one is ready, and see to it that one is being made otherwise."""
-        if self._at_work:
+        """Return a new producer if one is ready; otherwise make sure that one is being made."""
+        if self._connecting:
             try:
-                made = self._made.get_nowait()
+                result = self._results.get_nowait()
             except queue.Empty:
                 return None
-            self._at_work = False
-            if made is not None:
-                return made
+            self._connecting = False
+            if result is not None:
+                return result
         now_s = time.monotonic()
         if now_s >= self._next_attempt_s:
             self._next_attempt_s = now_s + RECONNECT_EVERY_S
-            self._at_work = True
-            threading.Thread(target=self._make, args=(tuple(topics),), name="connect", daemon=True).start()
+            self._connecting = True
+            threading.Thread(target=self._try, args=(tuple(topics),), name="connect", daemon=True).start()
         return None
 
-    def _make(self, topics: tuple[str, ...]) -> None:
-        made = None
+    def _try(self, topics: tuple[str, ...]) -> None:
+        result = None
         try:
             if any(_answers(broker) for broker in self._brokers):
-                made = self._connect(topics)
-        except Exception as error:  # whatever it is, the agent goes on without Kafka and says so
+                result = self._connect(topics)
+        except Exception as error:  # whatever it is, the agent goes on without Kafka and logs it
             log.warning("no connection to Kafka at %s: %s", ",".join(self._brokers), error)
-        self._made.put(made)
+        self._results.put(result)
 
     def _connect(self, topics: tuple[str, ...]) -> Connected:
         producer = KafkaProducer(
@@ -78,11 +78,11 @@ class Connection:
             max_request_size=MAXIMUM_RECORD_BYTES,
             request_timeout_ms=5000,
             max_block_ms=SEND_BLOCKS_MS,
-            # The client tries again for ever and in order; when to give up is the publisher's business.
+            # The client retries for ever, in order; when to give up is the publisher's decision.
             delivery_timeout_ms=FOREVER_MS,
         )
         try:
-            # With the metadata here, sending does not wait for it.
+            # Once the metadata is here, sending does not wait for it.
             return Connected(producer, {topic: look_up(producer, topic) for topic in topics})
         except BaseException:
             abandon(producer)
@@ -94,16 +94,16 @@ def abandon(producer: Any) -> None:
     try:
         producer.close(timeout=0)
     except KafkaError:
-        # kafka-python 3.0 raises here, because not everything is sent, before it stops the thread that sends.
+        # kafka-python 3.0 raises here if something is unsent, before it stops the sending thread.
         producer._sender.force_close()
 
 
 def look_up(producer: Any, topic: str) -> int:
-    """Return how many partitions a topic has, 0 when Kafka does not tell of such a topic."""
+    """Return how many partitions a topic has, 0 when Kafka knows of no such topic."""
     for _ in range(LOOK_UP_ATTEMPTS):
         try:
             return len(producer.partitions_for(topic) or ())
-        except KafkaTimeoutError:  # of a topic that does not exist, too, the client only says that it waited
+        except KafkaTimeoutError:  # the client reports nothing else for a topic that does not exist
             continue
     return 0
 

@@ -7,43 +7,43 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from callprint.core.ground.errors import ConfigError
 
 Read = Callable[[], Mapping[tuple[str, str], float]]
-"""Gives the counters as {(name, labels in Prometheus notation or ""): value}."""
+"""Returns the counters as {(name, labels in Prometheus notation or ""): value}."""
 
 HELP = {
     "callprint_packets_read_total": "Packets read from captures or interfaces.",
-    "callprint_packets_total": "Packets by the one outcome that each ends in.",
+    "callprint_packets_total": "Packets by outcome; each packet ends in exactly one.",
     "callprint_kernel_drops_total": "Packets that the kernel dropped before the agent read them.",
-    "callprint_packets_held": "Packets in probation: read, outcome open.",
+    "callprint_packets_held": "Packets in probation: read, outcome not known yet.",
     "callprint_flows": "Flows in the table.",
-    "callprint_flows_evicted_total": "Flows pushed out of the full table.",
-    "callprint_rtp_lost_total": "RTP packets that sequence numbers say were lost on the way, of ended flows.",
+    "callprint_flows_evicted_total": "Flows evicted from the full table.",
+    "callprint_rtp_lost_total": "RTP packets lost in the network, by the sequence numbers of ended flows.",
     "callprint_sip_messages_total": "SIP messages sent.",
     "callprint_records_total": "Kafka records by what became of them: sent, confirmed, failed (refused), lost.",
     "callprint_records_unconfirmed": "Kafka records that the client holds.",
     "callprint_spool_records": "Kafka records on disk.",
     "callprint_spool_bytes": "Bytes on disk.",
     "callprint_bytes_confirmed_total": "Bytes that Kafka confirmed.",
-    "callprint_disconnections_total": "How often Kafka was found to be away.",
+    "callprint_disconnections_total": "How often the connection to Kafka was lost.",
     "callprint_packets_shipped_total": "Packets sent beyond the heads of their flows (--head).",
-    "callprint_connected": "1 while a Kafka producer is at work.",
+    "callprint_connected": "1 while there is a connection to Kafka.",
 }
 
 
 def exposition(values: Mapping[tuple[str, str], float]) -> str:
     """Return the counters in the Prometheus text format, version 0.0.4."""
     lines: list[str] = []
-    told = ""
+    described = ""
     for (name, labels), value in values.items():
-        if name != told:
+        if name != described:
             kind = "counter" if name.endswith("_total") else "gauge"
             lines += [f"# HELP {name} {HELP[name]}", f"# TYPE {name} {kind}"]
-            told = name
+            described = name
         lines.append(f"{name}{{{labels}}} {value:.15g}" if labels else f"{name} {value:.15g}")
     return "\n".join(lines) + "\n"
 
 
 def status_line(values: Mapping[tuple[str, str], float]) -> str:
-    """Return what an operator looks at first, in one line; outcomes that are zero are left out."""
+    """Return the counters in one line; outcomes that are zero are left out."""
     parts = []
     for (name, labels), value in values.items():
         if not labels:
@@ -54,10 +54,10 @@ def status_line(values: Mapping[tuple[str, str], float]) -> str:
 
 
 class MetricsServer:
-    """Serves /metrics in a thread of its own. Reading plain counters from there needs no lock."""
+    """Serves /metrics in its own thread. Reading plain counters from there needs no lock."""
 
     def __init__(self, host: str, port: int) -> None:
-        """Take the port, 0 for any free one; `port` says which. Raises ConfigError when it cannot be had."""
+        """Bind the port, 0 for any free one (see `port`). Raises ConfigError when that is not possible."""
         try:
             self._server = ThreadingHTTPServer((host, port), _Handler)
         except (OSError, OverflowError) as error:
@@ -67,8 +67,8 @@ class MetricsServer:
         self._serving = False
 
     def serve(self, read: Read) -> None:
-        """Answer from now on."""
-        self._server.read = read  # type: ignore[attr-defined]  # for the handler, which is made anew for each request
+        """Answer requests from now on."""
+        self._server.read = read  # type: ignore[attr-defined]  # for the handler: each request has a new one
         self._serving = True
         threading.Thread(target=self._server.serve_forever, name="metrics", daemon=True).start()
 
@@ -82,7 +82,7 @@ class MetricsServer:
 class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if self.path != "/metrics":
-            self.send_error(404, "only /metrics is here")
+            self.send_error(404, "there is only /metrics")
             return
         body = exposition(self.server.read()).encode()  # type: ignore[attr-defined]
         self.send_response(200)
@@ -92,11 +92,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Requests of a scraper are no news."""
+        """Do not log requests: scrapers send them all the time."""
 
 
 def open_metrics(where: str) -> MetricsServer:
-    """Take the port of [HOST:]PORT. Raises ConfigError when it is none, or cannot be had."""
+    """Bind [HOST:]PORT. Raises ConfigError when it is not that, or cannot be bound."""
     host, _, port = where.rpartition(":")
     if not port.isascii() or not port.isdigit():
         raise ConfigError(f"--metrics must be [HOST:]PORT, not {where!r}")

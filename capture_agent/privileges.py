@@ -1,4 +1,4 @@
-"""Rights are given up once the sockets are open: what reads packets of strangers should be able to do little else."""
+"""Drops privileges once the sockets are open: what reads packets of strangers should be able to do little else."""
 
 import ctypes
 import os
@@ -12,8 +12,8 @@ _PR_SET_NO_NEW_PRIVS = 38
 
 
 def become(user: str) -> None:
-    """Give root's rights up for those of `user`. Raises ConfigError when that cannot be."""
-    # Python loads this codec with the first connection; the user may not read its file.
+    """Become `user` instead of root, for good. Raises ConfigError when that is not possible."""
+    # Python loads this codec with the first connection; the user may not be allowed to read its file.
     "localhost".encode("idna")
     try:
         entry = pwd.getpwnam(user)
@@ -27,18 +27,17 @@ def become(user: str) -> None:
 
 
 def drop_capabilities() -> bool:
-    """Give every capability up, for good; False for root, who would have them back with the next program.
+    """Drop every capability for good; return False for root, who would get them back with the next exec.
 
-    Capabilities belong to threads: call it before others are started. Raises ConfigError when the kernel refuses.
+    Capabilities belong to threads: call it before starting others. Raises ConfigError when the kernel refuses.
     """
     if os.geteuid() == 0:
         return False
     libc = ctypes.CDLL(None, use_errno=True)
-    header = (ctypes.c_uint32 * 2)(
-        _CAPABILITY_VERSION_3, 0
-    )  # struct __user_cap_header_struct, 0: this thread
-    nothing = (ctypes.c_uint32 * 6)()  # effective, permitted, inheritable, of two words each
-    # Without a new right by exec, and without permitted capabilities, ambient ones are gone as well.
+    # struct __user_cap_header_struct; 0 is this thread
+    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
+    nothing = (ctypes.c_uint32 * 6)()  # effective, permitted, inheritable, two words each
+    # Ambient capabilities go with the permitted ones, and exec gives no new ones.
     if libc.capset(header, nothing) or libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
-        raise ConfigError(f"the capabilities cannot be given up: {os.strerror(ctypes.get_errno())}")
+        raise ConfigError(f"the capabilities cannot be dropped: {os.strerror(ctypes.get_errno())}")
     return True

@@ -1,14 +1,14 @@
-"""Records into Kafka, in order and at least once, with a spool on disk for the time when Kafka is away.
+"""Sends records to Kafka, in order and at least once, with a spool on disk for the time when Kafka is unreachable.
 
-    away      --a broker answers-->                                  draining
-    draining  --the spool is empty-->                                direct
-    direct    --more is unconfirmed than the client may hold-->      draining (an agent on interfaces)
-    direct    --the same-->                                          waits (an agent on captures, which can)
-    any       --nothing is confirmed for too long, or an error-->    away
+    unreachable  --a broker answers-->                                  draining
+    draining     --the spool is empty-->                                direct
+    direct       --more is unconfirmed than the client may hold-->      draining (an agent on interfaces)
+    direct       --the same-->                                          waiting (an agent on captures, which may)
+    any          --nothing is confirmed for too long, or an error-->    unreachable
 
-Whatever is not confirmed when Kafka goes away is written to the spool before anything newer, and a new
-producer sends the spool before anything newer. So each partition gets the batches of this run in the order of
-their numbers, some of them twice.
+Whatever is unconfirmed when the connection is lost goes to the spool before anything newer, and a new producer sends
+the spool before anything newer. So each partition gets the batches of this run in the order of their numbers, some of
+them twice.
 """
 
 import logging
@@ -33,11 +33,11 @@ from capture_agent.spool import Outgoing, Spool
 
 log = logging.getLogger(__name__)
 
-UNCONFIRMED_BYTES = 16 << 20  # handed to the client and not confirmed: beyond it records wait, or are spooled
-SAY_EVERY_S = 10.0
-REMEMBERED_TIMEOUT_S = 4.0  # at the start, where partitions are known from before: time for one attempt
+UNCONFIRMED_BYTES = 16 << 20  # handed to the client but not confirmed: beyond it records wait, or are spooled
+REPORT_EVERY_S = 10.0
+REMEMBERED_TIMEOUT_S = 4.0  # at the start, if an earlier run knew the partitions: time for one attempt
 
-# Never to be taken, however often they are sent. AssertionError: a partition that does not exist any more.
+# Kafka will never accept these records. AssertionError: a partition that no longer exists.
 _REFUSALS = (
     InvalidRecordError,
     InvalidTopicError,
@@ -49,14 +49,14 @@ _REFUSALS = (
 
 @dataclass(slots=True)
 class PublisherCounters:
-    """Records, and what became of them.
+    """Counts records by what became of them.
 
     At any time: sent + what an earlier run left in the spool == confirmed + unconfirmed + spooled + lost + failed.
     """
 
-    sent: int = 0  # handed to `publish`
+    sent: int = 0  # passed to `publish`
     confirmed: int = 0
-    lost: int = 0  # found no room in the spool, or the disk did not give them back
+    lost: int = 0  # no room in the spool, or the disk did not return them
     failed: int = 0  # refused by Kafka for good
     disconnections: int = 0
     bytes: int = 0  # of the confirmed ones
@@ -70,10 +70,10 @@ class _Unconfirmed(NamedTuple):
 
 
 class Publisher:
-    """Sends records. Not for several threads; `poll` now and then keeps it going between records.
+    """Sends records. For use by one thread, which must call `poll` now and then, even between records.
 
-    `patient` is for who can wait (captures): a slow Kafka slows it down. Who cannot (interfaces) is never held up
-    by Kafka for longer than the client takes to notice a lack of metadata; it spools instead.
+    `patient` is for an agent that can wait (on captures): a slow Kafka slows it down. One that cannot (on interfaces)
+    is never blocked longer than the client takes to notice that it lacks metadata; it spools instead.
     """
 
     def __init__(
@@ -82,32 +82,32 @@ class Publisher:
         spool: Spool,
         *,
         compression: str | None = None,
-        away_after_s: float = 10.0,
+        lost_after_s: float = 10.0,
         patient: bool = True,
     ) -> None:
-        """Raises ConfigError when the settings lack the password."""
+        """Raises ConfigError when the password is missing."""
         self._brokers = ",".join(settings.brokers)
         self._spool = spool
-        self._away_after_s = away_after_s
+        self._lost_after_s = lost_after_s
         self._patient = patient
         self._connection = Connection(settings, compression)
         self._producer: Any = None
         self._partitions: dict[str, int] = {}  # of the topics that were asked for; 0: not known
         self._unconfirmed: deque[_Unconfirmed] = deque()
         self._unconfirmed_bytes = 0
-        self._direct = 0  # of the unconfirmed: not from the spool
-        self._began_away = False
-        self._confirmed_s = 0.0  # when Kafka confirmed something last: a slow broker is not an absent one
+        self._direct = 0  # how many of the unconfirmed did not come from the spool
+        self._started_without_kafka = False
+        self._confirmed_s = 0.0  # when Kafka last confirmed something: a slow broker is not an absent one
         self.counters = PublisherCounters()
 
     @property
     def unconfirmed(self) -> int:
-        """Records that the client alone holds: not confirmed, and not in the spool."""
+        """Records that only the client holds: not confirmed, and not in the spool."""
         return self._direct
 
     @property
     def connected(self) -> bool:
-        """Whether a producer is at work."""
+        """Whether there is a connection to Kafka."""
         return self._producer is not None
 
     def partitions(
@@ -115,44 +115,45 @@ class Publisher:
         topic: str,
         timeout_s: float = 60.0,
         *,
-        say: Callable[[str], None] = log.warning,
-        give_up: Callable[[], bool] = lambda: False,
+        report: Callable[[str], None] = log.warning,
     ) -> int:
-        """Return how many partitions a topic has; waits for Kafka unless the spool's folder remembers it.
+        """Return how many partitions a topic has; wait for Kafka unless the spool folder remembers the number.
 
-        Raises ConfigError when there is no such topic, and when Kafka is not there and nobody knows: after
-        `timeout_s`, or when `give_up()`.
+        Raises ConfigError when there is no such topic, and when Kafka does not answer within `timeout_s` and no
+        earlier run knew the number.
         """
         self._partitions.setdefault(topic, 0)
-        if self._producer is not None and not self._partitions[topic]:  # made before it was asked for
+        if (
+            self._producer is not None and not self._partitions[topic]
+        ):  # connected before anybody asked for it
             self._learn({topic: look_up(self._producer, topic)})
-        began_s = said_s = time.monotonic()
+        began_s = reported_s = time.monotonic()
         remembered = self._spool.partitions().get(topic)
         if remembered is not None:
-            timeout_s = 0.0 if self._began_away else min(timeout_s, REMEMBERED_TIMEOUT_S)
+            timeout_s = 0.0 if self._started_without_kafka else min(timeout_s, REMEMBERED_TIMEOUT_S)
         while not self._partitions[topic]:
             self._connect()
             now_s = time.monotonic()
             if self._partitions[topic]:
                 break
-            if now_s - began_s > timeout_s or give_up():
+            if now_s - began_s > timeout_s:
                 if remembered is None:
                     raise ConfigError(
                         f"no Kafka broker of {self._brokers} answers, and how many partitions {topic} has is not known "
                         "from an earlier run"
                     )
-                if not self._began_away:
-                    say(f"Kafka at {self._brokers} is away: records go to the spool")
-                self._began_away = True
+                if not self._started_without_kafka:
+                    report(f"Kafka at {self._brokers} is unreachable: records go to the spool")
+                self._started_without_kafka = True
                 self._partitions[topic] = remembered
-            elif now_s - said_s > SAY_EVERY_S:
-                said_s = now_s
-                say(f"waiting for Kafka at {self._brokers} for {now_s - began_s:.0f} s")
+            elif now_s - reported_s > REPORT_EVERY_S:
+                reported_s = now_s
+                report(f"waiting for Kafka at {self._brokers} for {now_s - began_s:.0f} s")
             time.sleep(0.02)
         return self._partitions[topic]
 
     def publish(self, record: Outgoing) -> None:
-        """Send a record, or spool it while Kafka is away; the patient wait while too much is unconfirmed."""
+        """Send a record, or spool it while Kafka is unreachable; a patient publisher may wait for confirmations."""
         self.counters.sent += 1
         self.poll()
         while self._patient and self._producer is not None and self._is_full:
@@ -165,7 +166,7 @@ class Publisher:
         self.counters.lost = self._spool.lost
 
     def poll(self) -> None:
-        """Take confirmations in, notice that Kafka is away, come back, drain the spool."""
+        """Process confirmations, notice a lost connection, reconnect, drain the spool."""
         while self._unconfirmed and (future := self._unconfirmed[0].future).is_done and future.succeeded():
             done = self._forget_oldest()
             self.counters.confirmed += 1
@@ -176,9 +177,9 @@ class Publisher:
             if oldest.future.is_done:
                 if isinstance(oldest.future.exception, _REFUSALS):
                     self._refuse(self._forget_oldest().record, oldest.future.exception)
-                self._go_away(oldest.future.exception)
-            elif time.monotonic() - max(oldest.since_s, self._confirmed_s) > self._away_after_s:
-                self._go_away("no confirmation")
+                self._disconnect(oldest.future.exception)
+            elif time.monotonic() - max(oldest.since_s, self._confirmed_s) > self._lost_after_s:
+                self._disconnect("no confirmation")
         if self._producer is None:
             self._connect()
         while (
@@ -188,19 +189,19 @@ class Publisher:
         self.counters.lost = self._spool.lost
 
     def flush(self, timeout_s: float) -> bool:
-        """Wait until everything is confirmed; what is not goes to the spool. Return whether nothing is left."""
+        """Wait until everything is confirmed; the rest goes to the spool. Return whether the spool is empty."""
         deadline_s = time.monotonic() + timeout_s
         while (self._unconfirmed or len(self._spool)) and time.monotonic() < deadline_s:
             self.poll()
             time.sleep(0.01)
         if self._unconfirmed:
-            self._go_away("the time to flush ran out")
+            self._disconnect("the time to flush ran out")
         return not len(self._spool)
 
     def close(self) -> None:
-        """Let go of the connection and of the spool. What is unconfirmed is spooled."""
+        """Close the connection and the spool. What is unconfirmed is spooled."""
         if self._unconfirmed:
-            self._go_away("closing")
+            self._disconnect("closing")
         elif self._producer is not None:
             self._producer.close(timeout=1)
             self._producer = None
@@ -226,18 +227,18 @@ class Publisher:
         self._spool.rewind()
 
     def _learn(self, partitions: dict[str, int]) -> bool:
-        """Take in what Kafka says of topics; False when one is gone. Raises ConfigError for one that never was."""
+        """Take over the partitions of topics; return False if a topic is gone. Raises ConfigError if it never was."""
         for topic, count in partitions.items():
             known = self._partitions[topic]
             if not count and not known:
                 raise ConfigError(
-                    f"there is no topic {topic!r}; `python -m callprint.messaging.topics` makes it"
+                    f"there is no topic {topic!r}; `python -m callprint.messaging.topics` creates it"
                 )
             if not count:
-                log.warning("Kafka at %s knows no topic %s: records go to the spool", self._brokers, topic)
+                log.warning("Kafka at %s has no topic %s: records go to the spool", self._brokers, topic)
                 return False
             if known not in (0, count):
-                log.warning("%s has %d partitions now, not %d: start the agent anew", topic, count, known)
+                log.warning("%s now has %d partitions, not %d: restart the agent", topic, count, known)
             self._partitions[topic] = known or count
         self._spool.remember_partitions({**self._partitions, **partitions})
         return True
@@ -250,7 +251,7 @@ class Publisher:
             if of_spool:
                 self._spool.drop()
         except KafkaError as error:
-            self._go_away(error)
+            self._disconnect(error)
             if not of_spool:
                 self._spool.append(record)
         else:
@@ -267,19 +268,19 @@ class Publisher:
         return done
 
     def _refuse(self, record: Outgoing, why: object) -> None:
-        """Count a record that Kafka will never take; the others go on without it."""
+        """Count a record that Kafka will never accept; the others go on without it."""
         self.counters.failed += 1
         log.warning(
             "Kafka refuses a record of %d bytes for %s, partition %d: %r",
             *(len(record.data), record.topic, record.partition, why),
         )
 
-    def _go_away(self, why: object) -> None:
-        log.warning("Kafka is away (%s): %d records go to the spool", why, len(self._unconfirmed))
+    def _disconnect(self, why: object) -> None:
+        log.warning("Kafka is unreachable (%s): %d records go to the spool", why, len(self._unconfirmed))
         self.counters.disconnections += 1
         producer, self._producer = self._producer, None
         abandon(producer)
-        # What came from the spool is still there. The others were sent before it was there at all.
+        # What came from the spool is still in it. The others are older than anything in the spool.
         self._spool.put_first([each.record for each in self._unconfirmed if not each.of_spool])
         self.counters.lost = self._spool.lost
         self._unconfirmed.clear()

@@ -1,10 +1,10 @@
-"""Records that Kafka did not take yet: on disk, in order, within a limit.
+"""Records that Kafka has not accepted yet: on disk, in order, up to a limit.
 
-One file a record: `NNNNNNNNNNNNNNNN.TOPIC.PARTITION.BYTES`, written under another name first and then renamed, so
-that a crash of the agent leaves whole records only. A thread brings them to the disk (fsync), since a slow disk must
-not hold the capture up; what a crash of the machine left with other bytes than its name says is counted as lost.
-Records are some ten kilobytes, so the file system is no burden. Beside them lies what an agent must know of Kafka while
-Kafka is away: how many partitions the topics have.
+There is one file for each record, `NNNNNNNNNNNNNNNN.TOPIC.PARTITION.BYTES`, written under another name and then
+renamed, so that a crash of the agent leaves only whole records. A thread syncs them to the disk, since a slow disk must
+not block the capture; a file whose length is not the one in its name, after a crash of the machine, counts as lost.
+Records have some ten kilobytes, which file systems handle well. Beside them is what an agent must know about Kafka
+while it is unreachable: how many partitions the topics have.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ _PARTIAL = ".partial"
 _PARTITIONS = "partitions.json"
 _RECORD = re.compile(r"(\d{16})\.([A-Za-z0-9._-]+)\.(\d+)\.(\d+)")
 _SYNC_TIMEOUT_S = 10.0
-_MIDDLE = 10**15  # records are numbered from here up; what must go before them, down
+_MIDDLE = 10**15  # records are numbered upwards from here; those that must go first, downwards
 
 
 class Outgoing(NamedTuple):
@@ -39,15 +39,15 @@ class Outgoing(NamedTuple):
 
 
 class Spool:
-    """A queue of records. What was read is gone only after `confirm`; `rewind` reads the rest again.
+    """A queue of records. A record that was read is deleted only by `confirm`; `rewind` starts reading over.
 
-    One process owns the folder, by a lock that ends with the process. Files in it that are no records are left
-    alone. After a crash of the agent, records that Kafka got but did not confirm are sent again: the readers of the
-    topic know the repeats by their batch numbers.
+    One process owns the folder, by a lock that ends with the process. Files that are not records are left alone.
+    After a crash of the agent, records that Kafka received but did not confirm are sent again: readers of the topic
+    recognise repeats by their batch numbers.
     """
 
     def __init__(self, folder: Path, limit_bytes: int) -> None:
-        """Raises ConfigError when the folder cannot be made or read, or another process owns it."""
+        """Raises ConfigError when the folder cannot be created or read, or another process owns it."""
         self._folder = folder
         self._limit_bytes = limit_bytes
         try:
@@ -64,19 +64,18 @@ class Spool:
             raise ConfigError(f"the spool folder {folder} cannot be used: {error.strerror}") from error
         self._first = _number(paths[0]) if paths else _MIDDLE
         self._next = _number(paths[-1]) + 1 if paths else _MIDDLE
-        self._read = 0  # how many of _waiting were read
+        self._read = 0  # how many of _waiting have been read
         self._unsynced: queue.Queue[Path] = queue.Queue()
         self._syncing: threading.Thread | None = None
         self.bytes = sum(size for _, size in self._waiting)
-        self.lost = len(paths) - len(
-            self._waiting
-        )  # records that found no room, or that the disk did not give back
+        # Records for which there was no room, or that the disk did not return.
+        self.lost = len(paths) - len(self._waiting)
 
     def __len__(self) -> int:
         return len(self._waiting)
 
     def append(self, record: Outgoing) -> bool:
-        """Add a record at the end; False, and counted, when the limit is reached or the disk is full."""
+        """Add a record at the end; count it and return False when the limit is reached or the disk is full."""
         path = self._write(self._next, record)
         if path is None:
             return False
@@ -85,7 +84,7 @@ class Spool:
         return True
 
     def put_first(self, records: Sequence[Outgoing]) -> None:
-        """Add records, oldest first, before all others, and read on from them. Counts what finds no room."""
+        """Add records, oldest first, before all others, and continue reading there. Counts those without room."""
         self.rewind()
         for record in reversed(records):
             path = self._write(self._first - 1, record)
@@ -94,7 +93,7 @@ class Spool:
                 self._waiting.appendleft((path, len(record.data)))
 
     def read(self) -> Outgoing | None:
-        """Return the oldest record that was not read yet, None when all were."""
+        """Return the oldest record that has not been read, None if there is none."""
         while self._read < len(self._waiting):
             path, size = self._waiting[self._read]
             try:
@@ -111,19 +110,19 @@ class Spool:
         return None
 
     def confirm(self) -> None:
-        """The oldest record is in Kafka: forget it."""
+        """The oldest record is in Kafka: delete it."""
         self._forget(0)
 
     def drop(self) -> None:
-        """Forget the record that was read last: Kafka refuses it."""
+        """Delete the record that was read last: Kafka refuses it."""
         self._forget(self._read - 1)
 
     def rewind(self) -> None:
-        """Read everything that was not confirmed again."""
+        """Start over: read everything that is not confirmed again."""
         self._read = 0
 
     def partitions(self) -> dict[str, int]:
-        """Return {topic: partitions} as it was when Kafka was last here; nothing where that is not known."""
+        """Return {topic: partitions} as of the last connection to Kafka; nothing if that is not known."""
         try:
             known = json.loads((self._folder / _PARTITIONS).read_text())
         except (OSError, ValueError):
@@ -133,15 +132,15 @@ class Spool:
         return {str(topic): n for topic, n in known.items() if isinstance(n, int) and n > 0}
 
     def remember_partitions(self, known: dict[str, int]) -> None:
-        """Keep {topic: partitions} for a start without Kafka."""
-        with contextlib.suppress(OSError):  # then the next start waits for Kafka
+        """Save {topic: partitions} for a start without Kafka."""
+        with contextlib.suppress(OSError):  # if that fails, the next start waits for Kafka
             path = self._folder / _PARTITIONS
             partial = path.with_name(path.name + _PARTIAL)
             partial.write_text(json.dumps(known))
             partial.rename(path)
 
     def close(self) -> None:
-        """Wait until all is on the disk, and let another process have the folder."""
+        """Wait until everything is on the disk, then release the folder."""
         deadline_s = time.monotonic() + _SYNC_TIMEOUT_S
         while self._unsynced.unfinished_tasks and time.monotonic() < deadline_s:
             time.sleep(0.005)
@@ -150,7 +149,7 @@ class Spool:
     def _forget(self, index: int) -> None:
         path, size = self._waiting[index]
         del self._waiting[index]
-        with contextlib.suppress(OSError):  # then it is sent once more, later: a repeat
+        with contextlib.suppress(OSError):  # if that fails, it is sent again later: a repeat
             path.unlink(missing_ok=True)
         self._read -= 1
         self.bytes -= size
@@ -180,11 +179,11 @@ class Spool:
 
 
 def _sync(unsynced: "queue.Queue[Path]", folder: Path) -> None:
-    """Bring files to the disk as they come, and their names whenever there is nothing else to do."""
+    """Sync files to the disk as they come, and the folder with their names when nothing else is waiting."""
     while True:
         path = unsynced.get()
         for each in (path, folder) if unsynced.empty() else (path,):
-            with contextlib.suppress(OSError):  # it was sent meanwhile
+            with contextlib.suppress(OSError):  # it has been sent, and deleted, meanwhile
                 descriptor = os.open(each, os.O_RDONLY | os.O_CLOEXEC)
                 try:
                     os.fsync(descriptor)
@@ -194,7 +193,7 @@ def _sync(unsynced: "queue.Queue[Path]", folder: Path) -> None:
 
 
 def _is_torn(path: Path) -> bool:
-    """Whether the machine died before the record was on the disk; what is left of it goes."""
+    """Return whether the machine crashed before the whole record was on the disk; delete what is left of it."""
     torn = path.stat().st_size != int(path.name.rpartition(".")[2])
     if torn:
         path.unlink()
@@ -206,13 +205,13 @@ def _number(path: Path) -> int:
 
 
 def _lock(folder: Path) -> int:
-    """Return a locked descriptor of the folder itself: nothing is left behind, and nothing to be deleted by mistake."""
+    """Return a locked descriptor of the folder itself: no lock file that could be left behind or deleted."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         os.close(descriptor)
         raise ConfigError(
-            f"the spool folder {folder} is in use by another agent; give each its own by --spool"
+            f"the spool folder {folder} is in use by another agent; give each its own with --spool"
         ) from error
     return descriptor

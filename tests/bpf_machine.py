@@ -1,4 +1,4 @@
-"""Classic BPF as the kernel runs it, so that its programs can be examined without rights (linux/filter.h)."""
+"""Runs classic BPF programs as the kernel does, so that they can be tested without privileges (linux/filter.h)."""
 
 from callprint.sources import kernel_filter as bpf
 from callprint.sources.fanout import LINK, NETWORK
@@ -13,9 +13,9 @@ SIZES = {
 
 
 def run(program: list[bpf.Instruction], frame: bytes, ancillary: dict[int, int], network: int = 14) -> int:
-    """Return the program's result; a load beyond the frame makes it 0, as in the kernel.
+    """Return the program's result, which is 0 after a load beyond the frame, as in the kernel.
 
-    `network` is where the network header begins in the frame.
+    `network` is the offset of the network header in the frame.
     """
     a = x = at = 0
     memory = [0] * 16

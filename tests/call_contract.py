@@ -1,4 +1,4 @@
-"""What every store promises of calls, feedback and the allow-list; used like `StoreContract`."""
+"""What every store promises for calls, votes and the allow-list; used like `StoreContract`."""
 
 import math
 import random
@@ -32,7 +32,7 @@ def ask(store, **conditions):
 
 
 def vote(**changes):
-    """A mark of one user."""
+    """A vote of one user."""
     fields = {
         "call_id": "spam",
         "from_tag": "t",
@@ -45,7 +45,7 @@ def vote(**changes):
 
 
 class CallContract:
-    """What base.VerdictStore promises of calls."""
+    """What base.VerdictStore promises for calls."""
 
     def test_every_field_comes_back_as_it_was(self, store):
         store.put_calls([call(), at_setup()])
@@ -105,11 +105,11 @@ class CallContract:
 
     def test_one_vote_counts_for_each_user_and_caller(self, store):
         changed = vote(given_at_ns=START_NS + 5, spam=False, call_id="later")
-        store.put_feedback([changed])
-        store.put_feedback([vote(), vote(user="bob"), vote(caller="+49")])
-        store.put_feedback([vote()])
-        assert list(store.feedback()) == [changed, vote(user="bob"), vote(caller="+49")]
-        assert list(store.feedback("+49")) == [vote(caller="+49")]
+        store.put_votes([changed])
+        store.put_votes([vote(), vote(user="bob"), vote(caller="+49")])
+        store.put_votes([vote()])
+        assert list(store.votes()) == [changed, vote(user="bob"), vote(caller="+49")]
+        assert list(store.votes("+49")) == [vote(caller="+49")]
 
     def test_the_allow_list(self, store):
         first, second = AllowEntry("+493012345", "ann", 1), AllowEntry("+15550100", "bob", 2)
@@ -120,7 +120,7 @@ class CallContract:
         store.remove_allowed("nobody")
         assert list(store.allowed()) == [first]
 
-    def test_the_state_of_calls_and_its_journal(self, store):
+    def test_the_snapshot_of_calls_and_its_journal(self, store):
         assert store.call_state(7) is None
         entries = [(number, bytes([number]) * 1000) for number in range(6)]
         for number, entry in entries:
@@ -130,7 +130,7 @@ class CallContract:
         state = random.Random(0).randbytes(1_200_000)
         store.put_call_state(7, 4, state)
         assert store.call_state(7) == (4, state)
-        assert list(store.call_journal(7, 0)) == entries[4:], "the state says what the others said"
+        assert list(store.call_journal(7, 0)) == entries[4:], "the snapshot replaces the entries before it"
         assert list(store.call_journal(7, 5)) == entries[5:]
         store.put_call_state(7, 6, b"")
         assert store.call_state(7) == (6, b"")
@@ -144,7 +144,7 @@ class CallContract:
             store.append_call_journal(2**31 + 5, 3, b"theirs")
         assert list(store.call_journal(2**31 + 5, 0)) == [(3, b"mine")]
 
-    def test_a_state_that_comes_late_does_not_count(self, store):
+    def test_a_snapshot_that_comes_late_does_not_count(self, store):
         store.put_call_state(7, 9, b"later")
         store.put_call_state(7, 4, b"earlier")
         assert store.call_state(7) == (9, b"later")

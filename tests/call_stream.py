@@ -22,7 +22,7 @@ from callprint.core.spam.detectors import make_detector
 from callprint.core.verdicts.pipeline import IdentificationPipeline
 from callprint.core.wire.media import decode_media
 from callprint.core.wire.signalling import decode_record
-from callprint.messaging.topics import MEDIA, SIGNALING
+from callprint.messaging.topics import MEDIA, SIGNALLING
 from callprint.sources import open_captures
 from capture_agent.agent import AgentSettings, CaptureAgent
 from capture_agent.publisher import PublisherCounters
@@ -191,7 +191,7 @@ def inputs_of(recorder: Recorder) -> Inputs:
                 batch = decode_media(data)
                 judged = judge.judge(assembly.absorb(batch))
                 news.append(FlowResults.of(batch.origin, partition, judged.verdicts, judged.summaries))
-        elif topic == SIGNALING:
+        elif topic == SIGNALLING:
             for offset, data in enumerate(sent):
                 place = RecordOffset(partition, offset)
                 records[place] = data

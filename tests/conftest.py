@@ -1,4 +1,4 @@
-"""Fixtures that several parts share."""
+"""Fixtures that tests of several parts share."""
 
 import os
 from pathlib import Path
@@ -10,17 +10,18 @@ SHARED_DATA = Path(os.environ.get("CALLPRINT_DATA", Path(__file__).parents[2] / 
 
 @pytest.fixture(scope="session")
 def public_corpus() -> Path:
-    """The folder of captures by others; their licences forbid to copy them into the project."""
-    folder = SHARED_DATA / "public"
-    if not (folder / "manifest.csv").exists():
-        pytest.skip(f"the public captures are not at {folder} (set CALLPRINT_DATA to their parent)")
-    return folder
+    """The folder of captures by others; their licences do not allow copying them into the project."""
+    return _shared_folder("public", "manifest.csv")
 
 
 @pytest.fixture(scope="session")
 def labelled_calls() -> Path:
     """The folder of labelled calls: flows.csv, dataset1, dataset2, cross."""
-    folder = SHARED_DATA / "calls"
-    if not (folder / "flows.csv").exists():
-        pytest.skip(f"the labelled calls are not at {folder} (set CALLPRINT_DATA to their parent)")
+    return _shared_folder("calls", "flows.csv")
+
+
+def _shared_folder(name: str, index: str) -> Path:
+    folder = SHARED_DATA / name
+    if not (folder / index).exists():
+        pytest.skip(f"there are no captures at {folder} (CALLPRINT_DATA names the folder above)")
     return folder

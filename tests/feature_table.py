@@ -12,9 +12,9 @@ KNOWN = {END: "end"}
 def feature_table() -> str:
     """Return the table in Markdown, one line for each feature in column order; numbers as in the paper, from 1."""
     lines = [
-        f"| {int(spec.feature) + 1} | `{spec.name}` | {spec.unit or '–'} | {KNOWN.get(spec.known, 'set-up')} "
-        f"| {spec.source} | {'log' if spec.log else 'linear'} | {spec.definition} |"
-        for spec in FEATURES
+        f"| {feature + 1} | `{feature.column}` | {feature.unit or '–'} | {KNOWN.get(feature.known, 'set-up')} "
+        f"| {feature.source} | {'log' if feature.log else 'linear'} | {feature.definition} |"
+        for feature in FEATURES
     ]
     return "\n".join([HEADER, *lines])
 

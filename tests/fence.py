@@ -1,9 +1,9 @@
-"""Run the compiled decoders on damaged input whose neighbouring memory pages cannot be read.
+"""Run the compiled decoders on damaged input between memory pages that cannot be read.
 
     python tests/fence.py ROUNDS [--out-of-bounds]
 
-The input ends (and, in a second run, begins) exactly at a page without access rights, so that one byte read
-beyond it kills the process: it examines the machine code that production runs. Prints what it did.
+The input ends (and, in a second run, begins) exactly at a page without access rights, so that reading one byte beyond
+it kills the process: this tests the very machine code that runs in production. Prints what it did.
 """
 
 import ctypes
@@ -42,7 +42,7 @@ CAPTURES = [
 
 
 class Fence:
-    """Readable memory between two pages that are not."""
+    """Readable memory between two pages that cannot be read."""
 
     def __init__(self) -> None:
         self._map = mmap.mmap(-1, ROOM + 2 * PAGE)
@@ -54,7 +54,7 @@ class Fence:
                 raise OSError(ctypes.get_errno(), "mprotect")
 
     def place(self, raw: bytes, at_end: bool) -> np.ndarray:
-        """Return `raw` as an array next to the forbidden page behind it, or before it."""
+        """Return `raw` as an array that ends at the page behind the memory, or begins at the one before it."""
         begin = PAGE + ROOM - len(raw) if at_end else PAGE
         target = self._all[begin : begin + len(raw)]
         target[:] = np.frombuffer(raw, np.uint8)
@@ -104,5 +104,5 @@ def run(rounds: int) -> None:
 if __name__ == "__main__":
     if "--out-of-bounds" in sys.argv:
         placed = Fence().place(b"x", at_end=True)
-        print(ctypes.string_at(placed.ctypes.data, 2))  # proves that the fence stands
+        print(ctypes.string_at(placed.ctypes.data, 2))  # must crash: proves that the fence works
     run(int(sys.argv[1]))

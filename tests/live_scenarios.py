@@ -1,6 +1,6 @@
-"""Live capture in a network namespace of its own: `unshare -n python tests/live_scenarios.py SCENARIO`.
+"""Live capture in a separate network namespace: `unshare -n python tests/live_scenarios.py SCENARIO`.
 
-Each scenario prints what it saw as JSON; tests/sources/test_live.py judges it.
+Each scenario prints what it saw as JSON; tests/sources/test_live.py checks it.
 """
 
 import fcntl
@@ -47,7 +47,7 @@ def command(line: str) -> None:
 
 
 def veth_pair() -> None:
-    # Without IPv6 the kernel sends nothing of its own over the pair.
+    # Without IPv6 the kernel sends no packets of its own over the pair.
     command("sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1")
     command("ip link add near type veth peer name far")
     command("ip link set near up")
@@ -60,7 +60,14 @@ def send(frames: list[bytes], interface: str = "near") -> None:
         for number, frame in enumerate(frames):
             sender.send(frame)
             if number % 500 == 499:
-                time.sleep(0.002)  # the sender must not starve the reader of the processor
+                time.sleep(0.002)  # so that the sender does not starve the reader
+
+
+def send_media(address: str, count: int = 50) -> None:
+    """Send RTP packets by an ordinary socket."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as talker:
+        for _ in range(count):
+            talker.sendto(rtp(), (address, 40002))
 
 
 def collect(source: LiveSource, seen: list[bytes]) -> None:
@@ -69,7 +76,7 @@ def collect(source: LiveSource, seen: list[bytes]) -> None:
 
 
 def capture_while(action, *sources: LiveSource) -> list[list[bytes]]:
-    """Run `action` while all sources capture; return the frames that each saw."""
+    """Run `action` while all sources are capturing; return the frames that each saw."""
     seen: list[list[bytes]] = [[] for _ in sources]
     readers = [threading.Thread(target=collect, args=pair) for pair in zip(sources, seen, strict=True)]
     for reader in readers:
@@ -83,7 +90,7 @@ def capture_while(action, *sources: LiveSource) -> list[list[bytes]]:
 
 
 def every_packet() -> dict:
-    """Many packets of one stream, from a process of its own; the sequence number tells each."""
+    """Many packets of one stream, sent by another process and identified by their sequence numbers."""
     veth_pair()
     source = open_interfaces(["far"])
     seen, times, kinds = [], [], set()
@@ -113,7 +120,7 @@ def send_stream() -> dict:
 
 
 def overload() -> dict:
-    """A small ring and a reader that is away: the kernel's drops are counted, and all adds up."""
+    """A small ring and a reader that does not read: the kernel's drops are counted, and everything adds up."""
     veth_pair()
     source = open_interfaces(["far"], ring_bytes=2 << 20)
     send([MEDIA] * 30_000)
@@ -127,7 +134,7 @@ def overload() -> dict:
 
 
 def kernel_filter() -> dict:
-    """The same traffic with and without the filter, beside the dissector and our own machine."""
+    """The same traffic with and without the filter, compared with the dissector and bpf_machine.py."""
     veth_pair()
     generator = random.Random(1)
     samples = [
@@ -179,7 +186,7 @@ def several_interfaces() -> dict:
 
 
 def fanout() -> dict:
-    """Two sources of one group: a session's RTP, RTCP and reverse go to one of them, and none is lost."""
+    """Two sources of one group: a session's RTP, RTCP and reverse go to one of them, and nothing is lost."""
     veth_pair()
     sessions = [session(number) for number in range(64)]
     frames = [frame for each in sessions for frame in each]
@@ -187,13 +194,13 @@ def fanout() -> dict:
     seen = capture_while(lambda: send(frames * 5), *pair)
     first, second = (set(frames) for frames in seen)
     program = build_fanout()
-    told = {frame: run_filter(program, frame, {PROTOCOL: protocol_of(frame)}) % 2 for frame in frames}
+    member_of = {frame: run_filter(program, frame, {PROTOCOL: protocol_of(frame)}) % 2 for frame in frames}
     return {
         "first": len(seen[0]),
         "second": len(seen[1]),
         "torn_sessions": sum(not (set(each) <= first or set(each) <= second) for each in sessions),
         "as_our_machine_says": [first, second]
-        == [{frame for frame in frames if told[frame] == member} for member in (0, 1)],
+        == [{frame for frame in frames if member_of[frame] == member} for member in (0, 1)],
     }
 
 
@@ -216,7 +223,7 @@ def session(number: int) -> list[bytes]:
     packets = there + back
     if number % 3 == 1:
         return [ethernet(packet) for packet in packets]
-    # PPPoE: the kernel leaves it alone.
+    # PPPoE, which the kernel leaves alone.
     return [ethernet(b"\x11\0\0\1" + struct.pack("!H", len(p) + 2) + b"\0\x21" + p, 0x8864) for p in packets]
 
 
@@ -225,7 +232,7 @@ def protocol_of(frame: bytes) -> int:
 
 
 def fanout_on_two_interfaces() -> dict:
-    """Two processes with the same group on the same two interfaces, named in another order."""
+    """Two processes with the same group on the same two interfaces, named in a different order."""
     veth_pair()
     flows = [ethernet(ipv4(udp(rtp(), 20_000 + 2 * flow, 30_000))) for flow in range(32)]
     pair = [open_interfaces(names, fanout_group=7) for names in (["near", "far"], ["far", "near"])]
@@ -236,32 +243,19 @@ def fanout_on_two_interfaces() -> dict:
 def loopback() -> dict:
     command("ip link set lo up")
     source = open_interfaces(["lo"])
-
-    def talk() -> None:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as talker:
-            for _ in range(50):
-                talker.sendto(rtp(), ("127.0.0.1", 40002))
-
-    (seen,) = capture_while(talk, source)
+    (seen,) = capture_while(lambda: send_media("127.0.0.1"), source)
     kinds = dissect.dissect(*records(seen))["kind"]
     return {"media": int((kinds == PacketKind.RTP).sum())}
 
 
 def tunnel_device() -> dict:
-    """A device without Ethernet: the kernel hands over the packet from its IP header on."""
+    """A device without Ethernet: the kernel delivers the packet from its IP header on."""
     tun = os.open("/dev/net/tun", os.O_RDWR)
-    fcntl.ioctl(
-        tun, 0x400454CA, struct.pack("16sH22x", b"tunnel", 0x1001)
-    )  # TUNSETIFF, no packet information
+    # TUNSETIFF, no packet information
+    fcntl.ioctl(tun, 0x400454CA, struct.pack("16sH22x", b"tunnel", 0x1001))
     command("ip addr add 10.9.0.1/24 dev tunnel")
     command("ip link set tunnel up")
     source = open_interfaces(["tunnel"])
-
-    def talk() -> None:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as talker:
-            for _ in range(50):
-                talker.sendto(rtp(), ("10.9.0.2", 40002))
-
     rows = []
 
     def read() -> None:
@@ -270,7 +264,7 @@ def tunnel_device() -> dict:
 
     reader = threading.Thread(target=read)
     reader.start()
-    talk()
+    send_media("10.9.0.2")
     time.sleep(0.2)
     source.stop()
     reader.join()

@@ -1,10 +1,11 @@
-"""A model card that is right, for tests that damage it."""
+"""A valid model card, for tests that damage it."""
 
 import json
 from typing import Any
 
 from callprint.core.identify.card import INPUT_FEATURES, ModelCard, ModelInput, Policy, card_text
-from callprint.core.identify.features import FEATURE_NAMES, FEATURE_VERSION
+from callprint.core.identify.feature_list import FEATURE_VERSION
+from callprint.core.identify.feature_row import FEATURE_NAMES
 from callprint.core.identify.reference import FeatureBins, Limit, Reference
 
 CARD = ModelCard(

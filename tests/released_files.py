@@ -34,7 +34,14 @@ FEATURES: list[str] = golden_json("expected/features.json")
 """The names of the features of a call as they were then, in the order of a vector."""
 
 
-NAME_THEN = {"endpoints": "places"}
+NAME_THEN = {
+    "endpoints": "places",
+    "received": "heard",
+    "progress_seen": "met",
+    "progress": "marks",
+    "latest_clock_ns": "latest_ns",
+    "latest_message_ns": "told_ns",
+}
 """What a field was called when the files were written, by its name of today."""
 
 

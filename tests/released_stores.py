@@ -20,7 +20,7 @@ def check(store: VerdictStore, absent: set[str]) -> None:
         "last_verdicts": list(store.verdicts(VerdictQuery())),
         "calls": list(store.calls(CallQuery(last_only=False))),
         "last_calls": list(store.calls(CallQuery())),
-        "feedback": list(store.feedback()),
+        "feedback": list(store.votes()),
         "allowed": list(store.allowed()),
         "unknown_evidence": list(store.unknown_evidence()),
         "call_state": store.call_state(site),

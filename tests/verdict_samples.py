@@ -1,16 +1,8 @@
-"""Verdicts and flow summaries for tests, each field plausible, to be varied with `dataclasses.replace`."""
+"""Verdicts and flow summaries for tests, each field plausible; change fields by keyword."""
 
 from dataclasses import replace
 
-from callprint.core.verdict import (
-    REASON_LOW_CONFIDENCE,
-    REASON_TOO_SHORT,
-    UNKNOWN,
-    FlowKey,
-    FlowReport,
-    FlowSummary,
-    Verdict,
-)
+from callprint.core.verdict import FlowKey, FlowReport, FlowSummary, Verdict
 
 START_NS = 1_760_000_000_123_456_789
 SECOND_NS = 1_000_000_000
@@ -74,10 +66,10 @@ def unsure(flow: FlowKey = PJSUA) -> Verdict:
     """A final verdict that is not sure enough; pjsua is the best guess."""
     return replace(
         verdict(flow),
-        application=UNKNOWN,
+        application="unknown",
         best_application="pjsua",
         confidence=0.52,
-        reason=REASON_LOW_CONFIDENCE,
+        reason="low_confidence",
     )
 
 
@@ -85,14 +77,14 @@ def too_short(flow: FlowKey = SHORT) -> Verdict:
     """The verdict on a flow of three packets: no model looked."""
     return replace(
         verdict(flow),
-        application=UNKNOWN,
+        application="unknown",
         best_application=None,
         confidence=0.0,
         k=3,
         model="none",
         last_seen_ns=flow.first_seen_ns + 40_000_000,
         decided_at_ns=flow.first_seen_ns + 40_000_000,
-        reason=REASON_TOO_SHORT,
+        reason="too_short",
     )
 
 

@@ -1,9 +1,10 @@
-"""The topology: media batches from Kafka, flows put together, applications identified, verdicts stored.
+"""The topology: flows reassembled from Kafka's media batches, applications identified, verdicts stored.
 
-Beside it signalling from Kafka; with the flows that identification tells of it becomes calls, which are judged.
+Beside it, signalling from Kafka: together with the identified flows it becomes calls, which are judged. And feedback,
+which is stored where the judge of calls finds it.
 
-How many tasks each component has is in config.json: `callprint.parallelism.COMPONENT` among the options of an
-environment. (The file cannot be called callprint.py: streamparse imports it by its bare name, and would get the
+config.json says how many tasks each component has: `callprint.parallelism.COMPONENT` among the options of an
+environment. (This file cannot be called callprint.py: streamparse imports it by its bare name, and would get the
 package instead.)
 """
 
@@ -19,26 +20,27 @@ from callprint.topology.submit import parallelism
 from callprint.topology.tuples import FLOWS
 from spouts.feedback import FeedbackSpout
 from spouts.media import MediaSpout
-from spouts.signaling import SignalingSpout
+from spouts.signalling import SignallingSpout
 
 TASKS = parallelism(get_config())
 TICK = {"topology.tick.tuple.freq.secs": 5}
 
 
 class VoipTopology(Topology):
-    """All tuples of a partition go to one task of each bolt with state, in order; of calls, all of a site."""
+    """All tuples of a partition go, in order, to one task of each bolt with state; those of calls go by site."""
 
     media_spout = MediaSpout.spec(par=TASKS["media_spout"])
     assemble_flows = AssembleFlows.spec(
-        inputs={media_spout: Grouping.fields("shard")}, par=TASKS["assemble_flows"]
+        inputs={media_spout: Grouping.fields("partition")}, par=TASKS["assemble_flows"]
     )
     identify_application = IdentifyApplication.spec(
-        inputs={assemble_flows: Grouping.fields("shard")}, par=TASKS["identify_application"], config=TICK
+        inputs={assemble_flows: Grouping.fields("partition")}, par=TASKS["identify_application"], config=TICK
     )
-    signaling_spout = SignalingSpout.spec(par=TASKS["signaling_spout"])
+    # Storm and config.json know it by its released name.
+    signalling_spout = SignallingSpout.spec(name="signaling_spout", par=TASKS["signaling_spout"])
     judge_calls = JudgeCalls.spec(
         inputs={
-            signaling_spout: Grouping.fields("site"),
+            signalling_spout: Grouping.fields("site"),
             identify_application[FLOWS]: Grouping.fields("site"),
         },
         par=TASKS["judge_calls"],

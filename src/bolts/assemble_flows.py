@@ -1,4 +1,4 @@
-"""Puts flows together from their parts. All tuples of a partition come to one task, in order."""
+"""Reassembles flows from their parts. All tuples of a partition come to one task, in order."""
 
 import logging
 from typing import Any, ClassVar
@@ -15,39 +15,41 @@ log = logging.getLogger(__name__)
 
 
 class AssembleFlows(Bolt):
-    """Emits one tuple for each that it takes, so that the next bolt can tell when it missed one."""
+    """Emits exactly one tuple for each that it takes, so that the next bolt notices when it misses one."""
 
     outputs: ClassVar[list[str]] = list(ASSEMBLED_FIELDS)
     auto_ack = False
 
     def initialize(self, _storm_conf: dict[str, Any], _context: dict[str, Any]) -> None:
-        """Begin with no flow at all; a new epoch of each partition brings them."""
+        """Begin without flows; a new epoch of each partition brings them."""
         self._continuity: dict[int, Continuity] = {}
         self._assemblies: dict[int, PartitionAssembly] = {}
         self._evicted, self._forged = Milestones(), Milestones()
 
     def process(self, tup: Any) -> None:
         """Take a batch in and pass on what is to be judged."""
-        shard, epoch, sequence, action, text = tup.values
-        turn = self._continuity.setdefault(shard, Continuity()).turn(epoch, sequence)
+        partition, epoch, sequence, action, text = tup.values
+        turn = self._continuity.setdefault(partition, Continuity()).turn(epoch, sequence)
         if turn is Turn.FAIL:
             self.fail(tup)
             return
         if turn is not Turn.STALE:
             if turn is Turn.BEGIN:
-                self._assemblies[shard] = PartitionAssembly()
+                self._assemblies[partition] = PartitionAssembly()
             batch = decode_media(text_to_bytes(text))
-            assembly = self._assemblies[shard]
-            told = assembly.expire(batch.origin) if action == EXPIRE else assembly.absorb(batch)
-            self._watch(shard, assembly.counters)
-            if told is not batch:
-                text = bytes_to_text(encode_media(told))
-            self.emit([shard, epoch, sequence, text])
+            assembly = self._assemblies[partition]
+            assembled = assembly.expire(batch.origin) if action == EXPIRE else assembly.absorb(batch)
+            self._watch(partition, assembly.counters)
+            if assembled is not batch:
+                text = bytes_to_text(encode_media(assembled))
+            self.emit([partition, epoch, sequence, text])
         self.ack(tup)
 
-    def _watch(self, shard: int, counters: AssemblyCounters) -> None:
-        """Say it when flows are judged early, or not at all, on the way."""
+    def _watch(self, partition: int, counters: AssemblyCounters) -> None:
+        """Log when flows are judged early, or not at all."""
         if self._evicted.reached(counters.evicted):
-            log.warning("partition %d: %d flows were judged early: too many pending", shard, counters.evicted)
+            log.warning(
+                "partition %d: %d flows were judged early: too many pending", partition, counters.evicted
+            )
         if self._forged.reached(counters.forged):
-            log.warning("partition %d: %d parts name an IPv4 and an IPv6 address", shard, counters.forged)
+            log.warning("partition %d: %d parts name an IPv4 and an IPv6 address", partition, counters.forged)

@@ -7,9 +7,9 @@ from streamparse import Stream, TicklessBatchingBolt
 
 from callprint.core.ground.errors import ModelError
 from callprint.core.relay.continuity import Continuity, Turn
-from callprint.core.relay.flow_judging import Judged, PartJudge, judge_together
+from callprint.core.relay.flow_judging import JudgeOutput, PartJudge, judge_together
 from callprint.core.relay.site_inputs import FlowResults
-from callprint.core.verdicts.pipeline import Identifier
+from callprint.core.verdicts.identifier import Identifier
 from callprint.core.wire.media import MediaBatch, decode_media
 from callprint.core.wire.rows import rows_to_text
 from callprint.core.wire.source import site_of
@@ -98,7 +98,7 @@ class IdentifyApplication(TicklessBatchingBolt):
             self._told[shard] = Counter()
         return _Work(tup, self._judges[shard], decode_media(text_to_bytes(text)), self._told[shard])
 
-    def _tell(self, work: _Work, judged: Judged) -> None:
+    def _tell(self, work: _Work, judged: JudgeOutput) -> None:
         """Tell the judge of calls what became of a batch, also when it is nothing: it counts them. Then the store."""
         shard, epoch, _, _ = work.tup.values
         origin = work.batch.origin

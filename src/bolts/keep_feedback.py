@@ -1,51 +1,37 @@
-"""Writes what users say to the store, where the judge of calls listens for it."""
+"""Stores votes and changes of the allow-list, where judge_calls looks for them."""
 
 import time
-from typing import Any, ClassVar
+from typing import Any
 
-from streamparse import Bolt
-
+from bolts.storing import StoringBolt
 from callprint.core.call import AllowEntry, Vote
 from callprint.core.ground.errors import RowError
 from callprint.core.wire.votes import decode_feedback
 from callprint.stores import VerdictStore
-from callprint.topology.dead_letters import DeadLetters
-from callprint.topology.settings import TopologySettings
+from callprint.topology.partition_stream import FEEDBACK_RECORDS
 from callprint.topology.tuples import text_to_bytes
-from callprint.topology.writing import PatientStore
 
 
-class KeepFeedback(Bolt):
-    """All sayings about a caller come to one task, in order: the last word on the allow-list is the last."""
+class KeepFeedback(StoringBolt):
+    """All records about a caller come to one task, in order: the latest change of the allow-list wins."""
 
-    auto_ack = False
-    outputs: ClassVar[list[str]] = []
+    records = FEEDBACK_RECORDS
 
-    def initialize(self, storm_conf: dict[str, Any], _context: dict[str, Any]) -> None:
-        """Remember where the store and the dead letters are."""
-        settings = TopologySettings.from_options(storm_conf)
-        self._store = PatientStore(settings.store)
-        self._topic = settings.feedback_topic
-        self._dead_letters = DeadLetters(settings)
-
-    def process(self, tup: Any) -> None:
-        """Write one saying."""
+    def store(self, tup: Any) -> bool:
+        """Store one feedback record."""
         _, text = tup.values
-        saying = decode_feedback(text_to_bytes(text), time.time_ns())
+        data = text_to_bytes(text)
+        record = decode_feedback(data, time.time_ns())
 
         def write(store: VerdictStore) -> None:
-            if isinstance(saying, Vote):
-                store.put_feedback([saying])
-            elif isinstance(saying, AllowEntry):
-                store.put_allowed([saying])
+            if isinstance(record, Vote):
+                store.put_votes([record])
+            elif isinstance(record, AllowEntry):
+                store.put_allowed([record])
             else:
-                store.remove_allowed(saying.caller)
+                store.remove_allowed(record.caller)
 
         try:
-            stored = self._store.write(write)
+            return self._store.write(write)
         except RowError as error:
-            stored = self._dead_letters.put(self._topic, -1, -1, str(error), text_to_bytes(text))
-        if stored:
-            self.ack(tup)
-        else:
-            self.fail(tup)
+            return self.set_aside(-1, error, data)

@@ -1,4 +1,4 @@
-"""Where flows of today come from, for core/identify/drift.py: a verdict store, or captures."""
+"""Collects the live flows that core/identify/drift.py compares: from a verdict store, or from captures."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,14 +18,14 @@ from callprint.core.verdict import REASON_LOW_CONFIDENCE, REASON_NOVEL, Verdict
 from callprint.inference import OnnxIdentifier
 from callprint.sources import open_captures
 
-LONGEST_FLOWS = 200_000  # judged at most: beyond that no distribution changes
+MOST_FLOWS = 200_000  # beyond that no distribution changes any more
 OUTCOME_OF_REASON = {None: 0, REASON_LOW_CONFIDENCE: 1, REASON_NOVEL: 2}
 CAPTURE_FLOWS = 1 << 16
 
 
 @dataclass(slots=True)
-class Taken:
-    """Flows for a sample, and those that tell nothing about drift."""
+class ComparedFlows:
+    """The flows that are compared with the model's reference, and how many say nothing about drift."""
 
     sample: Sample
     too_short: int = 0  # they ended before the evidence horizon
@@ -33,68 +33,68 @@ class Taken:
     other_model: int = 0
 
 
-def from_verdicts(verdicts: Iterable[Verdict], identifier: OnnxIdentifier) -> Taken:
+def from_verdicts(verdicts: Iterable[Verdict], identifier: OnnxIdentifier) -> ComparedFlows:
     """Return the final verdicts at the horizon that `identifier` gave on flows seen from their start."""
     number = {name: i for i, name in enumerate(identifier.applications)}
     horizon = identifier.card.input.maximum_packets
-    taken = Taken(Sample(np.zeros(0, np.int64), np.zeros(0), np.zeros(0, np.int64)))
+    compared = ComparedFlows(Sample(np.zeros(0, np.int64), np.zeros(0), np.zeros(0, np.int64)))
     rows: list[tuple[int, float, int]] = []
     for verdict in verdicts:
         if not verdict.final or verdict.k < horizon:
-            taken.too_short += 1
+            compared.too_short += 1
         elif verdict.started_midflow:
-            taken.midflow += 1
+            compared.midflow += 1
         elif verdict.model != identifier.name:
-            taken.other_model += 1
+            compared.other_model += 1
         else:
             best = number.get(verdict.best_application or "", -1)
             rows.append((best, verdict.confidence, OUTCOME_OF_REASON.get(verdict.reason, 1)))
-        if len(rows) == LONGEST_FLOWS:
+        if len(rows) == MOST_FLOWS:
             break
     if rows:
         best_of, confidence, outcome = (np.array(column) for column in zip(*rows, strict=True))
-        taken.sample = Sample(best_of, confidence, outcome)
-    return taken
+        compared.sample = Sample(best_of, confidence, outcome)
+    return compared
 
 
-def from_captures(paths: Sequence[str | Path], identifier: OnnxIdentifier) -> Taken:
-    """Judge the flows of captures at the horizon; also gives their features. Raises CaptureError."""
+def from_captures(paths: Sequence[str | Path], identifier: OnnxIdentifier) -> ComparedFlows:
+    """Judge the flows of captures at the horizon; the sample has their features as well. Raises CaptureError."""
     horizon = identifier.card.input.maximum_packets
     engine = FlowEngine(EngineSettings(maximum_flows=CAPTURE_FLOWS, checkpoints=(horizon,)))
-    taken = Taken(Sample(np.zeros(0, np.int64), np.zeros(0), np.zeros(0, np.int64)))
+    compared = ComparedFlows(Sample(np.zeros(0, np.int64), np.zeros(0), np.zeros(0, np.int64)))
     parts: list[Sample] = []
 
-    def take(drains: Iterable[object]) -> None:
+    def add(drains: Iterable[object]) -> None:
         for drain in drains:
             events, flows = drain.events, drain.flows  # type: ignore[attr-defined]
             final = (events["end"] > events["start"]) & (events["kind"] != EVENT_CHECKPOINT)
             enough = final & (events["k"] >= horizon)
             late = enough & (flows["started_midflow"] != 0)
-            taken.too_short += int((final & ~enough).sum())
-            taken.midflow += int(late.sum())
+            compared.too_short += int((final & ~enough).sum())
+            compared.midflow += int(late.sum())
             asked = np.flatnonzero(enough & ~late)
             if len(asked):
                 spans = np.column_stack([events["start"][asked], events["end"][asked]])
                 parts.append(_judged(identifier, drain.evidence, spans))  # type: ignore[attr-defined]
 
     for data, records in open_captures(paths):
-        take(engine.process(data, dissect(data, records)))
-    take(engine.finish())
+        add(engine.process(data, dissect(data, records)))
+    add(engine.finish())
     if parts:
         rows = [part.features for part in parts if part.features is not None]
-        taken.sample = Sample(
+        compared.sample = Sample(
             np.concatenate([part.application for part in parts]),
             np.concatenate([part.confidence for part in parts]),
             np.concatenate([part.outcome for part in parts]),
             np.concatenate(rows) if rows else None,
         )
-    return taken
+    return compared
 
 
 def _judged(identifier: OnnxIdentifier, evidence: np.ndarray, spans: np.ndarray) -> Sample:
-    said = identifier.identify(evidence, spans)
-    outcome = np.select([said.reason == LOW_CONFIDENCE, said.reason == NOVEL], [1, 2], 0)
-    taken = identifier.card.input
-    reads_features = taken.kind == INPUT_FEATURES
-    rows = features(evidence, spans, taken.maximum_packets) if reads_features else None
-    return Sample(said.application.astype(np.int64), said.confidence, outcome, rows)
+    decisions = identifier.identify(evidence, spans)
+    outcome = np.select([decisions.reason == LOW_CONFIDENCE, decisions.reason == NOVEL], [1, 2], 0)
+    model_input = identifier.card.input
+    reads_features = model_input.kind == INPUT_FEATURES
+    rows = features(evidence, spans, model_input.maximum_packets) if reads_features else None
+    return Sample(decisions.application.astype(np.int64), decisions.confidence, outcome, rows)

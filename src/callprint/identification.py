@@ -1,4 +1,4 @@
-"""One run over a source of captured frames: the loop that the command line puts a terminal around."""
+"""Identification over a source of captured frames: the loop that the command line puts a terminal around."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -17,14 +17,13 @@ from callprint.stores import VerdictStore
 STORE_BATCH = 2_000
 """Verdicts, flows and calls that are stored together: one transaction of some 20 ms."""
 
-
 EVIDENCE_WEIGHT = 10
-"""Rows of the others that one evidence log counts for: it holds some 20 KB."""
+"""How many other rows an evidence log counts for in a batch: it holds some 20 KB."""
 
 
 @dataclass(slots=True)
 class CaptureRun:
-    """Feeds batches through the pipeline and call assembly and hands what comes out to store and listeners."""
+    """Runs batches of frames through the pipeline and call assembly; the results go to the store and the callbacks."""
 
     pipeline: IdentificationPipeline
     store: VerdictStore | None
@@ -40,35 +39,35 @@ class CaptureRun:
     _calls: list[CallRecord] = field(default_factory=list)
     _unknown: list[tuple[Verdict, bytes]] = field(default_factory=list)
 
-    def take(self, data: np.ndarray, records: np.ndarray) -> None:
-        """Take a batch of frames; data: (bytes,) uint8, records: (n,) RECORD."""
+    def process(self, data: np.ndarray, records: np.ndarray) -> None:
+        """Process a batch of frames; data: (bytes,) uint8, records: (n,) RECORD."""
         self.packets += len(records)
         packets = dissect(data, records, signalling_ports=self.signalling_ports)
         output = self.pipeline.process(data, packets)
-        self._keep(output)
-        # Flows and calls are told in the order in which packets brought them about, whatever the size of the batch:
-        # call assembly gets the packets before a flow's end, then the flow, then the packets from there on.
+        self._add_output(output)
+        # Flows and calls come out in the order in which packets caused them, whatever the size of the batch: call
+        # assembly gets the packets up to a flow's end, then the flow, then the packets from there on.
         done = 0
         ended = zip(output.report_packets, output.reports, strict=True)
         for at, reports in groupby(ended, key=lambda pair: pair[0]):
-            self._assemble(data, packets[done:at], records[done:at])
+            self._assemble_calls(data, packets[done:at], records[done:at])
             done = at
-            self._tell([report for _, report in reports])
-        self._assemble(data, packets[done:], records[done:])
+            self._report_flows([report for _, report in reports])
+        self._assemble_calls(data, packets[done:], records[done:])
 
-    def take_all(self, batches: Iterable[tuple[np.ndarray, np.ndarray]]) -> Iterable[None]:
-        """Take batch after batch, coming up for air after each."""
+    def process_all(self, batches: Iterable[tuple[np.ndarray, np.ndarray]]) -> Iterable[None]:
+        """Process batch after batch and yield after each, so that the caller can show progress or stop."""
         for data, records in batches:
-            self.take(data, records)
+            self.process(data, records)
             yield
 
     def finish(self) -> None:
         """Report what is still open and store the rest: also after an interruption or a damaged capture."""
         output = self.pipeline.finish()
-        self._keep(output)
-        self._tell(output.reports)
+        self._add_output(output)
+        self._report_flows(output.reports)
         if self.calls is not None:
-            self._settle_calls(self.calls.finish())
+            self._add_calls(self.calls.finish())
         self.store_rest()
 
     @property
@@ -77,8 +76,8 @@ class CaptureRun:
         outcomes = self.pipeline.engine.outcomes
         return [outcomes[outcome] for outcome in Outcome]
 
-    def _keep(self, output: PipelineOutput) -> None:
-        # Kept before told: a listener may fail, as standard output does when its reader leaves.
+    def _add_output(self, output: PipelineOutput) -> None:
+        # Kept for the store before any callback runs: one may fail, as when the reader of standard output leaves.
         self._verdicts += output.verdicts
         self._reports += output.reports
         self._unknown += output.unknown
@@ -88,17 +87,17 @@ class CaptureRun:
         if len(self._verdicts) + len(self._reports) + EVIDENCE_WEIGHT * len(self._unknown) >= STORE_BATCH:
             self.store_rest()
 
-    def _tell(self, reports: list[FlowReport]) -> None:
+    def _report_flows(self, reports: list[FlowReport]) -> None:
         for report in reports:
             self.on_report(report)
         if self.calls is not None:
-            self._settle_calls(self.calls.add_flows(reports))
+            self._add_calls(self.calls.add_flows(reports))
 
-    def _assemble(self, data: np.ndarray, packets: np.ndarray, records: np.ndarray) -> None:
+    def _assemble_calls(self, data: np.ndarray, packets: np.ndarray, records: np.ndarray) -> None:
         if self.calls is not None and len(packets):
-            self._settle_calls(self.calls.process(data, packets, records))
+            self._add_calls(self.calls.process(data, packets, records))
 
-    def _settle_calls(self, calls: list[CallRecord]) -> None:
+    def _add_calls(self, calls: list[CallRecord]) -> None:
         self._calls += calls
         for call in calls:
             self.on_call(call)

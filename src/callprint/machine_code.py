@@ -1,9 +1,9 @@
-"""Keeps compiled machine code on disk, apart for each state of the source that it was made of.
+"""Keeps compiled machine code on disk, separately for each version of the source that it was compiled from.
 
-Numba asks only whether the file of a function has changed. A helper or a constant in another file may have changed
-as well, and the caller would silently go on with the old one. So every file with compiled functions has a folder
-whose name holds a digest of the file and of all files of callprint that it imports, directly or not. When a folder
-is made, those of earlier states of the same file go.
+Numba checks only whether the function's own file has changed. If a helper or a constant in another file changed, the
+caller would silently go on with the old one. So every file with compiled functions has a folder whose name holds a
+digest of that file and of all files of callprint that it imports, directly or not. When such a folder is made, those
+of earlier versions of the same file are removed.
 """
 
 import atexit
@@ -27,33 +27,33 @@ IMPORT = re.compile(
 )
 
 COMPILING = (
-    "compiling the packet path for this processor, about a minute: once, then only what updates change"
+    "compiling the packet path for this processor: about a minute now, later only what an update has changed"
 )
 
 
-class State:
-    """What this process has done about machine code."""
+class Cache:
+    """What this process has found on disk."""
 
-    compiles = False
-    """Some code was not there yet, so it is compiled when it is first called."""
+    incomplete = False
+    """Some machine code was missing, so it is compiled when it is first called."""
 
 
 def install() -> None:
-    """Have the core keep its machine code as said above. To be called before anything compiled is imported."""
+    """Make the core keep its machine code in these folders. Call it before anything compiled is imported."""
     Compilation.folder_of = folder_of
 
 
 def folder_of(source: str, wanted: str) -> str:
-    """Return the folder for the machine code of `source`, below `wanted` if that is not empty, made if missing."""
+    """Return the folder for the machine code of `source`, below `wanted` unless that is empty. Makes it."""
     path = Path(source)
-    # Several trees may share a folder in a home: each keeps and clears its own.
+    # Several installations may share a folder in a home: each keeps and clears its own.
     place = hashlib.sha256(str(path).encode()).hexdigest()[:8]
     parts = path.relative_to(PACKAGE).with_suffix("").parts if path.is_relative_to(PACKAGE) else (path.stem,)
     name = f"{'.'.join(parts)}-{place}-"
     base = base_folder(wanted)
     folder = base / (name + digest(path))
     if not folder.exists():
-        State.compiles = True
+        Cache.incomplete = True
         folder.mkdir(parents=True, exist_ok=True)
         for old in base.glob(name + "*"):
             if old != folder:
@@ -63,28 +63,27 @@ def folder_of(source: str, wanted: str) -> str:
 
 @cache
 def base_folder(wanted: str) -> Path:
-    """Return the first folder that can be written to: the one wanted, beside the package, the user's, a passing one."""
+    """Return the first folder that can be written to: that wanted, beside the package, the user's, a temporary one."""
     home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111 - never raises
     kept = [Path(wanted)] if wanted else []
     kept += [PACKAGE / "__pycache__" / "machine-code", Path(home) / "callprint" / "machine-code"]
     for folder in kept:
         if _can_write(folder):
             return folder
-    State.compiles = True
-    passing = Path(
-        tempfile.mkdtemp(prefix="callprint-")
-    )  # for this user alone: what is loaded from it is code
-    atexit.register(shutil.rmtree, passing, ignore_errors=True)
+    Cache.incomplete = True
+    # Only this user may write to it: what is loaded from it is code.
+    temporary = Path(tempfile.mkdtemp(prefix="callprint-"))
+    atexit.register(shutil.rmtree, temporary, ignore_errors=True)
     print(
         f"callprint: compiled code cannot be kept ({' and '.join(map(str, kept))} cannot be written to), so every "
-        "start compiles anew, about a minute; set NUMBA_CACHE_DIR to a folder of your own",
+        "start compiles anew, for about a minute; set NUMBA_CACHE_DIR to a folder of your own",
         file=sys.stderr,
     )
-    return passing
+    return temporary
 
 
 def digest(source: Path) -> str:
-    """Return what the machine code of `source` depends on, in 16 hexadecimal digits."""
+    """Return a digest of all that the machine code of `source` depends on: 16 hexadecimal digits."""
     sources = sorted(sources_of(source))
     contents = b"".join(hashlib.sha256(_text(path).encode()).digest() for path in sources)
     return hashlib.sha256(contents).hexdigest()[:16]

@@ -1,29 +1,30 @@
-"""Brings what users say from a store to the judge: votes, with the calls that they are about, and the allow-list."""
+"""Brings votes, with the calls that they are about, and the allow-list from a store to a judge of calls."""
 
 import math
 import time
 from collections.abc import Iterable, Sequence
 
 from callprint.core.call import CallRecord, Phase, Vote, voted_caller
-from callprint.core.spam.detectors import CallDetector
+from callprint.core.spam.interface import SpamDetector
 from callprint.core.spam.judging import CallJudge
+from callprint.core.spam.user_votes import UserVotes
 from callprint.stores import CallQuery, VerdictStore
 
 MOST_VOTES = 5_000
-"""Votes that are used, the latest; each costs a query at the start."""
+"""The latest votes are used, at most so many; each costs a query at the start."""
 CALLS_OF_A_CALLER = 200
-"""Calls by which the detector gets to know a caller that was voted on; more tell it nothing new."""
+"""Calls from which the detector gets to know a caller that was voted on; more tell it nothing new."""
 
 
-def teach(detector: CallDetector, store: VerdictStore, longest_s: float = math.inf) -> int:
-    """Teach `detector` what users have said, and return how many votes it heard.
+def teach(detector: SpamDetector, store: VerdictStore, longest_s: float = math.inf) -> int:
+    """Teach `detector` the votes in the store, and return how many there are.
 
-    After `longest_s` no more calls are looked at; votes on callers whose calls were not are heard all the same.
+    After `longest_s` no more calls are looked up; votes on callers whose calls were not looked up still count.
 
-    Packet time is not known yet when a capture begins, so votes are as old as they are to the latest one: the
-    same store teaches the same, whenever it is read. Raises StoreError when the store does not answer.
+    Packet time is not known yet when a capture begins, so a vote's age is measured from the latest one: the same
+    store teaches the same, whenever it is read. Raises StoreError when the store does not answer.
     """
-    votes = sorted(store.feedback(), key=lambda vote: vote.given_at_ns)[-MOST_VOTES:]
+    votes = sorted(store.votes(), key=lambda vote: vote.given_at_ns)[-MOST_VOTES:]
     if votes:
         calls = sorted(
             _calls_of(store, votes, time.monotonic() + longest_s),
@@ -39,7 +40,7 @@ def _calls_of(store: VerdictStore, votes: Sequence[Vote], deadline_s: float) -> 
             return
         query = (
             CallQuery(call_id=caller)
-            if caller == vote.call_id  # nobody knows who called: the vote is about this call
+            if caller == vote.call_id  # nobody knows who called: the vote is about this call alone
             else CallQuery(number=caller, limit=CALLS_OF_A_CALLER)
         )
         for call in store.calls(query):
@@ -48,26 +49,23 @@ def _calls_of(store: VerdictStore, votes: Sequence[Vote], deadline_s: float) -> 
 
 
 class VoteListener:
-    """Keeps a judge up to date with its store while a live run goes on."""
+    """Keeps a judge with a detector up to date with its store while a live run goes on."""
 
-    def __init__(self, store: VerdictStore, judge: CallJudge, detector: CallDetector) -> None:
-        """Teach the detector what the store holds. Raises StoreError when it does not answer."""
+    def __init__(self, store: VerdictStore, judge: CallJudge, detector: SpamDetector) -> None:
+        """Teach the judge's detector what the store holds. Raises StoreError when it does not answer."""
         self._store = store
-        self._judge = judge
-        self._detector = detector
-        self._heard = {(vote.user, vote.caller): vote for vote in store.feedback()}
-        self._judge.allowed = {entry.caller for entry in store.allowed()}
+        self._user_votes = UserVotes(judge)
+        self._user_votes.begin(store.votes(), self._allowed())
         teach(detector, store)
 
     def listen(self) -> int:
-        """Hear the votes that are new, read the allow-list again; return how many votes were new.
+        """Take in the votes that are new, read the allow-list again; return how many votes were new.
 
-        A caller that was never seen in this run is an unknown one: only its name is marked until the next start.
+        Of a caller that has not called in this run the detector knows nothing but the vote until the next start.
         """
-        self._judge.allowed = {entry.caller for entry in self._store.allowed()}
-        votes = {(vote.user, vote.caller): vote for vote in self._store.feedback()}
-        fresh = [vote for key, vote in votes.items() if self._heard.get(key) != vote]
-        if fresh:
-            self._detector.hear(fresh, max(vote.given_at_ns for vote in fresh))
-        self._heard = votes
-        return len(fresh)
+        new = self._user_votes.new(self._store.votes())
+        self._user_votes.take(new, self._allowed())
+        return len(new)
+
+    def _allowed(self) -> set[str]:
+        return {entry.caller for entry in self._store.allowed()}

@@ -1,26 +1,21 @@
-"""The spout of the `feedback` topic."""
+"""The spout of the topic `feedback`."""
 
 import time
 from typing import Any, ClassVar
 
 from callprint.core.wire.votes import decode_feedback
-from callprint.topology.reader import Tuple
-from callprint.topology.settings import TopologySettings
-from callprint.topology.stream import FEEDBACK_RECORDS
+from callprint.topology.partition_stream import FEEDBACK_RECORDS
+from callprint.topology.topic_reader import SpoutTuple
 from callprint.topology.tuples import FEEDBACK_FIELDS, bytes_to_text
 from spouts.topic import TopicSpout
 
 
 class FeedbackSpout(TopicSpout):
-    """Emits what users say, record by record; what is none goes to the dead letters."""
+    """Emits votes and changes of the allow-list, one record at a time; anything else is a dead letter."""
 
     outputs: ClassVar[list[str]] = list(FEEDBACK_FIELDS)
-    form = FEEDBACK_RECORDS
+    records = FEEDBACK_RECORDS
 
-    def topic(self, settings: TopologySettings) -> str:
-        """Return the name of the topic."""
-        return settings.feedback_topic
-
-    def values(self, found: Tuple) -> list[Any]:
+    def values(self, found: SpoutTuple) -> list[Any]:
         """Return FEEDBACK_FIELDS."""
         return [decode_feedback(found.data, time.time_ns()).caller, bytes_to_text(found.data)]

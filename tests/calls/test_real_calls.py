@@ -206,7 +206,7 @@ def test_votes_on_a_few_calls_of_a_campaign_speak_for_all_its_numbers(capture, s
     fine = [call for call in seen.ended if call.caller in dict(FRIENDS[:4])]
     with open_store(str(tmp_path / "store.sqlite")) as store:
         store.put_calls(seen.records)
-        store.put_feedback(
+        store.put_votes(
             Vote(call.call_id, call.from_tag, call.caller, user, 1, call in voted)
             for call in voted + fine
             for user in ("ann", "bob", "eve")

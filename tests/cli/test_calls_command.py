@@ -95,7 +95,7 @@ def test_a_missing_or_short_key_is_a_clear_error(store_path, tmp_path):
 
 def votes(path) -> list[tuple[str, str, bool]]:
     with open_store(str(path)) as store:
-        return [(vote.caller, vote.user, vote.spam) for vote in store.feedback()]
+        return [(vote.caller, vote.user, vote.spam) for vote in store.votes()]
 
 
 def test_one_vote_of_a_user_counts_for_a_caller(store_path, capsys):
@@ -132,7 +132,7 @@ def test_everybody_who_hides_cannot_be_allowed_at_once(store_path, name):
 
 def test_brokers_that_do_not_answer_are_named_and_nothing_is_stored(store_path, monkeypatch):
     pytest.importorskip("kafka", reason="the extra `cluster` is not installed")
-    monkeypatch.setattr("callprint.messaging.votes.BOOTSTRAP_TIMEOUT_S", 0.2)
+    monkeypatch.setattr("callprint.messaging.feedback.BOOTSTRAP_TIMEOUT_S", 0.2)
     common = ["--by", "ann", "--brokers", "127.0.0.1:1", "--store", store_path]
     for arguments in (["spam@x", "--spam"], ["--allow", "+49 30 999999"]):
         with pytest.raises(ConfigError, match=r"127\.0\.0\.1:1"):

@@ -32,7 +32,7 @@ GOLDEN_FIELDS = (
 @pytest.fixture(autouse=True)
 def warm(monkeypatch):
     """As if everything was compiled before, whatever this test run began with: else a line says that it is not."""
-    monkeypatch.setattr(machine_code.State, "compiles", False)
+    monkeypatch.setattr(machine_code.Cache, "incomplete", False)
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import pytest
 from verdict_samples import JAMI_IPV6, LINPHONE, START_NS, provisional, reports, too_short, verdict
 
 from callprint.cli import verdicts
-from callprint.cli.times import time_ns
+from callprint.cli.parsers import time_ns
 from callprint.core.ground.errors import StoreError
 from callprint.output.json_lines import flow_object
 from callprint.stores import open_store
@@ -25,8 +25,8 @@ SAMPLE = Path(__file__).parents[2] / "samples" / "applications.pcapng"
 def store_path(tmp_path):
     path = tmp_path / "verdicts.sqlite"
     with open_store(str(path)) as store:
-        store.put_verdicts([report.verdict for report in reports()])
-        store.put_verdicts([provisional(k=4, application="zoiper"), provisional(k=10), provisional(k=40)])
+        earlier = [provisional(k=4, application="zoiper"), provisional(k=10), provisional(k=40)]
+        store.put_verdicts([*(report.verdict for report in reports()), *earlier])
         store.put_flows([report.summary for report in reports()])
     return path
 

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 from flow.packet_rows import Packet, packet_rows, stream
 from flow.reference import ReferenceEngine
@@ -11,6 +10,7 @@ from hypothesis import strategies as st
 
 from callprint.core.evidence import EVIDENCE_DTLS, EVIDENCE_STUN, split
 from callprint.core.flow import EngineSettings, FlowEngine
+from callprint.core.flow.hashing import media_session_hash
 from callprint.core.flow.layout import EVENT_CHECKPOINT, EVENT_END, EVENT_HORIZON
 from callprint.core.ground.errors import ConfigError
 from callprint.core.packets import Outcome, PacketKind
@@ -320,14 +320,16 @@ def test_clock_that_jumps_back_begins_anew():
 
 
 def test_session_hash_is_shared_by_flow_rtcp_and_reverse():
-    from callprint.core.flow.hashing import media_session_hash  # noqa: PLC0415
+    def session(source, destination, source_port, destination_port):
+        packet = Packet(
+            time_ms=0,
+            source=source,
+            destination=destination,
+            source_port=source_port,
+            destination_port=destination_port,
+        )
+        return media_session_hash(packet_rows([packet])[1][0])
 
-    a, b = np.uint64(0xFFFF0A000001), np.uint64(0xFFFF0A000002)
-    zero = np.uint64(0)
-
-    def session(src, dst, sport, dport):
-        return media_session_hash(zero, src, zero, dst, np.uint64(sport), np.uint64(dport))
-
-    forward = session(a, b, 4000, 5000)
-    assert forward == session(a, b, 4001, 5001) == session(b, a, 5000, 4000) == session(b, a, 5001, 4001)
-    assert forward != session(a, b, 4002, 5000)
+    forward = session(1, 2, 4000, 5000)
+    assert forward == session(1, 2, 4001, 5001) == session(2, 1, 5000, 4000) == session(2, 1, 5001, 4001)
+    assert forward != session(1, 2, 4002, 5000)

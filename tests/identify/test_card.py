@@ -1,4 +1,4 @@
-"""Model cards: every defect is a ModelError that names the field, and any text at all is handled."""
+"""Model cards: every defect is a ModelError that names the field, whatever the text."""
 
 import json
 
@@ -59,14 +59,14 @@ def test_a_defect_is_named(path, value, named):
 
 
 @pytest.mark.parametrize("edges", [[1.0, 1.0], ["x"], [2.0, 1.0], [0.0] * 40])
-def test_bins_of_the_reference_rise(edges):
+def test_edges_of_the_reference_must_rise(edges):
     table = card_table()
     table["reference"]["features"][3] = [edges, [0] * (len(edges) + 1)]
     with pytest.raises(ModelError, match=r"reference\.features"):
         parse_card(json.dumps(table))
 
 
-def test_a_card_without_a_reference_is_a_card():
+def test_a_card_needs_no_reference():
     table = card_table()
     del table["reference"]
     assert parse_card(json.dumps(table)).reference is None
@@ -81,7 +81,7 @@ def test_a_missing_field_is_named(key):
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", "NaN", "[" * 100_000, "{}" * 2, " " * (1 << 21)])
-def test_text_that_is_no_card(text):
+def test_text_that_is_not_a_card(text):
     with pytest.raises(ModelError):
         parse_card(text)
 

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from callprint.core.identify import decision
 from callprint.core.identify.card import Policy
 from callprint.core.identify.decision import (
     LOW_CONFIDENCE,
@@ -14,8 +13,6 @@ from callprint.core.identify.decision import (
     softmax,
     step_values,
 )
-from callprint.core.verdict import REASON_LOW_CONFIDENCE, REASON_NOVEL, REASON_TOO_SHORT
-from callprint.core.verdicts.pipeline import CONFIDENCE_DECIMALS, REASONS
 
 POLICY = Policy(threshold=0.9, temperatures=((2, 2.0), (10, 1.0)), novelty_thresholds=((2, 5.0),))
 
@@ -25,35 +22,24 @@ def judge(logits, packets=10, novelty=0.0, policy=POLICY):
     return decide(policy, 2, logits, np.array([novelty], np.float32), np.array([packets]))
 
 
-def test_the_numbers_are_those_of_the_pipeline():
-    names = {
-        SURE: None,
-        TOO_SHORT: REASON_TOO_SHORT,
-        LOW_CONFIDENCE: REASON_LOW_CONFIDENCE,
-        NOVEL: REASON_NOVEL,
-    }
-    assert names == dict(enumerate(REASONS))
-    assert decision.CONFIDENCE_DECIMALS == CONFIDENCE_DECIMALS
-
-
-def test_sure():
-    said = judge([9.0, 0.0, 0.0])
-    assert (said.application[0], said.reason[0]) == (0, SURE)
-    assert said.confidence[0] == pytest.approx(0.9998, abs=1e-4)
+def test_a_clear_score_is_sure():
+    decisions = judge([9.0, 0.0, 0.0])
+    assert (decisions.application[0], decisions.reason[0]) == (0, SURE)
+    assert decisions.confidence[0] == pytest.approx(0.9998, abs=1e-4)
 
 
 def test_the_temperature_of_few_packets_lowers_the_confidence():
     assert judge([4.0, 0.0, 0.0], packets=10).reason[0] == SURE
-    said = judge([4.0, 0.0, 0.0], packets=9)
-    assert (said.application[0], said.reason[0]) == (0, LOW_CONFIDENCE)
+    decisions = judge([4.0, 0.0, 0.0], packets=9)
+    assert (decisions.application[0], decisions.reason[0]) == (0, LOW_CONFIDENCE)
 
 
 def test_novel_and_too_short_and_broken_scores():
     assert judge([9.0, 0.0], novelty=5.1).reason[0] == NOVEL
     assert judge([9.0, 0.0], novelty=np.nan).reason[0] == NOVEL
     assert judge([9.0, 0.0], packets=1).reason[0] == TOO_SHORT
-    said = judge([np.nan, np.inf])
-    assert (said.confidence[0], said.reason[0]) == (0.0, LOW_CONFIDENCE)
+    decisions = judge([np.nan, np.inf])
+    assert (decisions.confidence[0], decisions.reason[0]) == (0.0, LOW_CONFIDENCE)
 
 
 def test_a_confidence_at_the_threshold_counts():
@@ -62,7 +48,7 @@ def test_a_confidence_at_the_threshold_counts():
     assert judge([logit, 0.0]).reason[0] == SURE
 
 
-def test_steps_hold_up_to_the_next():
+def test_a_step_applies_up_to_the_next():
     assert step_values(((2, 1.0), (10, 3.0)), np.array([1, 2, 9, 10, 500])).tolist() == [1, 1, 1, 3, 3]
 
 
@@ -71,6 +57,8 @@ def test_softmax_of_large_scores_does_not_overflow():
     np.testing.assert_allclose(probabilities, [[1.0, 0.0]])
 
 
-def test_no_flows():
-    said = decide(POLICY, 2, np.zeros((0, 3), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64))
-    assert len(said.application) == 0
+def test_no_flow_gives_no_decision():
+    decisions = decide(
+        POLICY, 2, np.zeros((0, 3), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64)
+    )
+    assert len(decisions.application) == 0

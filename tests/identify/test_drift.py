@@ -1,4 +1,4 @@
-"""Drift: the divergence of distributions, and who is told when they part."""
+"""Drift: the divergence of distributions, and what raises an alarm."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callprint.core.identify.drift import Sample, confidence_counts, divergence, feature_counts, measure
-from callprint.core.identify.features import FEATURE_NAMES
+from callprint.core.identify.feature_row import FEATURE_NAMES
 from callprint.core.identify.reference import MOST_BINS, FeatureBins, Limit, Reference
 
 counts = st.lists(st.integers(0, 1000), min_size=4, max_size=4).map(np.array)
@@ -34,7 +34,7 @@ def test_a_divergence_is_symmetric_and_between_nothing_and_one(one, other):
     assert divergence(one, 3 * one) == pytest.approx(0.0)
 
 
-def test_what_shares_nothing_is_one_apart():
+def test_distributions_without_a_common_bin_are_one_apart():
     assert divergence(np.array([5, 0]), np.array([0, 9])) == pytest.approx(1.0)
     # 1/2 (log2(4/3) + 1/2 log2(2/3) + 1/2 log2(2)), by hand
     assert divergence(np.array([2, 0]), np.array([1, 1])) == pytest.approx(0.3112781244591328)
@@ -45,7 +45,7 @@ def test_confidences_on_a_border_belong_to_the_bin_above():
     assert confidence_counts(np.array([0.1, 0.5, 0.99, 1.0])).tolist() == [1, 1, 0, 0, 0, 0, 0, 0, 2]
 
 
-def test_an_unchanged_world_is_quiet_and_a_changed_one_is_named():
+def test_an_unchanged_world_is_quiet_and_what_changed_is_named():
     rng = np.random.default_rng(0)
     same = rng.choice([0.96, 0.975, 0.985, 0.999], 200, p=[0.0, 0.05, 0.2, 0.75])
     quiet = measure(
@@ -70,7 +70,7 @@ def test_features_that_moved_are_named():
     assert found.divergence == pytest.approx(found.moved[0][2] / len(FEATURE_NAMES))
 
 
-def test_few_flows_say_nothing_and_the_limit_falls_with_their_number():
+def test_few_flows_are_not_judged_and_the_limit_falls_with_their_number():
     assert measure(REFERENCE, CLASSES, sample(49)) == []
     assert measure(REFERENCE, CLASSES, sample(99))[0].limit == 0.1
     assert measure(REFERENCE, CLASSES, sample(5000))[0].limit == 0.01

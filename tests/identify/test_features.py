@@ -1,4 +1,4 @@
-"""Features: values worked out by hand, invariances that the design promises, and any bytes at all."""
+"""Features: values worked out by hand, the invariances that the design promises, and arbitrary bytes."""
 
 import math
 import struct
@@ -10,19 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from callprint.core.evidence import EVIDENCE_RTCP
-from callprint.core.identify.features import FEATURE_NAMES, GROUPS, features, group_columns, packet_counts
+from callprint.core.identify.feature_row import FEATURE_NAMES
+from callprint.core.identify.features import features, packet_counts
 
 START_NS = 1_700_000_000_000_000_000
 
 
 def named(log: bytes, maximum_packets: int = 128) -> dict[str, float]:
     return dict(zip(FEATURE_NAMES, features(*pack([log]), maximum_packets)[0].tolist(), strict=True))
-
-
-def test_names_are_distinct_and_groups_cover_all_columns():
-    assert len(set(FEATURE_NAMES)) == len(FEATURE_NAMES)
-    columns = np.concatenate([np.arange(len(FEATURE_NAMES))[group_columns(group)] for group in GROUPS])
-    assert columns.tolist() == list(range(len(FEATURE_NAMES)))
 
 
 def test_a_steady_g711_flow():
@@ -98,14 +93,14 @@ def test_a_new_ssrc_and_payload_type_number_change_only_their_own_columns():
     assert {name for name in FEATURE_NAMES if one[name] != other[name]} == {"type_value"}
 
 
-def test_at_most_the_asked_packets_are_looked_at():
+def test_no_more_packets_are_looked_at_than_asked_for():
     log = steady_flow(100)
     buffer, spans = pack([log])
     assert packet_counts(features(buffer, spans, 10)).tolist() == [10]
     assert named(log, 10) == named(steady_flow(10))
 
 
-def test_every_log_stands_for_itself():
+def test_the_other_logs_of_a_buffer_change_nothing():
     logs = [steady_flow(3), b"", steady_flow(40, sequence=9000), steady_flow(2, timestamp=77)]
     together = features(*pack(logs))
     for i, log in enumerate(logs):
@@ -127,7 +122,7 @@ def test_a_record_longer_than_evidence_may_be_ends_the_log():
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.binary(max_size=243) | st.just(b"\xd5" * 160), min_size=1, max_size=40))
-def test_code_values_are_those_that_numpy_counts(payloads):
+def test_code_values_are_counted_as_numpy_does(payloads):
     row = named(
         b"".join(record(START_NS + i, rtp(i, 160 * i, payload)) for i, payload in enumerate(payloads))
     )
@@ -182,5 +177,5 @@ records = st.builds(
 @settings(max_examples=100, deadline=None)
 @given(st.lists(records, max_size=40).map(b"".join) | st.binary(max_size=400))
 def test_any_bytes_give_a_finite_row(log):
-    """Invariant: whatever lies in an evidence log, its features are finite numbers, and nothing is raised."""
+    """Invariant: whatever an evidence log holds, its features are finite numbers and nothing is raised."""
     assert np.isfinite(features(*pack([log]))).all()

@@ -1,4 +1,4 @@
-"""Features of STUN requests and DTLS hellos: values worked out by hand, and messages damaged anywhere."""
+"""Features of STUN requests and DTLS hellos: values worked out by hand, and messages with arbitrary damage."""
 
 import struct
 
@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from callprint.core.evidence import EVIDENCE_DTLS, EVIDENCE_STUN
-from callprint.core.identify.features import FEATURE_NAMES, features
-from callprint.core.identify.handshake_features import DTLS_NAMES, STUN_NAMES
+from callprint.core.identify.feature_row import FEATURE_NAMES, GROUPS
+from callprint.core.identify.features import features
 
 START_NS = 1_700_000_000_000_000_000
 CLIENT, SERVER = 1, 2
@@ -78,7 +78,7 @@ def test_a_binding_request():
     assert row["stun_priority_local"] == 16
 
 
-def test_the_ice_role_and_the_peers_part_of_the_name_do_not_show():
+def test_neither_the_ice_role_nor_the_peers_part_of_the_name_shows():
     controlling = stun((0x0006, b"long-one:own"), (0x802A, bytes(8)), (0x0025, b""), (0x0024, bytes(4)))
     controlled = stun((0x0006, b"x:own"), (0x8029, bytes(8)), (0x0024, bytes(4)))
     assert named(controlling) == named(controlled)
@@ -98,7 +98,7 @@ def test_a_client_hello():
     assert row["dtls_fragmented"] == 0
 
 
-def test_of_a_server_hello_order_and_session_count_and_the_suite_does_not():
+def test_order_and_session_id_of_a_server_hello_count_but_not_its_suite():
     one, other = (
         named(dtls(SERVER, [(65281, b"\0"), (14, bytes(5))], suites=(suite,), session=bytes(32)))
         for suite in (0xC02B, 0x1301)
@@ -109,9 +109,9 @@ def test_of_a_server_hello_order_and_session_count_and_the_suite_does_not():
     assert one["dtls_suites"] == 0
 
 
-def test_without_a_handshake_all_is_zero():
+def test_without_a_handshake_its_features_are_zero():
     row = named()
-    assert {row[name] for name in (*STUN_NAMES, *DTLS_NAMES)} == {0.0}
+    assert {row[name] for name in (*GROUPS["stun"], *GROUPS["dtls"])} == {0.0}
 
 
 def test_only_the_first_of_each_kind_counts():
@@ -130,8 +130,8 @@ whole = st.sampled_from(
 
 @settings(max_examples=200, deadline=None)
 @given(whole, st.integers(0, 255), st.lists(st.tuples(st.integers(0, 254), st.integers(0, 255)), max_size=4))
-def test_damaged_messages_are_described_as_far_as_they_go(log, length, changes):
-    """Invariant: whatever is cut off or changed in a handshake, the row is finite and nothing is raised."""
+def test_any_damage_leaves_a_finite_row(log, length, changes):
+    """Invariant: whatever a handshake loses or has changed, the row is finite and nothing is raised."""
     payload = bytearray(log[12:])
     for at, value in changes:
         payload[at % len(payload)] = value
@@ -140,6 +140,6 @@ def test_damaged_messages_are_described_as_far_as_they_go(log, length, changes):
 
 
 @pytest.mark.parametrize("length", range(60, 110))
-def test_a_hello_cut_anywhere_says_what_it_still_shows(length):
+def test_a_cut_hello_is_described_as_far_as_it_goes(length):
     row = named(dtls(CLIENT, [(23, b""), (10, bytes(6))], suites=(0xC02B,), cut=length))
     assert row["dtls_client_hello"] == 1

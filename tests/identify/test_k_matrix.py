@@ -1,4 +1,4 @@
-"""k-matrices against a plain reading of the same log."""
+"""k-matrices, compared with a plain reading of the same log."""
 
 import numpy as np
 from evidence_logs import pack, record, rtp, sender_report, steady_flow
@@ -15,7 +15,7 @@ def plain(log: bytes, k: int) -> np.ndarray:
     return image
 
 
-def test_as_the_plain_reading():
+def test_k_matrices_are_those_of_the_plain_reading():
     logs = [
         steady_flow(12) + sender_report(5, 6, 7),
         sender_report(1, 2, 3) + record(9, rtp(4, 5, bytes(range(243)))) + steady_flow(2),

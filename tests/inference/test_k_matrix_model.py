@@ -1,4 +1,4 @@
-"""A network over k-matrices behind the same identifier: the paper's form of input."""
+"""A network over k-matrices, the paper's form of input, as the same identifier."""
 
 import hashlib
 from dataclasses import replace
@@ -62,10 +62,10 @@ def test_scores_come_from_the_first_k_rtp_packets(model, monkeypatch):
             steady_flow(K - 1),
         ]
     )
-    said = model.identify(*logs)
-    assert said.application[:2].tolist() == [0, 1]
-    assert said.reason[:2].tolist() == [SURE, SURE]
-    assert said.confidence[2] == pytest.approx(1 / 3, abs=1e-4)
-    assert said.reason[3] == TOO_SHORT
+    decisions = model.identify(*logs)
+    assert decisions.application[:2].tolist() == [0, 1]
+    assert decisions.reason[:2].tolist() == [SURE, SURE]
+    assert decisions.confidence[2] == pytest.approx(1 / 3, abs=1e-4)
+    assert decisions.reason[3] == TOO_SHORT
     monkeypatch.setattr(onnx_identifier, "MATRIX_BATCH_BYTES", 1)
-    np.testing.assert_array_equal(model.identify(*logs).confidence, said.confidence)
+    np.testing.assert_array_equal(model.identify(*logs).confidence, decisions.confidence)

@@ -1,4 +1,4 @@
-"""The shipped network behind the identifier: what it takes, what it refuses, and that batches change nothing."""
+"""The shipped network as an identifier: what it takes, what it refuses, and that batches change nothing."""
 
 import hashlib
 import json
@@ -42,21 +42,21 @@ def logs():
     )
 
 
-def test_what_the_pipeline_asks(shipped):
+def test_what_the_pipeline_relies_on(shipped):
     assert shipped.name == f"{shipped.card.name} {shipped.card.version}"
     assert len(shipped.applications) == 21
     assert shipped.minimum_k >= 2
-    said = shipped.identify(*logs())
-    assert said.application.dtype == np.int16
-    assert said.confidence.dtype == np.float32
-    assert said.reason.dtype == np.uint8
-    assert said.reason[-3:-1].tolist() == [TOO_SHORT, TOO_SHORT]
-    assert ((said.confidence >= 0) & (said.confidence <= 1)).all()
+    decisions = shipped.identify(*logs())
+    assert decisions.application.dtype == np.int16
+    assert decisions.confidence.dtype == np.float32
+    assert decisions.reason.dtype == np.uint8
+    assert decisions.reason[-3:-1].tolist() == [TOO_SHORT, TOO_SHORT]
+    assert ((decisions.confidence >= 0) & (decisions.confidence <= 1)).all()
 
 
-def test_no_logs(shipped):
-    said = shipped.identify(np.zeros(0, np.uint8), np.zeros((0, 2), np.int64))
-    assert len(said.application) == len(said.confidence) == len(said.reason) == 0
+def test_no_log_gives_no_decision(shipped):
+    decisions = shipped.identify(np.zeros(0, np.uint8), np.zeros((0, 2), np.int64))
+    assert len(decisions.application) == len(decisions.confidence) == len(decisions.reason) == 0
 
 
 def test_the_batch_changes_nothing(shipped, monkeypatch):
@@ -86,7 +86,7 @@ def test_a_missing_file(tmp_path, copy):
         load_model(copy)
 
 
-def test_another_file_than_the_card_describes(copy):
+def test_a_file_that_the_card_does_not_describe(copy):
     graph = bytearray(copy.read_bytes())
     graph[len(graph) // 2] ^= 1
     copy.write_bytes(graph)
@@ -94,11 +94,11 @@ def test_another_file_than_the_card_describes(copy):
         load_model(copy)
 
 
-def test_a_graph_that_is_none(copy):
+def test_a_file_that_is_not_a_graph(copy):
     copy.write_bytes(b"no graph")
     digest = hashlib.sha256(b"no graph").hexdigest()
     change_card(copy, onnx={"file": copy.name, "sha256": digest})
-    with pytest.raises(ModelError, match="no network"):
+    with pytest.raises(ModelError, match="not a network"):
         load_model(copy)
 
 

@@ -1,4 +1,4 @@
-"""The models that ship: each with a card that fits, all of them small, and the paper's form in the same pipeline."""
+"""The shipped models: each has a card that fits, all are small, and the paper's form runs in the same pipeline."""
 
 from pathlib import Path
 
@@ -26,13 +26,13 @@ def test_all_models_together_are_small():
 def test_a_model_fits_its_card_and_judges(path):
     model = load_model(path)
     assert model.card.accuracy["dataset2"]
-    said = model.identify(*pack([steady_flow(100), steady_flow(1)]))
-    assert 0.0 < said.confidence[0] <= 1.0
-    assert said.reason[1]
+    decisions = model.identify(*pack([steady_flow(100), steady_flow(1)]))
+    assert 0.0 < decisions.confidence[0] <= 1.0
+    assert decisions.reason[1]
 
 
 def test_pending_flows_and_verdict_map_with_the_papers_network():
-    """One network over k-matrices is one configuration of the pipeline: judged at k packets, not before."""
+    """A network over k-matrices is a configuration of the pipeline: flows are judged at k packets, not before."""
     model = load_model(DEFAULT_MODEL.with_name("alexnet-k4.onnx"))
     k = model.card.input.maximum_packets
     assert (model.card.input.kind, k) == (INPUT_MATRIX, 4)

@@ -44,40 +44,43 @@ def test_one_valid_object_for_each_flow(validator):
         assert list(each) == list(objects[0]), "the order of the keys never changes"
 
 
-def test_what_a_sure_flow_says():
-    assert lines(reports())[0] == {
-        "type": "flow",
-        "src_ip": "192.0.2.10",
-        "src_port": 16384,
-        "dst_ip": "198.51.100.20",
-        "dst_port": 7078,
-        "ssrc": 0x1A2B3C4D,
-        "application": "linphone",
-        "best_application": "linphone",
-        "confidence": 0.9875,
-        "k": 100,
-        "packets": 498,
-        "final": True,
-        "reason": None,
-        "model": "compact-1",
-        "started_midflow": False,
-        "first_seen_ns": 1760000000123456789,
-        "last_seen_ns": 1760000010123456789,
-        "decided_at_ns": 1760000002123456789,
-        "community_id": "1:eto0Q1fqquTBRhg0JgFFW3jwpoQ=",
-        "payload_type": 0,
-        "codec": "PCMU",
-        "clock_rate_hz": 8000,
-        "bytes": 85656,
-        "long_packets": 0,
-        "rtcp_packets": 4,
-        "expected": 500,
-        "lost": 2,
-        "duplicates": 1,
-        "reordered": 3,
-        "jitter_ms": 1.625,
-        "ended": "capture_end",
-    }
+def test_a_sure_flow():
+    assert (
+        lines(reports())[0].items()
+        >= {
+            "type": "flow",
+            "src_ip": "192.0.2.10",
+            "src_port": 16384,
+            "dst_ip": "198.51.100.20",
+            "dst_port": 7078,
+            "ssrc": 0x1A2B3C4D,
+            "application": "linphone",
+            "best_application": "linphone",
+            "confidence": 0.9875,
+            "k": 100,
+            "packets": 498,
+            "final": True,
+            "reason": None,
+            "model": "compact-1",
+            "started_midflow": False,
+            "first_seen_ns": 1760000000123456789,
+            "last_seen_ns": 1760000010123456789,
+            "decided_at_ns": 1760000002123456789,
+            "community_id": "1:eto0Q1fqquTBRhg0JgFFW3jwpoQ=",
+            "payload_type": 0,
+            "codec": "PCMU",
+            "clock_rate_hz": 8000,
+            "bytes": 85656,
+            "long_packets": 0,
+            "rtcp_packets": 4,
+            "expected": 500,
+            "lost": 2,
+            "duplicates": 1,
+            "reordered": 3,
+            "jitter_ms": 1.625,
+            "ended": "capture_end",
+        }.items()
+    )
 
 
 def test_unknown_says_why_and_what_it_might_be():
@@ -169,8 +172,7 @@ def test_csv_holds_the_fields_of_the_json_objects():
     for row, report in zip(rows, reports(), strict=False):
         for name, value in flow_object(report).items():
             if name != "type":
-                said = row[name]
-                assert said == ("" if value is None else json.dumps(value).strip('"'))
+                assert row[name] == ("" if value is None else json.dumps(value).strip('"'))
     assert rows[-1]["lost"] == ""
 
 

@@ -15,11 +15,12 @@ from rtp_traffic import CALLS, traffic
 from callprint.core.flow.engine import EngineSettings, FlowEngine
 from callprint.core.ground.errors import DecodeError
 from callprint.core.relay.flow_assembly import PartitionAssembly
-from callprint.core.relay.flow_judging import Judged, PartJudge
+from callprint.core.relay.flow_judging import JudgeOutput, PartJudge
 from callprint.core.relay.low_water import LowWater
 from callprint.core.relay.shipping import Shipper
+from callprint.core.verdict import REASON_TOO_SHORT
 from callprint.core.wire.frame import Origin
-from callprint.core.wire.media import PART, MediaBatch, decode_media, encode_media
+from callprint.core.wire.media import PART, MediaBatch, PartKind, decode_media, encode_media
 from callprint.core.wire.rows import rows_to_text, text_to_summaries, text_to_verdicts
 from callprint.stores import VerdictQuery
 from callprint.stores.cassandra_rows import Row, summary_row, verdict_rows
@@ -74,7 +75,7 @@ def fits(row: Row) -> bool:
     return True
 
 
-def rows_of(judged: Judged) -> Iterator[Row]:
+def rows_of(judged: JudgeOutput) -> Iterator[Row]:
     """All rows that the store bolt would write, after their way through Storm."""
     for verdict in text_to_verdicts(rows_to_text(judged.verdicts)):
         yield from verdict_rows(verdict)
@@ -142,6 +143,14 @@ def test_what_no_engine_says_is_refused(name, value) -> None:
     batch = batches()[0]
     with pytest.raises(DecodeError):
         decode_media(encode_media(MediaBatch(batch.origin, parts, batch.packets, batch.payload)))
+
+
+def test_an_end_without_evidence_is_unknown_however_many_packets_it_claims() -> None:
+    batch = beginning(1, 1, 0)
+    batch.parts["kind"], batch.parts["k"], batch.parts["records"] = PartKind.END, 65535, 0
+    empty = MediaBatch(batch.origin, batch.parts, batch.packets[:0], batch.payload)
+    (verdict,) = PartJudge(ByLength()).judge(PartitionAssembly().absorb(empty)).verdicts
+    assert (verdict.final, verdict.reason) == (True, REASON_TOO_SHORT)
 
 
 def test_a_source_with_too_many_pending_flows_loses_its_oldest_and_nobody_else_any() -> None:

@@ -13,7 +13,7 @@ from callprint.core.relay.site_inputs import SourceSilent
 from callprint.core.spam.detector_names import DETECTORS
 from callprint.core.spam.detectors import make_detector
 from callprint.core.wire.source import site_of
-from callprint.messaging.topics import SIGNALING
+from callprint.messaging.topics import SIGNALLING
 
 
 def home_for(inputs, detector="callprint"):
@@ -159,11 +159,11 @@ def test_signalling_that_is_far_ahead_of_its_media_is_bounded(frames, monkeypatc
     monkeypatch.setattr(order, "MOST_WAITING", 10)
     inputs = inputs_of(record(frames, batch=100))
     home = home_for(inputs)
-    signalling_first = sorted(inputs.topics, key=lambda name: name[0] != SIGNALING)
+    signalling_first = sorted(inputs.topics, key=lambda name: name[0] != SIGNALLING)
     rows = 0
     for name in signalling_first:
         for news in inputs.topics[name]:
             rows += len(home.take(news))
             assert home.order.waiting <= 10 + 256
-    assert home.order.hurried > 0
+    assert home.order.released_early > 0
     assert rows

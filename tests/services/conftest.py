@@ -1,4 +1,4 @@
-"""The real services, started once for the whole run in a cluster of their own (other ports, other folder)."""
+"""The real services, started once for the whole test run in a separate cluster (other ports, another folder)."""
 
 from cluster_fixtures import (  # noqa: F401 - fixtures
     _submitted,

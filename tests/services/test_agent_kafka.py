@@ -1,4 +1,4 @@
-"""The agent and a real Kafka: what was spooled comes first and in order, refusals are counted, longer heads."""
+"""The agent with a real Kafka: spooled records come first and in order, refusals are counted, longer heads."""
 
 import re
 import socket
@@ -29,7 +29,7 @@ def brokers(start, layout) -> str:
 
 @pytest.fixture
 def topic(brokers) -> str:
-    """The name of a media topic of our own; `-sip` and `-packets` behind it are others."""
+    """The name of a new media topic; with `-sip` and `-packets` appended it names two others."""
     name = f"agent-{time.time_ns()}"
     make(brokers, name, 4)
     make(brokers, f"{name}-sip", 4)
@@ -68,16 +68,16 @@ def records_of(brokers: str, topic: str) -> dict[int, list[bytes]]:
     return found
 
 
-def test_an_agent_that_began_without_kafka_loses_nothing(brokers, topic, tmp_path):
+def test_an_agent_that_started_without_kafka_loses_nothing(brokers, topic, tmp_path):
     with socket.create_server((HOST, 0)) as server:
         nobody = f"{HOST}:{server.getsockname()[1]}"
     assert agent(brokers, topic, tmp_path)[0] == 0
-    code, away, said = agent(nobody, topic, tmp_path, "--flush-timeout", "1")
-    assert code == 5, said
-    assert away["spool_records"] == away["sent"] > 10
-    code, back, said = agent(brokers, topic, tmp_path)
-    assert code == 0, said
-    assert back["confirmed"] == back["sent"] + away["sent"]
+    code, spooled, output = agent(nobody, topic, tmp_path, "--flush-timeout", "1")
+    assert code == 5, output
+    assert spooled["spool_records"] == spooled["sent"] > 10
+    code, back, output = agent(brokers, topic, tmp_path)
+    assert code == 0, output
+    assert back["confirmed"] == back["sent"] + spooled["sent"]
     assert (back["spool_records"], back["disconnections"], back.get("failed", 0)) == (0, 0, 0)
     sources = set()
     for values in records_of(brokers, topic).values():
@@ -93,9 +93,9 @@ def test_an_agent_that_began_without_kafka_loses_nothing(brokers, topic, tmp_pat
 
 def test_a_record_that_kafka_refuses_is_counted_and_the_others_go_on(brokers, topic, tmp_path):
     make(brokers, f"{topic}-small", 4, **{"max.message.bytes": "30000"})
-    code, counters, said = agent(brokers, f"{topic}-small", tmp_path, "--signaling-topic", f"{topic}-sip")
-    assert counters["failed"] > 0, said
-    assert "Kafka refuses a record" in said
+    code, counters, output = agent(brokers, f"{topic}-small", tmp_path, "--signaling-topic", f"{topic}-sip")
+    assert counters["failed"] > 0, output
+    assert "Kafka refuses a record" in output
     kept = sum(map(len, records_of(brokers, f"{topic}-small").values()))
     assert kept > 0
     assert counters["sent"] == counters["confirmed"] + counters["failed"]
@@ -103,8 +103,8 @@ def test_a_record_that_kafka_refuses_is_counted_and_the_others_go_on(brokers, to
 
 
 def test_all_packets_are_in_kafka_when_asked_for(brokers, topic, tmp_path):
-    code, counters, said = agent(brokers, topic, tmp_path, "--head", "all")
-    assert code == 0, said
+    code, counters, output = agent(brokers, topic, tmp_path, "--head", "all")
+    assert code == 0, output
     evidence = sum(
         int((decode_media(value).packets["kind"] == 0).sum())
         for values in records_of(brokers, topic).values()

@@ -1,4 +1,4 @@
-"""Calls by way of Kafka, Storm and Cassandra: a judge that is killed, votes by a topic, hostile votes."""
+"""Calls through Kafka, Storm and Cassandra: a killed judge_calls, votes from the topic, hostile votes."""
 
 import os
 import signal
@@ -17,49 +17,49 @@ APPLICATIONS = ("asterisk", "linphone", "sipp", "twinkle", "baresip", "chromium"
 
 @pytest.fixture
 def captures():
-    """A call or two of each of several applications, most of them with signalling."""
+    """Up to two calls of each of several applications, most of them with signalling."""
     return recorded_calls(APPLICATIONS, 2)
 
 
 def until(condition, timeout_s=90.0):
-    """Wait until a condition holds, and return what it gave."""
+    """Wait until a condition is true, and return its value."""
     deadline_s = time.monotonic() + timeout_s
     while not (found := condition()):
-        assert time.monotonic() < deadline_s, "it did not come"
+        assert time.monotonic() < deadline_s, "it never became true"
         time.sleep(0.5)
     return found
 
 
 def test_a_judge_that_is_killed_in_mid_stream_loses_and_doubles_nothing(running, captures):
     expected = running.expected(captures)
-    assert len(expected.calls) > len(captures), "of calls with signalling there are two rows"
+    assert len(expected.calls) > len(captures), "calls with signalling have two rows"
     agent = running.agent(captures, "--speed", "10")
     for _ in range(2):
         time.sleep(4)
         for pid in running.topology.components("JudgeCalls"):
             os.kill(pid, signal.SIGKILL)
-    _, said = agent.communicate(timeout=180)
-    assert agent.returncode == 0, said
+    _, output = agent.communicate(timeout=180)
+    assert agent.returncode == 0, output
     assert running.difference(expected).none, running.difference(expected, 0).text()
 
 
-def test_a_vote_goes_by_kafka_into_the_store_and_a_hostile_one_to_the_dead_letters(running, captures):
+def test_a_vote_goes_through_kafka_into_the_store_and_a_hostile_one_to_the_dead_letters(running, captures):
     from kafka import KafkaConsumer, KafkaProducer, TopicPartition  # noqa: PLC0415 - the extra `cluster`
 
     expected = running.expected(captures[:2])
-    _, said = running.agent(captures[:2]).communicate(timeout=120)
-    assert running.difference(expected).none, said
+    _, output = running.agent(captures[:2]).communicate(timeout=120)
+    assert running.difference(expected).none, output
     producer = KafkaProducer(bootstrap_servers=running.brokers)
-    hostile = producer.send(running.feedback_topic, b'{"type": "vote", "spam": "yes"}').get(timeout=10)
+    hostile = producer.send(running.topics.feedback, b'{"type": "vote", "spam": "yes"}').get(timeout=10)
     producer.close()
     with running.store() as store:
         call = next(c for c in store.calls(CallQuery()) if c.phase is Phase.END and c.caller)
     common = ["--by", "ann", "--store", running.store_url, "--brokers", running.brokers]
-    common += ["--feedback-topic", running.feedback_topic]
+    common += ["--feedback-topic", running.topics.feedback]
     assert main(["feedback", call.call_id, "--spam", *common]) == 0
     assert main(["feedback", "--allow", "+4930123456", *common]) == 0
     with running.store() as store:
-        (vote,) = until(lambda: list(store.feedback()))
+        (vote,) = until(lambda: list(store.votes()))
         assert (vote.call_id, vote.user, vote.spam) == (call.call_id, "ann", True)
         assert [entry.caller for entry in until(lambda: list(store.allowed()))] == ["+4930123456"]
     letters = KafkaConsumer(bootstrap_servers=running.brokers, consumer_timeout_ms=5000)
@@ -67,6 +67,6 @@ def test_a_vote_goes_by_kafka_into_the_store_and_a_hostile_one_to_the_dead_lette
     letters.seek_to_beginning()
     headers = [dict(record.headers) for record in letters]
     letters.close()
-    mine = [each for each in headers if each["topic"] == running.feedback_topic.encode()]
+    mine = [each for each in headers if each["topic"] == running.topics.feedback.encode()]
     assert [int(each["offset"]) for each in mine] == [hostile.offset]
     assert mine[0]["reason"]

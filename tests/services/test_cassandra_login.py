@@ -1,4 +1,4 @@
-"""The store's login on a node of its own that asks for one (PasswordAuthenticator)."""
+"""Logging in: a separate node that asks for a password (PasswordAuthenticator)."""
 
 import pytest
 from cluster_fixtures import PORT_OFFSET
@@ -7,12 +7,12 @@ from verdict_samples import verdict
 
 from callprint.core.ground.errors import StoreError
 from callprint.services import cassandra
-from callprint.services.all_services import START_TIMEOUT_S, daemon_environment, services
 from callprint.services.layout import HOST, Layout
+from callprint.services.service import START_TIMEOUT_S, daemon_environment, services
 from callprint.stores import open_store
 
 pytestmark = pytest.mark.services
-SECRET = "cassandra"  # what a new node knows its first user by
+SECRET = "cassandra"  # the password of the first user of a new node
 LOGIN = """
 authenticator: PasswordAuthenticator
 authorizer: CassandraAuthorizer
@@ -21,7 +21,7 @@ authorizer: CassandraAuthorizer
 
 @pytest.fixture
 def address(layout, tmp_path):
-    """Where a node listens that lets nobody in without a password."""
+    """The address of a node that lets nobody in without a password."""
     guarded = Layout(tmp_path, layout.jars, PORT_OFFSET + 300)
     process = services(guarded)["cassandra"].process
     command, folder = cassandra.prepare(guarded)
@@ -29,7 +29,7 @@ def address(layout, tmp_path):
         settings.write(LOGIN)
     process.start(command, daemon_environment(), folder)
     try:
-        # A new node makes its first user some ten seconds after it listens.
+        # A new node creates its first user some ten seconds after it starts to listen.
         process.wait_until(
             lambda: "Created default superuser role" in process.log.read_text(errors="replace"),
             START_TIMEOUT_S,

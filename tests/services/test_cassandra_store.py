@@ -1,13 +1,13 @@
-"""The Cassandra store on a real node: the common contract, and what is special about a cluster."""
+"""The Cassandra store on a real node: the common contract, and what is particular to a cluster."""
 
 import pytest
 from call_contract import CallContract
 from store_contract import StoreContract, ask
-from verdict_samples import unsure, verdict
+from verdict_samples import summary, unsure, verdict
 
 from callprint.core.ground.errors import StoreError
 from callprint.services.layout import HOST
-from callprint.stores import open_store
+from callprint.stores import VerdictQuery, cassandra_schema, open_store
 from callprint.stores.cassandra_schema import migrations
 
 pytestmark = pytest.mark.services
@@ -23,7 +23,7 @@ def url(start, layout):
 
 @pytest.fixture(scope="session")
 def session(url, layout):
-    """A plain session of the driver, to look behind the store."""
+    """A plain session of the driver, to query tables directly."""
     from cassandra.cluster import Cluster  # noqa: PLC0415 - the extra `cluster`
 
     cluster = Cluster([HOST], port=layout.cassandra, protocol_version=5)
@@ -48,7 +48,7 @@ def store(url, session):
 
 
 class TestCassandraStore(StoreContract, CallContract):
-    """Everything that any store promises."""
+    """What every store promises."""
 
 
 def test_a_url_names_the_same_keyspace_again(store):
@@ -70,6 +70,30 @@ def test_a_newer_keyspace_is_refused(store, session):
             open_store(store.url)
     finally:
         session.execute(f"UPDATE {KEYSPACE}.schema_version SET version = {newest} WHERE one = 1")
+
+
+def test_a_migration_that_died_half_way_is_taken_up_again(url, session, monkeypatch):
+    keyspace = f"{KEYSPACE}_half"
+    half_way = url.replace(KEYSPACE, keyspace)
+    session.execute(f"DROP KEYSPACE IF EXISTS {keyspace}")
+    with open_store(half_way) as store:
+        store.put_verdicts([verdict()])
+        store.put_flows([summary()])
+    released = migrations()
+    later = (
+        "ALTER TABLE flow_by_key ADD first text;\nALTER TABLE flow_by_key ADD second bigint;\n"
+        "CREATE TABLE third (a int PRIMARY KEY)"
+    )
+    with_later = [*released, (released[-1][0] + 1, later)]
+    monkeypatch.setattr(cassandra_schema, "migrations", lambda: with_later)
+    session.execute(f"ALTER TABLE {keyspace}.flow_by_key ADD first text")  # then the process died
+    for _ in range(2):
+        with open_store(half_way) as store:
+            assert [row.summary for row in store.verdicts(VerdictQuery())] == [summary()]
+    row = session.execute(f"SELECT first, second FROM {keyspace}.flow_by_key").one()
+    assert (row.first, row.second) == (None, None)
+    assert session.execute(f"SELECT a FROM {keyspace}.third").one() is None
+    session.execute(f"DROP KEYSPACE {keyspace}")
 
 
 def test_no_node_says_which(layout):

@@ -40,10 +40,10 @@ def worker_ports(running):
 
 
 def run_to_the_end(agent):
-    """Wait for an agent and return what it said."""
-    _, said = agent.communicate(timeout=120)
-    assert agent.returncode == 0, said
-    return said
+    """Wait for an agent and return its standard error."""
+    _, output = agent.communicate(timeout=120)
+    assert agent.returncode == 0, output
+    return output
 
 
 def test_the_rows_are_those_of_the_embedded_path(running, captures):
@@ -83,21 +83,20 @@ def test_at_the_pace_of_the_packets_and_over_tls(running, captures):
     assert running.difference(expected).none, running.difference(expected, 0).text()
 
 
-def test_a_broker_with_a_certificate_that_we_do_not_trust_is_refused(running, captures, tmp_path):
+def test_a_broker_with_an_untrusted_certificate_is_refused(running, captures, tmp_path):
     stranger = running.layout.home / "certificates" / "other-ca.pem"
     agent = running.agent(
         captures[:1],
         *("--brokers", f"localhost:{running.layout.kafka_tls}", "--tls-ca", str(stranger)),
-        # A spool of its own: nothing is known from an earlier run, and nothing is sent later.
+        # Its own spool: nothing is known from an earlier run, and nothing is sent later.
         *("--spool", str(tmp_path)),
     )
-    _, said = agent.communicate(timeout=150)  # it waits for a minute
-    assert agent.returncode == 1, said
-    assert "certificate" in said.lower(), "it is said what is refused"
+    _, output = agent.communicate(timeout=150)  # it waits for a minute
+    assert agent.returncode == 1, output
+    assert "certificate" in output.lower(), "it says what is refused"
     settings = KafkaSettings((f"localhost:{running.layout.kafka_tls}",), tls_ca=str(stranger))
-    with pytest.raises(
-        ConfigError, match=r"certificate .* is refused"
-    ):  # as `sparse submit` and the spouts do
+    # As `sparse submit` and the spouts ask.
+    with pytest.raises(ConfigError, match=r"certificate .* is refused"):
         require_topics(settings, ["media"])
 
 
@@ -107,8 +106,8 @@ def test_a_broker_that_asks_for_a_password(running, captures, monkeypatch, tmp_p
     expected = running.expected(captures[:2])
     monkeypatch.setenv(PASSWORD_VARIABLE, "wrong")
     refused = running.agent(captures[:2], *login, "--spool", str(tmp_path))
-    _, said = refused.communicate(timeout=150)
-    assert refused.returncode == 1, said
+    _, output = refused.communicate(timeout=150)
+    assert refused.returncode == 1, output
     monkeypatch.setenv(PASSWORD_VARIABLE, SASL_PASSWORD)
     run_to_the_end(running.agent(captures[:2], *login))
     assert running.difference(expected).none, running.difference(expected, 0).text()
@@ -119,7 +118,7 @@ def test_a_broken_record_is_set_aside_and_the_stream_goes_on(running, captures):
 
     producer = KafkaProducer(bootstrap_servers=running.brokers)
     sent = [
-        producer.send(running.media_topic, data, partition=partition).get(timeout=10)
+        producer.send(running.topics.media, data, partition=partition).get(timeout=10)
         for partition, data in enumerate((b"", b"no batch at all", b"CRPT" + bytes(60), b"CPRT" + bytes(60)))
     ]
     producer.close()
@@ -132,11 +131,11 @@ def test_a_broken_record_is_set_aside_and_the_stream_goes_on(running, captures):
     found = {
         (int(headers["partition"]), int(headers["offset"])): headers["reason"]
         for headers in (dict(record.headers) for record in letters)
-        if headers["topic"] == running.media_topic.encode()
+        if headers["topic"] == running.topics.media.encode()
     }
     letters.close()
     for record in sent:
-        assert found[record.partition, record.offset], "each has its place and its reason"
+        assert found[record.partition, record.offset], "each has its offset and its reason"
 
 
 def test_a_model_that_is_replaced_is_in_the_store_s_list(running):
@@ -154,15 +153,15 @@ def test_a_model_that_is_replaced_is_in_the_store_s_list(running):
     assert f"{registered.name} is registered" in done.stdout
 
 
-def test_an_agent_that_is_told_to_stop_sends_what_it_has(running, captures):
+def test_an_agent_that_is_asked_to_stop_sends_what_it_has(running, captures):
     agent = running.agent(captures[:1], "--speed", "1", "--status-every", "1")
     assert agent.stderr is not None
     for line in agent.stderr:
         if "accepted_rtp=" in line:
             break
     agent.send_signal(signal.SIGTERM)
-    said = run_to_the_end(agent)
-    (accepted,) = re.findall(r" accepted_rtp=(\d+)", said.splitlines()[-1])
+    output = run_to_the_end(agent)
+    (accepted,) = re.findall(r" accepted_rtp=(\d+)", output.splitlines()[-1])
     packets = None
     for _ in range(60):
         with running.store() as store:

@@ -32,7 +32,7 @@ USER = "nobody"
 
 @pytest.fixture
 def pair():
-    """A pair of virtual interfaces: what goes into one comes out of the other."""
+    """A pair of virtual interfaces: what is sent to one arrives at the other."""
     if os.geteuid() != 0 or not shutil.which("ip"):
         pytest.skip("needs root and ip (iproute2)")
     subprocess.run(["ip", "link", "del", NEAR], capture_output=True, check=False)
@@ -49,13 +49,13 @@ def pair():
 
 @pytest.fixture
 def topics(start, layout):
-    """Topics of their own; returns the name of the media topic."""
+    """New topics; returns the name of the media topic."""
     from callprint.messaging.settings import KafkaSettings  # noqa: PLC0415 - the extra `cluster`
-    from callprint.messaging.topics import create_topics  # noqa: PLC0415
+    from callprint.messaging.topics import TopicNames, create_topics  # noqa: PLC0415
 
     start("kafka")
     name = f"live-{time.time_ns()}"
-    create_topics(KafkaSettings((f"{HOST}:{layout.kafka}",)), 4, 1, (name, f"{name}-sip", "dead-letters"))
+    create_topics(KafkaSettings((f"{HOST}:{layout.kafka}",)), 4, 1, TopicNames(name, f"{name}-sip"))
     return name
 
 
@@ -67,14 +67,14 @@ def agent(layout, topic: str, spool: Path) -> subprocess.Popen:
 
 
 def is_capturing(process: subprocess.Popen) -> bool:
-    """Return whether the agent has bound its ring and given its rights up."""
+    """Return whether the agent has opened its ring and given up its privileges."""
     status = Path(f"/proc/{process.pid}/status").read_text()
     (uid,) = re.findall(r"^Uid:\s+(\d+)", status, re.MULTILINE)
     return int(uid) == pwd.getpwnam(USER).pw_uid
 
 
 def parts_in(layout, topic: str) -> dict[tuple[int, bytes], int]:
-    """Return the packets that the end part of each flow counts, by source and key."""
+    """Return the number of packets in the END part of each flow, by source and key."""
     from kafka import KafkaConsumer  # noqa: PLC0415 - the extra `cluster`
 
     consumer = KafkaConsumer(
@@ -107,7 +107,7 @@ def test_agents_of_a_group_share_the_flows_and_drop_nothing(pair, topics, layout
         deadline_s = time.monotonic() + 60
         while not all(is_capturing(each) for each in agents):
             assert all(each.poll() is None for each in agents), [each.stderr.read() for each in agents]
-            assert time.monotonic() < deadline_s, "the agents do not give their rights up"
+            assert time.monotonic() < deadline_s, "the agents do not give up their privileges"
             time.sleep(0.1)
         with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as sender:
             sender.bind((NEAR, 0))
@@ -118,23 +118,21 @@ def test_agents_of_a_group_share_the_flows_and_drop_nothing(pair, topics, layout
         time.sleep(0.5)
         for each in agents:
             each.send_signal(signal.SIGTERM)
-        said = [each.communicate(timeout=60)[1] for each in agents]
+        output = [each.communicate(timeout=60)[1] for each in agents]
     finally:
         for each in agents:
             each.kill()
         for spool in spools:
             shutil.rmtree(spool)
-    assert [each.returncode for each in agents] == [0] * AGENTS, said
-    last = [dict(re.findall(r"(\w+)=(\d+)", text.splitlines()[-1])) for text in said]
+    assert [each.returncode for each in agents] == [0] * AGENTS, output
+    last = [dict(re.findall(r"(\w+)=(\d+)", text.splitlines()[-1])) for text in output]
     assert all(int(counters["kernel_drops"]) == 0 for counters in last)
     assert sum(int(counters["accepted_rtp"]) for counters in last) == len(frames)
     assert all(int(counters["accepted_rtp"]) > 0 for counters in last), "both had some of the flows"
-    told = parts_in(layout, topics)
+    packets_of = parts_in(layout, topics)
     by_agent = defaultdict(set)
-    for source, key in told:
+    for source, key in packets_of:
         by_agent[source].add(key)
     first, second = by_agent.values()
-    assert len(first) + len(second) == len(first | second) == FLOWS, (
-        "each flow was seen by one of them, whole"
-    )
-    assert set(told.values()) == {PACKETS}
+    assert len(first) + len(second) == len(first | second) == FLOWS, "one of them saw each flow, completely"
+    assert set(packets_of.values()) == {PACKETS}

@@ -37,8 +37,8 @@ def insert(session, keyspace: str, line) -> None:
         for name, value in line["row"].items()
     }
     using = f" USING TIMESTAMP {-THEN_US}" if line["first_write_stays"] else ""
-    marks = ", ".join("?" * len(row))
-    text = f"INSERT INTO {keyspace}.{line['table']} ({', '.join(row)}) VALUES ({marks}){using}"
+    values = ", ".join("?" * len(row))
+    text = f"INSERT INTO {keyspace}.{line['table']} ({', '.join(row)}) VALUES ({values}){using}"
     session.execute(session.prepare(text), tuple(row.values()))
 
 

@@ -1,4 +1,4 @@
-"""Files, folders, pipes and compression: the same packets, whatever brings them."""
+"""Files, folders, pipes and compression: the same packets, wherever they come from."""
 
 import gzip
 import io
@@ -56,7 +56,7 @@ ENCODINGS = {
 
 
 @pytest.mark.parametrize("name", ENCODINGS)
-def test_encodings_are_told_by_content(tmp_path, name):
+def test_encodings_are_recognised_by_content(tmp_path, name):
     path = tmp_path / "no-suffix"
     path.write_bytes(ENCODINGS[name])
     source = open_captures([path])
@@ -67,7 +67,7 @@ def test_encodings_are_told_by_content(tmp_path, name):
 
 @pytest.mark.parametrize("name", ["gzip", "zstd", "gzip members", "zstd frames", "plain"])
 @pytest.mark.parametrize("part", [0.3, 0.6, 0.999])
-def test_a_cut_file_gives_what_is_whole_and_a_warning_with_the_offset(tmp_path, name, part):
+def test_a_cut_file_gives_its_whole_packets_and_a_warning_with_the_offset(tmp_path, name, part):
     path = tmp_path / "cut.pcap"
     raw = ENCODINGS[name]
     path.write_bytes(raw[: int(len(raw) * part)])
@@ -119,7 +119,7 @@ def test_several_files_and_folders_in_order(tmp_path):
     ]  # fmt: skip
 
 
-def test_a_single_file_that_is_no_capture_is_an_error_that_names_what_was_found(tmp_path):
+def test_a_single_file_that_is_not_a_capture_is_an_error_that_says_what_was_found(tmp_path):
     path = tmp_path / "image.png"
     path.write_bytes(b"\x89PNG\r\n")
     with pytest.raises(
@@ -151,7 +151,7 @@ def test_missing_paths_are_errors_before_anything_is_read(tmp_path):
 def test_a_decompression_bomb_is_read_in_bounded_memory(tmp_path, compress):
     plain = 160_000_000
     bomb = tmp_path / "bomb"
-    bomb.write_bytes(compress(pcap([]) + bytes(plain)))  # an endless row of empty packets
+    bomb.write_bytes(compress(pcap([]) + bytes(plain)))  # an endless series of empty packets
     assert bomb.stat().st_size < plain / 300
     tracemalloc.start()
     source = open_captures([bomb])

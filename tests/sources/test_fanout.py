@@ -1,4 +1,4 @@
-"""A fan-out group keeps a media session together: the program on our own machine for BPF."""
+"""A fan-out group keeps a media session together: the BPF program, run by bpf_machine.py."""
 
 import struct
 from collections import Counter
@@ -94,7 +94,7 @@ def test_a_session_over_ipv6_stays_together(one, other, port, other_port, below,
     assert len(ways) == 1
 
 
-def test_sessions_spread_also_where_two_gateways_count_their_ports_in_step():
+def test_sessions_spread_evenly_even_if_two_gateways_count_their_ports_in_step():
     for frames in (
         [ethernet(ipv4(udp(rtp(), 20_000 + 2 * n, 20_000 + 2 * n))) for n in range(2000)],
         [
@@ -107,7 +107,7 @@ def test_sessions_spread_also_where_two_gateways_count_their_ports_in_step():
         assert min(shares[process] for process in range(PROCESSES)) > 0.8 * 2000 / PROCESSES
 
 
-def test_pieces_of_a_datagram_stay_together_and_so_do_tunnels():
+def test_fragments_of_a_datagram_stay_together_and_so_do_tunnels():
     pieces = [ipv4(udp(bytes(1000)), fragment=0x2000), ipv4(bytes(100), fragment=0x0010)]
     assert len({way(ethernet(piece)) for piece in pieces}) == 1
     pieces6 = [ipv6(ipv6_fragment(udp(bytes(100)), 1), 44), ipv6(ipv6_fragment(bytes(100), 0x0100), 44)]

@@ -1,4 +1,4 @@
-"""The kernel's filter beside the dissector: it never drops what the dissector uses, and little else passes."""
+"""The kernel's filter compared with the dissector: it never drops what that uses, and little else passes."""
 
 import random
 
@@ -94,7 +94,7 @@ def test_on_loopback_each_packet_is_seen_once():
 
 
 def check_against_dissector(data, rows):
-    """Say how many frames passed although the dissector has no use for them, without a tunnel as reason."""
+    """Return how many frames passed that the dissector has no use for, apart from tunnels."""
     packets = dissect.dissect(data, rows, signalling_ports=PORTS)
     needless = 0
     for row, packet in zip(rows, packets, strict=True):
@@ -105,7 +105,7 @@ def check_against_dissector(data, rows):
         if used:
             assert accepted, frame.hex()
         elif accepted and packet["depth"] == 0:
-            # A fragment or a broken packet passes so that it is counted.
+            # Fragments and broken packets pass, so that they are counted.
             needless += kind in (PacketKind.NOT_UDP, PacketKind.NOT_IP)
     return needless
 

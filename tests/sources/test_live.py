@@ -1,4 +1,4 @@
-"""Live capture over a pair of virtual interfaces, in a network namespace of its own."""
+"""Live capture over a pair of virtual interfaces, in a separate network namespace."""
 
 import json
 import os
@@ -106,7 +106,7 @@ def test_an_interface_that_goes_down_comes_back_and_one_that_is_gone_is_an_error
     seen = scenario("interface_goes_away")
     assert seen["survived_down"]
     (error,) = seen["error"]
-    assert error.startswith("CaptureError: the interface far has gone away")
+    assert error.startswith("CaptureError: the interface far no longer exists")
 
 
 @pytest.mark.live

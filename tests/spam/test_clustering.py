@@ -12,28 +12,28 @@ from callprint.core.spam.clustering import Links, Settings, fit
 from callprint.core.spam.farthest import box_squares, farthest_pair_squares
 from callprint.core.spam.features import PAPER_SETUP_COLUMNS, transform
 from callprint.core.spam.neighbourhoods import neighbourhoods
-from callprint.lab.spam.cell import draw_marks
+from callprint.lab.spam.cell import draw_votes
 from callprint.lab.spam.traces import named_trace
 
 MPCK = Settings(exact_farthest=True, pre_metrics=False)
 EMPCK = Settings()
-MULTI_CLASS = Settings(clusters=4, must_link_marks=False)
+MULTI_CLASS = Settings(clusters=4, must_link_votes=False)
 
 
-def two_kinds(seed, count=200, missing=0.15, marked=0.2, flipped=0.1):
-    """Two overlapping Gaussian kinds of call, some values missing, some marked, some marks false."""
+def two_kinds(seed, count=200, missing=0.15, voted=0.2, flipped=0.1):
+    """Two overlapping Gaussian kinds of call, some values missing, some voted, some votes false."""
     random = np.random.default_rng(seed)
     kind = (random.random(count) < 0.3).astype(np.int64)
     vectors = random.normal(size=(count, 6)) * np.array([1, 5, 1, 0.2, 1, 1])
     vectors[kind == 1, :3] += [1.5, 8.0, 2.0]
     vectors[random.random(vectors.shape) < missing] = np.nan
-    marks = np.where(random.random(count) < marked, kind, -1)
-    false = (marks >= 0) & (random.random(count) < flipped)
-    return vectors, kind, np.where(false, 1 - marks, marks)
+    votes = np.where(random.random(count) < voted, kind, -1)
+    false = (votes >= 0) & (random.random(count) < flipped)
+    return vectors, kind, np.where(false, 1 - votes, votes)
 
 
-def objective_by_pairs(values, known, marks, fitted, exact):
-    """J as it is written in the paper: every pair of marks visited."""
+def objective_by_pairs(values, known, votes, fitted, exact):
+    """J as it is written in the paper: every pair of votes visited."""
     labels, centers, metrics = fitted.labels, fitted.centers, fitted.metrics
     both = lambda i, j: known[i] * known[j] * (values[i] - values[j]) ** 2  # noqa: E731
     far = []
@@ -47,31 +47,31 @@ def objective_by_pairs(values, known, marks, fitted, exact):
         total += metrics[home] @ (known[i] * (values[i] - centers[home]) ** 2) - known[i] @ np.log(
             metrics[home]
         )
-    marked = np.flatnonzero(marks >= 0)
-    for i, j in combinations(marked, 2):
+    voted = np.flatnonzero(votes >= 0)
+    for i, j in combinations(voted, 2):
         a, b = labels[i], labels[j]
-        if marks[i] == marks[j] and a != b:
+        if votes[i] == votes[j] and a != b:
             total += 0.5 * (metrics[a] + metrics[b]) @ both(i, j)
-        elif marks[i] != marks[j] and a == b:
+        elif votes[i] != votes[j] and a == b:
             total += far[a] - metrics[a] @ both(i, j)
     return total
 
 
 @pytest.mark.parametrize("settings", [MPCK, EMPCK])
 def test_objective_equals_the_sum_over_all_pairs(settings):
-    vectors, _, marks = two_kinds(1, count=60)
-    fitted = fit(vectors, marks, settings)
+    vectors, _, votes = two_kinds(1, count=60)
+    fitted = fit(vectors, votes, settings)
     scaled = (vectors - fitted.offset) / fitted.scale
     values, known = np.nan_to_num(scaled), (~np.isnan(scaled)).astype(float)
-    expected = objective_by_pairs(values, known, marks, fitted, settings.exact_farthest)
+    expected = objective_by_pairs(values, known, votes, fitted, settings.exact_farthest)
     assert fitted.steps[-1].objective == pytest.approx(expected, rel=1e-9)
 
 
 @pytest.mark.parametrize("settings", [MPCK, EMPCK, MULTI_CLASS])
 @pytest.mark.parametrize("seed", range(6))
 def test_objective_never_rises_where_nothing_is_forced(settings, seed):
-    vectors, _, marks = two_kinds(seed, flipped=0.05 * seed)
-    steps = fit(vectors, marks, settings, seed).steps
+    vectors, _, votes = two_kinds(seed, flipped=0.05 * seed)
+    steps = fit(vectors, votes, settings, seed).steps
     assert len(steps) > 4
     for before, after in pairwise(steps):
         if not after.forced:
@@ -79,14 +79,14 @@ def test_objective_never_rises_where_nothing_is_forced(settings, seed):
         assert after.kind == "metrics" or not after.forced
 
 
-def test_marks_as_class_sums_equal_the_same_marks_as_explicit_pairs():
-    vectors, _, marks = two_kinds(3, count=80)
-    pairs = list(combinations(np.flatnonzero(marks >= 0), 2))
+def test_votes_as_class_sums_equal_the_same_votes_as_explicit_pairs():
+    vectors, _, votes = two_kinds(3, count=80)
+    pairs = list(combinations(np.flatnonzero(votes >= 0), 2))
     links = Links(
-        np.array([p for p in pairs if marks[p[0]] == marks[p[1]]]),
-        np.array([p for p in pairs if marks[p[0]] != marks[p[1]]]),
+        np.array([p for p in pairs if votes[p[0]] == votes[p[1]]]),
+        np.array([p for p in pairs if votes[p[0]] != votes[p[1]]]),
     )
-    by_sums = fit(vectors, marks, EMPCK, seed=5)
+    by_sums = fit(vectors, votes, EMPCK, seed=5)
     by_pairs = fit(vectors, np.full(80, -1), EMPCK, seed=5, links=links)
     # Clusters are numbered by the neighbourhoods' order, which both ways of saying it may number differently.
     same = np.mean(by_sums.labels == by_pairs.labels)
@@ -107,10 +107,10 @@ def test_farthest_pair_is_the_farthest(missing):
     assert metric @ box_squares(values, known) >= found
 
 
-def test_true_marks_make_the_clusters_match_the_kinds():
-    vectors, kind, marks = two_kinds(5, count=400, missing=0.05, flipped=0.0)
+def test_true_votes_make_the_clusters_match_the_kinds():
+    vectors, kind, votes = two_kinds(5, count=400, missing=0.05, flipped=0.0)
     for settings in (MPCK, EMPCK):
-        labels = fit(vectors, marks, settings).labels
+        labels = fit(vectors, votes, settings).labels
         agreement = np.mean(labels == kind)
         assert max(agreement, 1 - agreement) > 0.9
 
@@ -124,16 +124,16 @@ def test_explicit_links_are_obeyed_where_they_cost_little():
     assert labels[3] != labels[0] != labels[4]
 
 
-def test_must_links_close_transitively_and_join_marks():
+def test_must_links_close_transitively_and_join_votes():
     vectors = np.zeros((6, 1))
-    marks = np.array([1, 1, -1, -1, -1, -1])
+    votes = np.array([1, 1, -1, -1, -1, -1])
     links = Links(must=np.array([[1, 2], [3, 4]]))
-    fitted = fit(vectors, marks, EMPCK, links=links)
+    fitted = fit(vectors, votes, EMPCK, links=links)
     ends = np.array([1, 2, 3, 4])
     problem = compiled.Problem(
         vectors,
         np.ones((6, 1)),
-        marks,
+        votes,
         1.0,
         1.0,
         np.searchsorted(ends, np.arange(7)),
@@ -146,20 +146,20 @@ def test_must_links_close_transitively_and_join_marks():
 
 
 def test_the_same_seed_gives_the_same_clustering_and_a_wholly_missing_column_no_nan():
-    vectors, _, marks = two_kinds(7)
+    vectors, _, votes = two_kinds(7)
     vectors[:, 2] = np.nan
-    one, other = (fit(vectors, marks, MULTI_CLASS, seed=11) for _ in range(2))
+    one, other = (fit(vectors, votes, MULTI_CLASS, seed=11) for _ in range(2))
     np.testing.assert_array_equal(one.labels, other.labels)
     assert np.all(np.isfinite(one.metrics))
     assert np.all(np.isfinite(one.distances(vectors)))
 
 
 def test_bad_input_raises_the_documented_error():
-    vectors, _, marks = two_kinds(8, count=20)
-    with pytest.raises(ConfigError, match="marks"):
-        fit(vectors, marks[:5], EMPCK)
+    vectors, _, votes = two_kinds(8, count=20)
+    with pytest.raises(ConfigError, match="votes"):
+        fit(vectors, votes[:5], EMPCK)
     with pytest.raises(ConfigError, match="link names a call"):
-        fit(vectors, marks, EMPCK, links=Links(must=np.array([[0, 99]])))
+        fit(vectors, votes, EMPCK, links=Links(must=np.array([[0, 99]])))
     with pytest.raises(ConfigError, match="clusters"):
         Settings(clusters=0)
 
@@ -173,9 +173,9 @@ def _never_rises_unless_forced(steps):
 
 @pytest.mark.parametrize("settings", [MPCK, EMPCK, MULTI_CLASS])
 def test_a_constant_column_is_regularised_and_only_those_steps_may_raise_the_objective(settings):
-    vectors, _, marks = two_kinds(9)
+    vectors, _, votes = two_kinds(9)
     vectors[:, 4] = 3.0
-    fitted = fit(vectors, marks, settings)
+    fitted = fit(vectors, votes, settings)
     assert any(step.forced for step in fitted.steps), "a column without scatter must be regularised"
     assert np.all(np.isfinite(fitted.metrics))
     assert np.all(fitted.metrics > 0.0)
@@ -184,7 +184,7 @@ def test_a_constant_column_is_regularised_and_only_those_steps_may_raise_the_obj
 
 @pytest.mark.parametrize("settings", [MPCK, EMPCK, MULTI_CLASS])
 def test_violated_cannot_links_that_make_a_scatter_negative_are_projected(settings):
-    """Marks that contradict what is near: links between far calls of one cluster weigh more than its scatter."""
+    """Votes that contradict what is near: links between far calls of one cluster weigh more than its scatter."""
     random = np.random.default_rng(10)
     vectors = random.normal(size=(120, 3))
     far = np.argsort(vectors[:, 0])
@@ -206,7 +206,7 @@ def test_the_columns_of_pmpck_fall_in_the_same_way():
     trace = named_trace("v6", 3)
     columns = transform(trace.vectors)[:300, list(PAPER_SETUP_COLUMNS)]
     for seed in range(3):
-        marks = draw_marks(trace.spam[:300], 0.3, 0.1 * seed, seed)
-        steps = fit(columns, marks, EMPCK, seed).steps
+        votes = draw_votes(trace.spam[:300], 0.3, 0.1 * seed, seed)
+        steps = fit(columns, votes, EMPCK, seed).steps
         assert len(steps) > 4
         _never_rises_unless_forced(steps)

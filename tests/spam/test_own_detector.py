@@ -83,7 +83,7 @@ def test_votes_in_the_store_teach_the_next_run(store):
     rows = judged(person_calls(2))
     store.put_calls(rows)
     before = last_score(rows, PERSON)
-    store.put_feedback([vote(rows[-1], user, True) for user in ("ann", "bob", "eve", "dan")])
+    store.put_votes([vote(rows[-1], user, True) for user in ("ann", "bob", "eve", "dan")])
     detector = OwnDetector()
     assert teach(detector, store) == 4
     after = judged(person_calls(1, 50_000), detector)
@@ -95,24 +95,24 @@ def test_a_vote_on_a_hidden_caller_spares_all_others_who_hide(store):
     hidden = "anonymous@anonymous.invalid"
     rows = judged(person_calls(4, caller=hidden))
     store.put_calls(rows)
-    store.put_feedback([Vote(rows[-1].call_id, rows[-1].from_tag, rows[-1].call_id, "ann", 1, True)])
+    store.put_votes([Vote(rows[-1].call_id, rows[-1].from_tag, rows[-1].call_id, "ann", 1, True)])
     detector = OwnDetector()
     assert teach(detector, store) == 1
     assert "users marked this caller" not in judged(person_calls(1, 90_000, hidden), detector)[-1].reason
 
 
-def test_a_live_run_hears_what_users_say_meanwhile(store):
+def test_a_live_run_takes_in_votes_given_meanwhile(store):
     detector = OwnDetector()
     engine = CallPipeline(history=CallHistory(64), detector=detector)
     listener = VoteListener(store, engine.judge, detector)
     rows = play(engine, list(person_calls(2)))
     store.put_calls(rows)
     assert listener.listen() == 0
-    store.put_feedback([vote(rows[-1], user, True) for user in ("ann", "bob", "eve")])
+    store.put_votes([vote(rows[-1], user, True) for user in ("ann", "bob", "eve")])
     assert listener.listen() == 3
     after = play(engine, list(person_calls(1, 20_000)))
     assert "users marked this caller: 3 spam" in after[-1].reason
-    store.put_feedback([vote(rows[-1], "ann", False, 2)])
+    store.put_votes([vote(rows[-1], "ann", False, 2)])
     store.put_allowed([AllowEntry(PERSON, "ann", 3)])
     assert (listener.listen(), listener.listen()) == (1, 0)
     assert "allow-list" in play(engine, list(person_calls(1, 40_000)))[-1].reason
@@ -126,7 +126,7 @@ def test_nothing_to_learn_changes_nothing(store):
 
 def test_it_learns_anew_as_packet_time_passes(monkeypatch):
     detector, learned_ns = OwnDetector(), []
-    monkeypatch.setattr(detector.live, "learn", learned_ns.append)
+    monkeypatch.setattr(detector, "learn", learned_ns.append)
     rows = judged(person_calls(4), detector)
     assert len(learned_ns) == 3
     assert learned_ns[0] - rows[0].started_ns >= LEARN_EVERY_NS
@@ -136,12 +136,12 @@ def test_calls_that_were_taught_do_not_count_again_when_their_capture_is_read_ag
     script = [*robot_calls(20)]
     rows = judged(script)
     store.put_calls(rows)
-    store.put_feedback([vote(rows[-1], "ann", True)])
+    store.put_votes([vote(rows[-1], "ann", True)])
     detector = OwnDetector()
     teach(detector, store)
     robot = stable_key(ROBOT)
-    assert detector.live._callers[robot].calls == 20
+    assert detector.callers.get(robot).calls == 20
     judged(script, detector)
-    assert detector.live._callers[robot].calls == 20
+    assert detector.callers.get(robot).calls == 20
     judged(robot_calls(5, 10_000), detector)
-    assert detector.live._callers[robot].calls == 25
+    assert detector.callers.get(robot).calls == 25

@@ -32,11 +32,11 @@ def seen_of(*calls, over=True):
     return sightings
 
 
-def words(points, seen=NOTHING_SEEN, campaign=NOTHING_SEEN, raw=0.5, feedback=0.0, marks=(0, 0)):
+def words(points, seen=NOTHING_SEEN, campaign=NOTHING_SEEN, raw=0.5, vote_logit=0.0, votes=(0, 0)):
     vector, given = np.full(FEATURE_COUNT, np.nan), np.zeros(FEATURE_COUNT)
     for feature, value in points.items():
         vector[feature], given[feature] = raw, value
-    return in_words(vector, given, feedback, *marks, seen, campaign)
+    return in_words(vector, given, vote_logit, *votes, seen, campaign)
 
 
 def test_the_reason_of_the_issue_word_for_word():
@@ -94,9 +94,9 @@ def test_ties_between_people_never_speak_for_spam_nor_their_absence_against_it()
 
 
 def test_users_come_first():
-    text = words({Feature.ANSWERED: 1.0}, raw=1.0, feedback=2.0, marks=(3, 1))
+    text = words({Feature.ANSWERED: 1.0}, raw=1.0, vote_logit=2.0, votes=(3, 1))
     assert text == "users marked this caller: 3 spam, 1 not spam; answered"
-    assert words({Feature.ANSWERED: 1.0}, raw=1.0, feedback=2.0).startswith(
+    assert words({Feature.ANSWERED: 1.0}, raw=1.0, vote_logit=2.0).startswith(
         "users marked similar callers as spam"
     )
 

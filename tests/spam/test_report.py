@@ -3,21 +3,23 @@
 import argparse
 import importlib.util
 from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from callprint.cli import spit
-from callprint.core.spam import scorecard
+from callprint.core.spam import prior_weights, scorecard
 from callprint.core.spam.features import NAMES
 from callprint.lab.spam.experiment import LARGE, Cell, cells
+from callprint.lab.spam.learn import weights_text
 from callprint.lab.spam.methods import DETECTOR
 from callprint.lab.spam.table import Table, volume
 
 
 def result(cell, f):
     rates = {"tp": f, "fp": 1.0 - f, "f": f}
-    return asdict(cell) | {"all": rates, "unmarked": rates, "seconds": 0.0}
+    return asdict(cell) | {"all": rates, "without_vote": rates, "seconds": 0.0}
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +63,11 @@ def test_learn_writes_a_module_that_loads(tmp_path, capsys):
     spec.loader.exec_module(module)
     card = scorecard.load(module.WEIGHTS)
     assert card.edges.shape[0] == len(NAMES)
+
+
+def test_the_shipped_scorecard_is_written_as_learn_writes_it():
+    text = Path(prior_weights.__file__).read_text()
+    assert text.endswith(f"WEIGHTS: dict[str, Any] = {weights_text(prior_weights.WEIGHTS)}")
 
 
 def test_wrong_usage_is_told_so(capsys):

@@ -7,7 +7,7 @@ import pytest
 
 from callprint.core.ground.errors import ConfigError, DatasetError
 from callprint.core.spam.features import Feature
-from callprint.lab.spam.cell import Cell, compute, draw_marks
+from callprint.lab.spam.cell import Cell, compute, draw_votes
 from callprint.lab.spam.experiment import cells, load_results
 from callprint.lab.spam.methods import METHODS
 from callprint.lab.spam.table import SURFACE_NOISES, SURFACE_RATIOS, volume
@@ -49,11 +49,11 @@ def test_there_is_no_such_trace():
         named_trace("v9", 0)
 
 
-def test_marks_have_exactly_the_shares_asked_for():
+def test_votes_have_exactly_the_shares_asked_for():
     spam = np.arange(1_000) < 100
-    marks = draw_marks(spam, 0.3, 0.2, seed=0)
-    assert (marks >= 0).sum() == 300
-    assert ((marks >= 0) & (marks != spam)).sum() == 60
+    votes = draw_votes(spam, 0.3, 0.2, seed=0)
+    assert (votes >= 0).sum() == 300
+    assert ((votes >= 0) & (votes != spam)).sum() == 60
 
 
 def test_volume_of_a_perfect_method_is_the_papers_ideal():
@@ -68,7 +68,7 @@ def test_a_cell_is_the_same_again_and_a_damaged_cache_names_its_line(tmp_path):
     assert one["all"] == again["all"]
     cache = tmp_path / "cells.jsonl"
     cache.write_text(json.dumps(one) + "\n")
-    assert load_results(cache)[cell]["unmarked"] == one["unmarked"]
+    assert load_results(cache)[cell]["without_vote"] == one["without_vote"]
     cache.write_text(json.dumps(one) + "\n{broken\n")
     with pytest.raises(DatasetError, match="line 2"):
         load_results(cache)
@@ -77,6 +77,6 @@ def test_a_cell_is_the_same_again_and_a_damaged_cache_names_its_line(tmp_path):
 
 def test_our_detector_beats_the_papers_four_where_it_is_quick_to_show():
     for trace, ratio, noise in (("v4", 0.0, 0.0), ("v6", 0.1, 0.3), ("v5", 0.5, 0.0)):
-        ours = compute(Cell(trace, "callprint", ratio, noise, 0), METHODS)["unmarked"]["f"]
+        ours = compute(Cell(trace, "callprint", ratio, noise, 0), METHODS)["without_vote"]["f"]
         for other in ("eMPCK", "eMPCK multi-class", "pMPCK"):
-            assert ours > compute(Cell(trace, other, ratio, noise, 0), METHODS)["unmarked"]["f"]
+            assert ours > compute(Cell(trace, other, ratio, noise, 0), METHODS)["without_vote"]["f"]

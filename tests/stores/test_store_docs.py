@@ -17,7 +17,6 @@ from callprint.output.json_lines import flow_object
 from callprint.stores import open_store
 
 DOCS = Path(__file__).parents[2] / "docs"
-FLOW_FIELDS = re.compile(r"^\| (`.*?`(?:, `.*?`)*) \|", re.MULTILINE)
 
 
 def examples(page: str, language: str) -> list[str]:
@@ -66,10 +65,3 @@ def test_the_json_example_is_valid_and_names_every_field():
         json.loads((files("callprint") / "schemas" / "flow.schema.json").read_text())
     ).validate(shown)
     assert list(shown) == list(flow_object(FlowReport(unsure(), reports()[0].summary)))
-
-
-def test_the_field_table_explains_every_field():
-    page = (DOCS / "use" / "json.md").read_text()
-    table = page[page.index("## Fields") : page.index("| reason | meaning |")]
-    explained = re.findall(r"`(\w+)`", " ".join(FLOW_FIELDS.findall(table)))
-    assert sorted(explained) == sorted(flow_object(reports()[0]))

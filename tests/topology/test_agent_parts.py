@@ -82,7 +82,7 @@ def test_the_spool_is_a_queue_whatever_happens(tmp_path_factory, steps: list[str
     again.close()
 
 
-def test_one_agent_owns_a_spool_folder(tmp_path):
+def test_only_one_agent_owns_a_spool_folder(tmp_path):
     first = Spool(tmp_path, 100)
     with pytest.raises(ConfigError, match="in use by another agent"):
         Spool(tmp_path, 100)
@@ -92,7 +92,7 @@ def test_one_agent_owns_a_spool_folder(tmp_path):
     assert second.read() == out(1)
 
 
-def test_what_is_no_record_is_left_alone(tmp_path):
+def test_files_that_are_not_records_are_left_alone(tmp_path):
     (tmp_path / "lost+found").mkdir()
     (tmp_path / f"{7:016}.media.0.5").mkdir()
     (tmp_path / "notes.txt").write_text("of the operator")
@@ -103,7 +103,7 @@ def test_what_is_no_record_is_left_alone(tmp_path):
     assert (tmp_path / "notes.txt").exists()
 
 
-def test_a_record_that_the_disk_does_not_give_back_is_counted(tmp_path):
+def test_a_record_that_the_disk_does_not_return_is_counted(tmp_path):
     spool = Spool(tmp_path, 100)
     for number in range(3):
         spool.append(out(number))
@@ -112,7 +112,7 @@ def test_a_record_that_the_disk_does_not_give_back_is_counted(tmp_path):
     assert (spool.lost, spool.bytes, len(spool)) == (1, 20, 2)
 
 
-def test_a_record_that_the_machine_s_death_tore_is_counted(tmp_path):
+def test_a_record_torn_by_a_crash_of_the_machine_is_counted(tmp_path):
     spool = Spool(tmp_path, 100)
     for number in range(3):
         spool.append(out(number))
@@ -143,7 +143,7 @@ def records(*times_ms: int) -> np.ndarray:
 DATA = np.zeros(1, dtype=np.uint8)
 
 
-def test_packets_keep_their_pace_and_a_step_back_does_not_wait():
+def test_packets_keep_their_pace_and_a_jump_back_in_time_does_not_wait():
     began = time.monotonic()
     batches = [(DATA, records(0, 10, 400, 800)), (DATA, records(-900_000))]
     seen = [(time.monotonic() - began, len(rows)) for _, rows in paced(batches, 4.0, threading.Event())]
@@ -151,7 +151,7 @@ def test_packets_keep_their_pace_and_a_step_back_does_not_wait():
     assert all(when >= due for (when, _), due in zip(seen, (0, 0.1, 0.2, 0.2), strict=True))
 
 
-def test_silences_within_a_capture_are_kept_and_time_between_captures_is_not():
+def test_silences_within_a_capture_are_kept_but_not_those_between_captures():
     began = time.monotonic()
     batches = [(DATA, records(0, 8_000)), (DATA, records(10**9))]
     now = [1]
@@ -169,7 +169,7 @@ def test_silences_within_a_capture_are_kept_and_time_between_captures_is_not():
     assert seen[2] < 5
 
 
-def test_a_long_silence_may_be_cut_short_and_gives_signs_of_life():
+def test_a_long_silence_can_be_shortened_and_yields_empty_batches():
     began = time.monotonic()
     rows = [
         rows for _, rows in paced([(DATA, records(0, 10**9))], 1.0, threading.Event(), longest_silence_s=1.2)
@@ -205,7 +205,7 @@ def test_counters_as_prometheus_reads_them():
         server.close()
 
 
-def test_a_port_that_cannot_be_had_is_an_error_in_one_line():
+def test_a_port_that_cannot_be_bound_is_an_error_in_one_line():
     server = MetricsServer("127.0.0.1", 0)
     try:
         for where in (f"127.0.0.1:{server.port}", "127.0.0.1:99999", "nowhere", "127.0.0.1:-1", ""):

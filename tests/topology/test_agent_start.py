@@ -1,4 +1,4 @@
-"""The agent while Kafka is away, or worse, there but silent: it starts, it is not held up, and it spools."""
+"""The agent while Kafka is unreachable or, worse, connects but never answers: it starts, never blocks, and spools."""
 
 import os
 import pwd
@@ -28,7 +28,7 @@ TOPICS = {"media": 4, "signaling": 4}
 
 @pytest.fixture
 def black_hole() -> Iterator[str]:
-    """A port whose queue is full: the kernel drops every further SYN, as a dead broker's network does."""
+    """A port whose queue is full: the kernel drops every further SYN, as if the broker's host were dead."""
     with socket.create_server(("127.0.0.1", 0), backlog=0) as server:
         waiting = []
         for _ in range(8):
@@ -43,28 +43,28 @@ def black_hole() -> Iterator[str]:
 
 @pytest.fixture
 def silent() -> Iterator[str]:
-    """A port that takes connections and never says a word."""
+    """A port that accepts connections and never sends anything."""
     with socket.create_server(("127.0.0.1", 0), backlog=64) as server:
         yield f"127.0.0.1:{server.getsockname()[1]}"
 
 
 @pytest.fixture
 def closed() -> str:
-    """A port at which nobody listens."""
+    """A port on which nobody listens."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return f"127.0.0.1:{server.getsockname()[1]}"
 
 
 @pytest.fixture
-def signals_kept() -> Iterator[None]:
-    """The agent takes two signals over; give them back."""
+def signals_restored() -> Iterator[None]:
+    """The agent installs handlers for two signals; restore the old ones."""
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
 
 
-def test_no_record_is_held_up_by_a_broker_that_does_not_answer(black_hole, silent, closed, tmp_path):
+def test_no_record_is_delayed_by_a_broker_that_does_not_answer(black_hole, silent, closed, tmp_path):
     publishers = {}
     for name, broker in {"black hole": black_hole, "silent": silent, "closed": closed}.items():
         spool = Spool(tmp_path / name, 1 << 20)
@@ -73,7 +73,7 @@ def test_no_record_is_held_up_by_a_broker_that_does_not_answer(black_hole, silen
         assert [publishers[name][0].partitions(topic, 0.1) for topic in TOPICS] == [4, 4]
     longest_s = dict.fromkeys(publishers, 0.0)
     ends_s = time.monotonic() + 2.5
-    while time.monotonic() < ends_s:  # several attempts to connect fall into this time
+    while time.monotonic() < ends_s:  # enough for several attempts to connect
         for name, (publisher, _) in publishers.items():
             began_s = time.monotonic()
             publisher.publish(Outgoing("media", 0, b"x" * 100))
@@ -86,11 +86,10 @@ def test_no_record_is_held_up_by_a_broker_that_does_not_answer(black_hole, silen
         publisher.close()
 
 
-def test_what_the_agent_cannot_know_it_waits_for_and_then_says(tmp_path, closed):
-    said: list[str] = []
+def test_unknown_partitions_are_waited_for_and_then_are_an_error(tmp_path, closed):
     publisher = Publisher(KafkaSettings((closed,)), Spool(tmp_path, 1000))
     with pytest.raises(ConfigError, match="not known from an earlier run"):
-        publisher.partitions("media", 0.3, say=said.append)
+        publisher.partitions("media", 0.3)
 
 
 def agent(monkeypatch, *options: str) -> int:
@@ -98,23 +97,23 @@ def agent(monkeypatch, *options: str) -> int:
     return main()
 
 
-@pytest.mark.usefixtures("signals_kept")
+@pytest.mark.usefixtures("signals_restored")
 def test_an_agent_starts_without_kafka_and_spools(tmp_path, closed, monkeypatch, capfd):
     spool = Spool(tmp_path, 0)
     spool.remember_partitions(TOPICS)
     spool.close()
     options = ["--wait-for-kafka", "0.1", "--flush-timeout", "0.1"]
     assert agent(monkeypatch, str(SAMPLE), "--brokers", closed, "--spool", str(tmp_path), *options) == 5
-    said = capfd.readouterr().err
-    assert "is away: records go to the spool" in said
-    counters = dict(re.findall(r"(\w+)=(\d+)", said.splitlines()[-1]))
+    output = capfd.readouterr().err
+    assert "is unreachable: records go to the spool" in output
+    counters = dict(re.findall(r"(\w+)=(\d+)", output.splitlines()[-1]))
     records = list(tmp_path.glob("1*"))
     assert len(records) == int(counters["spool_records"]) == int(counters["sent"]) > 1
     assert counters["connected"] == "0"
 
 
-@pytest.mark.usefixtures("signals_kept")
-def test_an_agent_that_knows_nothing_of_the_topics_says_so(tmp_path, closed, monkeypatch, capfd):
+@pytest.mark.usefixtures("signals_restored")
+def test_an_agent_that_does_not_know_the_topics_ends_with_an_error(tmp_path, closed, monkeypatch, capfd):
     options = ["--brokers", closed, "--spool", str(tmp_path), "--wait-for-kafka", "0.1"]
     assert agent(monkeypatch, str(SAMPLE), *options) == 1
     assert capfd.readouterr().err.splitlines()[-1].startswith(f"error: no Kafka broker of {closed} answers")
@@ -128,7 +127,7 @@ def test_an_agent_that_knows_nothing_of_the_topics_says_so(tmp_path, closed, mon
         (["--metrics", "127.0.0.1:70000"], "metrics cannot be served"),
     ],
 )
-def test_wrong_options_are_said_in_one_line(options, message, tmp_path, closed, monkeypatch, capfd):
+def test_a_wrong_option_is_an_error_in_one_line(options, message, tmp_path, closed, monkeypatch, capfd):
     assert agent(monkeypatch, str(SAMPLE), "--brokers", closed, "--spool", str(tmp_path), *options) == 1
     (line,) = capfd.readouterr().err.splitlines()
     assert message in line
@@ -139,7 +138,7 @@ import ctypes, os, sys
 from pathlib import Path
 from capture_agent.privileges import drop_capabilities
 libc = ctypes.CDLL(None, use_errno=True)
-assert not drop_capabilities(), "root keeps what it would have back with the next program"
+assert not drop_capabilities(), "root keeps what it would get back with the next exec"
 libc.prctl(8, 1, 0, 0, 0)  # PR_SET_KEEPCAPS
 os.setresuid({user}, {user}, {user})
 print(open("/proc/self/status").read().split("CapPrm:")[1].split()[0])

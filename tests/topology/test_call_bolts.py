@@ -1,4 +1,4 @@
-"""Spouts' streams and all bolts on the way of calls, with what Storm does to them: tuples lost, processes killed."""
+"""Spouts' streams and all bolts that calls pass through, with lost tuples and killed processes, as in Storm."""
 
 import logging
 import random
@@ -10,34 +10,34 @@ from sip_scenario import write_capture
 
 from callprint.core.signalling.identity import IdentityReader
 from callprint.core.wire.signalling import decode_record
-from callprint.messaging.topics import MEDIA, SIGNALING
+from callprint.messaging.topics import MEDIA, SIGNALLING
 from callprint.stores import CallQuery
 from callprint.stores.sqlite import SqliteStore
-from callprint.topology.stream import MEDIA_RECORDS, SIGNALLING_RECORDS, PartitionStream
+from callprint.topology.partition_stream import MEDIA_RECORDS, SIGNALLING_RECORDS, PartitionStream
 
 pytest.importorskip("streamparse", reason="the extra `cluster` is not installed")
 
 from bolts.assemble_flows import AssembleFlows
 from bolts.identify_application import IdentifyApplication
 from bolts.judge_calls import JudgeCalls
-from callprint.topology.reader import Tuple
 from callprint.topology.sites import Sites
+from callprint.topology.topic_reader import SpoutTuple
 from callprint.topology.tuples import BATCH, FLOWS
 from spouts.media import MediaSpout
-from spouts.signaling import SignalingSpout
+from spouts.signalling import SignallingSpout
 
 OPTIONS = {"callprint.model": "none", "callprint.store": "sqlite:unused"}
 
 
 class Sent(NamedTuple):
-    """A tuple as Storm gives it."""
+    """A tuple as Storm delivers it."""
 
     stream: str
     values: list[object]
 
 
-class Kept:
-    """What a bolt says to Storm, kept."""
+class Recording:
+    """Records what a bolt sends to Storm."""
 
     def begin(self):
         self.emitted, self.failures, self.acks = [], 0, 0
@@ -52,21 +52,21 @@ class Kept:
         self.failures += 1
 
 
-class Assemble(Kept, AssembleFlows):
+class Assemble(Recording, AssembleFlows):
     def __init__(self):
         self.initialize(OPTIONS, {})
 
 
-class Identify(Kept, IdentifyApplication):
+class Identify(Recording, IdentifyApplication):
     def __init__(self):
-        self.initialize(OPTIONS, {})  # without the thread that works off batches
+        self.initialize(OPTIONS, {})  # without the thread that processes batches
 
 
-class Judge(Kept, JudgeCalls):
+class Judge(Recording, JudgeCalls):
     def __init__(self, store, fetch):
         self.logger = logging.getLogger("judge")
         self._continuity = {}
-        self._homes = Sites(lambda: store, "callprint", IdentityReader(), fetch)
+        self._sites = Sites(lambda: store, "callprint", IdentityReader(), fetch)
 
 
 class Media(MediaSpout):
@@ -74,7 +74,7 @@ class Media(MediaSpout):
         """Only `values` is used."""
 
 
-class Signaling(SignalingSpout):
+class Signalling(SignallingSpout):
     def __init__(self):
         """Only `values` is used."""
 
@@ -84,16 +84,14 @@ class Storm:
 
     def __init__(self, topics, store, chance):
         self.topics, self.store, self.chance = topics, store, chance
-        forms = {MEDIA: MEDIA_RECORDS, SIGNALING: SIGNALLING_RECORDS}
+        forms = {MEDIA: MEDIA_RECORDS, SIGNALLING: SIGNALLING_RECORDS}
         self.streams = {name: PartitionStream(name[1], 0, {}, 1, forms[name[0]]) for name in topics}
         self.at = dict.fromkeys(topics, 0)
         self.bolts = {"assemble": Assemble(), "identify": Identify(), "judge": self.judge()}
         self.now_s = 0.0
 
     def judge(self):
-        return Judge(
-            self.store, lambda place: decode_record(self.topics[SIGNALING, place.partition][place.offset])
-        )
+        return Judge(self.store, lambda at: decode_record(self.topics[SIGNALLING, at.partition][at.offset]))
 
     def run(self):
         rounds = 0
@@ -110,7 +108,7 @@ class Storm:
                 which = self.chance.choice(list(self.bolts))
                 fresh = {"assemble": Assemble, "identify": Identify, "judge": self.judge}
                 self.bolts[which] = fresh[which]()
-        self.bolts["judge"]._homes.upkeep(0.0)
+        self.bolts["judge"]._sites.upkeep(0.0)
 
     def step(self, name):
         stream, offset = self.streams[name], self.at[name]
@@ -120,9 +118,9 @@ class Storm:
         if taken is None:
             return
         ticket, sequence = taken
-        found = Tuple(ticket, sequence, BATCH, data)
-        whole = self.media(found) if name[0] == MEDIA else self.signalling(found)
-        if whole:
+        found = SpoutTuple(ticket, sequence, BATCH, data)
+        complete = self.media(found) if name[0] == MEDIA else self.signalling(found)
+        if complete:
             stream.acked(ticket)
         else:
             self.at[name] = stream.failed(ticket, self.now_s, ticket.epoch + 1)
@@ -134,14 +132,14 @@ class Storm:
             if sent is None:
                 return False
         flows = [each for each in sent if each.stream == FLOWS]
-        assert len(flows) == 1, "one for each batch, also when there is nothing to say"
+        assert len(flows) == 1, "one for each batch, even without results"
         return self.through("judge", flows) is not None
 
     def signalling(self, found):
-        return self.through("judge", [Sent("default", Signaling().values(found))]) is not None
+        return self.through("judge", [Sent("default", Signalling().values(found))]) is not None
 
     def through(self, name, sent):
-        """What a bolt makes of tuples; None when one failed or got lost on the way."""
+        """Return what a bolt emits for tuples; None when one failed or was lost on the way."""
         if self.chance.random() < 0.03:
             return None
         bolt = self.bolts[name]
@@ -159,7 +157,7 @@ def test_calls_come_through_the_topology_as_through_the_embedded_path(tmp_path, 
     write_capture(tmp_path / "calls.pcap", busy_line(7))
     frames = frames_of(tmp_path / "calls.pcap")
     topics = {name: list(records) for name, records in record(frames, batch=250).topics.items()}
-    assert {name[0] for name in topics} == {MEDIA, SIGNALING}
+    assert {name[0] for name in topics} == {MEDIA, SIGNALLING}
     assert len(topics) > PARTITIONS
     with SqliteStore(tmp_path / "calls.sqlite") as store:
         storm = Storm(topics, store, random.Random(seed))

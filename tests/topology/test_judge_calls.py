@@ -1,4 +1,4 @@
-"""The bolt that judges calls, with spouts that read again whatever fails, and a store that fails at any time."""
+"""The bolt that judges calls, with spouts that reread whatever fails and a store that fails at any time."""
 
 import logging
 import random
@@ -30,7 +30,7 @@ WINDOW = 6
 
 
 class Sent(NamedTuple):
-    """A tuple as Storm gives it."""
+    """A tuple as Storm delivers it."""
 
     id: tuple[object, int, int]  # partition, epoch, offset
     stream: str
@@ -38,14 +38,14 @@ class Sent(NamedTuple):
 
 
 class Bolt(JudgeCalls):
-    """The bolt without Storm's pipes: answers are kept."""
+    """The bolt without Storm's pipes: it records its answers."""
 
     def __init__(self, store, fetch):
         self.acked, self.failed = set(), set()
         self.logger = logging.getLogger("bolt")
         self._store = store
         self._continuity: dict[tuple[str, str, int], Continuity] = {}
-        self._homes = Sites(store.opened, "callprint", IdentityReader(), fetch)
+        self._sites = Sites(store.opened, "callprint", IdentityReader(), fetch)
 
     def ack(self, tup):
         self.acked.add(tup.id)
@@ -55,7 +55,7 @@ class Bolt(JudgeCalls):
 
 
 class FailingStore:
-    """Where the bolt's PatientStore is: one answer in `one_in` is an error, before or after it was done."""
+    """In place of the bolt's PatientStore: one answer in `one_in` is an error, before or after the work is done."""
 
     def __init__(self, store, chance, one_in):
         self._store, self._chance, self._one_in = store, chance, one_in
@@ -64,16 +64,16 @@ class FailingStore:
         return self
 
     def close(self):
-        """It is opened again."""
+        """It will be opened again."""
 
     def __getattr__(self, name):
         def asked(*values):
             luck = self._chance.randrange(2 * self._one_in)
             if luck == 0:
-                raise StoreError("away")
+                raise StoreError("down")
             answer = getattr(self._store, name)(*values)
             if luck == 1:
-                raise StoreError("away before it could say so")
+                raise StoreError("down before it could answer")
             return answer
 
         return asked
@@ -81,39 +81,39 @@ class FailingStore:
 
 @dataclass
 class Partition:
-    """A spout's view of one partition: what is out, what is done, where an epoch begins."""
+    """A spout's view of one partition: what is in flight, what is done, where an epoch begins."""
 
     name: tuple[str, int]
-    news: list[object]
+    inputs: list[object]
     epoch: int = 1
     next: int = 0
     start: int = 0
     done: set[int] = field(default_factory=set)
 
     def emit(self):
-        """The next tuple of the epoch."""
-        news, sequence = self.news[self.next], self.next - self.start
+        """Return the next tuple of the epoch."""
+        site_input, sequence = self.inputs[self.next], self.next - self.start
         offset, self.next = self.next, self.next + 1
         identity = (self.name, self.epoch, offset)
-        shard = self.name[1]
-        if isinstance(news, FlowResults):
-            values = [number_to_text(news.source), news.sequence]
-            values += [rows_to_text(news.verdicts), rows_to_text(news.summaries)]
-            site = number_to_text(site_of(news.source))
-            return Sent(identity, FLOWS, [site, shard, self.epoch, sequence, *values])
-        entry = news.record
+        partition = self.name[1]
+        if isinstance(site_input, FlowResults):
+            values = [number_to_text(site_input.source), site_input.sequence]
+            values += [rows_to_text(site_input.verdicts), rows_to_text(site_input.summaries)]
+            site = number_to_text(site_of(site_input.source))
+            return Sent(identity, FLOWS, [site, partition, self.epoch, sequence, *values])
+        entry = site_input.record
         data = encode_progress(entry) if isinstance(entry, Progress) else encode_signalling(entry)
         site = number_to_text(site_of(entry.origin.source))
-        values = [site, shard, self.epoch, sequence, BATCH, offset, bytes_to_text(data)]
+        values = [site, partition, self.epoch, sequence, BATCH, offset, bytes_to_text(data)]
         return Sent(identity, "default", values)
 
     def answered(self, acked, failed):
-        """Take answers; a failure begins an epoch at the first offset that is not done."""
+        """Process answers; a failure begins an epoch at the first offset that is not done."""
         mine = {offset for name, epoch, offset in acked if (name, epoch) == (self.name, self.epoch)}
         self.done |= mine
         if any((name, epoch) == (self.name, self.epoch) for name, epoch, _ in failed):
             self.epoch += 1
-            self.start = self.next = next(n for n in range(len(self.news) + 1) if n not in self.done)
+            self.start = self.next = next(n for n in range(len(self.inputs) + 1) if n not in self.done)
             self.done = {offset for offset in self.done if offset < self.start}
 
 
@@ -128,18 +128,18 @@ def frames(tmp_path_factory):
 def test_a_store_that_fails_loses_doubles_and_changes_nothing(frames, tmp_path, seed):
     chance = random.Random(seed)
     inputs = inputs_of(record(frames, batch=150))
-    partitions = [Partition(name, news) for name, news in inputs.topics.items() if news]
+    partitions = [Partition(name, of_topic) for name, of_topic in inputs.topics.items() if of_topic]
     failures = rounds = 0
     with SqliteStore(tmp_path / "calls.sqlite") as store:
         failing = FailingStore(store, chance, 4)
         bolt = Bolt(failing, inputs.fetch)
-        while any(len(each.done) < len(each.news) for each in partitions):
+        while any(len(each.done) < len(each.inputs) for each in partitions):
             rounds += 1
             assert rounds < 20_000
-            # Tuples of an epoch that is over are still under way when it fails: they come in the next batch.
+            # Tuples of a failed epoch that are still in flight arrive in the next batch.
             batch = []
             for each in chance.sample(partitions, k=chance.randint(1, len(partitions))):
-                left = len(each.news) - each.next
+                left = len(each.inputs) - each.next
                 batch += [each.emit() for _ in range(min(left, chance.randint(1, WINDOW)))]
             half = chance.randint(0, len(batch))
             for part in (batch[:half], batch[half:]):
@@ -152,7 +152,7 @@ def test_a_store_that_fails_loses_doubles_and_changes_nothing(frames, tmp_path, 
                 bolt = Bolt(failing, inputs.fetch)
         for _ in range(100):
             try:
-                bolt._homes.upkeep(0.0)
+                bolt._sites.upkeep(0.0)
             except StoreError:
                 continue
         assert failures > 2

@@ -1,4 +1,4 @@
-"""The network of a topology: which one is loaded, with which threshold, on what; a head of another kind behind it."""
+"""The network of a topology: which one is loaded, with which threshold, on which device; one with another head."""
 
 import hashlib
 import logging
@@ -35,18 +35,18 @@ def evidence():
     return pack([steady_flow(100), steady_flow(40)])
 
 
-def test_the_threshold_of_the_settings_takes_the_place_of_the_card_s(evidence):
-    card_says = ModelFile(settings(DEFAULT_MODEL)).load()
-    nothing_is_sure = ModelFile(settings(DEFAULT_MODEL, threshold=1)).load()
-    assert nothing_is_sure.card.policy == replace(card_says.card.policy, threshold=1.0)
-    said, stricter = card_says.identify(*evidence), nothing_is_sure.identify(*evidence)
-    assert np.array_equal(said.confidence, stricter.confidence)
-    assert (stricter.reason == LOW_CONFIDENCE).all()
+def test_the_threshold_of_the_settings_replaces_that_of_the_card(evidence):
+    by_the_card = ModelFile(settings(DEFAULT_MODEL)).load()
+    strictest = ModelFile(settings(DEFAULT_MODEL, threshold=1)).load()
+    assert strictest.card.policy == replace(by_the_card.card.policy, threshold=1.0)
+    usual, strict = by_the_card.identify(*evidence), strictest.identify(*evidence)
+    assert np.array_equal(usual.confidence, strict.confidence)
+    assert (strict.reason == LOW_CONFIDENCE).all()
     everything = ModelFile(settings(DEFAULT_MODEL, threshold=0)).load().identify(*evidence)
     assert not (everything.reason == LOW_CONFIDENCE).any()
 
 
-def test_a_cuda_device_that_is_asked_for_and_not_there_is_a_warning(evidence, caplog, monkeypatch):
+def test_a_missing_cuda_device_that_was_asked_for_is_a_warning(evidence, caplog, monkeypatch):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     with caplog.at_level(logging.INFO):
         model = ModelFile(settings(DEFAULT_MODEL, device=3)).load()
@@ -63,7 +63,7 @@ def test_no_device_asked_for_changes_nothing_in_the_process(caplog, monkeypatch)
     assert not [record for record in caplog.records if record.levelno == logging.WARNING]
 
 
-def test_what_is_registered_names_the_model_and_holds_its_card():
+def test_the_registration_names_the_model_and_contains_its_card():
     model = ModelFile(settings(DEFAULT_MODEL)).load()
     registered = registration(model, 7)
     assert (registered.name, registered.digest, registered.first_used_ns) == (
@@ -76,7 +76,7 @@ def test_what_is_registered_names_the_model_and_holds_its_card():
 
 @pytest.mark.training
 def test_a_network_with_an_svm_on_its_features_is_chosen_like_any_other(tmp_path, evidence):
-    """`callprint.model` is one ONNX graph; what stands behind the deep features is the graph's own affair."""
+    """`callprint.model` is one ONNX graph; what follows its deep features is the graph's own business."""
     torch = pytest.importorskip("torch", reason="needs the extra `train`")
     from callprint.training.paper import graphs, head_graphs, heads, networks  # noqa: PLC0415 - needs torch
 
@@ -102,7 +102,7 @@ def test_a_network_with_an_svm_on_its_features_is_chosen_like_any_other(tmp_path
     (tmp_path / "svm.json").write_text(card_text(card))
     model = ModelFile(settings(tmp_path / "svm.onnx")).load()
     logits, _, _ = model.scores(*evidence)
-    # Two packets of the flow as the network's image, and the head in Python.
+    # The same with two packets of the flow as the network's image, and the head in Python.
     from callprint.core.identify.k_matrix import k_matrices  # noqa: PLC0415
 
     rows = k_matrices(*evidence, K)[0][:, np.newaxis]

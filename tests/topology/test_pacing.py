@@ -1,4 +1,4 @@
-"""A bolt that works for long gives signs of life: logs are judged in slices, by a clock in the hand."""
+"""A bolt sends heartbeats during long work: logs are judged in slices, with a clock that the test sets."""
 
 import threading
 import time
@@ -14,14 +14,14 @@ EVIDENCE = (np.arange(2000) % 251).astype(np.uint8)
 
 
 @dataclass
-class Said:
+class Answer:
     application: np.ndarray
     confidence: np.ndarray
     reason: np.ndarray
 
 
 class Network:
-    """Says the byte of each log; a clock goes on by `seconds` for each log."""
+    """Answers with the byte of each log; its clock advances by `seconds` for each log."""
 
     name, applications, minimum_k = "network 1", ("a",), 2
 
@@ -31,20 +31,20 @@ class Network:
     def identify(self, evidence, spans):
         self.now_s += self.seconds * len(spans)
         self.runs.append(len(spans))
-        said = evidence[spans[:, 0]]
-        return Said(said.astype(np.int16), said / np.float32(255), (said & 1).astype(np.uint8))
+        first = evidence[spans[:, 0]]
+        return Answer(first.astype(np.int16), first / np.float32(255), (first & 1).astype(np.uint8))
 
 
 @pytest.mark.parametrize("seconds", [0.0, 1e-4, 0.02, 0.7, 4.0])
-def test_slices_take_about_a_second_and_say_what_one_run_says(seconds):
-    network, signs = Network(seconds), []
-    paced = PacedIdentifier(network, lambda: signs.append(network.now_s), now_s=lambda: network.now_s)
+def test_slices_take_about_a_second_and_give_what_one_run_gives(seconds):
+    network, heartbeats = Network(seconds), []
+    paced = PacedIdentifier(network, lambda: heartbeats.append(network.now_s), now_s=lambda: network.now_s)
     spans = SPANS if seconds < 1 else SPANS[:20]
-    said, whole = paced.identify(EVIDENCE, spans), Network(0).identify(EVIDENCE, spans)
+    sliced, whole = paced.identify(EVIDENCE, spans), Network(0).identify(EVIDENCE, spans)
     for name in ("application", "confidence", "reason"):
-        assert np.array_equal(getattr(said, name), getattr(whole, name))
-    between = np.diff([0.0, *signs, network.now_s])
-    longest = max(16 * seconds, 1.0) + seconds  # the first slice is asked before the speed is known
+        assert np.array_equal(getattr(sliced, name), getattr(whole, name))
+    between = np.diff([0.0, *heartbeats, network.now_s])
+    longest = max(16 * seconds, 1.0) + seconds  # the first slice runs before the speed is known
     assert between.max() <= longest
     assert all(run * seconds <= 1.0 or run == 1 for run in network.runs[1:])
 
@@ -63,7 +63,7 @@ def test_nothing_is_asked_about_nothing():
     assert len(paced.identify(EVIDENCE, SPANS[:0]).application) == 0
 
 
-def test_what_cannot_be_cut_is_accompanied_and_not_for_ever():
+def test_work_without_slices_has_a_pulse_but_not_for_ever():
     beats = threading.Semaphore(0)
     pulse = Pulse(beats.release, every_s=0.02, longest_s=0.3)
     assert not beats.acquire(timeout=0.1), "no work, no pulse"
@@ -73,6 +73,6 @@ def test_what_cannot_be_cut_is_accompanied_and_not_for_ever():
         time.sleep(0.5)
         while beats.acquire(blocking=False):
             pass
-        assert not beats.acquire(timeout=0.1), "a bolt that hangs must be found out"
+        assert not beats.acquire(timeout=0.1), "a bolt that hangs must be noticed"
     with pulse:
-        assert beats.acquire(timeout=10), "the next piece of work has its own"
+        assert beats.acquire(timeout=10), "the next work has a pulse again"

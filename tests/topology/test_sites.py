@@ -1,4 +1,4 @@
-"""The judge of calls in one task, on a real store: journal, states, deaths, a store that is away."""
+"""The sites of one task on a real store: journal, snapshots, deaths, a store that does not answer."""
 
 import random
 from dataclasses import replace
@@ -17,13 +17,13 @@ from callprint.stores.sqlite import SqliteStore
 
 pytest.importorskip("kafka", reason="the extra `cluster` is not installed")
 
-from callprint.topology import sites as homes_module
+from callprint.topology import sites as sites_module
 from callprint.topology.sites import Sites
 
 
 @pytest.fixture(scope="module")
 def frames(tmp_path_factory):
-    path = tmp_path_factory.mktemp("homes") / "calls.pcap"
+    path = tmp_path_factory.mktemp("sites") / "calls.pcap"
     write_capture(path, busy_line(9))
     return frames_of(path)
 
@@ -35,7 +35,7 @@ def store(tmp_path):
 
 
 class Away:
-    """A store whose every other answer is an error, at random: what it was asked may have been done."""
+    """A store that fails at random, before or after it has done what it was asked."""
 
     def __init__(self, store, chance):
         self._store, self._chance = store, chance
@@ -48,15 +48,15 @@ class Away:
                 raise StoreError("away")
             answer = method(*values)
             if self._chance.random() < 0.15:
-                raise StoreError("away before it could say so")
+                raise StoreError("away after it was done")
             return answer
 
         return asked
 
 
-def site_and(news):
-    source = news.source if isinstance(news, FlowResults) else news.record.origin.source
-    return site_of(source), news
+def site_and(site_input):
+    source = site_input.source if isinstance(site_input, FlowResults) else site_input.record.origin.source
+    return site_of(source), site_input
 
 
 def stored(store):
@@ -68,31 +68,31 @@ def wanted(frames):
 
 
 def drive(frames, store, chance, steps_of_a_life, monkeypatch, opened=None):
-    """Feed inputs as spouts do: what is not acknowledged comes again, and what was under way when a bolt dies."""
-    monkeypatch.setattr(homes_module, "ENTRIES_BETWEEN_STATES", 7)
+    """Feed inputs as spouts do: what was not acknowledged comes again, also after a bolt has died."""
+    monkeypatch.setattr(sites_module, "ENTRIES_BETWEEN_SNAPSHOTS", 7)
     inputs = inputs_of(record(frames, batch=200))
     opened = opened or (lambda: store)
 
     def fresh():
         return Sites(opened, "callprint", IdentityReader(), inputs.fetch)
 
-    homes, now_s, step, died = fresh(), 0.0, 0, 0
+    sites, now_s, step, died = fresh(), 0.0, 0, 0
     waiting = list(inputs.shuffled(chance))
     while waiting:
         some, waiting = waiting[:5], waiting[5:]
         while True:
             now_s += 0.02
             try:
-                for news in some:
-                    homes.put(*site_and(news))
-                homes.flush(now_s)
-                homes.upkeep(now_s)
+                for site_input in some:
+                    sites.put(*site_and(site_input))
+                sites.flush(now_s)
+                sites.upkeep(now_s)
                 break
             except StoreError:
                 continue
         step += 1
         if step % steps_of_a_life == 0:
-            homes, died = fresh(), died + 1
+            sites, died = fresh(), died + 1
             waiting = some[2:] + waiting
     return died
 
@@ -111,57 +111,57 @@ def test_a_store_that_fails_at_any_time_only_delays(frames, store, monkeypatch, 
     assert stored(store) == wanted(frames)
 
 
-def test_what_users_say_is_heard_once_and_allowed_callers_are_left_alone(frames, store):
+def test_each_vote_is_taken_once_and_allowed_callers_are_left_alone(frames, store):
     inputs = inputs_of(record(frames, batch=200))
-    homes = Sites(lambda: store, "callprint", IdentityReader(), inputs.fetch)
-    everything = [site_and(news) for news in inputs.in_turn()]
-    for news in everything[:20]:
-        homes.put(*news)
-    homes.flush(0.0)
-    (kept,) = homes._kept.values()
-    store.put_feedback([Vote("c0@x", "t0", "+4930111111", "ann", 1_700_000_000_000_000_000, True)])
+    sites = Sites(lambda: store, "callprint", IdentityReader(), inputs.fetch)
+    everything = [site_and(site_input) for site_input in inputs.in_turn()]
+    for site_input in everything[:20]:
+        sites.put(*site_input)
+    sites.flush(0.0)
+    (loaded,) = sites._loaded.values()
+    store.put_votes([Vote("c0@x", "t0", "+4930111111", "ann", 1_700_000_000_000_000_000, True)])
     store.put_allowed([AllowEntry("+4930111111", "bob", 1)])
-    homes.upkeep(100.0)
-    homes.upkeep(200.0)
-    assert kept.home.judge.allowed == {"+4930111111"}
-    assert list(kept.home.heard) == [("ann", "+4930111111")]
-    assert len(list(store.call_journal(everything[0][0], 0))) <= 2, "once, not with every look"
-    for news in everything[20:]:
-        homes.put(*news)
-    homes.flush(300.0)
+    sites.upkeep(100.0)
+    sites.upkeep(200.0)
+    assert loaded.calls.judge.allowed == {"+4930111111"}
+    assert list(loaded.calls.user_votes.taken) == [("ann", "+4930111111")]
+    assert len(list(store.call_journal(everything[0][0], 0))) <= 2, "once, not at every look"
+    for site_input in everything[20:]:
+        sites.put(*site_input)
+    sites.flush(300.0)
     of_caller = [call for call in store.calls(CallQuery(number="+4930111111")) if call.judged_at_ns]
     assert any("allow-list" in call.reason for call in of_caller)
 
 
 def test_a_site_that_is_over_leaves_memory_and_repeats_still_mean_nothing(frames, store):
     inputs = inputs_of(record(frames, batch=200))
-    homes = Sites(lambda: store, "callprint", IdentityReader(), inputs.fetch)
-    everything = [site_and(news) for news in inputs.in_turn()]
+    sites = Sites(lambda: store, "callprint", IdentityReader(), inputs.fetch)
+    everything = [site_and(site_input) for site_input in inputs.in_turn()]
     for _ in range(2):
-        for news in everything:
-            homes.put(*news)
-        homes.flush(0.0)
-        homes.upkeep(1.0)
-        assert not homes._kept
+        for site_input in everything:
+            sites.put(*site_input)
+        sites.flush(0.0)
+        sites.upkeep(1.0)
+        assert not sites._loaded
     assert stored(store) == wanted(frames)
     assert list(store.call_journal(everything[0][0], 0)) == []
 
 
 def test_records_that_kafka_has_deleted_cost_what_was_known_and_nothing_else(frames, store, caplog):
     inputs = inputs_of(record(frames, batch=200))
-    everything = [site_and(news) for news in inputs.in_turn()]
-    homes = Sites(lambda: store, "callprint", IdentityReader(), inputs.fetch)
-    for news in everything[:-30]:
-        homes.put(*news)
-        homes.flush(0.0)
+    everything = [site_and(site_input) for site_input in inputs.in_turn()]
+    sites = Sites(lambda: store, "callprint", IdentityReader(), inputs.fetch)
+    for site_input in everything[:-30]:
+        sites.put(*site_input)
+        sites.flush(0.0)
 
     def deleted(place):
         raise DecodeError(f"{place} was deleted")
 
-    homes = Sites(lambda: store, "callprint", IdentityReader(), deleted)
-    for news in everything[-30:]:
-        homes.put(*news)
-        homes.flush(1.0)
+    sites = Sites(lambda: store, "callprint", IdentityReader(), deleted)
+    for site_input in everything[-30:]:
+        sites.put(*site_input)
+        sites.flush(1.0)
     site = everything[0][0]
     assert "is lost" in caplog.text
     number, _ = store.call_state(site)
@@ -174,10 +174,10 @@ def test_records_that_kafka_has_deleted_cost_what_was_known_and_nothing_else(fra
 def test_another_process_that_keeps_the_same_site_is_noticed(frames, store):
     inputs = inputs_of(record(frames, batch=200))
     one, other = (Sites(lambda: store, "callprint", IdentityReader(), inputs.fetch) for _ in range(2))
-    everything = [site_and(news) for news in inputs.in_turn()]
-    for homes in (one, other):
-        homes.put(*everything[0])
-        homes.flush(0.0)
+    everything = [site_and(site_input) for site_input in inputs.in_turn()]
+    for sites in (one, other):
+        sites.put(*everything[0])
+        sites.flush(0.0)
     one.put(*everything[1])
     one.flush(0.0)
     other.put(*everything[2])
@@ -196,12 +196,12 @@ def test_a_row_that_the_store_never_takes_goes_aside_and_the_others_are_stored(f
         aside.append((call, reason))
         return not away
 
-    homes = Sites(lambda: store, "callprint", IdentityReader(), lambda _place: None, refuse)
-    homes._rows = [rows[0], broken, rows[2]]
+    sites = Sites(lambda: store, "callprint", IdentityReader(), lambda _place: None, refuse)
+    sites._rows = [rows[0], broken, rows[2]]
     with pytest.raises(StoreError, match="set aside"):
-        homes.flush(0.0)
+        sites.flush(0.0)
     away = False
-    homes.flush(0.0)
+    sites.flush(0.0)
     assert [call for call, _ in aside] == [broken, broken]
-    assert homes.refused == 1
+    assert sites.refused == 1
     assert stored(store) == sorted(map(repr, (rows[0], rows[2])))

@@ -1,4 +1,4 @@
-"""Settings are checked at submit time, and an error names its key."""
+"""Settings are checked when the topology is submitted, and an error names its key."""
 
 import json
 from pathlib import Path
@@ -9,8 +9,9 @@ from verdict_samples import summary, unsure, verdict
 from callprint.core.ground.errors import ConfigError, DecodeError
 from callprint.core.wire.rows import rows_to_text, text_to_summaries, text_to_verdicts
 from callprint.messaging.settings import KafkaSettings
+from callprint.messaging.topics import TopicNames
 from callprint.services.layout import Layout
-from callprint.topology.settings import COMPONENTS, TopologySettings
+from callprint.topology.settings import COMPONENTS, TopologySettings, topic_options
 from callprint.topology.submit import parallelism
 from callprint.topology.tuples import (
     bytes_to_text,
@@ -58,7 +59,7 @@ def test_the_shipped_configuration_is_valid():
         ("callprint.kafka.sasl_mechanism", "GUESS"),
     ],
 )
-def test_a_wrong_value_is_refused_by_name(key, value):
+def test_an_error_names_the_key_of_a_wrong_value(key, value):
     with pytest.raises(ConfigError) as caught:
         TopologySettings.from_options({key: value})
     assert key.rsplit(".", 1)[0] in str(caught.value)
@@ -78,8 +79,18 @@ def test_numbers_are_read_as_configured(tmp_path):
             TopologySettings(pseudonym_key_file=str(path)).identity_reader()
 
 
-def test_keys_of_others_do_not_matter():
+def test_the_options_of_others_do_not_matter():
     assert TopologySettings.from_options({"topology.workers": 3}) == TopologySettings()
+
+
+def test_the_topics_are_read_by_the_names_that_the_options_were_released_with():
+    names = TopicNames("m", "s", "f", "d")
+    options = topic_options(names)
+    assert options["callprint.signaling_topic"] == "s"
+    assert TopologySettings.from_options(options).topics == names
+    assert TopologySettings().topics == TopicNames() == ("media", "signaling", "feedback", "dead-letters")
+    with pytest.raises(ConfigError, match=r"callprint\.signaling_topic"):
+        TopologySettings.from_options({"callprint.signalling_topic": "s"})
 
 
 def test_a_password_comes_from_the_environment(monkeypatch):

@@ -16,7 +16,7 @@ from callprint.lab.paper.earlier_works import (
     yildirim_share,
 )
 from callprint.training.dataset import Dataset
-from callprint.training.paper.rates import Count
+from callprint.training.statistics import Proportion
 
 LABELS = [
     ("dataset1", "a.pcap", "10.0.0.1", 4000, "10.0.0.2", 9000, "alpha"),
@@ -39,7 +39,7 @@ def folder(tmp_path):
 
 def test_ports_say_what_training_saw_on_them(folder):
     found = measure_ports(folder, ["dataset2"], seed=1)
-    assert found.right == {"dataset2": Count(2, 3)}
+    assert found.right == {"dataset2": Proportion(2, 3)}
 
 
 def test_an_ndpi_label_stands_for_the_application_that_had_it_most(folder, tmp_path, monkeypatch):
@@ -57,7 +57,7 @@ def test_an_ndpi_label_stands_for_the_application_that_had_it_most(folder, tmp_p
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("PATH", str(program.parent), prepend=":")
     found, says = measure_ndpi(folder, ["dataset2"], tmp_path / "cache")
-    assert found.right == {"dataset2": Count(2, 3)}  # of e.pcap nDPI says nothing
+    assert found.right == {"dataset2": Proportion(2, 3)}  # of e.pcap nDPI says nothing
     assert says == "STUN (1), RTP (1), none (1)"
     program.unlink()
     monkeypatch.setattr(shutil, "which", lambda name: name)
@@ -82,4 +82,4 @@ def test_yildirims_rule_is_60_to_150_bytes():
     text = np.array(["one", "two"])
     split = np.array(["dataset2", "dataset2"])
     dataset = Dataset(buffer, spans, np.array([12, 12]), text, text, split, text, text, text, text)
-    assert yildirim_share(dataset, "dataset2") == Count(1, 2)
+    assert yildirim_share(dataset, "dataset2") == Proportion(1, 2)

@@ -6,19 +6,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from evidence_logs import pack, steady_flow
+from three_kinds import three_kinds
 
 from callprint.cli import EXIT_ERROR, main
 from callprint.core.identify.decision import TOO_SHORT
 from callprint.inference import load_model
-from callprint.training.dataset import Dataset, load_dataset, save_dataset
+from callprint.training.dataset import load_dataset, save_dataset
 
 pytestmark = pytest.mark.training
 
-KINDS = {
-    "aiortc": {"first": 0x80, "kind": 0},
-    "asterisk": {"first": 0x90, "kind": 96},
-    "baresip": {"first": 0xA0, "kind": 8},
-}
+NAMES = ("aiortc", "asterisk", "baresip")
 SECTIONS = (
     "## Table I: the data",
     "## Table II: parameters of AlexNet",
@@ -38,20 +35,7 @@ def work(tmp_path_factory):
     """A folder with a dataset of three applications of which two calls each train and one examines."""
     pytest.importorskip("torch", reason="needs the extra `train`").set_num_threads(1)
     folder = tmp_path_factory.mktemp("paper")
-    rng = np.random.default_rng(0)
-    logs, names, calls, splits = [], [], [], []
-    for split, count in (("dataset1", 4), ("dataset2", 2), ("cross", 2)):
-        for name, header in KINDS.items():
-            for i in range(count):
-                first = {"sequence": int(rng.integers(65536)), "timestamp": int(rng.integers(2**32))}
-                logs.append(steady_flow(110, ssrc=int(rng.integers(2**32)), **first, **header))
-                names.append(name)
-                calls.append(f"{split}-{name}-{i // 2}")
-                splits.append(split)
-    buffer, spans = pack(logs)
-    text = np.array(names)
-    packets = np.full(len(logs), 110)
-    dataset = Dataset(buffer, spans, packets, text, text, np.array(splits), np.array(calls), text, text, text)
+    dataset = three_kinds(NAMES, {"dataset1": 4, "dataset2": 2, "cross": 2}, packets=110)
     save_dataset(dataset, folder / "calls.npz")
     return folder
 
@@ -81,10 +65,10 @@ def test_the_report_has_all_tables_and_figures_and_the_cache_makes_them_again(wo
     assert max(differences.values()) < 1e-4
     graphs = {path: path.stat().st_mtime_ns for path in (work / "cache").rglob("network.onnx")}
     assert len(graphs) == 3
-    from callprint.training.paper import budgets, experiment  # noqa: PLC0415 - needs torch
+    from callprint.lab.paper import experiment, plan  # noqa: PLC0415 - needs torch
 
     again = experiment.run_experiment(
-        load_dataset(work / "calls.npz"), budgets.QUICK, work / "cache", threads=1
+        load_dataset(work / "calls.npz"), plan.PLANS["quick"], work / "cache", threads=1
     )
     assert not again.missing
     assert set(again.heads) == {path.parent.name for path in graphs}
@@ -105,7 +89,7 @@ def test_one_network_becomes_a_model_that_serves(work):
         assert out.stat().st_size < 0.3 * whole.stat().st_size
     said = model.identify(*pack([steady_flow(5), steady_flow(1)]))
     assert said.reason[1] == TOO_SHORT
-    assert model.applications[said.application[0]] in KINDS
+    assert model.applications[said.application[0]] in NAMES
 
 
 @pytest.mark.parametrize("head", ["svm", "forest", "tree", "bayes"])

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from evidence_logs import pack, sender_report, steady_flow
 
+from callprint.lab.paper.rates import positive_rates
 from callprint.training.dataset import Dataset
-from callprint.training.paper.rates import positive_rates
 from callprint.training.paper.windows import (
     cut_images,
     first_windows,

@@ -1,10 +1,10 @@
-"""Intervals and calibration against values known from elsewhere."""
+"""Intervals and temperatures against values known from elsewhere."""
 
 import numpy as np
 import pytest
 
 from callprint.core.identify.decision import softmax
-from callprint.training.statistics import expected_calibration_error, fit_temperature, wilson
+from callprint.training.statistics import Proportion, fit_temperature, share, wilson
 
 
 def test_wilson_intervals():
@@ -14,11 +14,10 @@ def test_wilson_intervals():
     assert wilson(0, 0) == (0.0, 1.0)
 
 
-def test_calibration_error():
-    confidence = np.array([0.95] * 10 + [0.55] * 10)
-    assert expected_calibration_error(confidence, np.array([True] * 10 + [False] * 10)) == pytest.approx(0.3)
-    right = np.array([True] * 19 + [False])
-    assert expected_calibration_error(np.full(20, 0.95), right) == pytest.approx(0.0)
+def test_shares_have_intervals():
+    assert share(228, 234) == str(Proportion(228, 234)) == "97.4% (94.5%–98.8%)"
+    assert share(0, 0) == "–"
+    assert np.isnan(Proportion(0, 0).share)
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])

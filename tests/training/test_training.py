@@ -8,7 +8,8 @@ import pytest
 from three_kinds import three_kinds
 
 from callprint.core.ground.errors import ModelError
-from callprint.core.identify.features import FEATURE_NAMES, features, group_columns
+from callprint.core.identify.feature_row import FEATURE_NAMES, group_columns
+from callprint.core.identify.features import features
 from callprint.inference import load_model
 from callprint.training.dataset import Dataset
 

@@ -5,7 +5,8 @@ import pytest
 from evidence_logs import pack
 
 from callprint.core.dissect import dissect
-from callprint.core.verdicts.pipeline import CONFIDENCE_DECIMALS, IdentificationPipeline
+from callprint.core.identify.decision import CONFIDENCE_DECIMALS
+from callprint.core.verdicts.pipeline import IdentificationPipeline
 from callprint.inference import DEFAULT_MODEL, load_model
 from callprint.sources import open_captures
 from callprint.training.dataset import whole_flows

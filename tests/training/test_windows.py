@@ -12,7 +12,8 @@ from callprint.core.evidence import (
     HORIZON_RTCP_PACKETS,
     split,
 )
-from callprint.core.identify.features import FEATURE_NAMES, features
+from callprint.core.identify.feature_row import FEATURE_NAMES
+from callprint.core.identify.features import features
 from callprint.training.windows import cut_windows
 
 START_NS = 1_700_000_000_000_000_000

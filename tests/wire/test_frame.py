@@ -1,35 +1,18 @@
-"""Any bytes either decode or raise DecodeError; what decodes encodes again to the same bytes."""
-
-import zlib
+"""Any bytes either decode or raise DecodeError; what decodes encodes again to the same bytes. See test_layouts.py."""
 
 import numpy as np
 import pytest
+from frame_samples import media_sample, resealed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from callprint.core.ground.errors import DecodeError
-from callprint.core.wire.frame import CHECKED_FROM, HEADER, BatchType, Origin
+from callprint.core.wire.frame import HEADER, BatchType, Origin
 from callprint.core.wire.media import PART, SHIPPED_PACKET, MediaBatch, decode_media, encode_media
 
 NOTHING = MediaBatch(
     Origin(1, 2, 3), np.zeros(0, dtype=PART), np.zeros(0, dtype=SHIPPED_PACKET), np.zeros(0, dtype=np.uint8)
 )
-
-
-def sample() -> bytes:
-    parts = np.zeros(2, dtype=PART)
-    parts["records"] = [1, 2]
-    parts["src_lo"] = 0xFFFF0A000001
-    packets = np.zeros(3, dtype=SHIPPED_PACKET)
-    packets["length"] = [4, 0, 255]
-    packets["time_ns"] = [5, -6, 7]
-    payload = np.arange(259, dtype=np.int64).astype(np.uint8)
-    return encode_media(MediaBatch(Origin(2**64 - 1, 9, -1), parts, packets, payload))
-
-
-def resealed(data: bytes) -> bytes:
-    """Return the bytes with the checksum that fits them: what a hostile sender would do."""
-    return data[:8] + zlib.crc32(data[CHECKED_FROM:]).to_bytes(4, "little") + data[CHECKED_FROM:]
 
 
 @settings(max_examples=300, deadline=None)
@@ -42,7 +25,7 @@ def test_any_bytes_decode_or_raise(data: bytes) -> None:
 @settings(max_examples=500, deadline=None)
 @given(st.data())
 def test_a_damaged_batch_decodes_or_raises(data) -> None:
-    broken = bytearray(sample())
+    broken = bytearray(media_sample())
     for _ in range(data.draw(st.integers(1, 4))):
         broken[data.draw(st.integers(0, len(broken) - 1))] = data.draw(st.integers(0, 255))
     whole = resealed(bytes(broken[: data.draw(st.integers(HEADER.size, len(broken)))]))
@@ -54,14 +37,14 @@ def test_a_damaged_batch_decodes_or_raises(data) -> None:
 
 
 def test_a_flipped_bit_is_noticed() -> None:
-    data = bytearray(sample())
+    data = bytearray(media_sample())
     data[-1] ^= 1
     with pytest.raises(DecodeError, match="checksum"):
         decode_media(bytes(data))
 
 
 def test_a_batch_comes_back_as_it_was() -> None:
-    assert encode_media(decode_media(sample())) == sample()
+    assert encode_media(decode_media(media_sample())) == media_sample()
     assert encode_media(decode_media(encode_media(NOTHING))) == encode_media(NOTHING)
 
 
@@ -72,7 +55,7 @@ def test_a_batch_comes_back_as_it_was() -> None:
         (4, b"\x02", "version 2"),
         (5, b"\x09", "unknown type 9"),
         (5, bytes([BatchType.SIGNALLING]), "signalling batch"),
-        (6, b"\x01", "reserved"),
+        (6, b"\x01", "layout 1; this callprint reads layouts up to 0"),
         (52, b"\x01", "reserved"),
         (12, b"\x00", "says it has"),
         (40, b"\xff\xff\xff\xff", "need"),
@@ -80,6 +63,6 @@ def test_a_batch_comes_back_as_it_was() -> None:
     ],
 )
 def test_a_defect_is_named(at: int, value: bytes, says: str) -> None:
-    data = sample()
+    data = media_sample()
     with pytest.raises(DecodeError, match=says):
         decode_media(resealed(data[:at] + value + data[at + len(value) :]))

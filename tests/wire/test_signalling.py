@@ -1,8 +1,7 @@
-"""Signalling batches and marks: any bytes decode or raise DecodeError, what decodes encodes again to the same bytes."""
-
-import zlib
+"""Signalling and progress: any bytes decode or raise DecodeError, what decodes encodes again to the same bytes."""
 
 import pytest
+from frame_samples import resealed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sip_scenario import Talk
@@ -11,7 +10,7 @@ from callprint.core.ground.errors import DecodeError
 from callprint.core.relay.signalling_shipping import SignallingShipper
 from callprint.core.signalling.reader import RawMessage
 from callprint.core.signalling.sip import parse_message
-from callprint.core.wire.frame import CHECKED_FROM, HEADER, Origin
+from callprint.core.wire.frame import HEADER, Origin
 from callprint.core.wire.progress import Progress, decode_progress, encode_progress
 from callprint.core.wire.signalling import (
     SignallingBatch,
@@ -29,7 +28,7 @@ MESSAGES = (
     RawMessage(7, "255.255.255.255", bytes(range(256))),
 )
 BATCH = SignallingBatch(ORIGIN, MESSAGES, (3, 4, 2**64 - 1))
-MARK = Progress(ORIGIN, 4, (1, 2, 2**63), (0, 7), ended=True)
+PROGRESS = Progress(ORIGIN, 4, (1, 2, 2**63), (0, 7), ended=True)
 
 u64 = st.integers(0, 2**64 - 1)
 packet_time = st.integers(-(2**62), 2**62 - 1)
@@ -40,11 +39,6 @@ messages = st.lists(
 )
 
 
-def resealed(data: bytes) -> bytes:
-    """Return the bytes with the checksum that fits them: what a hostile sender would do."""
-    return data[:8] + zlib.crc32(data[CHECKED_FROM:]).to_bytes(4, "little") + data[CHECKED_FROM:]
-
-
 @given(origins, messages)
 def test_any_batch_comes_back_as_it_was(origin, found):
     batch = SignallingBatch(origin, tuple(m for m, _ in found), tuple(n for _, n in found))
@@ -52,9 +46,9 @@ def test_any_batch_comes_back_as_it_was(origin, found):
 
 
 @given(origins, u64, st.lists(u64, max_size=5), st.lists(u64, max_size=5), st.booleans())
-def test_any_mark_comes_back_as_it_was(origin, number, media, signalling, ended):
-    mark = Progress(origin, number, tuple(media), tuple(signalling), ended)
-    assert decode_record(encode_progress(mark)) == mark
+def test_any_progress_comes_back_as_it_was(origin, number, media, signalling, ended):
+    progress = Progress(origin, number, tuple(media), tuple(signalling), ended)
+    assert decode_record(encode_progress(progress)) == progress
 
 
 @settings(max_examples=300, deadline=None)
@@ -65,7 +59,9 @@ def test_any_bytes_decode_or_raise(data):
             decode(data)
 
 
-@pytest.mark.parametrize("whole", [encode_signalling(BATCH), encode_progress(MARK)], ids=["messages", "mark"])
+@pytest.mark.parametrize(
+    "whole", [encode_signalling(BATCH), encode_progress(PROGRESS)], ids=["messages", "progress"]
+)
 @settings(max_examples=300, deadline=None)
 @given(st.data())
 def test_a_damaged_record_decodes_or_raises(whole, data):
@@ -94,9 +90,9 @@ def test_a_defect_is_named(data, says):
         decode_record(data)
 
 
-def test_a_mark_that_counts_more_media_than_it_lists_is_refused():
+def test_progress_that_counts_more_media_than_it_lists_is_refused():
     data = bytearray(encode_progress(Progress(ORIGIN, 0, (5,), (), ended=False)))
-    data[HEADER.size + 8 + 8] = 2  # media_partitions, behind one count and the number of the mark
+    data[HEADER.size + 8 + 8] = 2  # media_partitions, after one count and the number of the record
     with pytest.raises(DecodeError, match="2 partitions of media and 1 in all"):
         decode_record(resealed(bytes(data)))
 
@@ -131,15 +127,15 @@ def test_messages_are_shipped_once_by_call_and_numbered_as_captured(cut):
         assert own == list(range(len(own)))
 
 
-def test_a_mark_counts_what_was_sent_before_it():
+def test_progress_counts_what_was_sent_before_it():
     shipper = SignallingShipper(7, 3)
     batches = shipper.take(whole_calls(20)) + shipper.flush()
-    place, first = shipper.mark([4, 0], 100, ended=False)
+    partition, first = shipper.mark([4, 0], 100, ended=False)
     _, second = shipper.mark([4, 0], 200, ended=True)
-    sent = tuple(sum(partition == number for partition, _ in batches) for number in range(3))
+    sent = tuple(sum(of == number for of, _ in batches) for number in range(3))
     assert (first.media_sent, first.signalling_sent, first.number) == ((4, 0), sent, 0)
-    assert first.origin == Origin(7, sent[place], 100), "a mark is one of the batches of its partition"
-    assert second.signalling_sent[place] == sent[place] + 1
+    assert first.origin == Origin(7, sent[partition], 100), "progress is one of the batches of its partition"
+    assert second.signalling_sent[partition] == sent[partition] + 1
     assert (second.number, second.ended) == (1, True)
 
 

@@ -17,13 +17,13 @@ SCHEMA = Draft202012Validator(
     json.loads((files("callprint") / "schemas" / "feedback.schema.json").read_text())
 )
 VOTE = Vote("a@b", "", "+4930111111", "ann", NOW_NS, True)
-SAYINGS = [VOTE, AllowEntry("+49", "bob", 0), Disallow("p:abc", "Zoë \U0001f4de", NOW_NS + AHEAD_NS)]
+FEEDBACK = [VOTE, AllowEntry("+49", "bob", 0), Disallow("p:abc", "Zoë \U0001f4de", NOW_NS + AHEAD_NS)]
 
 
-@pytest.mark.parametrize("saying", SAYINGS)
-def test_a_saying_comes_back_and_fits_the_schema(saying):
-    record = encode_feedback(saying)
-    assert decode_feedback(record, NOW_NS) == saying
+@pytest.mark.parametrize("feedback", FEEDBACK)
+def test_feedback_comes_back_and_fits_the_schema(feedback):
+    record = encode_feedback(feedback)
+    assert decode_feedback(record, NOW_NS) == feedback
     SCHEMA.validate(json.loads(record))
 
 
@@ -62,7 +62,7 @@ def test_a_missing_value_is_refused_by_name(name):
 
 
 @pytest.mark.parametrize("data", [b"", b"\xff", b"[]", b"7", b"[" * 5000, b'"' + b"x" * MAXIMUM_BYTES])
-def test_what_is_no_record_is_refused(data):
+def test_what_is_not_a_record_is_refused(data):
     with pytest.raises(DecodeError):
         decode_feedback(data, NOW_NS)
 
@@ -78,10 +78,10 @@ VALUES = st.none() | st.booleans() | st.integers() | st.text(max_size=4) | st.li
         optional={"given_at_ns": VALUES, "spam": VALUES, "call_id": VALUES, "from_tag": VALUES},
     )
 )
-def test_any_object_is_a_saying_that_the_schema_takes_or_raises(record):
+def test_any_object_is_feedback_that_the_schema_takes_or_raises(record):
     try:
-        saying = decode_feedback(json.dumps(record).encode(), NOW_NS)
+        feedback = decode_feedback(json.dumps(record).encode(), NOW_NS)
     except DecodeError:
         return
     SCHEMA.validate(record)
-    assert decode_feedback(encode_feedback(saying), NOW_NS) == saying
+    assert decode_feedback(encode_feedback(feedback), NOW_NS) == feedback

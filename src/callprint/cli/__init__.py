@@ -19,26 +19,26 @@ EXIT_DRIFT = 5
 EXIT_INTERRUPTED = 130
 
 WRITE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
-"""What the system says when a file takes no more."""
+"""The system's errors for a file that cannot take more."""
 
 COMMANDS = {
     "identify": "name the applications in captures or on an interface",
-    "verdicts": "ask the store which application made which flow",
-    "calls": "ask the store which calls there were, and which are spam",
-    "feedback": "mark a call as spam or not spam",
+    "verdicts": "ask the store which application sent which flow",
+    "calls": "ask the store who called whom, and which calls were spam",
+    "feedback": "vote on a call, keep the allow-list",
     "unknowns": "cluster the flows that no model names, and name the clusters",
-    "drift": "compare live flows with those the model was made with",
+    "drift": "compare live flows with those that the model was made with",
     "dataset": "build training data from labelled captures",
     "train": "train a network",
-    "export": "write a network in smaller numbers",
-    "evaluate": "measure a model honestly",
-    "spit": "spam-call experiments",
+    "export": "write a network with its numbers in fewer bits",
+    "evaluate": "measure a model on calls that it has never seen",
+    "spit": "run the spam-call experiments",
     "warm-up": "compile everything once, so that the first capture does not wait",
 }
-"""Command -> what `--help` says of it; the module is `callprint.cli.<command>`."""
+"""Command -> its line in `--help`; its module is `callprint.cli.<command>`."""
 
 DESCRIPTION = """\
-callprint tells which VoIP application made each call leg, and which calls are spam, from packets alone.
+Tell which VoIP application made each call leg, and which calls are spam, from packets alone.
 
   callprint identify capture.pcap         name the applications in a capture
   callprint identify --json - capture.pcap | jq .application
@@ -48,8 +48,8 @@ callprint tells which VoIP application made each call leg, and which calls are s
 EPILOG = """\
 Each command explains itself: `callprint identify --help`.
 Exit codes: 0 done, 1 an error in callprint itself, 2 wrong usage, 3 a capture is damaged or a file cannot be read
-(verdicts so far are given), 4 it could not be done (the message says why), 5 `drift` has found some, 130 interrupted
-(what was done is kept).
+(the verdicts so far are given), 4 it could not be done (the message says why), 5 `drift` raised an alarm,
+130 interrupted (what was done is kept).
 """
 
 
@@ -73,21 +73,21 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command and return its exit code. A reader that has seen enough and leaves, as `head` does, is no error."""
-    if sys.stderr is None:  # or the next file that is opened would be taken for it
+    """Run a command and return its exit code. A reader that leaves early, as `head` does, is no error."""
+    if sys.stderr is None:  # the next file opened would take its number, and its messages
         sys.stderr = open(os.devnull, "w")  # noqa: PTH123, SIM115 - for as long as the program runs
     if sys.stdout is None:
         print("callprint: standard output is closed", file=sys.stderr)
         return EXIT_ERROR
     try:
         code = _run(sys.argv[1:] if argv is None else argv)
-        sys.stdout.flush()  # at exit it would be too late to see that nobody reads
+        sys.stdout.flush()  # at exit it would be too late to notice that nobody reads
     except BrokenPipeError:
         if not _close_unread_streams():
-            raise  # another pipe than ours to the world: a fault
+            raise  # not one of our own two streams: a fault
         return 0
     except OSError as error:
-        # Files that cannot be opened or written were named by those who know them: this one is nobody's.
+        # Whoever opens a file reports its failure by its name; an error without a name is standard output's.
         if error.errno not in WRITE_ERRORS or error.filename is not None:
             raise  # a fault as well
         print(f"callprint: standard output: {error.strerror}", file=sys.stderr)
@@ -97,12 +97,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _to_nowhere(stream: TextIO) -> None:
-    """Let go of what cannot be written: Python flushes at exit, and would complain once more."""
+    """Discard what cannot be written: Python flushes at exit and would complain once more."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _close_unread_streams() -> bool:
-    """Send standard output and error to nowhere where their reader has gone; False when there was none such."""
+    """Discard what goes to standard output and error where the reader has left; return whether one has."""
     unread = [stream for stream in (sys.stdout, sys.stderr) if _reader_has_gone(stream)]
     for stream in unread:
         _to_nowhere(stream)
@@ -111,7 +111,7 @@ def _close_unread_streams() -> bool:
 
 def _reader_has_gone(stream: TextIO) -> bool:
     poll = select.poll()
-    poll.register(stream.fileno(), 0)  # of errors poll tells without being asked
+    poll.register(stream.fileno(), 0)  # poll reports errors without being asked to
     return bool(poll.poll(0))
 
 

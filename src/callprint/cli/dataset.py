@@ -7,7 +7,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
+from callprint.cli.parsers import Subparsers, add_command
 from callprint.training.dataset import (
+    BuildReport,
     Dataset,
     build_dataset,
     join_datasets,
@@ -19,25 +21,17 @@ from callprint.training.dataset import (
 DEFAULT_DATA = Path("../shared/data/calls")
 
 DESCRIPTION = """\
-Read a folder of captures and its flows.csv (which flow was sent by which application) and write the flows'
-packets and labels as one file for `callprint train` and `callprint evaluate`. docs/use/models.md has the layout.
+Read a folder of captures and its flows.csv (which flow was sent by which application), and write the flows'
+packets and labels to one file for `callprint train` and `callprint evaluate`. docs/use/models.md describes both.
 """
 
 
-def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> argparse.ArgumentParser:
+def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
     """Add the command to the parser of `callprint`."""
-    parser = subparsers.add_parser(
-        "dataset", help="build training data from labelled captures", description=DESCRIPTION
-    )
+    parser = add_command(subparsers, "dataset", DESCRIPTION)
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
     build = actions.add_parser("build", help="read labelled captures", description=DESCRIPTION)
-    build.add_argument(
-        "--data",
-        type=Path,
-        default=DEFAULT_DATA,
-        metavar="FOLDER",
-        help="captures and flows.csv (default: %(default)s)",
-    )
+    add_data_option(build, "captures and flows.csv")
     build.add_argument("--out", type=Path, required=True, metavar="FILE", help="dataset file to write (.npz)")
     build.add_argument(
         "--without",
@@ -49,31 +43,29 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     return parser
 
 
+def add_data_option(parser: argparse.ArgumentParser, what: str) -> None:
+    """Add --data."""
+    parser.add_argument(
+        "--data", type=Path, default=DEFAULT_DATA, metavar="PATH", help=f"{what} (default: %(default)s)"
+    )
+
+
 def read_data(paths: Sequence[Path], console: Console) -> Dataset:
-    """Return what folders of captures and dataset files hold, as one. Raises DatasetError."""
-    found = []
-    for path in paths:
-        if not path.is_dir():
-            found.append(load_dataset(path))
-            continue
-        with Progress(console=console, disable=not console.is_terminal) as progress:
-            task = progress.add_task(f"reading captures in {path}", total=None)
-            dataset, _report = build_dataset(
-                path,
-                lambda done, total, bar=progress, task=task: bar.update(task, completed=done, total=total),
-            )
-        found.append(dataset)
+    """Return what folders of captures and dataset files hold, as one dataset. Raises DatasetError."""
+    found = [_build(path, console)[0] if path.is_dir() else load_dataset(path) for path in paths]
     return found[0] if len(found) == 1 else join_datasets(found)
+
+
+def _build(folder: Path, console: Console) -> tuple[Dataset, BuildReport]:
+    with Progress(console=console, disable=not console.is_terminal) as progress:
+        task = progress.add_task(f"reading captures in {folder}", total=None)
+        return build_dataset(folder, lambda done, total: progress.update(task, completed=done, total=total))
 
 
 def run(args: argparse.Namespace) -> int:
     """Build and return the exit code. Raises DatasetError naming file and line."""
     console = Console(stderr=True)
-    with Progress(console=console, disable=not console.is_terminal) as progress:
-        task = progress.add_task("reading captures", total=None)
-        dataset, report = build_dataset(
-            args.data, lambda done, total: progress.update(task, completed=done, total=total)
-        )
+    dataset, report = _build(args.data, console)
     if args.without:
         dataset = without_applications(dataset, args.without.split(","))
     save_dataset(dataset, args.out)
@@ -83,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
         highlight=False,
     )
     for count, what in (
-        (report.unlabelled_flows, "flows that no label names, left out"),
+        (report.unlabelled_flows, "flows without a label, left out"),
         (report.labels_without_flow, "labels without a flow in their capture"),
         (report.other_sources, "further sources (SSRC) on labelled ports, taken as flows of their own"),
         (report.damaged_captures, "damaged captures, read up to the damage"),

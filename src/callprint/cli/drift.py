@@ -3,27 +3,24 @@
 import argparse
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.text import Text
 
 from callprint.cli import EXIT_DRIFT
 from callprint.cli.answers import add_store_option
-from callprint.cli.times import time_ns
+from callprint.cli.parsers import Subparsers, add_command, add_time_options
 from callprint.core.ground.errors import ModelError
 from callprint.core.identify.drift import LEAST_FLOWS, Drift, measure
-from callprint.drift import Taken, from_captures, from_verdicts
+from callprint.drift import ComparedFlows, from_captures, from_verdicts
 from callprint.inference import DEFAULT_MODEL, load_model
 from callprint.output.console import make_console, make_table, printable, quantity
 from callprint.stores import VerdictQuery, open_store
 
-if TYPE_CHECKING:
-    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
-
 DESCRIPTION = """\
-Compare final verdicts of a store, or the flows of captures, with what the model's card says of held-out calls of its
-training data: confidences, outcomes (sure, not sure enough, novel), applications, and, for captures, the features.
+Compare the final verdicts in a store, or the flows in captures, with what the model's card records about held-out
+calls of its training data: confidences, outcomes (sure, not sure enough, novel), applications and, for captures,
+features.
 """
 
 EPILOG = """\
@@ -33,33 +30,24 @@ examples:
   callprint drift captures/                        features as well
   callprint drift --json | jq 'select(.alarm)'     one JSON object for each part
 
-The divergence is that of Jensen and Shannon, 0 to 1. The limit is what 99 of 100 samples of as many unchanged flows
-stay below. An alarm says that the world has changed, not that verdicts are wrong: another mix of applications is one as
-well. What to do then: docs/use/drift.md.
-Exit codes: 0 no alarm, 5 an alarm, 4 nothing could be said.
+The divergence is that of Jensen and Shannon, 0 to 1. The limit is what 99 of 100 samples of as many unchanged
+flows stay below. An alarm says that the traffic has changed, not that verdicts are wrong: a different mix of
+applications raises one as well. docs/use/drift.md says what to do then.
+Exit codes: 0 no alarm, 5 an alarm, 4 there was too little to compare.
 """
 
 
-def add_parser(subparsers: "Subparsers") -> argparse.ArgumentParser:
+def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
     """Add the command to the parser of `callprint`."""
-    parser = subparsers.add_parser(
-        "drift",
-        help="compare live flows with those the model was made with",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = add_command(subparsers, "drift", DESCRIPTION, EPILOG)
     parser.add_argument(
-        "captures", nargs="*", metavar="CAPTURE", help="files or folders to look at instead of a store"
+        "captures", nargs="*", metavar="CAPTURE", help="files or folders to compare instead of a store"
     )
     add_store_option(parser)
     parser.add_argument(
         "--model", metavar="FILE", type=Path, default=DEFAULT_MODEL, help="network (default: %(default)s)"
     )
-    parser.add_argument(
-        "--since", metavar="TIME", type=time_ns, help="verdicts decided at this time or later"
-    )
-    parser.add_argument("--until", metavar="TIME", type=time_ns, help="verdicts decided before this time")
+    add_time_options(parser, "verdicts decided")
     parser.add_argument(
         "--json", action="store_true", help="one JSON object for each part on standard output"
     )
@@ -68,38 +56,38 @@ def add_parser(subparsers: "Subparsers") -> argparse.ArgumentParser:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measure and return the exit code. Raises ModelError when the card or the sample says too little."""
+    """Measure and return the exit code. Raises ModelError when the card or the flows hold too little."""
     identifier = load_model(args.model)
     reference = identifier.card.reference
     if reference is None:
         raise ModelError(
-            f"the card of {args.model} holds no reference to compare with: train it anew with `callprint train`"
+            f"the card of {args.model} holds no reference to compare with: train the model anew with `callprint train`"
         )
     if args.captures:
-        taken = from_captures(args.captures, identifier)
+        compared = from_captures(args.captures, identifier)
     else:
         query = VerdictQuery(since_ns=args.since, until_ns=args.until)
         with open_store(args.store, create=False) as store:
-            taken = from_verdicts((row.verdict for row in store.verdicts(query)), identifier)
-    found = measure(reference, identifier.applications, taken.sample)
+            compared = from_verdicts((row.verdict for row in store.verdicts(query)), identifier)
+    found = measure(reference, identifier.applications, compared.sample)
     if not found:
         raise ModelError(
-            f"{quantity(taken.sample.flows, 'flow')} with a final verdict of {identifier.name} at the horizon"
-            f"{_left_out(taken)}; drift needs {LEAST_FLOWS}"
+            f"{quantity(compared.sample.flows, 'flow')} with a final verdict of {identifier.name} at the horizon"
+            f"{_left_out(compared)}; drift needs {LEAST_FLOWS}"
         )
     if args.json:
         for drift in found:
             print(json.dumps(_object(drift)))
     else:
-        _print(make_console(data_on_stdout=False), found, taken)
+        _print(make_console(data_on_stdout=False), found, compared)
     return EXIT_DRIFT if any(drift.alarm for drift in found) else 0
 
 
-def _left_out(taken: Taken) -> str:
+def _left_out(compared: ComparedFlows) -> str:
     counts = (
-        (taken.too_short, "too short or not final"),
-        (taken.midflow, "not seen from the start"),
-        (taken.other_model, "judged by another model"),
+        (compared.too_short, "too short or not final"),
+        (compared.midflow, "not seen from the start"),
+        (compared.other_model, "judged by another model"),
     )
     listed = ", ".join(f"{count:,} {what}" for count, what in counts if count)
     return f" ({listed})" if listed else ""
@@ -116,7 +104,7 @@ def _object(drift: Drift) -> dict[str, object]:
     }
 
 
-def _print(console: Console, found: list[Drift], taken: Taken) -> None:
+def _print(console: Console, found: list[Drift], compared: ComparedFlows) -> None:
     table = make_table()
     for title in ("", "flows", "divergence", "limit", "", "moved most"):
         table.add_column(title, justify="right" if title in ("flows", "divergence", "limit") else "left")
@@ -133,7 +121,7 @@ def _print(console: Console, found: list[Drift], taken: Taken) -> None:
     console.print(table)
     console.print(
         Text(
-            f"{quantity(taken.sample.flows, 'flow')} seen from the start to the horizon{_left_out(taken)}",
+            f"{quantity(compared.sample.flows, 'flow')} seen from the start to the horizon{_left_out(compared)}",
             "dim",
         )
     )

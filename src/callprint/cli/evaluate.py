@@ -1,4 +1,4 @@
-"""`callprint evaluate`: a model and labelled captures in, an honest report out."""
+"""`callprint evaluate`: a model and labelled captures in, a report of its accuracy out."""
 
 import argparse
 import copy
@@ -6,10 +6,11 @@ import sys
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import Progress
 
-from callprint.cli.dataset import DEFAULT_DATA, read_data
+from callprint.cli.dataset import add_data_option, read_data
 from callprint.cli.paper_options import PAPER_REPORT, add_evaluation_options
+from callprint.cli.parsers import Subparsers, add_command
+from callprint.cli.stages import shown_stages
 from callprint.inference import DEFAULT_MODEL, load_model
 from callprint.lab.identification.report import Extras, write_report
 from callprint.training.dataset import Dataset
@@ -20,22 +21,16 @@ DEFAULT_UNSEEN = Path("../shared/data/public")
 ALL_SEEDS = 3
 
 DESCRIPTION = """\
-Let a model judge labelled calls that it never saw, and write what came out: accuracy by flow and by window with
-intervals, by application, over k, from the middle of a flow, what is confused with what, and calibration.
-`--all` makes everything there is to report, in one go and resumable: hours where nothing is in the cache yet.
+Let a model judge labelled calls that it has never seen, and write a report: accuracy by flow and by window with
+intervals, by application, over k and from the middle of a flow, what is confused with what, and calibration.
+--all makes the whole report in one go; where nothing is in the cache yet that takes hours, and it can be resumed.
 """
 
 
-def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> argparse.ArgumentParser:
+def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
     """Add the command to the parser of `callprint`."""
-    parser = subparsers.add_parser("evaluate", help="measure a model honestly", description=DESCRIPTION)
-    parser.add_argument(
-        "--data",
-        type=Path,
-        default=DEFAULT_DATA,
-        metavar="PATH",
-        help="folder of captures and flows.csv, or a dataset file (default: %(default)s)",
-    )
+    parser = add_command(subparsers, "evaluate", DESCRIPTION)
+    add_data_option(parser, "folder of captures and flows.csv, or a dataset file")
     parser.add_argument(
         "--model",
         type=Path,
@@ -52,14 +47,14 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument(
         "--all",
         action="store_true",
-        help=f"--unseen {DEFAULT_UNSEEN} (where it is), --leave-out and --seeds {ALL_SEEDS}, and the report of --paper "
-        "before them",
+        help=f"the report of --paper first, then this one with --leave-out, --seeds {ALL_SEEDS} and, if the folder is "
+        f"there, --unseen {DEFAULT_UNSEEN}",
     )
     parser.add_argument(
         "--unseen",
         type=Path,
         metavar="FOLDER",
-        help="captures of other origin: which flows the model names in them, and which it calls unknown",
+        help="captures of other origin: which of their flows the model names, and which it calls unknown",
     )
     parser.add_argument(
         "--leave-out",
@@ -72,8 +67,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         type=int,
         default=0,
         metavar="N",
-        help="also train the compact network with N seeds, for the spread of its figures (quarter of an hour each on "
-        "one core; kept in the cache; the shipped network is the first); what is left out is left out with as many",
+        help="also train the compact network with N seeds, to see how much its figures vary (a quarter of an hour "
+        "each on one core; kept in the cache; the shipped network is the first); --leave-out uses as many seeds",
     )
     add_evaluation_options(parser)
     parser.set_defaults(run=run, usage_error=parser.error)
@@ -82,7 +77,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def _check(args: argparse.Namespace) -> None:
     if args.all and args.paper:
-        args.usage_error("--all has the report of --paper in it: give one of them")
+        args.usage_error("--all includes the report of --paper: give one of them")
     if (args.full or args.cached) and not (args.paper or args.all):
         args.usage_error("--full and --cached are about the paper's networks: give --paper or --all as well")
     if args.paper and (args.unseen or args.leave_out or args.seeds):
@@ -97,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
     console = Console(stderr=True)
     if args.paper:
         # Only the paper's networks need torch.
-        from callprint.cli.paper import evaluate_paper  # noqa: PLC0415
+        from callprint.cli.evaluate_paper import evaluate_paper  # noqa: PLC0415
 
         return evaluate_paper(args, read_data([args.data], console), console)
     dataset = read_data([args.data], console)
@@ -105,7 +100,7 @@ def run(args: argparse.Namespace) -> int:
     out.parent.mkdir(parents=True, exist_ok=True)
     if args.all:
         _add_everything(args)
-        from callprint.cli.paper import evaluate_paper  # noqa: PLC0415 - see above
+        from callprint.cli.evaluate_paper import evaluate_paper  # noqa: PLC0415 - see above
 
         of_paper = copy.copy(args)
         of_paper.out = out.parent / PAPER_REPORT.name
@@ -123,21 +118,14 @@ def _add_everything(args: argparse.Namespace) -> None:
 
 def _evaluate(args: argparse.Namespace, dataset: Dataset, out: Path, console: Console) -> None:
     identifier = load_model(args.model)
-    command = " ".join(["callprint", *sys.argv[1:]])
-    with Progress(console=console, disable=not console.is_terminal) as progress:
-        task = progress.add_task("measuring", total=None)
-
-        def on_stage(stage: str) -> None:
-            progress.update(task, description=stage)
-            if not console.is_terminal:
-                console.print(stage, highlight=False)
-
+    with shown_stages(console) as on_stage:
+        on_stage("measuring")
         experiments = None
         if args.leave_out or args.seeds:
-            # Only those who train networks need torch.
+            # Only training needs torch.
             from callprint.lab.identification.experiments import Experiments  # noqa: PLC0415
 
             experiments = Experiments(dataset, args.cache, args.quick, args.full, on_stage)
         extras = Extras(args.unseen, experiments, args.seeds, args.leave_out)
-        write_report(dataset, identifier, out, command, extras)
+        write_report(dataset, identifier, out, " ".join(["callprint", *sys.argv[1:]]), extras)
     console.print(f"{out} and {out.parent / 'pictures'}/", highlight=False)

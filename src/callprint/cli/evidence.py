@@ -2,6 +2,7 @@
 
 import argparse
 
+from callprint.cli.parsers import positive
 from callprint.core.ground.errors import ConfigError
 from callprint.stores import EvidenceLimits, default_store_url
 
@@ -11,28 +12,28 @@ LONGEST_DAYS = 365
 def add_evidence_options(parser: argparse.ArgumentParser) -> None:
     """Add --keep-unknown and its bounds."""
     defaults = EvidenceLimits()
-    group = parser.add_argument_group("research", "Off unless asked for: packets can hold voice.")
+    group = parser.add_argument_group("research", "Off by default: packets can hold voice.")
     group.add_argument(
         "--keep-unknown",
         action="store_true",
-        help="keep the packets that final `unknown` verdicts were made on, for `callprint unknowns`",
+        help="keep the packets that final `unknown` verdicts are based on, for `callprint unknowns`",
     )
     group.add_argument(
         "--keep-unknown-days",
         metavar="DAYS",
-        type=_whole,
-        help=f"forget them after so many days (default: {defaults.days})",
+        type=positive,
+        help=f"delete them after this many days (default: {defaults.days})",
     )
     group.add_argument(
         "--keep-unknown-flows",
         metavar="N",
-        type=_whole,
+        type=positive,
         help=f"keep those of the latest N flows (default: {defaults.flows:,})",
     )
 
 
 def evidence_limits(args: argparse.Namespace) -> EvidenceLimits:
-    """Return what the options say. Raises ConfigError when they contradict each other or the store."""
+    """Return the limits that the options set. Raises ConfigError when they contradict each other or the store."""
     given = [
         f"--{name.replace('_', '-')}"
         for name in ("keep_unknown_days", "keep_unknown_flows")
@@ -50,9 +51,3 @@ def evidence_limits(args: argparse.Namespace) -> EvidenceLimits:
     if args.keep_unknown_days is not None and args.keep_unknown_days > LONGEST_DAYS:
         raise ConfigError(f"--keep-unknown-days is at most {LONGEST_DAYS}")
     return EvidenceLimits(args.keep_unknown_flows or defaults.flows, args.keep_unknown_days or defaults.days)
-
-
-def _whole(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of at least 1")
-    return int(text)

@@ -1,15 +1,16 @@
-"""`callprint export`: a shipped network in smaller numbers, with a card that says what they cost."""
+"""`callprint export`: a network with its numbers in fewer bits, and a card that says what that costs."""
 
 import argparse
 import logging
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from rich.console import Console
 
 from callprint.cli.dataset import read_data
+from callprint.cli.parsers import Subparsers, add_command
 from callprint.core.ground.errors import ModelError
 from callprint.core.identify.card import INPUT_FEATURES
 from callprint.inference import DEFAULT_MODEL, OnnxIdentifier, load_model
@@ -19,24 +20,25 @@ from callprint.training.examine import examine
 from callprint.training.export import sha256, write_model
 from callprint.training.precision import PRECISIONS
 
-if TYPE_CHECKING:
-    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
-
 DESCRIPTION = """\
-Write a compact network with float16 weights (half the file, as fast) or int8 layers. With labelled data both networks
-are examined: how many verdicts stay the same, and how accurate each is.
+Write a compact network with float16 weights (half the file, same speed) or int8 layers. With labelled data,
+both networks are examined: how many verdicts stay the same, and how accurate each is.
 """
 
 
-def add_parser(subparsers: "Subparsers") -> argparse.ArgumentParser:
+def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
     """Add the command to the parser of `callprint`."""
-    parser = subparsers.add_parser(
-        "export", help="write a network in smaller numbers", description=DESCRIPTION
+    parser = add_command(subparsers, "export", DESCRIPTION)
+    parser.add_argument(
+        "--model",
+        metavar="FILE",
+        type=Path,
+        default=DEFAULT_MODEL,
+        help="network to read (default: %(default)s)",
     )
     parser.add_argument(
-        "--model", metavar="FILE", type=Path, default=DEFAULT_MODEL, help="default: %(default)s"
+        "--precision", choices=sorted(PRECISIONS), required=True, help="of the network to write"
     )
-    parser.add_argument("--precision", choices=sorted(PRECISIONS), required=True)
     parser.add_argument("--out", metavar="FILE", type=Path, required=True, help="network to write (.onnx)")
     parser.add_argument(
         "--data",

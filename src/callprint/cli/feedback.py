@@ -1,4 +1,4 @@
-"""`callprint feedback`: say of a call whether it was spam, and keep the allow-list."""
+"""`callprint feedback`: vote on whether a call was spam, and keep the allow-list."""
 
 import argparse
 import time
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
 DESCRIPTION = """\
-Say of a call whether it was spam. The detector learns from it when it looks at calls next time. Of each user
-one vote counts for each caller: the latest. The allow-list stands above every detector.
+Vote on whether a call was spam. The detector learns from it the next time it looks at calls. For each user and
+caller one vote counts: the latest. The allow-list stands above every detector.
 """
 
 EPILOG = """\
 examples:
   callprint feedback a84b4c76e66710@pc33 --spam --by ann         this call was spam
   callprint feedback a84b4c76e66710@pc33 --not-spam --by ann     a change of mind: replaces the vote above
-  callprint feedback --allow +4930123456 --by ann                never again say anything against this caller
+  callprint feedback --allow +4930123456 --by ann                never accuse this caller again
   callprint feedback --list                                      all votes that count, and the allow-list
   callprint feedback a84b4c76e66710@pc33 --spam --by ann --brokers kafka1:9092
-                                                                 by way of Kafka: the topology stores it
+                                                                 through Kafka: the topology stores it
 
 Exit codes: 0 done, 2 usage, 4 the store does not answer or does not hold the call.
 """
@@ -40,7 +40,7 @@ def add_parser(subparsers: "Subparsers") -> argparse.ArgumentParser:
     """Add the command to the parser of `callprint`."""
     parser = subparsers.add_parser(
         "feedback",
-        help="mark a call as spam or not, keep the allow-list",
+        help="vote on whether a call was spam, keep the allow-list",
         description=DESCRIPTION,
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -54,7 +54,7 @@ def add_parser(subparsers: "Subparsers") -> argparse.ArgumentParser:
         "--disallow", metavar="CALLER", type=_caller, help="take this caller off the allow-list"
     )
     what.add_argument("--list", action="store_true", help="show the votes that count and the allow-list")
-    parser.add_argument("--by", metavar="USER", type=_user, help="who says so")
+    parser.add_argument("--by", metavar="USER", type=_user, help="who votes, or changes the allow-list")
     parser.add_argument("--from-tag", metavar="TAG", help="which call, where several share a Call-ID")
     add_store_option(parser)
     kafka = parser.add_argument_group("Kafka", "send to the feedback topic instead of writing to the store")
@@ -81,9 +81,9 @@ def run(args: argparse.Namespace) -> int:
     if args.brokers and args.list:
         args.usage_error("--list reads the store: it has no use for --brokers")
     if (is_vote or args.allow or (args.disallow and args.brokers)) and not args.by:
-        args.usage_error("--by USER is needed: a vote is somebody's")
+        args.usage_error("--by USER is needed: every vote is somebody's")
     console = make_console(data_on_stdout=False)
-    if args.brokers and not is_vote:  # nothing of it has to be looked up
+    if args.brokers and not is_vote:  # nothing has to be looked up
         caller = _one_caller(args, args.allow or args.disallow)
         kind = AllowEntry if args.allow else Disallow
         _send(kind(caller, args.by, time.time_ns()), args)
@@ -108,29 +108,31 @@ def run(args: argparse.Namespace) -> int:
 def _vote(console: Console, store: VerdictStore, args: argparse.Namespace) -> None:
     call = _find(store, args.call, args.from_tag)
     caller = voted_caller(call)
-    before = [vote for vote in store.feedback(caller) if vote.user == args.by]
+    before = [vote for vote in store.votes(caller) if vote.user == args.by]
     vote = Vote(call.call_id, call.from_tag, caller, args.by, time.time_ns(), args.spam)
     if args.brokers:
         _send(vote, args)
     else:
-        store.put_feedback([vote])
+        store.put_votes([vote])
     word = "spam" if args.spam else "not spam"
     instead = f" (your vote for this caller was: {_word(before[0])})" if before else ""
     who = printable(call.caller) or "a caller who was not seen"
     console.print(Text(f"Noted: the call of {who} is {word}{instead}."))
 
 
-def _send(saying: FeedbackRecord, args: argparse.Namespace) -> None:
+def _send(feedback: FeedbackRecord, args: argparse.Namespace) -> None:
     try:
         # The Kafka client is in the extra `cluster`, which a user of one store does not install.
+        from callprint.messaging.feedback import publish  # noqa: PLC0415 - see above
         from callprint.messaging.settings import KafkaSettings  # noqa: PLC0415
-        from callprint.messaging.votes import publish  # noqa: PLC0415 - see above
     except ImportError as error:
         raise ConfigError(
             f"--brokers needs the Kafka client ({error}); install it with: sh tools/setup.sh cluster, in a clone"
         ) from error
     brokers = tuple(args.brokers.split(","))
-    publish(KafkaSettings(brokers, tls_ca=args.tls_ca, sasl_user=args.sasl_user), args.feedback_topic, saying)
+    publish(
+        KafkaSettings(brokers, tls_ca=args.tls_ca, sasl_user=args.sasl_user), args.feedback_topic, feedback
+    )
 
 
 def _find(store: VerdictStore, call_id: str, from_tag: str | None) -> CallRecord:
@@ -148,7 +150,7 @@ def _find(store: VerdictStore, call_id: str, from_tag: str | None) -> CallRecord
 
 
 def _list(console: Console, store: VerdictStore) -> None:
-    votes, allowed = list(store.feedback()), list(store.allowed())
+    votes, allowed = list(store.votes()), list(store.allowed())
     table = make_table()
     for heading in ("caller", "user", "vote", "Call-ID"):
         table.add_column(heading, overflow="fold")
@@ -174,7 +176,7 @@ def _word(vote: Vote) -> str:
 def _caller(text: str) -> str:
     text = text.strip()
     if not text:
-        raise argparse.ArgumentTypeError("an empty text is no caller")
+        raise argparse.ArgumentTypeError("an empty text is not a caller")
     return text
 
 
@@ -184,7 +186,7 @@ def _one_caller(args: argparse.Namespace, text: str) -> str:
     shown = text.lower().removeprefix("sips:").removeprefix("sip:").partition("@")[0]
     if args.allow and ANONYMOUS_CALLER in (caller, shown):
         raise ConfigError(
-            f"{printable(text)!r} is no caller but everybody who hides the number: it cannot be put on the "
+            f"{printable(text)!r} is everybody who hides their number, not one caller: it cannot be put on the "
             "allow-list"
         )
     return caller

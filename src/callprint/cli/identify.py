@@ -15,6 +15,7 @@ from callprint import machine_code
 from callprint.cli import EXIT_DAMAGED, EXIT_INTERRUPTED, EXIT_USAGE
 from callprint.cli.evidence import add_evidence_options, evidence_limits
 from callprint.cli.numbers import add_number_options, identity_reader
+from callprint.cli.parsers import Subparsers, add_command, port
 from callprint.cli.reading import read_captures, read_interfaces, say_kernel_counters, say_verdict
 from callprint.core.call import CallRecord
 from callprint.core.dissect import SIGNALLING_PORTS
@@ -39,22 +40,20 @@ from callprint.votes import VoteListener
 if TYPE_CHECKING:
     from callprint.inference import OnnxIdentifier
 
-    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
-
 REPORTS_FOR_PEOPLE = 20_000
-"""Flows kept for the table and the summary: memory stays bounded, however long the capture is."""
+"""Flows kept for the table and the summary, so that memory stays bounded however long the capture is."""
 
 FILES_NAMED = 50
-"""Files of which it is said what is wrong with them; the rest is counted."""
+"""Damaged or unreadable files that are named one by one; the others are counted."""
 
 NO_MODEL = "none"
 
 Row = TypeVar("Row", FlowReport, CallRecord)
 
 DESCRIPTION = """\
-Find the RTP flows in captures, name the VoIP application that sent each, put calls together from SIP and media,
-show them, and keep verdicts and calls in a store. Captures are pcap or pcapng files, also gzip or zstd, folders
-of them, or - for standard input.
+Find the RTP flows in captures, name the VoIP application that sent each, assemble calls from SIP and media, show
+them, and keep verdicts and calls in a store. Captures are pcap or pcapng files (plain, gzip or zstd), folders of
+them, or - for standard input.
 """
 
 EPILOG = """\
@@ -65,22 +64,16 @@ examples:
   ssh gateway tcpdump -i eth0 -w - udp | callprint identify -
   callprint identify call.pcap --json - --no-store | jq 'select(.application == "unknown")'
 
-A verdict speaks for the sender of a flow. "unknown" is an answer: the model was not sure, the flow was too
-short, or it is an application that the model was never shown; the best guess is shown beside it.
-Exit codes: 0 done, 2 usage, 3 a capture is damaged or a file cannot be read (the verdicts so far are given),
+A verdict is about the sender of a flow. "unknown" is an answer: the model was not sure, the flow was too short,
+or the application is one that the model has never seen; the best guess is shown beside it.
+Exit codes: 0 done, 2 wrong usage, 3 a capture is damaged or a file cannot be read (the verdicts so far are given),
 4 nothing could be read or the output cannot be written, 130 interrupted (what was done is kept).
 """
 
 
-def add_parser(subparsers: "Subparsers") -> argparse.ArgumentParser:
+def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
     """Add the command to the parser of `callprint`."""
-    parser = subparsers.add_parser(
-        "identify",
-        help="name the applications in captures",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = add_command(subparsers, "identify", DESCRIPTION, EPILOG)
     parser.add_argument(
         "captures", nargs="*", metavar="CAPTURE", help="file, folder, or - for standard input"
     )
@@ -89,14 +82,14 @@ def add_parser(subparsers: "Subparsers") -> argparse.ArgumentParser:
         metavar="NAME",
         action="append",
         default=[],
-        help="capture on a network interface instead, until Ctrl-C; may be given several times",
+        help="capture on a network interface instead, until Ctrl-C; may be given more than once",
     )
     parser.add_argument(
         "--sip-port",
         metavar="PORT",
-        type=_port,
+        type=port,
         action="append",
-        help="TCP port of SIP, may be given several times (default: 5060); over UDP, SIP is found on any port",
+        help="TCP port of SIP, may be given more than once (default: 5060); over UDP, SIP is found on any port",
     )
     parser.add_argument(
         "--model",
@@ -107,7 +100,7 @@ def add_parser(subparsers: "Subparsers") -> argparse.ArgumentParser:
         "--detector",
         choices=DETECTORS,
         default=OWN,
-        help="of spam calls: our own (default), or one of the paper's four algorithms, which say nothing before "
+        help="for spam calls: our own (default), or one of the paper's four algorithms, which cannot judge before "
         "users have voted",
     )
     parser.add_argument("--json", metavar="FILE", help="write JSON Lines to FILE, or - for standard output")
@@ -129,7 +122,7 @@ def run(args: argparse.Namespace) -> int:
     """Identify and return the exit code. Raises CallprintError when nothing can be read or kept."""
     console, messages = make_console(data_on_stdout=args.json == "-"), make_messages()
     if bool(args.captures) == bool(args.interface):
-        messages.print("callprint identify: name captures, or interfaces with --interface; one of the two")
+        messages.print("callprint identify: name either captures, or interfaces with --interface")
         return EXIT_USAGE
     limits = evidence_limits(args)
     identifier = _identifier(args.model)
@@ -150,22 +143,23 @@ def run(args: argparse.Namespace) -> int:
         pipeline = IdentificationPipeline(
             identifier, EngineSettings(checkpoints=checkpoints), keep_unknown=args.keep_unknown
         )
-        work = CaptureRun(pipeline, store, shown.add_verdict, shown.add, calls, shown.add_call, sip_ports)
-        stack.callback(work.store_rest)  # however this ends: what was found is kept
-        if machine_code.State.compiles:
+        capture_run = CaptureRun(
+            pipeline, store, shown.add_verdict, shown.add_report, calls, shown.add_call, sip_ports
+        )
+        stack.callback(capture_run.store_rest)  # what was found is kept however this ends
+        if machine_code.Cache.incomplete:
             messages.print(f"callprint: {machine_code.COMPILING}")
         if isinstance(source, LiveSource):
-            read_interfaces(source, work, console, listener)
-            interrupted = True  # there is no other end
+            read_interfaces(source, capture_run, console, listener)
+            interrupted = True  # a live run ends in no other way
         else:
-            interrupted = read_captures(source, work, console)
-        work.finish()
-        print_report(console, shown.reports, work.counters, shown.sure_at)
+            interrupted = read_captures(source, capture_run, console)
+        capture_run.finish()
+        print_report(console, shown.reports, capture_run.counters, shown.sure_at)
         print_call_report(console, shown.calls, calls.assembler)
         if shown.left_out:
             console.print(
-                f"… and {quantity(shown.left_out, 'more flow')}, which the summary leaves out as well: "
-                "ask `callprint verdicts`"
+                f"… and {quantity(shown.left_out, 'more flow')}, not in the summary either: ask `callprint verdicts`"
             )
         if isinstance(source, LiveSource):
             say_kernel_counters(source, console)
@@ -176,7 +170,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _identifier(model: str | None) -> "OnnxIdentifier | None":
-    """Load the network; None for flows without names. Raises ModelError, saying what to do."""
+    """Load the network; None when flows are to stay without names. Raises ModelError that says what to do."""
     if model == NO_MODEL:
         return None
     try:
@@ -191,19 +185,13 @@ def _identifier(model: str | None) -> "OnnxIdentifier | None":
     if model is None and not DEFAULT_MODEL.is_file():
         raise ModelError(
             "the network that comes with callprint is in models/ of a clone, not in an installed package: name it "
-            "with --model FILE, or take `--model none` for flows and calls without names"
+            "with --model FILE, or use `--model none` to see flows and calls without names"
         )
     return load_model(model or DEFAULT_MODEL)
 
 
-def _port(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 0 < int(text) < 65536:
-        raise argparse.ArgumentTypeError(f"{text!r} is no port number, 1 to 65535")
-    return int(text)
-
-
 def _say_what_went_wrong(source: CaptureSource | LiveSource, messages: Console, interrupted: bool) -> int:
-    """Say on standard error what kept the answer from being whole; return the exit code."""
+    """Say on standard error why the answer is incomplete, if it is; return the exit code."""
     if interrupted:
         _warn(messages, ["interrupted: what was read so far is judged and kept"])
     if isinstance(source, LiveSource):
@@ -240,12 +228,12 @@ class _Shown:
         self._live = live
 
     def add_verdict(self, verdict: Verdict) -> None:
-        if not self.left_out:  # of flows that the table does not show, nothing is kept
+        if not self.left_out:  # the table shows no flow from here on
             self.sure_at.add(verdict)
         if self._live is not None:
             say_verdict(self._live, verdict)
 
-    def add(self, report: FlowReport) -> None:
+    def add_report(self, report: FlowReport) -> None:
         self._write(write_json_lines, report)
         if len(self.reports) < REPORTS_FOR_PEOPLE:
             self.reports.append(report)
@@ -265,13 +253,13 @@ class _Shown:
             write([row], self._stream)
         except OSError as error:
             if self._stream is sys.stdout:
-                raise  # cli.main knows what to do when standard output fails
+                raise  # cli.main handles a standard output that fails
             raise _not_written(self._stream.name, error) from error
 
 
 @contextlib.contextmanager
 def _json_stream(target: str) -> Iterator[TextIO]:
-    """Give the stream for JSON Lines. Each line leaves at once: a reader of a live run waits for it."""
+    """Give the stream for JSON Lines. Each line is written at once: the reader of a live run waits for it."""
     if target == "-":
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(line_buffering=True)
@@ -284,7 +272,7 @@ def _json_stream(target: str) -> Iterator[TextIO]:
     try:
         yield stream
     finally:
-        with contextlib.suppress(OSError):  # each line has left: what cannot leave now has been told of
+        with contextlib.suppress(OSError):  # every line has been written, or its failure reported
             stream.close()
 
 

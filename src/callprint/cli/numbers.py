@@ -1,4 +1,4 @@
-"""How numbers are read on the command line: the numbering plan and the pseudonym key, alike in all commands."""
+"""The options about telephone numbers, the same in all commands: the numbering plan and the pseudonym key."""
 
 import argparse
 import os
@@ -24,7 +24,7 @@ def add_number_options(parser: argparse.ArgumentParser) -> None:
         "--pseudonym-key",
         metavar="FILE",
         default=os.environ.get(KEY_VARIABLE),
-        help="replace numbers and users by a keyed digest from the parser on; the file holds at least 16 bytes, "
+        help="replace numbers and users by a keyed digest when they are parsed; the file holds at least 16 bytes: "
         f"keep it secret (default: ${KEY_VARIABLE}, else numbers stay readable)",
     )
 

@@ -1,4 +1,4 @@
-"""The options of the identification paper's networks, apart from what needs torch."""
+"""The options about the identification paper's networks; nothing here needs torch."""
 
 import argparse
 from pathlib import Path
@@ -9,12 +9,13 @@ DEFAULT_CACHE = Path(".cache/paper")
 PAPER_REPORT = Path("docs/results/paper.md")
 QUICK_PAPER_REPORT = Path("build/paper.md")
 NETWORKS = ("alexnet", "cnn", "googlenet")
-HEADS = (
-    "svm",
-    "forest",
-    "tree",
-    "bayes",
-)  # in the order of training.paper.heads.HEADS, which needs scikit-learn
+# In the order of training.paper.heads.HEADS, which needs scikit-learn.
+HEADS = ("svm", "forest", "tree", "bayes")
+
+
+def budget_name(args: argparse.Namespace) -> str:
+    """Return which budget of training/paper/budgets.py the options ask for."""
+    return "quick" if args.quick else "full" if args.full else "reduced"
 
 
 def _add_budget(parser: "argparse._ArgumentGroup") -> None:
@@ -22,7 +23,7 @@ def _add_budget(parser: "argparse._ArgumentGroup") -> None:
     budget.add_argument(
         "--quick",
         action="store_true",
-        help="a sketch of a minute: shows that all runs, its figures mean nothing",
+        help="a sketch that takes a minute: it shows that everything runs, its figures mean nothing",
     )
     budget.add_argument(
         "--full", action="store_true", help="the paper's procedure in full, three seeds: hours on a GPU"
@@ -37,26 +38,28 @@ def _add_budget(parser: "argparse._ArgumentGroup") -> None:
 
 
 def add_evaluation_options(parser: argparse.ArgumentParser) -> None:
-    """Add what `evaluate --paper` takes."""
+    """Add the options of `evaluate --paper`."""
     group = parser.add_argument_group("the identification paper")
     group.add_argument(
         "--paper",
         action="store_true",
-        help=f"train and examine the paper's networks instead, and write {PAPER_REPORT}: by default with a reduced "
-        "budget of an hour or two on one core, resumable",
+        help=f"train and examine the paper's networks instead, and write {PAPER_REPORT}; the default budget is a "
+        "reduced one that takes an hour or two on one core and can be interrupted and resumed",
     )
     _add_budget(group)
     group.add_argument(
-        "--cached", action="store_true", help="train nothing: what the cache lacks is named as missing"
+        "--cached",
+        action="store_true",
+        help="train nothing: the report lists what the cache lacks as missing",
     )
 
 
 def add_training_options(parser: argparse.ArgumentParser) -> None:
-    """Add what `train --network` takes."""
+    """Add the options of `train --network`."""
     group = parser.add_argument_group("the identification paper's networks")
-    group.add_argument("--network", choices=NETWORKS, help="train one of them instead of the compact network")
+    group.add_argument("--network", choices=NETWORKS, help="train this one instead of the compact network")
     group.add_argument(
-        "--k", type=int, choices=PAPER_K, default=4, help="packets it looks at (default: %(default)s)"
+        "--k", type=int, choices=PAPER_K, default=4, help="packets that it looks at (default: %(default)s)"
     )
     group.add_argument(
         "--head",
@@ -70,6 +73,6 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
             type=float,
             default=0.0,
             metavar="WEIGHT",
-            help=f"add the {norm.upper()} norm of the weights to the loss, times WEIGHT: the paper's future work",
+            help=f"add the {norm.upper()} norm of the weights, times WEIGHT, to the loss: the paper's future work",
         )
     _add_budget(group)

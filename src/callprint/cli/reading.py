@@ -1,4 +1,4 @@
-"""The two ways in which `callprint identify` reads: captures to their end, interfaces until somebody says stop."""
+"""The two ways in which `callprint identify` reads: captures to their end, interfaces until it is stopped."""
 
 import contextlib
 import signal
@@ -18,36 +18,36 @@ from callprint.votes import VoteListener
 STORE_EVERY_S = 1.0
 """How long a verdict of a live run waits for others to be stored with."""
 LISTEN_EVERY_S = 30.0
-"""How long a vote waits until a live run has heard it."""
+"""How long a vote may wait until a live run reads it."""
 
 
-def read_captures(source: CaptureSource, work: CaptureRun, console: Console) -> bool:
+def read_captures(source: CaptureSource, run: CaptureRun, console: Console) -> bool:
     """Read until the end; return True when a person interrupted it."""
     try:
         with CaptureProgress(console, source.bytes_total) as progress:
-            for _ in work.take_all(source):
-                progress.update(source.bytes_done, work.packets, work.flows)
+            for _ in run.process_all(source):
+                progress.update(source.bytes_done, run.packets, run.flows)
     except KeyboardInterrupt:
         return True
     return False
 
 
 def read_interfaces(
-    source: LiveSource, work: CaptureRun, console: Console, listener: VoteListener | None
+    source: LiveSource, run: CaptureRun, console: Console, listener: VoteListener | None
 ) -> None:
     """Read until SIGINT or SIGTERM; what the rings still hold then is read as well.
 
-    `listener` is asked now and then for what users have said meanwhile.
+    `listener` reads from time to time the votes that users have given meanwhile.
     """
     with _stopped_by_signals(source), CaptureProgress(console, None) as progress:
         stored_s = listened_s = time.monotonic()
         read_bytes = 0
         for data, records in source:
-            work.take(data, records)
+            run.process(data, records)
             read_bytes += int(records["captured"].sum())
-            progress.update(read_bytes, work.packets, work.flows)
+            progress.update(read_bytes, run.packets, run.flows)
             if time.monotonic() - stored_s >= STORE_EVERY_S:
-                work.store_rest()
+                run.store_rest()
                 stored_s = time.monotonic()
             if listener is not None and time.monotonic() - listened_s >= LISTEN_EVERY_S:
                 listener.listen()
@@ -67,7 +67,7 @@ def say_verdict(console: Console, verdict: Verdict) -> None:
 
 
 def say_kernel_counters(source: LiveSource, console: Console) -> None:
-    """Print what the kernel passed and what it had to drop, apart from loss in the network."""
+    """Print how many packets the kernel passed and how many it had to drop, which is not loss in the network."""
     for ring in source.statistics():
         dropped = (
             f"{ring.passed:,} packets passed the kernel's filter, {ring.dropped:,} dropped by the kernel"

@@ -2,13 +2,13 @@
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
+from callprint.cli.parsers import Subparsers, add_command, positive
 
 DEFAULT_CACHE = Path("~/.cache/callprint/spit")
 LEARNING_TRACES = 200
+
+DESCRIPTION = "Measure spam-call detection, and learn the scorecard that it starts from."
 
 EPILOG = """\
 examples:
@@ -16,21 +16,15 @@ examples:
   callprint spit experiment --seeds 10    the whole report: an hour of one core; stop and resume it at will
   callprint spit learn                    learn the scorecard anew from simulated traces
 
-Results are kept under --cache; what is there is not computed again. The names of the files hold a digest of the code
-that they come from, so a change of the algorithms starts anew by itself. Ten seeds take about an hour of one core (four
-minutes each for the grid, the rest for the two runs over a million calls and the live detector).
+Results are kept under --cache, and what is there is not computed again. The file names hold a digest of the code
+that computed them, so after a change of the algorithms everything is computed anew. Ten seeds take about an hour
+of one core: four minutes each for the grid, the rest for the two runs over a million calls and the live detector.
 """
 
 
-def add_parser(subparsers: "Subparsers") -> None:
-    """Add `spit` and its two commands to the parser."""
-    parser = subparsers.add_parser(
-        "spit",
-        help="spam-call experiments",
-        description="Measure spam-call detection, and learn what it starts from.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
+    """Add `spit` and its two commands to the parser of `callprint`."""
+    parser = add_command(subparsers, "spit", DESCRIPTION, EPILOG)
     commands = parser.add_subparsers(dest="spit_command", metavar="COMMAND", required=True)
     experiment = commands.add_parser(
         "experiment", help="run the experiments and write the report with its pictures"
@@ -38,20 +32,28 @@ def add_parser(subparsers: "Subparsers") -> None:
     experiment.add_argument(
         "--quick", action="store_true", help="a coarser grid, one seed, 50 thousand calls"
     )
-    experiment.add_argument("--seeds", type=_count, default=10, help="repetitions of every cell (default 10)")
     experiment.add_argument(
-        "--docs", type=Path, default=Path("docs/results"), help="where to write (default docs/results)"
+        "--seeds", type=positive, default=10, help="repetitions of every cell (default: 10)"
     )
     experiment.add_argument(
-        "--cache", type=Path, default=DEFAULT_CACHE, help=f"results (default {DEFAULT_CACHE})"
+        "--docs", type=Path, default=Path("docs/results"), help="folder of the report (default: docs/results)"
     )
-    experiment.add_argument("--processes", type=_count, default=2, help="processes to use (default 2)")
+    experiment.add_argument(
+        "--cache", type=Path, default=DEFAULT_CACHE, help=f"folder of the results (default: {DEFAULT_CACHE})"
+    )
+    experiment.add_argument("--processes", type=positive, default=2, help="processes to use (default: 2)")
     learn = commands.add_parser("learn", help="learn the scorecard from random simulated traces")
-    learn.add_argument("--traces", type=_count, default=LEARNING_TRACES, help=f"default {LEARNING_TRACES}")
     learn.add_argument(
-        "--output", type=Path, help="module to write (default: the one that the detector loads)"
+        "--traces",
+        type=positive,
+        default=LEARNING_TRACES,
+        help=f"how many of them (default: {LEARNING_TRACES})",
+    )
+    learn.add_argument(
+        "--output", type=Path, help="module to write (default: the one that the detector imports)"
     )
     parser.set_defaults(run=run)
+    return parser
 
 
 def run(args: argparse.Namespace) -> int:
@@ -62,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _experiment(args: argparse.Namespace) -> int:
-    from callprint.lab.spam.all_experiments import Scale, all_findings  # noqa: PLC0415 - the same
+    from callprint.lab.spam.all_experiments import Scale, all_findings  # noqa: PLC0415 - as below
     from callprint.lab.spam.report import write_report  # noqa: PLC0415 - matplotlib takes a second to import
 
     scale = Scale.quickly() if args.quick else Scale(args.seeds)
@@ -80,9 +82,3 @@ def _learn(args: argparse.Namespace) -> int:
     write_module(learn_scorecard(traces), traces, path)
     print(f"wrote {path}, learned from {sum(len(trace.spam) for trace in traces):,} calls")
     return 0
-
-
-def _count(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of at least 1")
-    return int(text)

@@ -8,33 +8,38 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from callprint.cli.dataset import read_data
-from callprint.cli.paper import train_paper
 from callprint.cli.paper_options import add_training_options
+from callprint.cli.parsers import Subparsers, add_command
+from callprint.cli.train_paper import train_paper
 from callprint.core.ground.errors import ConfigError
 from callprint.training.models import make_compact_model
 from callprint.training.train import Progress as Epoch
 from callprint.training.train import TrainingSettings
 
 DESCRIPTION = """\
-Train the compact network on the flows of dataset1, calibrate it on folds by call, examine it on every other part
-of the dataset, and write the ONNX file with its card. An interrupted run goes on where it was when it is started
-again with the same arguments. On a GPU when torch sees one.
+Train the compact network on the flows of dataset1, calibrate it on folds by call, examine it on every other
+part of the dataset, and write the ONNX file with its card. A run that was interrupted continues when it is
+started again with the same arguments. It runs on a GPU when torch sees one.
 """
 
 
-def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> argparse.ArgumentParser:
+def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
     """Add the command to the parser of `callprint`."""
-    parser = subparsers.add_parser("train", help="train a network", description=DESCRIPTION)
+    parser = add_command(subparsers, "train", DESCRIPTION)
     defaults = TrainingSettings()
     parser.add_argument(
         "dataset",
         type=Path,
         nargs="+",
-        help="file made by `callprint dataset build`, or folder of captures with flows.csv; several are joined",
+        help="file written by `callprint dataset build`, or folder of captures with flows.csv; several are joined",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="network to write (.onnx)")
-    parser.add_argument("--seed", type=int, default=defaults.seed, help="default: %(default)s")
-    parser.add_argument("--epochs", type=int, default=defaults.epochs, help="default: %(default)s")
+    parser.add_argument(
+        "--seed", type=int, default=defaults.seed, help="of all random numbers (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--epochs", type=int, default=defaults.epochs, help="rounds of training (default: %(default)s)"
+    )
     parser.add_argument(
         "--windows",
         type=int,
@@ -42,7 +47,10 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         help="new windows of each flow in each epoch (default: %(default)s)",
     )
     parser.add_argument(
-        "--model-version", default="1", metavar="TEXT", help="version in the card (default: %(default)s)"
+        "--model-version",
+        default="1",
+        metavar="TEXT",
+        help="version that the card states (default: %(default)s)",
     )
     parser.add_argument("--threads", type=int, default=0, help="processor threads (default: all)")
     add_training_options(parser)
@@ -54,7 +62,9 @@ def run(args: argparse.Namespace) -> int:
     """Train and return the exit code. Raises ConfigError, DatasetError or ModelError saying what is wrong."""
     console = Console(stderr=True)
     if args.head and not args.network:
-        raise ConfigError("--head is for the deep features of a network of the paper: name it with --network")
+        raise ConfigError(
+            "--head goes on the deep features of one of the paper's networks: name it with --network"
+        )
     if args.threads:
         torch.set_num_threads(args.threads)
     dataset = read_data(args.dataset, console)

@@ -3,12 +3,12 @@
 import argparse
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.text import Text
 
 from callprint.cli.answers import add_store_option
+from callprint.cli.parsers import Subparsers, add_command
 from callprint.core.ground.errors import DatasetError
 from callprint.inference import DEFAULT_MODEL, OnnxIdentifier, load_model
 from callprint.output.console import endpoint, make_console, make_table, printable, quantity
@@ -17,14 +17,11 @@ from callprint.unknowns.clusters import Cluster, UnknownMap, find_cluster, unkno
 from callprint.unknowns.naming import check_application, named_flows, write_named
 from callprint.unknowns.picture import cluster_letter, map_svg
 
-if TYPE_CHECKING:
-    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
-
 EXAMPLES = 2  # flows shown of each cluster: the most typical ones
 
 DESCRIPTION = """\
 Cluster the flows that `callprint identify --keep-unknown` kept because no application could be named, so that an
-analyst can look at candidates for new applications and name them. Flows that have a name already are left out.
+analyst can look at candidates for new applications and name them. Flows that already have a name are left out.
 """
 
 EPILOG = """\
@@ -35,37 +32,29 @@ examples:
   callprint unknowns name 3f9a1c07 Zoiper             this cluster is Zoiper: training data from now on
   callprint train calls.npz ~/.local/share/callprint/named --out models/mine.onnx
 
-docs/use/unknowns.md goes through it once. A cluster's name stays while its oldest flow is kept; the name of any of its
-flows (in the picture's tooltips) means the cluster as well.
+docs/use/unknowns.md walks through it. A cluster keeps its name as long as its oldest flow is kept; the name of any
+of its flows (see the picture's tooltips) stands for the cluster as well.
 """
 
 
-def add_parser(subparsers: "Subparsers") -> argparse.ArgumentParser:
+def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
     """Add the command to the parser of `callprint`."""
-    parser = subparsers.add_parser(
-        "unknowns",
-        help="cluster unknown flows and name the clusters",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = add_command(subparsers, "unknowns", DESCRIPTION, EPILOG)
     _add_common_options(parser)
     parser.add_argument("--map", type=Path, metavar="FILE", help="write a picture of the flows (SVG)")
     parser.add_argument(
-        "--json", action="store_true", help="one JSON object for each cluster on standard output"
+        "--json", action="store_true", help="a JSON object for each cluster on standard output"
     )
     parser.set_defaults(run=show)
     actions = parser.add_subparsers(title="actions", metavar="ACTION")
     name = actions.add_parser(
         "name",
-        help="make a cluster training data",
-        description="Make a cluster training data of an application.",
+        help="turn a cluster into training data",
+        description="Turn a cluster into training data for an application.",
     )
     name.add_argument("cluster", metavar="CLUSTER", help="its name, as `callprint unknowns` shows it")
-    name.add_argument(
-        "application", metavar="APPLICATION", help="an application's name; a known one gets more data"
-    )
-    name.add_argument("--engine", metavar="NAME", help="the media stack inside (default: the application)")
+    name.add_argument("application", metavar="APPLICATION", help="its name; a known one gets more data")
+    name.add_argument("--engine", metavar="NAME", help="its media stack (default: the application itself)")
     _add_common_options(name, default=argparse.SUPPRESS)
     name.set_defaults(run=name_cluster)
     return parser
@@ -86,7 +75,7 @@ def _add_common_options(parser: argparse.ArgumentParser, default: object = None)
         type=Path,
         metavar="FOLDER",
         default=default or data_folder() / "named",
-        help="training data of named flows (default: named/ in callprint's data folder)",
+        help="training data made from named flows (default: named/ in callprint's data folder)",
     )
 
 
@@ -112,8 +101,8 @@ def show(args: argparse.Namespace) -> int:
     if not found.flows:
         short = f" ({quantity(found.too_short, 'flow')} with too few packets)" if found.too_short else ""
         console.print(
-            f"No unknown flow is kept{short}: `callprint identify --keep-unknown` keeps them; those that have a name "
-            "are left out."
+            f"No unknown flow is kept{short}: `callprint identify --keep-unknown` keeps them; those that already have "
+            "a name are left out."
         )
         return 0
     _print(console, found)
@@ -175,7 +164,7 @@ def name_cluster(args: argparse.Namespace) -> int:
     cluster = find_cluster(found, args.cluster)
     if cluster is None:
         raise DatasetError(
-            f"there is no cluster {args.cluster}; `callprint unknowns` shows those there are: "
+            f"there is no cluster {args.cluster}; `callprint unknowns` shows these: "
             + (", ".join(each.name for each in found.clusters) or "none")
         )
     card = identifier.card
@@ -184,7 +173,7 @@ def name_cluster(args: argparse.Namespace) -> int:
     )
     added = write_named(args.named, application, engine, (found.flows[i] for i in cluster.members))
     make_console(data_on_stdout=False).print(
-        f"{quantity(added, 'flow')} of cluster {cluster.name} are training data of {application} in {args.named}; "
+        f"{quantity(added, 'flow')} of cluster {cluster.name} are now training data for {application} in {args.named}; "
         f"train with: callprint train DATASET {args.named} --out MODEL.onnx"
     )
     return 0

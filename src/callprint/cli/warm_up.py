@@ -2,33 +2,30 @@
 
 import argparse
 import time
-from typing import TYPE_CHECKING
 
 from callprint import machine_code
+from callprint.cli.parsers import Subparsers, add_command
 from callprint.output.console import make_messages
 from callprint.warm_up import STEPS
 
-if TYPE_CHECKING:
-    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
-
 DESCRIPTION = """\
-Compile the packet path for this processor: about a minute, once; after an update only what has changed. The result
-is kept in $NUMBA_CACHE_DIR when that is set, else beside the installed package, else in ~/.cache/callprint; every
-later command loads it in a second.
+Compile the packet path for this processor: about a minute the first time, after an update only what has changed.
+The result is kept in $NUMBA_CACHE_DIR if that is set, else beside the installed package, else in
+~/.cache/callprint; every later command loads it in a second.
 """
 
 
-def add_parser(subparsers: "Subparsers") -> argparse.ArgumentParser:
+def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
     """Add the command to the parser of `callprint`."""
-    parser = subparsers.add_parser("warm-up", help="compile everything once", description=DESCRIPTION)
+    parser = add_command(subparsers, "warm-up", DESCRIPTION)
     parser.set_defaults(run=run)
     return parser
 
 
 def run(args: argparse.Namespace) -> int:  # noqa: ARG001 - every command has this signature
-    """Compile what is not compiled yet, saying so; without a word when nothing is."""
+    """Compile what is not compiled yet and say so; print nothing when everything is."""
     messages = make_messages()
-    if not machine_code.State.compiles:
+    if not machine_code.Cache.incomplete:
         for warm_up in STEPS.values():
             warm_up()
         return 0

@@ -1,4 +1,4 @@
-"""The values that callprint tells the world about calls: call rows, feedback, allow-list. Immutable.
+"""The values that callprint tells the world about calls: call rows, votes, allow entries. Immutable.
 
 All times of a call are packet times. A call is one attempt: the pair (Call-ID, From tag) of its first INVITE
 (RFC 3261 12.1, 19.3); forked dialogs belong to it. A call is judged twice, so there are up to two rows of it,
@@ -7,7 +7,9 @@ told apart by `phase`; a later row never changes an earlier one.
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Annotated
 
+from callprint.core.ground.fields import Field, Known, Limits, Name, Probability
 from callprint.core.verdict import FlowKey
 
 
@@ -20,11 +22,11 @@ class CallState(StrEnum):
     COMPLETED = "completed"  # answered, then ended by BYE
     CANCELLED = "cancelled"  # the caller gave up: CANCEL, or 487 to the INVITE
     FAILED = "failed"  # a final 3xx-6xx; `final_status` says which
-    EXPIRED = "expired"  # nothing more was heard of it for longer than the time-out
+    EXPIRED = "expired"  # no message for longer than the time-out
 
 
 ENDED_STATES = frozenset({CallState.COMPLETED, CallState.CANCELLED, CallState.FAILED, CallState.EXPIRED})
-"""States that no message leaves."""
+"""States that no later message changes."""
 
 
 class Phase(StrEnum):
@@ -55,7 +57,7 @@ class Action(StrEnum):
 
 
 MEDIA_ONLY_PREFIX = "media:"
-"""Call-IDs of calls without visible signalling begin with this; a digest of the media addresses follows."""
+"""Begins the Call-ID of a call without visible signalling; a digest of the media endpoints follows."""
 
 
 ANONYMOUS_CALLER = "anonymous"
@@ -64,7 +66,7 @@ ANONYMOUS_CALLER = "anonymous"
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What a detector says about one call in one phase."""
+    """A detector's judgement of one call in one phase."""
 
     score: float | None  # probability of spam, 0 (certainly wanted) .. 1 (certainly spam); None: not judged
     spam: bool | None  # score at or above the detector's threshold; None: not judged
@@ -75,51 +77,107 @@ class Judgement:
 
 NOT_JUDGED = Judgement(None, None, Action.ALLOW, "no detector looked at this call", "none")
 
+SETUP, END = Known.SETUP, Known.END
+Status = Annotated[int, Limits(minimum=200, maximum=699)]
+Attestation = Annotated[str, Limits(enum=["A", "B", "C", "invalid", "missing"])]
+Campaign = Annotated[str, Limits(pattern="^([0-9a-f]{16})?$")]
+
 
 @dataclass(frozen=True, slots=True)
 class CallRecord:
     """One call in one phase. The row's identity is (call_id, from_tag, phase)."""
 
-    call_id: str  # the Call-ID, or MEDIA_ONLY_PREFIX and a digest
-    from_tag: str  # the caller's tag; "" for RFC 2543 clients and media-only calls
-    phase: Phase
-    caller: str  # "+" and E.164 digits, user@host, or a pseudonym; "" when signalling was not seen
-    callee: str
-    started_ns: int  # first INVITE, or first media packet of a media-only call
-    ringing_ns: int | None  # first 180-189
-    answered_ns: int | None  # first 2xx to the INVITE
-    ended_ns: int | None  # None while the call goes on
-    state: CallState
-    final_status: int | None  # the final response to the INVITE, once one came
-    ended_by: EndedBy | None
-    caller_application: str | None  # verdict on the flow that the caller sends; None: no flow seen
-    callee_application: str | None
-    caller_flows: tuple[FlowKey, ...]  # flows that the caller sends, the longest first
-    callee_flows: tuple[FlowKey, ...]
-    caller_codec: str | None  # of the caller's first flow, else the first codec its SDP offers
-    callee_codec: str | None
-    caller_user_agent: str | None
-    callee_user_agent: str | None
-    attestation: str  # "A", "B", "C", "invalid" or "missing": STIR PASSporT, unverified
-    campaign: str  # digest of what survives a rotating caller number; "" when signalling was not seen
-    signalling_ip: str  # the address that sent the first INVITE; "" when signalling was not seen
-    judged_at_ns: int  # packet time at which this row was decided
-    spam_score: float | None
-    spam: bool | None
-    action: Action
-    reason: str
-    detector: str
-    features: tuple[float, ...]  # in the order of core/spam/features.py; NaN: not known in this phase
+    call_id: Annotated[
+        Name, Field(1, SETUP, "The Call-ID, or `media:` and a digest for a call without visible signalling.")
+    ]
+    from_tag: Annotated[
+        str,
+        Field(2, SETUP, "The caller's tag: with `call_id` the identity of the call; empty in RFC 2543.", ""),
+    ]
+    phase: Annotated[
+        Phase,
+        Field(3, SETUP, "`setup`: judged at its first INVITE; `end`: when it was over and its media known."),
+    ]
+    caller: Annotated[
+        str,
+        Field(
+            4,
+            SETUP,
+            "`+` and E.164 digits, user@host, `anonymous`, or a pseudonym (`p:`, 32 hex digits).",
+            "",
+        ),
+    ]
+    callee: Annotated[str, Field(5, SETUP, "Like `caller`.", "")]
+    started_ns: Annotated[int, Field(6, SETUP, "First INVITE; without signalling the first media packet.")]
+    ringing_ns: Annotated[int | None, Field(7, END, "First 180-199 response.")]
+    answered_ns: Annotated[int | None, Field(8, END, "First 2xx to the INVITE; null when not answered.")]
+    ended_ns: Annotated[int | None, Field(9, END, "End of the call; null while it goes on.")]
+    state: Annotated[CallState, Field(10, SETUP, "Where the call stands or how it ended (docs/use/spit.md).")]
+    final_status: Annotated[Status | None, Field(11, END, "Final SIP response to the INVITE.")]
+    ended_by: Annotated[EndedBy | None, Field(12, END, "Who or what ended the call; null while it goes on.")]
+    caller_application: Annotated[
+        Name | None,
+        Field(13, END, "Verdict on the longest flow that the caller sends; null when none was seen."),
+    ]
+    callee_application: Annotated[
+        Name | None,
+        Field(14, END, "Verdict on the longest flow that the callee sends; null when none was seen."),
+    ]
+    caller_flows: Annotated[
+        tuple[FlowKey, ...], Field(28, END, "Keys of the flows that the caller sends, the longest first.")
+    ]
+    callee_flows: Annotated[
+        tuple[FlowKey, ...], Field(29, END, "Keys of the flows that the callee sends, the longest first.")
+    ]
+    caller_codec: Annotated[
+        Name | None, Field(15, SETUP, "What the caller sends, else the first codec that its SDP offers.")
+    ]
+    callee_codec: Annotated[
+        Name | None, Field(16, END, "What the callee sends, else the first codec that its SDP offers.")
+    ]
+    caller_user_agent: Annotated[Name | None, Field(17, SETUP, "User-Agent or Server header, as it claims.")]
+    callee_user_agent: Annotated[Name | None, Field(18, END, "User-Agent or Server header, as it claims.")]
+    attestation: Annotated[
+        Attestation, Field(19, SETUP, "STIR/SHAKEN attestation as claimed, not verified.", "missing")
+    ]
+    campaign: Annotated[
+        Campaign, Field(20, SETUP, "Digest of what survives a rotating caller number, 16 hex digits.", "")
+    ]
+    signalling_ip: Annotated[str, Field(21, SETUP, "The address that sent the first INVITE.", "")]
+    judged_at_ns: Annotated[int, Field(22, SETUP, "When this row was decided.")]
+    spam_score: Annotated[
+        Probability | None,
+        Field(23, SETUP, "Probability of spam; null when no detector looked.", decimals=6),
+    ]
+    spam: Annotated[
+        bool | None,
+        Field(24, SETUP, "Whether the score reaches the detector's threshold."),
+    ]
+    action: Annotated[Action, Field(25, SETUP, "What the operator is advised to do, in rising severity.")]
+    reason: Annotated[Name, Field(26, SETUP, "Why, in words.")]
+    detector: Annotated[
+        Name,
+        Field(27, SETUP, "Name and version of the detector; `none` when none looked.", "none"),
+    ]
+    # In the order of core/spam/features.py; NaN: not known in this phase.
+    features: Annotated[
+        tuple[float, ...],
+        Field(
+            30,
+            SETUP,
+            "Features in their units (docs/use/spit.md); null where not known, or of another version.",
+        ),
+    ]
 
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """A user's mark on a call. One vote counts for each (user, caller): a later one replaces it."""
+    """A user's vote on a call. One counts for each (user, caller): a later one replaces it."""
 
     call_id: str
     from_tag: str
     caller: str  # `voted_caller` of the call's row, so that a vote works beyond the one call
-    user: str  # who said it
+    user: str  # who votes
     given_at_ns: int  # when, wall clock, nanoseconds since the epoch
     spam: bool
 

@@ -1,7 +1,12 @@
-"""The values that callprint tells the world: verdicts and flow summaries; all times are packet times."""
+"""The values that callprint tells the world: verdicts and flow summaries; all times are packet times.
+
+A Field says what there is to know about a field, once: everything that lists fields derives from it.
+"""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
+
+from callprint.core.ground.fields import Address, Field, Known, Limits, Name, Port, Probability
 
 UNKNOWN = "unknown"
 """The application of a verdict that is not sure enough."""
@@ -10,40 +15,64 @@ REASON_TOO_SHORT = "too_short"  # fewer packets than the smallest k of the model
 REASON_LOW_CONFIDENCE = "low_confidence"  # confidence below the threshold of the model's card
 REASON_NOVEL = "novel"  # the open-set score says: no application that the model knows
 
+REASONS = (None, REASON_TOO_SHORT, REASON_LOW_CONFIDENCE, REASON_NOVEL)
+"""Reasons by the number that a flow row and a judgement hold; None: the application is known."""
 
 ENDED_NAMES = ("idle", "evicted", "capture_end")
-"""What a summary says of the end of its flow, by the ENDED_ numbers of core/flow/layout.py."""
+"""How a flow ended, by the ENDED_ numbers of core/flow/layout.py."""
 
 RUNNING = "running"
 """What stands in their place while a flow goes on."""
+
+START, VERDICT, END = Known.FIRST_PACKET, Known.VERDICT, Known.END
+Ssrc = Annotated[int, Limits(maximum=0xFFFFFFFF)]
+PayloadType = Annotated[int, Limits(maximum=127)]
+Reason = Annotated[str, Limits(enum=[REASON_TOO_SHORT, REASON_LOW_CONFIDENCE, REASON_NOVEL])]
+Ended = Annotated[str, Limits(enum=[RUNNING, *ENDED_NAMES])]
 
 
 class FlowKey(NamedTuple):
     """One RTP source on a quad-tuple (ADR 0003). `first_seen_ns` tells a source that fell silent and came back."""
 
-    src_ip: str
-    src_port: int
-    dst_ip: str
-    dst_port: int
-    ssrc: int  # synchronisation source of its RTP packets, RFC 3550
-    first_seen_ns: int
+    src_ip: Annotated[Address, Field(1, START, "Sender's address, in the canonical spelling of RFC 5952.")]
+    src_port: Annotated[Port, Field(2, START, "Sender's UDP port.")]
+    dst_ip: Annotated[Address, Field(3, START, "Receiver's address.")]
+    dst_port: Annotated[Port, Field(4, START, "Receiver's UDP port.")]
+    ssrc: Annotated[
+        Ssrc, Field(5, START, "Synchronisation source (RFC 3550): two on the same endpoints are two flows.")
+    ]
+    first_seen_ns: Annotated[int, Field(15, START, "First packet of the flow.")]
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What one look at a flow's evidence said. A later look is a new verdict; none is ever changed."""
+    """What one look at a flow's evidence found. A later look is a new verdict; none is ever changed."""
 
     flow: FlowKey
-    application: str  # the application of the flow's sender, or UNKNOWN
-    best_application: str | None  # the best guess, also when unknown; None when nothing could be judged
-    confidence: float  # calibrated probability of best_application, 0..1
-    k: int  # RTP packets that were looked at
-    final: bool  # True: made at the evidence horizon or at the flow's end; no later one follows
-    model: str  # name and version of the model, "none" when no model looked
-    started_midflow: bool  # the flow was already running when it was first seen
-    last_seen_ns: int  # the last RTP packet that was looked at
-    decided_at_ns: int  # packet time at which the evidence was complete
-    reason: str | None = None  # a REASON_ when the application is UNKNOWN
+    application: Annotated[
+        Name, Field(6, VERDICT, "The application that sends the flow, or `unknown`.", UNKNOWN)
+    ]
+    best_application: Annotated[
+        Name | None,
+        Field(7, VERDICT, "The best guess, also when `application` is `unknown`; null when no model looked."),
+    ]
+    confidence: Annotated[
+        Probability, Field(8, VERDICT, "Calibrated probability of `best_application`.", decimals=6)
+    ]
+    k: Annotated[int, Field(9, VERDICT, "RTP packets that the verdict is based on.")]
+    final: Annotated[bool, Field(11, VERDICT, "False: provisional, a later verdict follows.")]
+    model: Annotated[
+        Name,
+        Field(13, VERDICT, "Name and version of the model; `none` when no model looked.", "none"),
+    ]
+    started_midflow: Annotated[
+        bool, Field(14, VERDICT, "True: the flow was already running when it was first seen.")
+    ]
+    last_seen_ns: Annotated[int, Field(16, VERDICT, "The last RTP packet that was looked at.")]
+    decided_at_ns: Annotated[int, Field(17, VERDICT, "When the evidence of the verdict was complete.")]
+    reason: Annotated[
+        Reason | None, Field(12, VERDICT, "Why `application` is `unknown`; null when it is named.")
+    ] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,20 +80,36 @@ class FlowSummary:
     """The counters and RTP statistics of a whole flow, known when it has ended (RFC 3550 A.3, A.8)."""
 
     flow: FlowKey
-    payload_type: int
-    codec: str  # from the static payload types of RFC 3551, else "dynamic"
-    clock_rate_hz: int  # known from the payload type or estimated; 0 when neither worked
-    packets: int  # RTP packets accepted by the filter
-    bytes: int  # their UDP payload bytes
-    long_packets: int  # RTP packets of the same source, too long for the filter
-    rtcp_packets: int  # RTCP packets of the same sender
-    expected: int  # packets that the sequence numbers say were sent
-    lost: int  # expected minus received, never below 0
-    duplicates: int
-    reordered: int
-    jitter_ms: float  # interarrival jitter at the end, RFC 3550 6.4.1
-    last_seen_ns: int
-    ended: str  # one of ENDED_NAMES, or RUNNING
+    payload_type: Annotated[PayloadType, Field(19, END, "RTP payload type (RFC 3551).")]
+    codec: Annotated[
+        str,
+        Field(20, END, "Codec by the static payload types of RFC 3551, else `dynamic`.", "dynamic"),
+    ]
+    clock_rate_hz: Annotated[
+        int, Field(21, END, "RTP clock rate, by the payload type or estimated; else 0.", 0)
+    ]
+    packets: Annotated[
+        int, Field(10, END, "RTP packets that the filter accepted; while the flow goes on, those looked at.")
+    ]
+    bytes: Annotated[int, Field(22, END, "UDP payload of the accepted RTP packets.")]
+    long_packets: Annotated[
+        int, Field(23, END, "RTP packets of the same source with 256 bytes or more, too long for the filter.")
+    ]
+    rtcp_packets: Annotated[int, Field(24, END, "RTCP packets of the same sender.")]
+    expected: Annotated[int, Field(25, END, "RTP packets sent, by their sequence numbers (RFC 3550 A.3).")]
+    lost: Annotated[int, Field(26, END, "Expected minus received, at least 0 (RFC 3550 A.3).")]
+    duplicates: Annotated[int, Field(27, END, "RTP packets that came twice.")]
+    reordered: Annotated[int, Field(28, END, "RTP packets that came late.")]
+    jitter_ms: Annotated[
+        float,
+        Field(29, END, "Interarrival jitter (RFC 3550 A.8); 0 when `clock_rate_hz` is 0.", 0, decimals=3),
+    ]
+    last_seen_ns: Annotated[
+        int, Field(16, END, "Last packet of the flow; while it goes on, the last one looked at.")
+    ]
+    ended: Annotated[
+        Ended, Field(30, END, "`idle`, `evicted` (the bounded table was full), `capture_end`, or `running`.")
+    ]
 
 
 @dataclass(frozen=True, slots=True)

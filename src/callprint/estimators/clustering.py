@@ -1,8 +1,8 @@
 """The paper's four clusterings with scikit-learn's interface.
 
-`fit(X, y)`: `X (n, d)` vectors, NaN where a value is missing; `y (n,)` the users' marks, one small integer
+`fit(X, y)`: `X (n, d)` vectors, NaN where a value is missing; `y (n,)` the users' votes, one small integer
 for each class (for SPIT: 1 spam, 0 not spam) and -1 where nobody said anything. `predict` gives clusters;
-`predict_spam` applies the paper's predicate: a SPIT cluster holds more calls marked spam than not spam.
+`predict_spam` applies the paper's predicate: a SPIT cluster holds more calls voted spam than not spam.
 """
 
 from typing import Any, Self
@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 from callprint.core.spam import clustering
 from callprint.core.spam.features import PAPER_SETUP_COLUMNS
 
-UNMARKED, NOT_SPAM, SPAM = -1, 0, 1
+NO_VOTE, NOT_SPAM, SPAM = -1, 0, 1
 
 
 class MPCKMeans(ClusterMixin, BaseEstimator):  # type: ignore[misc]
@@ -28,7 +28,7 @@ class MPCKMeans(ClusterMixin, BaseEstimator):  # type: ignore[misc]
 
     _exact_farthest = True
     _pre_metrics = False
-    _must_link_marks = True
+    _must_link_votes = True
 
     def __init__(
         self, n_clusters: int = 2, weight: float = 1.0, max_iter: int = 100, random_state: int | None = 0
@@ -47,18 +47,18 @@ class MPCKMeans(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     ) -> Self:
         """Cluster; `must_link`, `cannot_link` (p, 2): explicit constraints between rows of X."""
         values = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan")
-        marks = _marks(y, len(values))
+        votes = _votes(y, len(values))
         settings = clustering.Settings(
             clusters=self.n_clusters,
             exact_farthest=self._exact_farthest,
             pre_metrics=self._pre_metrics,
-            must_link_marks=self._must_link_marks,
+            must_link_votes=self._must_link_votes,
             weight=self.weight,
             iterations=self.max_iter,
         )
         links = clustering.Links(_pairs(must_link), _pairs(cannot_link))
         fitted = clustering.fit(
-            values[:, self._columns(values)], marks, settings, self.random_state or 0, links
+            values[:, self._columns(values)], votes, settings, self.random_state or 0, links
         )
         self.clustering_ = fitted
         self.labels_ = fitted.labels
@@ -67,9 +67,9 @@ class MPCKMeans(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         self.n_iter_ = fitted.iterations
         self.steps_ = fitted.steps
         clusters = range(self.n_clusters)
-        marked_spam = np.array([np.sum(marks[fitted.labels == h] == SPAM) for h in clusters])
-        marked_other = np.array([np.sum(marks[fitted.labels == h] == NOT_SPAM) for h in clusters])
-        self.spam_clusters_ = marked_spam > marked_other
+        voted_spam = np.array([np.sum(votes[fitted.labels == h] == SPAM) for h in clusters])
+        voted_other = np.array([np.sum(votes[fitted.labels == h] == NOT_SPAM) for h in clusters])
+        self.spam_clusters_ = voted_spam > voted_other
         return self
 
     def predict(self, X: ArrayLike) -> NDArray[np.int64]:  # noqa: N803
@@ -102,10 +102,10 @@ class EMPCKMeans(MPCKMeans):
 class EMPCKMultiClass(EMPCKMeans):
     """eMPCK-Means with more clusters than classes: several kinds of spam and of legitimate calls.
 
-    Marks of one class need not be in one cluster, so they give cannot-links only.
+    Votes of one class need not be in one cluster, so they give cannot-links only.
     """
 
-    _must_link_marks = False
+    _must_link_votes = False
 
     def __init__(
         self, n_clusters: int = 4, weight: float = 1.0, max_iter: int = 100, random_state: int | None = 0
@@ -139,15 +139,15 @@ class PMPCKMeans(EMPCKMeans):
         return np.array(PAPER_SETUP_COLUMNS)
 
 
-def _marks(y: ArrayLike | None, count: int) -> NDArray[np.int64]:
+def _votes(y: ArrayLike | None, count: int) -> NDArray[np.int64]:
     if y is None:
-        return np.full(count, UNMARKED, dtype=np.int64)
-    marks = check_array(y, ensure_2d=False, dtype=None, ensure_min_samples=0)
-    if marks.shape != (count,) or marks.dtype.kind not in "iufb" or np.any(marks != np.floor(marks)):
+        return np.full(count, NO_VOTE, dtype=np.int64)
+    votes = check_array(y, ensure_2d=False, dtype=None, ensure_min_samples=0)
+    if votes.shape != (count,) or votes.dtype.kind not in "iufb" or np.any(votes != np.floor(votes)):
         raise ValueError(
-            f"Unknown label type: y must hold {count} whole numbers, -1 for calls without a mark"
+            f"Unknown label type: y must hold {count} whole numbers, -1 for calls without a vote"
         )
-    return np.maximum(marks.astype(np.int64), UNMARKED)
+    return np.maximum(votes.astype(np.int64), NO_VOTE)
 
 
 def _pairs(pairs: ArrayLike | None) -> NDArray[np.int64]:

@@ -9,16 +9,16 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from callprint.core.spam import batch, prior_weights, scorecard
 from callprint.core.spam.features import FEATURE_COUNT
-from callprint.core.spam.feedback_model import Group, sigmoid
+from callprint.core.spam.vote_model import Group, sigmoid
 
 
 class SpitDetector(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """The scorecard and what marks teach, as `core/spam/batch.py` has them.
+    """The scorecard and what votes teach, as `core/spam/batch.py` has them.
 
     `fit(X, y, callers, campaigns, users)`: `X (n, 38)` raw feature vectors, NaN for what is not known; `y (n,)`: 1
-    spam, 0 not spam, -1 no mark; `callers`, `campaigns (n,)`: keys of who called and from which campaign, 0 or left
-    out where not known; `users (n,)`: who gave each mark. New calls are judged one by one, as of callers that
-    nobody knows; `predict_fitted` judges the fitted calls, each with its caller's other calls and marks. Only vectors
+    spam, 0 not spam, -1 no vote; `callers`, `campaigns (n,)`: keys of who called and from which campaign, 0 or left
+    out where not known; `users (n,)`: who gave each vote. New calls are judged one by one, as of callers that
+    nobody knows; `predict_fitted` judges the fitted calls, each with its caller's other calls and votes. Only vectors
     of the feature table are taken, so scikit-learn's checks, which bring columns of their own, do not apply.
     """
 
@@ -33,17 +33,17 @@ class SpitDetector(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         campaigns: ArrayLike | None = None,
         users: ArrayLike | None = None,
     ) -> Self:
-        """Learn from the marks. Raises ValueError when there are not as many columns as features."""
+        """Learn from the votes. Raises ValueError when there are not as many columns as features."""
         vectors = self._validated(X, reset=True)
         count = len(vectors)
-        marks = np.full(count, -1, np.int64) if y is None else np.asarray(y, np.int64)
+        votes = np.full(count, -1, np.int64) if y is None else np.asarray(y, np.int64)
         keys = [_keys(given, count) for given in (callers, campaigns)]
         givers = np.zeros(count, np.int64) if users is None else np.asarray(users, np.int64)
         self.card_ = scorecard.load(prior_weights.WEIGHTS)
         summary = batch.summarise(self.card_, vectors, *keys)
         logits = self.card_.caller_logits(summary.mean_logits, summary.calls)
         self.base_rate_shift_ = batch.base_rate_shift(logits, self.card_.spammer_rate)
-        self.scores_, self.lesson_ = batch.judge(self.card_, vectors, *keys, marks, givers)
+        self.scores_, self.lesson_ = batch.judge(self.card_, vectors, *keys, votes, givers)
         self.classes_ = np.array([0, 1])
         return self
 

@@ -1,4 +1,4 @@
-"""Inference: a model file and its card in, verdicts on evidence logs out. The only part that runs ONNX Runtime."""
+"""Inference: a model file and its card in, decisions on evidence logs out. The only part that runs ONNX Runtime."""
 
 from pathlib import Path
 

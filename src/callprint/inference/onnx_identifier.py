@@ -1,4 +1,4 @@
-"""A network in ONNX Runtime as an `Identifier`, checked against its card before it serves.
+"""A network in ONNX Runtime as an `Identifier`, checked against its card before it is used.
 
 The graph is data from outside: its digest must be the card's, its inputs and outputs must have the shapes that
 the card implies, and it must be self-contained (no external data files).
@@ -22,10 +22,10 @@ MATRIX_BATCH_BYTES = 32 << 20  # k-matrices for one run
 
 
 class OnnxIdentifier:
-    """Names the applications behind evidence logs with one network."""
+    """Names the applications that sent flows, from their evidence logs, with one network."""
 
     def __init__(self, card: ModelCard, graph: bytes, threads: int = 1) -> None:
-        """Start the network. Raises ModelError when it is damaged or is not what the card says."""
+        """Load the network. Raises ModelError when it is damaged or does not fit the card."""
         self.card = card
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
@@ -39,42 +39,40 @@ class OnnxIdentifier:
         try:
             self._session = onnxruntime.InferenceSession(graph, options, providers=providers)
         except Exception as error:  # ONNX Runtime has no base class for what a graph can do to it
-            raise ModelError(f"{card.onnx_file} is no network that ONNX Runtime can run: {error}") from error
+            raise ModelError(f"{card.onnx_file} is not a network for ONNX Runtime: {error}") from error
         self._check_shapes()
 
     def _check_shapes(self) -> None:
-        taken = self.card.input
+        form = self.card.input
         inputs = {node.name: node for node in self._session.get_inputs()}
         outputs = {node.name: node for node in self._session.get_outputs()}
-        expected = (
-            [taken.columns] if taken.kind == INPUT_FEATURES else [1, taken.maximum_packets, taken.columns]
+        shape = [form.columns] if form.kind == INPUT_FEATURES else [1, form.maximum_packets, form.columns]
+        name = form.kind
+        fits = (
+            set(inputs) == {name} and list(inputs[name].shape[1:]) == shape and "float" in inputs[name].type
         )
-        name = taken.kind
-        if (
-            set(inputs) != {name}
-            or list(inputs[name].shape[1:]) != expected
-            or "float" not in inputs[name].type
-        ):
-            raise ModelError(f"{self.card.onnx_file} does not take (n, {expected}) float32 named {name}")
+        if not fits:
+            sizes = ", ".join(map(str, shape))
+            raise ModelError(f"{self.card.onnx_file} does not take (n, {sizes}) float32 named {name}")
         if "logits" not in outputs or list(outputs["logits"].shape[1:]) != [len(self.card.classes)]:
             raise ModelError(
                 f"{self.card.onnx_file} does not score the {len(self.card.classes)} classes of its card"
             )
         if self.card.policy.novelty_thresholds and "novelty" not in outputs:
-            raise ModelError(f"{self.card.onnx_file} has no novelty score, which the card's policy asks for")
+            raise ModelError(f"{self.card.onnx_file} has no novelty score, which its card's policy needs")
         embedding = outputs["embedding"].shape[1:] if "embedding" in outputs else []
-        has_one = taken.kind == INPUT_FEATURES and len(embedding) == 1 and isinstance(embedding[0], int)
+        has_one = form.kind == INPUT_FEATURES and len(embedding) == 1 and isinstance(embedding[0], int)
         self._embedding_columns: int = embedding[0] if has_one else 0
         self._outputs = [output for output in ("logits", "novelty") if output in outputs]
 
     @property
     def name(self) -> str:
-        """Name and version, as verdicts give them."""
+        """Name and version, as verdicts hold them."""
         return f"{self.card.name} {self.card.version}"
 
     @property
     def provider(self) -> str:
-        """What runs the network: ONNX Runtime's name of it."""
+        """What runs the network, by ONNX Runtime's name."""
         return str(self._session.get_providers()[0])
 
     @property
@@ -84,12 +82,12 @@ class OnnxIdentifier:
 
     @property
     def minimum_k(self) -> int:
-        """The fewest RTP packets that it judges."""
+        """The fewest RTP packets that it can judge."""
         return self.card.input.minimum_packets
 
     @property
     def checkpoints(self) -> tuple[int, ...]:
-        """The k at which provisional verdicts were measured."""
+        """Every k of provisional verdicts whose accuracy was measured."""
         return self.card.checkpoints
 
     def scores(self, evidence: np.ndarray, spans: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -98,25 +96,25 @@ class OnnxIdentifier:
         logits = np.zeros((len(spans), len(self.card.classes)), np.float32)
         novelty = np.zeros(len(spans), np.float32)
         packets = np.zeros(len(spans), np.int64)
-        taken = self.card.input
-        matrix_bytes = 4 * taken.maximum_packets * taken.columns
-        batch = FEATURE_BATCH if taken.kind == INPUT_FEATURES else max(1, MATRIX_BATCH_BYTES // matrix_bytes)
+        form = self.card.input
+        matrix_bytes = 4 * form.maximum_packets * form.columns
+        batch = FEATURE_BATCH if form.kind == INPUT_FEATURES else max(1, MATRIX_BATCH_BYTES // matrix_bytes)
         for start in range(0, len(spans), batch):
             part = slice(start, start + batch)
-            if taken.kind == INPUT_FEATURES:
-                rows = features(evidence, spans[part], taken.maximum_packets)
+            if form.kind == INPUT_FEATURES:
+                rows = features(evidence, spans[part], form.maximum_packets)
                 packets[part] = packet_counts(rows)
             else:
-                images, packets[part] = k_matrices(evidence, spans[part], taken.maximum_packets)
+                images, packets[part] = k_matrices(evidence, spans[part], form.maximum_packets)
                 rows = images[:, np.newaxis]  # (n, 1, k, 256) float32
-            results = self._session.run(self._outputs, {taken.kind: rows})
+            results = self._session.run(self._outputs, {form.kind: rows})
             logits[part] = results[0]
             if len(results) > 1:
                 novelty[part] = results[1]
         return logits, novelty, packets
 
     def embedding(self, evidence: np.ndarray, spans: np.ndarray) -> np.ndarray:
-        """Return where each flow lies among all (n, F) float32: near its like, whether the network knows them or not.
+        """Return the position of each flow among all flows, (n, columns) float32: like lies near like, known or not.
 
         Raises ModelError when the network has no such output.
         """
@@ -125,12 +123,12 @@ class OnnxIdentifier:
                 f"{self.card.onnx_file} has no embedding of flows: train it anew with `callprint train`"
             )
         spans = np.asarray(spans, np.int64).reshape(-1, 2)
-        places = np.zeros((len(spans), self._embedding_columns), np.float32)
+        positions = np.zeros((len(spans), self._embedding_columns), np.float32)
         for start in range(0, len(spans), FEATURE_BATCH):
             part = slice(start, start + FEATURE_BATCH)
             rows = features(evidence, spans[part], self.card.input.maximum_packets)
-            (places[part],) = self._session.run(["embedding"], {INPUT_FEATURES: rows})
-        return places
+            (positions[part],) = self._session.run(["embedding"], {INPUT_FEATURES: rows})
+        return positions
 
     def identify(self, evidence: np.ndarray, spans: np.ndarray) -> Decisions:
         """Judge the logs evidence[spans[i, 0]:spans[i, 1]]; evidence: (bytes,) uint8, spans: (n, 2) int64."""
@@ -139,12 +137,12 @@ class OnnxIdentifier:
 
 
 def card_path(model: Path) -> Path:
-    """Return where the card of a model file lies: beside it, `NAME.json`."""
+    """Return the path of a model file's card: `NAME.json` beside it."""
     return model.with_suffix(".json")
 
 
 def load_model(path: str | Path, threads: int = 1) -> OnnxIdentifier:
-    """Load a network and its card. Raises ModelError when one of them is missing, damaged or fits not the other."""
+    """Load a network and its card. Raises ModelError when one is missing or damaged, or they do not fit."""
     model = Path(path)
     try:
         text = card_path(model).read_bytes().decode("utf-8")

@@ -1,1 +1,1 @@
-"""Experiments and reports: what only writes docs/ and what it measures. Nothing of the product imports it."""
+"""Experiments and reports: code that only measures and writes docs/. Nothing of the product imports it."""

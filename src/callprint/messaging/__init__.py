@@ -1,1 +1,1 @@
-"""Kafka as callprint uses it: connection settings, topics. The only modules that import the Kafka client."""
+"""Kafka as callprint uses it: how to reach it, which topics there are, how feedback is sent."""

@@ -1,4 +1,4 @@
-"""Why Kafka does not answer: kafka-python says that it does not, and never that a certificate was refused."""
+"""Why Kafka does not answer: kafka-python reports a timeout, never that a certificate was refused."""
 
 import socket
 import ssl
@@ -9,9 +9,9 @@ CONNECT_TIMEOUT_S = 3.0
 
 
 def defect_of(settings: KafkaSettings) -> str:
-    """Return what the first broker with a defect does, as a text in brackets; nothing when all of them answer.
+    """Return what is wrong with the first broker that fails, in brackets; an empty string when all of them answer.
 
-    Only the connection and the certificates are tried: a wrong password is not found here.
+    Only connections and certificates are tried: this does not find a wrong password.
     """
     for broker in settings.brokers:
         host, _, port = broker.rpartition(":")

@@ -24,7 +24,7 @@ class KafkaSettings:
     sasl_mechanism: str = "SCRAM-SHA-512"
 
     def __post_init__(self) -> None:
-        """Raise ConfigError naming the first setting that cannot be."""
+        """Raise ConfigError naming the first setting whose value is not allowed."""
         if not self.brokers or any(":" not in broker for broker in self.brokers):
             raise ConfigError(f"kafka.brokers must be HOST:PORT, one or more, not {','.join(self.brokers)!r}")
         if self.sasl_mechanism not in SASL_MECHANISMS:
@@ -34,13 +34,13 @@ class KafkaSettings:
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> "KafkaSettings":
-        """Read the part `kafka` of a configuration. Raises ConfigError that names the key."""
+        """Read the keys `kafka.*` of a configuration. Raises ConfigError that names the key."""
         known = {field.name for field in fields(cls)}
         for key, value in values.items():
             if key not in known:
-                raise ConfigError(f"kafka.{key} is no setting; there are {', '.join(sorted(known))}")
+                raise ConfigError(f"kafka.{key} is not a setting; there are {', '.join(sorted(known))}")
             if key != "brokers" and value is not None and not isinstance(value, str):
-                raise ConfigError(f"kafka.{key} must be a text, not {value!r}")
+                raise ConfigError(f"kafka.{key} must be a string, not {value!r}")
         brokers = values.get("brokers", cls().brokers)
         if isinstance(brokers, str):
             brokers = brokers.split(",")

@@ -1,41 +1,48 @@
-"""The topics, and making them: `media` and `signaling` are partitioned, `feedback` and `dead-letters` are people's."""
+"""The topics and how they are created: agents write `media` and `signaling`, users write `feedback`."""
 
 import argparse
 import sys
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from kafka import KafkaAdminClient, KafkaConsumer
 from kafka.admin import NewTopic
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from callprint.core.ground.errors import ConfigError
+from callprint.messaging.options import add_kafka_options, kafka_settings
 from callprint.messaging.reachability import defect_of
-from callprint.messaging.settings import PASSWORD_VARIABLE, SASL_MECHANISMS, KafkaSettings
+from callprint.messaging.settings import KafkaSettings
 
 MEDIA = "media"
-SIGNALING = "signaling"
+SIGNALLING = "signaling"
 FEEDBACK = "feedback"
 DEAD_LETTERS = "dead-letters"
 
 RETENTION_MS = 24 * 3600 * 1000
-LONG_RETENTION_MS = 30 * RETENTION_MS  # of what is small and for people
+LONG_RETENTION_MS = 30 * RETENTION_MS  # for what is small and read by people
+
+
+class TopicNames(NamedTuple):
+    """The names of the four topics that the system needs."""
+
+    media: str = MEDIA
+    signalling: str = SIGNALLING
+    feedback: str = FEEDBACK
+    dead_letters: str = DEAD_LETTERS
 
 
 def create_topics(
-    settings: KafkaSettings,
-    partitions: int,
-    replication: int,
-    names: tuple[str, str, str] | None = None,
-    feedback: str = FEEDBACK,
+    settings: KafkaSettings, partitions: int, replication: int, names: TopicNames | None = None
 ) -> list[str]:
-    """Make the topics that do not exist yet and return their names.
+    """Create the topics that do not exist yet and return their names.
 
-    `partitions` is the most bolts that can ever share the work, and cannot be raised later without breaking
-    the order of flows that are under way. Raises ConfigError when the brokers refuse.
+    `partitions`, of `media` and of `signalling`, is the largest number of tasks that can ever share the work; it
+    cannot be raised later without breaking the order of flows in progress. Raises ConfigError when the brokers refuse.
     """
-    media, signaling, dead_letters = names or (MEDIA, SIGNALING, DEAD_LETTERS)
-    # What is confirmed is on two brokers, so that it survives the loss of one, where there are two; with three one of
-    # them may be away meanwhile.
+    names = names or TopicNames()
+    # With two brokers or more, what is confirmed is on two of them, so that it survives the loss of one; with three,
+    # one of them may be down meanwhile.
     insync = str(min(2, replication))
 
     def topic(name: str, partitions: int, retention_ms: int) -> NewTopic:
@@ -43,32 +50,32 @@ def create_topics(
         return NewTopic(name, partitions, replication, topic_configs=configs)
 
     wanted = [
-        topic(media, partitions, RETENTION_MS),
-        topic(signaling, partitions, RETENTION_MS),
-        topic(feedback, 1, LONG_RETENTION_MS),
-        topic(dead_letters, 1, LONG_RETENTION_MS),
+        topic(names.media, partitions, RETENTION_MS),
+        topic(names.signalling, partitions, RETENTION_MS),
+        topic(names.feedback, 1, LONG_RETENTION_MS),
+        topic(names.dead_letters, 1, LONG_RETENTION_MS),
     ]
-    made = []
+    created = []
     try:
         admin = KafkaAdminClient(**settings.client_options())
         try:
             for new in wanted:
                 try:
                     admin.create_topics([new])
-                    made.append(new.name)
+                    created.append(new.name)
                 except TopicAlreadyExistsError:
                     continue
         finally:
             admin.close()
     except KafkaError as error:
         raise ConfigError(
-            f"the topics cannot be made on {','.join(settings.brokers)}: {error}{defect_of(settings)}"
+            f"the topics cannot be created on {','.join(settings.brokers)}: {error}{defect_of(settings)}"
         ) from error
-    return made
+    return created
 
 
 def require_topics(settings: KafkaSettings, names: Iterable[str]) -> None:
-    """Raise ConfigError when Kafka does not answer or a topic is not there."""
+    """Raise ConfigError when Kafka does not answer or a topic does not exist."""
     try:
         consumer = KafkaConsumer(**settings.client_options())
         try:
@@ -81,45 +88,27 @@ def require_topics(settings: KafkaSettings, names: Iterable[str]) -> None:
         ) from error
     if missing:
         raise ConfigError(
-            f"there is no topic {', '.join(missing)}: `python -m callprint.messaging.topics` makes them"
+            f"there is no topic {', '.join(missing)}: `python -m callprint.messaging.topics` creates the topics"
         )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Make the topics, from the command line."""
+    """Create the topics, from the command line."""
     parser = argparse.ArgumentParser(prog="python -m callprint.messaging.topics", description=__doc__)
-    parser.add_argument("--brokers", default="127.0.0.1:9092", help="HOST:PORT,... (default: %(default)s)")
-    parser.add_argument("--tls-ca", metavar="PEM", help="authority of the brokers; turns TLS on")
-    parser.add_argument("--tls-certificate", metavar="PEM", help="our own, for brokers that ask for one")
-    parser.add_argument("--tls-key", metavar="PEM")
-    parser.add_argument("--sasl-user", help=f"its password is {PASSWORD_VARIABLE} in the environment")
-    parser.add_argument(
-        "--sasl-mechanism",
-        choices=SASL_MECHANISMS,
-        default=KafkaSettings().sasl_mechanism,
-        help="(default: %(default)s)",
-    )
+    add_kafka_options(parser)
     parser.add_argument(
         "--partitions", type=int, default=16, help="of media and signaling (default: %(default)s)"
     )
     parser.add_argument(
-        "--replication", type=int, default=1, help="(default: %(default)s; 3 for real clusters)"
+        "--replication", type=int, default=1, help="(default: %(default)s; use 3 on a real cluster)"
     )
     chosen = parser.parse_args(arguments)
     try:
-        settings = KafkaSettings(
-            tuple(chosen.brokers.split(",")),
-            tls_ca=chosen.tls_ca,
-            tls_certificate=chosen.tls_certificate,
-            tls_key=chosen.tls_key,
-            sasl_user=chosen.sasl_user,
-            sasl_mechanism=chosen.sasl_mechanism,
-        )
-        made = create_topics(settings, chosen.partitions, chosen.replication)
+        created = create_topics(kafka_settings(chosen), chosen.partitions, chosen.replication)
     except ConfigError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    print(f"made {', '.join(made)}" if made else "all topics are there")
+    print(f"created {', '.join(created)}" if created else "all topics exist")
     return 0
 
 

@@ -1,89 +1,47 @@
 """JSON Lines and CSV of calls: the promise of schemas/call.schema.json."""
 
-import csv
-import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
 
 from callprint.core.call import CallRecord
+from callprint.core.ground.fields import fields_of, in_order, values_of
 from callprint.core.spam.features import NAMES
+from callprint.core.verdict import FlowKey
+from callprint.output.csv_table import write_table
+from callprint.output.json_lines import json_object, write_objects
 
-SCALARS = (
-    "call_id",
-    "from_tag",
-    "phase",
-    "caller",
-    "callee",
-    "started_ns",
-    "ringing_ns",
-    "answered_ns",
-    "ended_ns",
-    "state",
-    "final_status",
-    "ended_by",
-    "caller_application",
-    "callee_application",
-    "caller_codec",
-    "callee_codec",
-    "caller_user_agent",
-    "callee_user_agent",
-    "attestation",
-    "campaign",
-    "signalling_ip",
-    "judged_at_ns",
-    "spam_score",
-    "spam",
-    "action",
-    "reason",
-    "detector",
-)
-"""Fields of a call object with one value each, in order; the columns of the CSV form."""
+FIELDS = in_order(fields_of(CallRecord))
+"""The fields of a call object besides `type`, in their order."""
+
+SCALARS = tuple(field.name for field in FIELDS if isinstance(field.type, type))
+"""Those with one value each: the columns of the CSV form."""
 
 
 def call_object(call: CallRecord) -> dict[str, Any]:
     """Return the JSON object of a call row, its keys always the same and in the same order."""
-    values = {name: getattr(call, name) for name in SCALARS}
-    if call.spam_score is not None:
-        values["spam_score"] = round(call.spam_score, 6)
-    return {
-        "type": "call",
-        **values,
-        "caller_flows": [flow._asdict() for flow in call.caller_flows],
-        "callee_flows": [flow._asdict() for flow in call.callee_flows],
-        "features": _features(call),
-    }
+    values = values_of(call)
+    values["caller_flows"] = _flows(call.caller_flows)
+    values["callee_flows"] = _flows(call.callee_flows)
+    values["features"] = _features(call.features)
+    return json_object("call", FIELDS, values)
 
 
 def write_calls_json_lines(calls: Iterable[CallRecord], stream: TextIO) -> int:
-    """Write one line for each call row and return how many. The lines are ASCII, whatever the names hold."""
-    lines = 0
-    for call in calls:
-        stream.write(json.dumps(call_object(call), allow_nan=False) + "\n")
-        lines += 1
-    return lines
+    """Write one line for each call row and return how many."""
+    return write_objects(map(call_object, calls), stream)
 
 
 def write_calls_csv(calls: Iterable[CallRecord], stream: TextIO) -> int:
-    """Write a header line and one line for each call row (RFC 4180, UTF-8, LF); return how many calls."""
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(SCALARS)
-    lines = 0
-    for call in calls:
-        fields = call_object(call)
-        writer.writerow([_cell(fields[name]) for name in SCALARS])
-        lines += 1
-    return lines
+    """Write a header line and one line for each call row; return how many calls."""
+    return write_table(SCALARS, map(call_object, calls), stream)
 
 
-def _features(call: CallRecord) -> dict[str, float | None] | None:
-    if len(call.features) != len(NAMES):
+def _flows(keys: Sequence[FlowKey]) -> list[dict[str, Any]]:
+    return [key._asdict() for key in keys]
+
+
+def _features(features: Sequence[float]) -> dict[str, float | None] | None:
+    if len(features) != len(NAMES):
         return None  # stored by a version with other features: a number under a wrong name is worse than none
-    return {
-        name: None if math.isnan(value) else value for name, value in zip(NAMES, call.features, strict=True)
-    }
-
-
-def _cell(value: object) -> object:
-    # JSON's words for truth, so that both forms of one call read the same.
-    return str(value).lower() if isinstance(value, bool) else value
+    return {name: None if math.isnan(value) else value for name, value in zip(NAMES, features, strict=True)}

@@ -1,4 +1,4 @@
-"""What `callprint identify` says of calls at its end: the calls, how many were spam, and what SIP became."""
+"""The final report of `callprint identify` on calls: the calls, how many were spam, and the fate of SIP messages."""
 
 from collections import Counter
 
@@ -11,7 +11,7 @@ from callprint.output.call_table import call_line, call_list
 from callprint.output.console import make_table, quantity
 
 LEAST_CALLS = 8
-MOST_CALLS = 1000  # also where there is no terminal: beyond that a table is for nobody
+MOST_CALLS = 1000  # also where there is no terminal: nobody reads a longer table
 
 MEANINGS = {
     MessageOutcome.CALL_BEGUN: "began a call",
@@ -22,7 +22,7 @@ MEANINGS = {
 
 
 class CallTally:
-    """Calls as they end: the first `maximum` to be shown, the rest counted. Memory stays bounded."""
+    """Ended calls: the first `maximum` are kept for the table, the rest only counted, so that memory is bounded."""
 
     def __init__(self, maximum: int) -> None:
         self._maximum = maximum
@@ -30,7 +30,7 @@ class CallTally:
         self.counts: Counter[str] = Counter()
 
     def add(self, call: CallRecord) -> None:
-        """Take a row; only what became of a call in the end counts."""
+        """Take a row; only the one at a call's end counts."""
         if call.phase is not Phase.END:
             return
         if call.ended_by is EndedBy.MEDIA:
@@ -44,9 +44,9 @@ class CallTally:
 
 
 def print_call_report(console: Console, tally: CallTally, calls: CallAssembler) -> None:
-    """Print the calls with signalling, one line on the others, and the counters of SIP messages.
+    """Print the calls with signalling, their number and that of the others, and the counters of SIP messages.
 
-    Nothing is printed where there was no signalling: the flows have said everything.
+    Prints nothing where there was no signalling: the report on flows covers everything.
     """
     if calls.messages == 0 and tally.counts["calls"] == 0:
         return
@@ -67,7 +67,7 @@ def print_call_report(console: Console, tally: CallTally, calls: CallAssembler) 
 
 
 def say_call(console: Console, call: CallRecord) -> None:
-    """Print a call of a live run: when it is over, and at its set-up when something is to be done about it."""
+    """Print a call of a live run: when it is over, and at its set-up if the action is more than to allow it."""
     if call.ended_by is EndedBy.MEDIA or (call.phase is Phase.SETUP and call.action is Action.ALLOW):
         return
     console.print(call_line(call))

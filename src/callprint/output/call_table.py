@@ -1,7 +1,6 @@
 """The table of calls for people: one line for each call where that fits, else a block of lines."""
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 from itertools import groupby
 
 from rich.console import Console, Group, RenderableType
@@ -10,21 +9,20 @@ from rich.table import Table
 from rich.text import Text
 
 from callprint.core.call import Action, CallRecord, CallState, EndedBy, Phase
-from callprint.output.console import make_table, printable
+from callprint.output.console import UNBOUNDED, make_table, printable, utc
 
-UNBOUNDED = 10_000  # columns: wider than any table, to ask how wide one would like to be
 ACTION_STYLES = {Action.WATCH: "yellow", Action.CHALLENGE: "bold yellow", Action.BLOCK: "bold red"}
 HEADINGS = ("began (UTC)", "caller", "callee", "what happened", "applications", "spam", "Call-ID", "why")
 
 
 def print_calls(console: Console, calls: Sequence[CallRecord]) -> None:
-    """Print the table of these calls for the width of `console`, and an empty line."""
+    """Print the table of these calls, laid out for the width of `console`, and an empty line."""
     console.print(call_table(console, calls))
     console.print()
 
 
 def call_table(console: Console, calls: Iterable[CallRecord]) -> RenderableType:
-    """Return the table of these calls. Nothing is ever cut off: what is too long is folded."""
+    """Return the table of these calls. Nothing is ever cut off; long text is folded."""
     cells = [_cells(call) for call in calls]
     table = _wide(cells)
     unbounded = console.options.update(max_width=UNBOUNDED)
@@ -36,7 +34,7 @@ def call_table(console: Console, calls: Iterable[CallRecord]) -> RenderableType:
 def call_list(calls: Iterable[CallRecord]) -> RenderableType:
     """Return a line for each call under the day it began on, with a hanging indent where it is folded.
 
-    For a call that something is to be done about further lines say what and why, and the Call-ID to answer by.
+    Under a call whose action is more than to allow it, further lines give the action, the reason and the Call-ID.
     """
     parts: list[RenderableType] = []
     for day, of_day in groupby(
@@ -66,7 +64,7 @@ def call_line(call: CallRecord) -> Text:
 
 def _cells(call: CallRecord) -> tuple[Text, ...]:
     return (
-        Text(_utc(call.started_ns)),
+        Text(utc(call.started_ns)),
         Text(printable(call.caller) or "–"),
         Text(printable(call.callee) or "–"),
         Text(_happened(call)),
@@ -130,10 +128,3 @@ def _seconds(from_ns: int, to_ns: int | None) -> str:
     if seconds < 60:
         return f"{seconds:.1f} s"
     return f"{int(seconds) // 60}:{int(seconds) % 60:02d} min"
-
-
-def _utc(time_ns: int) -> str:
-    try:
-        return f"{datetime.fromtimestamp(time_ns // 1_000_000_000, UTC):%Y-%m-%d %H:%M:%S}"
-    except (ValueError, OverflowError, OSError):  # a capture may claim any time, also of the year 10000
-        return f"{time_ns} ns"

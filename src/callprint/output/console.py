@@ -2,32 +2,35 @@
 
 import sys
 import unicodedata
+from datetime import UTC, datetime
 from typing import Any, TextIO
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
+UNBOUNDED = 10_000  # columns: wider than any table, to measure how wide one would be
+
 
 class _Console(Console):
     def on_broken_pipe(self) -> None:
-        """Leave it to cli.main, which knows that it is no error; rich would end the program with exit code 1."""
+        """Leave a closed pipe to cli.main, for which it is no error; rich would exit with code 1."""
         raise BrokenPipeError
 
 
 class _Messages(_Console):
     def print(self, *objects: Any, **options: Any) -> None:
-        """Print as rich does, but never break a line: messages are searched and cut by programs, too."""
+        """Print as rich does, but never break a line: programs search and cut messages, too."""
         super().print(*objects, **{"soft_wrap": True, **options})
 
 
 def make_messages() -> Console:
-    """Return the console for what went wrong or takes its time: standard error, one line for each message."""
+    """Return the console for errors and slow steps: standard error, one line for each message."""
     return _prepared(_Messages, sys.stderr)
 
 
 def make_console(*, data_on_stdout: bool) -> Console:
-    """Return the console that people read: standard output, or standard error when data goes to standard output.
+    """Return the console for people: standard output, or standard error when data goes to standard output.
 
     Colours appear only on a terminal, and not when NO_COLOR is set (https://no-color.org).
     """
@@ -44,7 +47,7 @@ def _prepared(kind: type[Console], stream: TextIO) -> Console:
 
 
 def printable(text: str) -> str:
-    """Return text from outside with everything replaced that could steer a terminal or hide other text.
+    """Return text from outside, with everything replaced that could control a terminal or hide other text.
 
     Control characters, escape sequences, bidirectional overrides, surrogates: Unicode's categories C*.
     """
@@ -58,11 +61,19 @@ def endpoint(address: str, port: int) -> str:
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
+def utc(time_ns: int) -> str:
+    """Return a time such as `2025-10-09 08:53:20`."""
+    try:
+        return f"{datetime.fromtimestamp(time_ns // 1_000_000_000, UTC):%Y-%m-%d %H:%M:%S}"
+    except (ValueError, OverflowError, OSError):  # a capture may claim any time, even the year 10000
+        return f"{time_ns} ns"
+
+
 def quantity(number: int, one: str, many: str | None = None) -> str:
     """Return `1 flow`, `1,234 flows`."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
 def make_table() -> Table:
-    """Return an empty table in the one style of all tables: a rule under the header, two spaces between columns."""
+    """Return an empty table in the style of all tables: a rule under the header, two spaces between columns."""
     return Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))

@@ -1,11 +1,10 @@
 """The table of flows, laid out for the width of the terminal.
 
-Three layouts: one line for each flow where that fits, two lines of paired values (80 columns are enough as a
-rule), and a block of lines where the terminal is narrower. Nothing is ever cut off: what is too long is folded.
+Three layouts: one line for each flow where that fits, two lines of paired values (80 columns usually suffice), and a
+block of lines on a narrower terminal. Nothing is ever cut off; long text is folded.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 
 from rich.console import Console, Group, RenderableType
 from rich.measure import Measurement
@@ -20,11 +19,10 @@ from callprint.core.verdict import (
     FlowKey,
     Verdict,
 )
-from callprint.output.console import endpoint, make_table, printable
+from callprint.output.console import UNBOUNDED, endpoint, make_table, printable, utc
 from callprint.output.json_lines import Reported
 
-ENDPOINT_WIDTH = 24  # columns of an endpoint in two-line layout: `→ 255.255.255.255:65535`
-UNBOUNDED = 10_000  # columns: wider than any table, to ask how wide one would like to be
+ENDPOINT_WIDTH = 24  # columns of an endpoint in the two-line layout: `→ 255.255.255.255:65535`
 REASONS = {
     REASON_TOO_SHORT: "too few packets",
     REASON_LOW_CONFIDENCE: "not sure enough",
@@ -32,16 +30,16 @@ REASONS = {
 }
 ONLY_LONG = "only packets too long to judge"
 NOT_JUDGED = "no model looked"
-NOT_JUDGED_FROM_K = 10  # fewer packets may have been too few for the model; from here on none was asked
+NOT_JUDGED_FROM_K = 10  # fewer packets may be too few for a model; with so many, there was no model
 MIDFLOW = "*"
 MIDFLOW_NOTE = "* was already running when it was first seen"
 
 Cells = Mapping[str, Text]
-"""The texts of one flow, by what they say."""
+"""The texts of one flow, by name."""
 
 
 class SureAt:
-    """The k at which each flow's verdict became what it is now, from its verdicts in the order they were made."""
+    """The k at which each flow's verdict became what it is now; fed with verdicts in the order they were made."""
 
     def __init__(self) -> None:
         self._since: dict[FlowKey, tuple[str, int]] = {}
@@ -70,7 +68,7 @@ def flow_table(
     unbounded = console.options.update(max_width=UNBOUNDED)
     if Measurement.get(console, unbounded, table).maximum > console.width:
         table = _stacked(cells, with_time=with_time)
-        # A table's least width is that of its longest words: from there on nothing is broken inside a word.
+        # A table's minimum width is that of its longest words; a narrower one would break words.
         if Measurement.get(console, unbounded, table).minimum > console.width:
             table = _blocks(cells, with_time=with_time)
     if any(report.verdict.started_midflow for report in reports):
@@ -79,7 +77,7 @@ def flow_table(
 
 
 def lines_for_each(console: Console) -> int:
-    """How many lines a flow takes on this console, at most, as long as nothing is folded."""
+    """The most lines that a flow takes on this console while nothing is folded."""
     return 3 if console.width >= 80 else 7
 
 
@@ -98,7 +96,7 @@ def _cells(report: Reported, sure_at: SureAt | None) -> Cells:
         ),
         "k": Text(("–" if k is None else str(k)) + (MIDFLOW if verdict.started_midflow else "")),
         "ssrc": Text(f"0x{verdict.flow.ssrc:08x}"),
-        "began": Text(_utc(verdict.flow.first_seen_ns)),
+        "began": Text(utc(verdict.flow.first_seen_ns)),
     }
     if summary is None:
         running = Text("goes on", style="dim")
@@ -114,17 +112,17 @@ def _cells(report: Reported, sure_at: SureAt | None) -> Cells:
         "packets": Text(f"{summary.packets:,}"),
         "codec": Text(f"{printable(summary.codec)} ({summary.payload_type})"),
         "lost": Text(f"{summary.lost / summary.expected:.1%}" if summary.expected else "–"),
-        # Without the clock of the time stamps nobody knows what they are off by.
+        # Without the clock rate of the time stamps there is no jitter to compute.
         "jitter": Text(f"{summary.jitter_ms:.1f} ms" if summary.clock_rate_hz else "–"),
     }
 
 
 def why_unknown(report: Reported) -> str:
-    """Return in words why a flow has no name."""
+    """Return in words why the application of a flow is unknown."""
     reason, summary = report.verdict.reason or "", report.summary
-    if reason == REASON_TOO_SHORT:  # for programs that is all: too little to look at
+    if reason == REASON_TOO_SHORT:  # one reason for programs, three for people
         if summary is not None and summary.long_packets > summary.packets:
-            return ONLY_LONG  # as of video
+            return ONLY_LONG  # such as video
         if report.verdict.k >= NOT_JUDGED_FROM_K:
             return NOT_JUDGED
     return REASONS.get(reason, printable(reason))
@@ -139,13 +137,6 @@ def _guess(report: Reported) -> str:
     return (
         guess if verdict.reason == REASON_LOW_CONFIDENCE and guess else " ".join(filter(None, (why, guess)))
     )
-
-
-def _utc(time_ns: int) -> str:
-    try:
-        return f"{datetime.fromtimestamp(time_ns // 1_000_000_000, UTC):%Y-%m-%d %H:%M:%S}"
-    except (ValueError, OverflowError, OSError):  # a capture may claim any time, also of the year 10000
-        return f"{time_ns} ns"
 
 
 def _wide(cells: Iterable[Cells], *, with_time: bool) -> Table:

@@ -1,15 +1,18 @@
 """JSON Lines: one object for each flow, the promise of docs/use/json.md and schemas/flow.schema.json."""
 
 import json
-from collections.abc import Iterable
-from typing import Any, Protocol, TextIO
+from collections.abc import Callable, Iterable, Mapping
+from typing import Annotated, Any, NamedTuple, Protocol, TextIO
 
 from callprint.core.ground.community_id import community_id
+from callprint.core.ground.fields import Field, Known, Limits, NamedField, fields_of, in_order, values_of
 from callprint.core.verdict import RUNNING, FlowSummary, Verdict
+
+CommunityId = Annotated[str, Limits(pattern="^1:[A-Za-z0-9+/]{27}=$")]
 
 
 class Reported(Protocol):
-    """A verdict and what is known of its flow: core.verdict.FlowReport and stores.StoredVerdict are such."""
+    """A verdict and what is known of its flow, as core.verdict.FlowReport and stores.StoredVerdict are."""
 
     @property
     def verdict(self) -> Verdict:
@@ -20,59 +23,63 @@ class Reported(Protocol):
         """The statistics of the flow, None while it goes on."""
 
 
-STATISTICS = (
-    "payload_type",
-    "codec",
-    "clock_rate_hz",
-    "bytes",
-    "long_packets",
-    "rtcp_packets",
-    "expected",
-    "lost",
-    "duplicates",
-    "reordered",
-    "jitter_ms",
+class _Computed(NamedTuple):
+    """What is not stored, because it follows from the rest."""
+
+    community_id: Annotated[
+        CommunityId,
+        Field(18, Known.FIRST_PACKET, "Community ID v1, seed 0; both directions of a call have the same."),
+    ]
+
+
+FIELDS = in_order((*fields_of(Verdict), *fields_of(FlowSummary), *fields_of(_Computed)))
+"""The fields of a flow object besides `type`, in their order."""
+
+WHILE_RUNNING: dict[str, Callable[[Verdict], Any]] = {
+    "packets": lambda verdict: verdict.k,
+    "last_seen_ns": lambda verdict: verdict.last_seen_ns,
+    "ended": lambda _: RUNNING,
+}
+"""What stands for a field of the summary while there is none; any other is null."""
+
+STATISTICS = tuple(
+    field.name for field in FIELDS if field.about.known is Known.END and field.name not in WHILE_RUNNING
 )
 """Fields of a flow object that may be null while the flow goes on."""
 
 
 def flow_object(report: Reported) -> dict[str, Any]:
     """Return the JSON object of a flow, its keys always the same and in the same order."""
-    verdict, summary = report.verdict, report.summary
-    flow = verdict.flow
-    statistics = {name: None if summary is None else getattr(summary, name) for name in STATISTICS}
-    if summary is not None:
-        statistics["jitter_ms"] = round(summary.jitter_ms, 3)
-    return {
-        "type": "flow",
-        "src_ip": flow.src_ip,
-        "src_port": flow.src_port,
-        "dst_ip": flow.dst_ip,
-        "dst_port": flow.dst_port,
-        "ssrc": flow.ssrc,
-        "application": verdict.application,
-        "best_application": verdict.best_application,
-        "confidence": round(verdict.confidence, 6),
-        "k": verdict.k,
-        "packets": verdict.k if summary is None else summary.packets,
-        "final": verdict.final,
-        "reason": verdict.reason,
-        "model": verdict.model,
-        "started_midflow": verdict.started_midflow,
-        "first_seen_ns": flow.first_seen_ns,
-        "last_seen_ns": verdict.last_seen_ns if summary is None else summary.last_seen_ns,
-        "decided_at_ns": verdict.decided_at_ns,
-        "community_id": community_id(flow.src_ip, flow.src_port, flow.dst_ip, flow.dst_port),
-        **statistics,
-        "ended": RUNNING if summary is None else summary.ended,
-    }
+    values = values_of(report.verdict)
+    if report.summary is not None:
+        values |= values_of(report.summary)
+    else:
+        values |= dict.fromkeys(STATISTICS)
+        values |= {name: stands_in(report.verdict) for name, stands_in in WHILE_RUNNING.items()}
+    flow = report.verdict.flow
+    values["community_id"] = community_id(flow.src_ip, flow.src_port, flow.dst_ip, flow.dst_port)
+    return json_object("flow", FIELDS, values)
+
+
+def json_object(kind: str, fields: Iterable[NamedField], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a JSON object of these fields, its numbers rounded as they say."""
+    found: dict[str, Any] = {"type": kind}
+    for field in fields:
+        value, decimals = values[field.name], field.about.decimals
+        found[field.name] = value if decimals is None or value is None else round(value, decimals)
+    return found
 
 
 def write_json_lines(reports: Iterable[Reported], stream: TextIO) -> int:
-    """Write one line for each report and return how many. The lines are ASCII, whatever the names hold."""
+    """Write one line for each report and return how many."""
+    return write_objects(map(flow_object, reports), stream)
+
+
+def write_objects(objects: Iterable[dict[str, Any]], stream: TextIO) -> int:
+    """Write one line for each object and return how many. The lines are ASCII, whatever the names hold."""
     lines = 0
-    for report in reports:
+    for each in objects:
         # allow_nan: NaN is no JSON; better a loud ValueError here than a line that no other program reads.
-        stream.write(json.dumps(flow_object(report), allow_nan=False) + "\n")
+        stream.write(json.dumps(each, allow_nan=False) + "\n")
         lines += 1
     return lines

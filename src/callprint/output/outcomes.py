@@ -1,4 +1,4 @@
-"""What each packet counter means, in words for people, and what they can do about it."""
+"""What each packet counter means, in words for people, and what can be done about it."""
 
 from typing import NamedTuple
 
@@ -6,14 +6,14 @@ from callprint.core.packets import Outcome
 
 
 class Explanation(NamedTuple):
-    """A counter in words. Both complete a sentence that begins with the number of packets."""
+    """A counter in words that complete a sentence beginning with the number of packets."""
 
     meaning: str
     advice: str  # what to do, "" where nothing is to be done
 
 
 ACCEPTED = (Outcome.ACCEPTED_RTP, Outcome.ACCEPTED_RTCP, Outcome.ACCEPTED_RTP_LONG)
-"""Packets of media flows; the rest had another fate, and says which."""
+"""Packets of media flows; every other counter is another fate."""
 
 EXPLANATIONS: dict[Outcome, Explanation] = {
     Outcome.ACCEPTED_RTP: Explanation("RTP of the flows above", ""),

@@ -1,6 +1,5 @@
 """The progress bar of a capture: bytes, packets, packets per second, flows. Only a terminal sees it."""
 
-from types import TracebackType
 from typing import Self
 
 from rich.console import Console
@@ -8,12 +7,12 @@ from rich.progress import BarColumn, DownloadColumn, Progress, ProgressColumn, T
 
 
 class CaptureProgress:
-    """Shows how far reading has come, as a context manager. On anything but a terminal it shows nothing."""
+    """Shows how much has been read, as a context manager; shows nothing where there is no terminal."""
 
     def __init__(self, console: Console, total_bytes: int | None) -> None:
         """`total_bytes` is the size of all captures; None for a stream or a live interface."""
         counts = TextColumn("{task.fields[counts]}")
-        # A share needs a total; without one the bar only shows that something is going on.
+        # A percentage needs a total; without one the bar only shows activity.
         share = [] if total_bytes is None else [TaskProgressColumn()]
         columns: list[ProgressColumn] = [
             BarColumn(bar_width=12),
@@ -25,24 +24,19 @@ class CaptureProgress:
         self._task = self._progress.add_task("", total=total_bytes, counts="")
 
     def update(self, read_bytes: int, packets: int, flows: int) -> None:
-        """Say how much was read since the beginning."""
+        """Show how much has been read since the beginning."""
         elapsed_s = self._progress.tasks[0].elapsed or 0.0
         rate = packets / elapsed_s if elapsed_s > 0 else 0.0
         counts = f"{packets:,} packets · {_short(rate)}/s · {flows:,} flows"
         self._progress.update(self._task, completed=read_bytes, counts=counts)
 
     def __enter__(self) -> Self:
-        """Begin to draw."""
+        """Start drawing."""
         self._progress.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Draw the last state and leave the line below it."""
+    def __exit__(self, *raised: object) -> None:
+        """Draw the final state and move on to the next line."""
         self._progress.stop()
 
 

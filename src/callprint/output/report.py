@@ -1,4 +1,4 @@
-"""What `callprint identify` says at its end of flows, applications, what became of each packet, and the store."""
+"""The final report of `callprint identify`: flows, applications, the fate of each packet, and the store."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from callprint.output.outcomes import ACCEPTED, EXPLANATIONS
 
 LINES_FOR_THE_REST = 24  # of the terminal: the summary, the counters and the prompt
 LEAST_FLOWS = 8
-MOST_FLOWS = 1000  # also where there is no terminal: beyond that a table is for nobody, and slow to lay out
+MOST_FLOWS = 1000  # also where there is no terminal: nobody reads a longer table, and it is slow to lay out
 SUMMARY_TABLE_FROM = 72  # columns; on a narrower terminal the summary is a list
 
 
@@ -53,7 +53,7 @@ def print_flows(
     hint: str,
     with_time: bool = False,
 ) -> None:
-    """Print the table of flows, folded to the height of a terminal, with a hint how to see the rest."""
+    """Print the table of flows, cut to the height of a terminal, with a hint how to see the rest."""
     shown = list(reports[:MOST_FLOWS])
     if console.is_terminal:
         shown = shown[: max(LEAST_FLOWS, (console.height - LINES_FOR_THE_REST) // lines_for_each(console))]
@@ -65,7 +65,7 @@ def print_flows(
 
 
 def application_summary(console: Console, reports: Sequence[FlowReport]) -> RenderableType:
-    """Return one line for each application, the most frequent first and what is unknown last, by reason."""
+    """Return one line for each application, the most frequent first, and last the unknown flows by reason."""
     groups: dict[tuple[bool, str, str], list[FlowReport]] = defaultdict(list)
     for report in reports:
         verdict = report.verdict
@@ -124,7 +124,7 @@ def counter_table(counters: Sequence[int]) -> RenderableType:
 
 
 def no_media(counters: Sequence[int]) -> RenderableType:
-    """Return a friendly word on a capture without RTP: what was in it instead."""
+    """Return what a capture without RTP held instead."""
     total = sum(counters)
     if total == 0:
         return Panel(

@@ -1,4 +1,4 @@
-"""`python -m callprint.services up | down | status`: the services of one machine."""
+"""`python -m callprint.services up | down | status`: the services of this machine."""
 
 import argparse
 import sys
@@ -6,12 +6,12 @@ import time
 
 from callprint.core.ground.errors import CallprintError, ConfigError
 from callprint.services import jars, storm
-from callprint.services.all_services import Service, services
 from callprint.services.layout import Layout, standard_layout
+from callprint.services.service import Service, services
 
 
 def up(known: dict[str, Service], names: list[str]) -> None:
-    """Start the named services; Cassandra, the slowest, starts first and is waited for last."""
+    """Start the named services; Cassandra, the slowest, is launched first and waited for last."""
     missing = jars.missing_tools()
     if missing:
         raise ConfigError(
@@ -29,7 +29,7 @@ def up(known: dict[str, Service], names: list[str]) -> None:
 
 
 def down(layout: Layout, known: dict[str, Service], names: list[str]) -> None:
-    """Stop the named services in the opposite order."""
+    """Stop the named services in reverse order."""
     for name in reversed(names):
         known[name].stop()
         print(f"{name:13} stopped", flush=True)
@@ -38,7 +38,7 @@ def down(layout: Layout, known: dict[str, Service], names: list[str]) -> None:
 
 
 def status(known: dict[str, Service], names: list[str]) -> int:
-    """Print a line for each service, and return 0 when all of them are ready."""
+    """Print a line for each service; return 0 when all of them are ready, else 1."""
     total = 0
     unready = 0
     for name in names:
@@ -61,10 +61,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m callprint.services", description=__doc__)
     parser.add_argument("action", choices=("up", "down", "status"))
     parser.add_argument("services", nargs="*", help="only these (default: all)")
-    parser.add_argument("--home", help="folder of data and logs (default: .cache/cluster)")
+    parser.add_argument("--home", help="folder for data and logs (default: .cache/cluster)")
     parser.add_argument("--port-offset", type=int, help="added to every port, for a second cluster")
     parser.add_argument(
-        "--supervisors", type=int, default=1, help="Storm supervisors, each a node (default: 1)"
+        "--supervisors", type=int, default=1, help="Storm supervisors, one per simulated node (default: 1)"
     )
     chosen = parser.parse_args(arguments)
     layout = standard_layout(chosen.home, chosen.port_offset, chosen.supervisors)

@@ -70,7 +70,7 @@ commitlog_directory: {folder}/commitlog
 hints_directory: {folder}/hints
 saved_caches_directory: {folder}/saved_caches
 cdc_raw_directory: {folder}/cdc_raw
-# An acknowledged write is on disk. `periodic`, the default, acknowledges first and loses writes on kill -9.
+# An acknowledged write is on disk; with the default, `periodic`, kill -9 loses acknowledged writes.
 commitlog_sync: group
 commitlog_sync_group_window: 10ms
 commitlog_segment_size: 8MiB
@@ -100,7 +100,7 @@ def prepare(layout: Layout) -> tuple[Sequence[str], Path]:
     (folder / "logback.xml").write_text(LOGBACK)
     agents = sorted(classes.glob("jamm-*.jar"))
     if not agents:
-        raise ConfigError(f"no jamm jar in {classes}: remove the folder and let Maven fill it again")
+        raise ConfigError(f"no jamm jar in {classes}: delete the folder, so that Maven fills it again")
     opened = [f"--add-exports={module}=ALL-UNNAMED" for module in ADD_EXPORTS]
     opened += [f"--add-opens={module}=ALL-UNNAMED" for module in ADD_OPENS]
     command = [
@@ -119,7 +119,7 @@ def prepare(layout: Layout) -> tuple[Sequence[str], Path]:
         f"-Dcassandra.logdir={layout.logs}",
         f"-Dcassandra.jmx.local.port={layout.port(7199)}",
         "-Dcassandra-foreground=yes",
-        "-Dcassandra.ring_delay_ms=0",  # a ring of one waits for nobody
+        "-Dcassandra.ring_delay_ms=0",  # a ring of one node has nobody to wait for
         "-Dcassandra.skip_wait_for_gossip_to_settle=0",
         "-Dio.netty.tryReflectionSetAccessible=true",
         "-cp",

@@ -1,4 +1,4 @@
-"""Certificates for the cluster of one machine: an authority, a server it signed, and a stranger authority."""
+"""Certificates for the cluster of one machine: an authority, a server it signed, and an unrelated authority."""
 
 import subprocess
 from pathlib import Path
@@ -15,27 +15,18 @@ def _openssl(*arguments: str) -> None:
 
 
 def make(folder: Path) -> Path:
-    """Make the certificates unless they are there, and return the folder.
+    """Create the certificates unless they exist, and return the folder.
 
-    `ca.pem` signs `server.pem` (key `server.key`, both in `server-keystore.pem`); `other-ca.pem` signed
-    nothing here: a client that trusts it alone must refuse the server.
+    `ca.pem` signed `server.pem` (key `server.key`, both in `server-keystore.pem`); `other-ca.pem` signed nothing
+    here: a client that trusts only that one must refuse the server.
     """
     if (folder / "server-keystore.pem").exists():
         return folder
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("ca", "other-ca"):
         _openssl(
-            *(
-                "req",
-                "-x509",
-                "-newkey",
-                "rsa:2048",
-                "-nodes",
-                "-days",
-                DAYS,
-                "-subj",
-                f"/CN=callprint {name}",
-            ),
+            *("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", DAYS),
+            *("-subj", f"/CN=callprint {name}"),
             *("-keyout", str(folder / f"{name}.key"), "-out", str(folder / f"{name}.pem")),
         )
     key, request, certificate = (str(folder / f"server.{end}") for end in ("key", "csr", "pem"))

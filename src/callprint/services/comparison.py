@@ -1,4 +1,4 @@
-"""The embedded path beside the distributed one: the rows that a store must hold, and how far it does."""
+"""The embedded path beside the distributed one: the rows that a store must hold, and how what it holds differs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,8 @@ from callprint.core.spam.call_pipeline import CallPipeline
 from callprint.core.spam.detector_names import OWN
 from callprint.core.spam.detectors import make_detector
 from callprint.core.verdict import FlowKey, FlowReport, FlowSummary, Verdict
-from callprint.core.verdicts.pipeline import IdentificationPipeline, Identifier
+from callprint.core.verdicts.identifier import Identifier
+from callprint.core.verdicts.pipeline import IdentificationPipeline
 from callprint.identification import CaptureRun
 from callprint.sources import open_captures
 from callprint.stores import CallQuery, VerdictQuery, VerdictStore
@@ -17,15 +18,15 @@ from callprint.stores.base import StoredVerdict
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What the embedded path says of some captures."""
+    """The rows that the embedded path makes of some captures."""
 
     verdicts: frozenset[Verdict]
     summaries: dict[FlowKey, FlowSummary]
-    calls: frozenset[str]  # as text: what is not known of a feature is NaN, which is not equal to itself
+    calls: frozenset[str]  # as text: an unknown feature is NaN, which does not equal itself
 
 
 def embedded(captures: Sequence[str | Path], identifier: Identifier | None, detector: str = OWN) -> Expected:
-    """CaptureRun captures through the embedded path."""
+    """Run captures through the embedded path."""
     verdicts: set[Verdict] = set()
     summaries: dict[FlowKey, FlowSummary] = {}
     calls: set[str] = set()
@@ -42,14 +43,14 @@ def embedded(captures: Sequence[str | Path], identifier: Identifier | None, dete
         on_call=lambda call: calls.add(repr(call)),
     )
     for data, records in open_captures([str(capture) for capture in captures]):
-        run.take(data, records)
+        run.process(data, records)
     run.finish()
     return Expected(frozenset(verdicts), summaries, frozenset(calls))
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Rows that are missing from a store, rows that nobody expected, and flows with other statistics."""
+    """Rows that are missing from a store, rows that were not expected, and flows whose statistics differ."""
 
     missing: list[Verdict]
     unexpected: list[Verdict]
@@ -65,7 +66,7 @@ class Difference:
         )
 
     def text(self) -> str:
-        """Say it in a few lines."""
+        """Return it as a few lines of text."""
         if self.none:
             return "identical"
         lines = [

@@ -1,10 +1,11 @@
 """`python -m callprint.services.demo`: the whole system on this machine, and its rows beside the embedded ones.
 
-Cluster up, `sparse submit`, an agent replays a capture, verdicts and calls appear in Cassandra meanwhile, `callprint
-verdicts` shows them, and at the end every row is compared with what the embedded path says of the same capture.
+The cluster is started, `sparse submit` deploys the topology, an agent replays a capture; meanwhile verdicts and calls
+appear in Cassandra, and `callprint verdicts` shows them. At the end every row is compared with the row that the
+embedded path makes of the same capture.
 
-Topology, topics, spool and keyspace are the demonstration's own: what an operator runs on this cluster goes on, and a
-demonstration that was interrupted does not disturb the next one.
+Topology, topics, spool and keyspace are the demonstration's own: it does not disturb what else runs on this cluster,
+and one that was interrupted does not disturb the next.
 """
 
 import argparse
@@ -19,25 +20,26 @@ from tempfile import TemporaryDirectory
 from callprint.core.ground.errors import CallprintError
 from callprint.inference import DEFAULT_MODEL, load_model
 from callprint.messaging.settings import KafkaSettings
-from callprint.messaging.topics import create_topics
-from callprint.services.all_services import services
+from callprint.messaging.topics import TopicNames, create_topics
 from callprint.services.comparison import Difference, Expected, compare, embedded
+from callprint.services.deployed_topology import DeployedTopology
 from callprint.services.kafka import delete_topics
 from callprint.services.layout import HOST, Layout, standard_layout
-from callprint.services.topology import Topology
+from callprint.services.service import services
 from callprint.stores import CallQuery, VerdictQuery, VerdictStore, open_store
+from callprint.topology.settings import topic_options
 
 ROOT = Path(__file__).resolve().parents[3]
 SAMPLE = ROOT / "samples" / "applications.pcapng"
 PARTITIONS = 4
-SETTLE_TIMEOUT_S = 120.0
+LAST_ROWS_TIMEOUT_S = 120.0
 NAME = "callprint-demo"
 LONGEST_SILENCE_S = 5
 SHOWN = 6  # flows that `callprint verdicts` shows while more are coming
 
 
 def _show_new(store: VerdictStore, shown: set[object]) -> None:
-    """Print the verdicts that were not printed yet, oldest first."""
+    """Print the verdicts that have not been printed yet, oldest first."""
     for row in reversed(list(store.verdicts(VerdictQuery(last_only=False)))):
         if row.verdict not in shown:
             shown.add(row.verdict)
@@ -51,16 +53,16 @@ def _show_new(store: VerdictStore, shown: set[object]) -> None:
 
 
 def _show_new_calls(store: VerdictStore, shown: set[object]) -> None:
-    """Print the rows of calls that were not printed yet, oldest first."""
+    """Print the rows of calls that have not been printed yet, oldest first."""
     for call in reversed(list(store.calls(CallQuery(last_only=False)))):
         row = (call.call_id, call.from_tag, call.phase)
         if row not in shown:
             shown.add(row)
-            who = f"{call.caller or 'nobody known'} -> {call.callee or 'nobody known'}"
+            who = f"{call.caller or 'unknown'} -> {call.callee or 'unknown'}"
             applications = f"{call.caller_application or '-'} / {call.callee_application or '-'}"
-            said = "not judged" if call.spam_score is None else f"spam {call.spam_score:.2f}"
+            score = "not judged" if call.spam_score is None else f"spam {call.spam_score:.2f}"
             print(
-                f"  call {who}  {call.phase.value:5} {call.state.value:9} {applications}  {said}, {call.action.value}",
+                f"  call {who}  {call.phase.value:5} {call.state.value:9} {applications}  {score}, {call.action.value}",
                 flush=True,
             )
 
@@ -75,20 +77,18 @@ def _up(layout: Layout) -> None:
 
 
 def _show_command(url: str, *options: str) -> None:
-    """Run `callprint verdicts`, as an operator would beside it."""
+    """Run `callprint verdicts`, as an operator would meanwhile."""
     print(f"\n$ callprint verdicts --store {url} {' '.join(options)}", flush=True)
     subprocess.run([sys.executable, "-m", "callprint", "verdicts", "--store", url, *options], check=False)
 
 
 @contextmanager
-def _own_topics(kafka: KafkaSettings) -> Iterator[dict[str, str]]:
-    """Make topics of this demonstration and give their names; those of earlier ones go."""
+def _own_topics(kafka: KafkaSettings) -> Iterator[TopicNames]:
+    """Create topics for this demonstration and yield their names; those of earlier ones are deleted."""
     now = int(time.time())
-    names = {key: f"{NAME}-{key}-{now}" for key in ("media", "signaling", "feedback", "dead_letter")}
+    names = TopicNames(*(f"{NAME}-{name}-{now}" for name in TopicNames._fields))
     delete_topics(kafka, NAME)
-    create_topics(
-        kafka, PARTITIONS, 1, (names["media"], names["signaling"], names["dead_letter"]), names["feedback"]
-    )
+    create_topics(kafka, PARTITIONS, 1, names)
     try:
         yield names
     finally:
@@ -100,22 +100,22 @@ def run(captures: list[Path], speed: float, layout: Layout) -> int:
     _up(layout)
     kafka = KafkaSettings((f"{HOST}:{layout.kafka}",))
     url = f"cassandra://{HOST}:{layout.cassandra}/callprint_demo_{int(time.time())}"
-    topology = Topology(layout, ROOT, NAME)
+    topology = DeployedTopology(layout, ROOT, NAME)
     with _own_topics(kafka) as topics, TemporaryDirectory(prefix="callprint-demo-") as spool:
         print("sparse submit ...", flush=True)
         topology.submit(
             {
                 "callprint.store": url,
                 "callprint.model": str(DEFAULT_MODEL),
-                **{f"callprint.{key}_topic": name for key, name in topics.items()},
+                **topic_options(topics),
             }
         )
-        print(f"the topology {NAME} is up; `callprint verdicts --store {url}` shows what follows", flush=True)
+        print(f"the topology {NAME} is up; `callprint verdicts --store {url}` shows its verdicts", flush=True)
         command = [sys.executable, "-m", "capture_agent", *map(str, captures), "--speed", str(speed)]
         command += ["--brokers", f"{HOST}:{layout.kafka}", "--spool", spool]
         # The sample's calls were recorded minutes apart.
         command += ["--longest-silence", str(LONGEST_SILENCE_S)]
-        command += ["--media-topic", topics["media"], "--signaling-topic", topics["signaling"]]
+        command += ["--media-topic", topics.media, "--signaling-topic", topics.signalling]
         expected = embedded(captures, load_model(DEFAULT_MODEL))
         try:
             with open_store(url) as store, subprocess.Popen(command, cwd=ROOT) as agent:
@@ -135,7 +135,7 @@ def run(captures: list[Path], speed: float, layout: Layout) -> int:
 def _watch(
     url: str, store: VerdictStore, expected: Expected, agent: "subprocess.Popen[bytes]"
 ) -> tuple[int, int, Difference]:
-    """Show rows as they appear, until all are there or time is up; return how many came, and what is different."""
+    """Show rows as they appear, until all are there or time is up; return how many came, and what differs."""
     shown: set[object] = set()
     shown_calls: set[object] = set()
     deadline_s = None
@@ -148,7 +148,7 @@ def _watch(
             _show_command(url, "--limit", str(SHOWN))
         difference = compare(store, expected)
         if agent.poll() is not None:
-            deadline_s = deadline_s or time.monotonic() + SETTLE_TIMEOUT_S
+            deadline_s = deadline_s or time.monotonic() + LAST_ROWS_TIMEOUT_S
             if difference.none or time.monotonic() > deadline_s:
                 return len(shown), len(shown_calls), difference
         time.sleep(1)

@@ -1,6 +1,6 @@
 """Which jars each service needs, and how Maven brings them into the cluster's folder.
 
-Plain Maven coordinates: the repository is Maven's own default or whatever the machine's settings name.
+These are plain Maven coordinates: they come from Maven's default repository, or the one in the machine's settings.
 """
 
 import shutil
@@ -14,7 +14,7 @@ from callprint.core.ground.errors import ConfigError
 
 KAFKA_VERSION = "3.9.2"
 ZOOKEEPER_VERSION = "3.9.3"
-STORM_VERSION = "2.8.3"  # 2.8.4 names a parent pom that was never published
+STORM_VERSION = "2.8.3"  # 2.8.4 refers to a parent pom that was never published
 CASSANDRA_VERSION = "5.0.9"
 SLF4J_VERSION = "1.7.36"  # the API version that Kafka 3.9 is built against
 
@@ -43,7 +43,7 @@ ZOOKEEPER = Bundle(
 STORM_DAEMON = Bundle(
     "storm-daemon",
     (f"org.apache.storm:storm-core:{STORM_VERSION}",),
-    # storm-clojure needs `carbonite`, which Maven Central does not have; the two loggers compete with log4j2.
+    # storm-clojure needs `carbonite`, which Maven Central does not have; the two loggers conflict with log4j2.
     ("org.apache.storm:storm-clojure", "org.slf4j:slf4j-reload4j", "ch.qos.reload4j:reload4j"),
 )
 STORM_WORKER = Bundle(
@@ -52,10 +52,10 @@ STORM_WORKER = Bundle(
     ("org.slf4j:slf4j-reload4j", "ch.qos.reload4j:reload4j"),
 )
 STORM_LOCAL = Bundle(
-    "storm-local",  # beside STORM_DAEMON: what ZooKeeper needs that runs within Storm's LocalCluster
+    "storm-local",  # beside STORM_DAEMON: for the ZooKeeper that runs inside Storm's LocalCluster
     ("org.xerial.snappy:snappy-java:1.1.10.5",),
 )
-FLUX = f"org.apache.storm:flux-core:{STORM_VERSION}"  # its parent pom was never published either, its jar needs nothing
+FLUX = f"org.apache.storm:flux-core:{STORM_VERSION}"  # without its parent pom, never published; the jar needs nothing
 CASSANDRA = Bundle("cassandra", (f"org.apache.cassandra:cassandra-all:{CASSANDRA_VERSION}",))
 
 BUNDLES = (KAFKA, ZOOKEEPER, STORM_DAEMON, STORM_WORKER, STORM_LOCAL, CASSANDRA)
@@ -80,12 +80,12 @@ def pom(bundle: Bundle) -> str:
 
 
 def missing_tools(tools: Iterable[str] = ("java", "mvn", "openssl")) -> list[str]:
-    """Return which programs that the cluster cannot do without are not on the PATH."""
+    """Return which of the programs that the cluster needs are not on the PATH."""
     return [tool for tool in tools if shutil.which(tool) is None]
 
 
 def resolve(bundle: Bundle, jars: Path) -> Path:
-    """Bring the bundle's jars into `jars/<name>` unless they are there already, and return that folder.
+    """Download the bundle's jars into `jars/<name>` unless they are there already, and return that folder.
 
     Raises ConfigError when Maven fails, with the end of what it printed.
     """
@@ -109,7 +109,7 @@ def resolve(bundle: Bundle, jars: Path) -> Path:
 
 
 def copy(artifact: str, folder: Path) -> Path:
-    """Bring one jar, without what its pom names, into a folder of its own unless it is there; return the folder.
+    """Download one jar, without its dependencies, into a folder of its own unless it is there; return the folder.
 
     Raises ConfigError when Maven fails, with the end of what it printed.
     """
@@ -125,5 +125,5 @@ def _maven(arguments: list[str], what: str) -> None:
         ["mvn", "--batch-mode", "--quiet", *arguments], capture_output=True, text=True, check=False
     )
     if done.returncode:
-        said = (done.stdout + done.stderr).strip().splitlines()[-15:]
-        raise ConfigError(f"Maven could not resolve {what}:\n" + "\n".join(said))
+        output = (done.stdout + done.stderr).strip().splitlines()[-15:]
+        raise ConfigError(f"Maven could not resolve {what}:\n" + "\n".join(output))

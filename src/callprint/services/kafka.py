@@ -1,4 +1,4 @@
-"""Kafka: one node in KRaft mode, broker and controller at once, with a plain, a TLS and a TLS + SASL listener."""
+"""Kafka: one node in KRaft mode, both broker and controller, with a plain, a TLS and a TLS + SASL listener."""
 
 import subprocess
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 CLUSTER_ID = "Y2FsbHByaW50LWNsdXN0ZQ"  # 22 characters of base64: any id will do for a cluster of one
 HEAP_MIB = 320
-SASL_USER, SASL_PASSWORD = "callprint", "callprint"  # of this cluster, which listens on this machine alone
+SASL_USER, SASL_PASSWORD = "callprint", "callprint"  # of this cluster, which only listens on this machine
 PLAIN_LOGIN = (
     f'org.apache.kafka.common.security.plain.PlainLoginModule required user_{SASL_USER}="{SASL_PASSWORD}";'
 )
@@ -44,7 +44,7 @@ def _properties(layout: Layout, folder: Path, tls: Path) -> str:
         "transaction.state.log.min.isr": "1",
         "share.coordinator.state.topic.replication.factor": "1",
         "group.initial.rebalance.delay.ms": "0",
-        "auto.create.topics.enable": "false",  # it would have one partition
+        "auto.create.topics.enable": "false",  # such a topic would have one partition
         "log.cleaner.dedupe.buffer.size": str(8 << 20),
         "num.network.threads": "2",
         "num.io.threads": "4",
@@ -58,7 +58,7 @@ def _java(layout: Layout) -> list[str]:
         "java",
         f"-Xmx{HEAP_MIB}m",
         "-XX:+UseSerialGC",
-        "-Dorg.slf4j.simpleLogger.defaultLogLevel=error",  # it prints hundreds of lines of settings otherwise
+        "-Dorg.slf4j.simpleLogger.defaultLogLevel=error",  # otherwise it prints hundreds of lines of settings
         "-cp",
         f"{classes}/*",
     ]
@@ -70,15 +70,8 @@ def prepare(layout: Layout) -> tuple[Sequence[str], Path]:
     properties = folder / "server.properties"
     properties.write_text(_properties(layout, folder, certificates.make(layout.home / "certificates")))
     if not (folder / "data" / "meta.properties").exists():
-        command = [
-            *_java(layout),
-            "kafka.tools.StorageTool",
-            "format",
-            "-t",
-            CLUSTER_ID,
-            "-c",
-            str(properties),
-        ]
+        tool = ["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(properties)]
+        command = [*_java(layout), *tool]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             raise ConfigError(f"Kafka could not format its log folder: {done.stderr.strip()[-1000:]}")
@@ -87,7 +80,7 @@ def prepare(layout: Layout) -> tuple[Sequence[str], Path]:
 
 def ready(layout: Layout) -> bool:
     """Return whether the broker answers a metadata request as its own controller."""
-    if not port_open(HOST, layout.kafka):  # the client would wait, for longer each time
+    if not port_open(HOST, layout.kafka):  # the client would wait, longer each time
         return False
     from kafka import KafkaAdminClient  # noqa: PLC0415 - the extra `cluster`
     from kafka.errors import KafkaError  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""Where the cluster keeps its files, and which ports its services listen on (all of them on 127.0.0.1)."""
+"""Where the cluster keeps its files, and on which ports of 127.0.0.1 its services listen."""
 
 import os
 from dataclasses import dataclass
@@ -7,9 +7,19 @@ from pathlib import Path
 HOST = "127.0.0.1"
 
 
+class Port:
+    """A service's port in a layout: its standard port, moved by the layout's offset."""
+
+    def __init__(self, standard: int) -> None:
+        self._standard = standard
+
+    def __get__(self, layout: "Layout", _owner: type) -> int:
+        return layout.port(self._standard)
+
+
 @dataclass(frozen=True)
 class Layout:
-    """One cluster on this machine: a folder and a shift of all ports, so that two can run side by side."""
+    """One cluster on this machine: a folder, and an offset of all ports, so that two can run side by side."""
 
     home: Path
     jars: Path
@@ -17,37 +27,20 @@ class Layout:
     supervisors: int = 1
     slots: int = 4  # workers that each supervisor may start
 
+    kafka = Port(9092)
+    kafka_tls = Port(9094)
+    kafka_sasl = Port(9096)
+    cassandra = Port(9042)
+    nimbus = Port(6627)
+    zookeeper = Port(2181)
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "home", self.home.absolute())
         object.__setattr__(self, "jars", self.jars.absolute())
 
     def port(self, standard: int) -> int:
-        """Return the port that this cluster uses for a service's standard port."""
+        """Return this cluster's port for a standard port."""
         return standard + self.port_offset
-
-    @property
-    def kafka(self) -> int:
-        return self.port(9092)
-
-    @property
-    def kafka_tls(self) -> int:
-        return self.port(9094)
-
-    @property
-    def kafka_sasl(self) -> int:
-        return self.port(9096)
-
-    @property
-    def cassandra(self) -> int:
-        return self.port(9042)
-
-    @property
-    def nimbus(self) -> int:
-        return self.port(6627)
-
-    @property
-    def zookeeper(self) -> int:
-        return self.port(2181)
 
     def slot_ports(self, supervisor: int) -> range:
         """Return the ports of the workers that supervisor `supervisor` may start."""
@@ -55,23 +48,19 @@ class Layout:
         return range(first, first + self.slots)
 
     def service(self, name: str) -> Path:
-        """Return the folder of a service's configuration and data, made when it is not there."""
-        folder = self.home / name
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder
+        """Return the folder of a service's configuration and data; create it if it does not exist."""
+        return _existing(self.home / name)
 
     @property
     def logs(self) -> Path:
-        """Every service writes its log here, as `<service>.log`; Storm's workers below `workers/`."""
-        folder = self.home / "logs"
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder
+        """The folder of the logs: each service's `<service>.log`, and Storm's workers' below `workers/`."""
+        return _existing(self.home / "logs")
 
 
 def standard_layout(home: str | None = None, port_offset: int | None = None, supervisors: int = 1) -> Layout:
-    """Return the layout of the arguments, else of CALLPRINT_CLUSTER_{HOME,PORT_OFFSET,JARS}, else standard.
+    """Return the layout of the arguments, or else of CALLPRINT_CLUSTER_{HOME,PORT_OFFSET,JARS}, or else the default.
 
-    Supervisors that were started before and not stopped always belong to it.
+    It always includes the supervisors that were started earlier and not stopped.
     """
     root = Path(home or os.environ.get("CALLPRINT_CLUSTER_HOME") or ".cache/cluster")
     if port_offset is None:
@@ -79,3 +68,8 @@ def standard_layout(home: str | None = None, port_offset: int | None = None, sup
     jars = Path(os.environ.get("CALLPRINT_CLUSTER_JARS") or ".cache/cluster/jars")
     started = len(list(root.glob("supervisor-*.pid")))
     return Layout(root, jars, port_offset, max(supervisors, started))
+
+
+def _existing(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

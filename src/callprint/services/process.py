@@ -1,4 +1,4 @@
-"""Start a service as a process of its own session, know later whether it is that very process, and end it."""
+"""Start a service as a process with its own session, recognise that very process later, and end it."""
 
 import contextlib
 import os
@@ -15,7 +15,7 @@ POLL_S = 0.2
 
 
 def _start_ticks(pid: int) -> str | None:
-    """Return when the process began, in clock ticks since boot, or None when there is none (or a zombie)."""
+    """Return when the process started, in clock ticks since boot; None when there is none, or only a zombie."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -24,7 +24,7 @@ def _start_ticks(pid: int) -> str | None:
 
 
 class Process:
-    """One service. Its pid file holds the pid and the start time, so a reused pid is not mistaken for it."""
+    """One service. Its pid file holds pid and start time, so that a reused pid is not mistaken for it."""
 
     def __init__(self, name: str, folder: Path, log: Path) -> None:
         self.name = name
@@ -33,7 +33,7 @@ class Process:
 
     @property
     def pid(self) -> int | None:
-        """The process id while the service runs, else None."""
+        """The process id while the service is running, else None."""
         try:
             pid, ticks = self._pid_file.read_text().split()
         except (OSError, ValueError):
@@ -41,7 +41,7 @@ class Process:
         return int(pid) if _start_ticks(int(pid)) == ticks else None
 
     def start(self, command: Sequence[str], environment: Mapping[str, str], folder: Path) -> None:
-        """Start `command` detached from the terminal, with its output appended to the log."""
+        """Start `command` detached from the terminal; its output is appended to the log."""
         with self.log.open("ab") as log:
             started = subprocess.Popen(
                 command,
@@ -55,12 +55,12 @@ class Process:
         self._pid_file.write_text(f"{started.pid} {_start_ticks(started.pid)}\n")
 
     def wait_until(self, ready: Callable[[], bool], timeout_s: float) -> float:
-        """Return the seconds until `ready()`. Raises ConfigError when the process ends or time runs out."""
+        """Wait for `ready()`; return the seconds it took. Raises ConfigError when the process ends or time runs out."""
         began = time.monotonic()
         while not ready():
             if self.pid is None:
                 raise ConfigError(
-                    f"{self.name} ended while it was starting; its log is {self.log}:\n{self.tail()}"
+                    f"{self.name} ended during its start; its log is {self.log}:\n{self.tail()}"
                 )
             if time.monotonic() - began > timeout_s:
                 raise ConfigError(
@@ -94,14 +94,14 @@ class Process:
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
             with contextlib.suppress(ChildProcessError):
-                os.waitpid(pid, os.WNOHANG)  # our own child would stay a zombie
+                os.waitpid(pid, os.WNOHANG)  # our own child would remain a zombie
             if self.pid is None:
                 return True
             time.sleep(POLL_S / 4)
         return False
 
     def resident_bytes(self) -> int:
-        """Return the memory that the process occupies now, 0 when it does not run."""
+        """Return the memory that the process occupies now, 0 when it is not running."""
         with contextlib.suppress(OSError):
             return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
         return 0

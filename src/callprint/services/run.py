@@ -1,18 +1,18 @@
-"""`python -m callprint.services.run`: what `sparse run` is meant to do, on Storm 2.8: the topology in one process.
+"""`python -m callprint.services.run`: what `sparse run` should do on Storm 2.8, run the topology in one process.
 
     python -m callprint.services.run -n voip -e local -t 60 -o callprint.store=sqlite:verdicts.sqlite
 
-takes the options of `sparse run` and needs Kafka and its topics, but neither ZooKeeper, Nimbus nor a supervisor: for
-trying a change of a spout or a bolt. `sparse run` alone fails on Storm 2. It is run here with two programs before all
-others on its PATH, which are this module again:
+It takes the options of `sparse run` and needs Kafka and its topics, but no ZooKeeper, Nimbus or supervisor: use it to
+try a change of a spout or a bolt. `sparse run` by itself fails on Storm 2. Here it finds two programs first on its
+PATH, both of which are this module again:
 
-    storm version      there is no such script among Maven's jars: it names the version that Maven resolves
+    storm version      Maven's jars contain no such script: this one prints the version that Maven resolves
     storm jar          Flux ignores --local on Storm 2: Storm's LocalCluster runs Flux, with the topology's jar first on
-                       the class path, since Flux's own jar would hide its `resources/`
-    lein deps :tree    project.clj has no dependencies; streamparse wants a line that names storm-core
+                       the class path, because Flux's own jar would hide its `resources/`
+    lein deps :tree    project.clj has no dependencies, but streamparse wants a line that names storm-core
 
-and what `sparse submit` does before it submits is done here: settings are checked, topics must be there, the store is
-made. The network is read from its path, as there is no blobstore.
+What `sparse submit` does before it submits is done here, too: settings and topics are checked, the store is prepared.
+The network is read from its path, because there is no blobstore.
 """
 
 import argparse
@@ -28,11 +28,11 @@ from typing import Any
 
 from callprint.core.ground.errors import CallprintError, ConfigError
 from callprint.services import jars
-from callprint.services.all_services import daemon_environment
 from callprint.services.layout import Layout, standard_layout
+from callprint.services.service import daemon_environment
 
 HEAP_MIB = 512
-LONGEST_S = 1_000_000  # Storm counts milliseconds in an int somewhere; this is "until it is stopped"
+LONGEST_S = 1_000_000  # stands for "until it is stopped": somewhere Storm counts milliseconds in an int
 LEIN_VARIABLE = "CALLPRINT_LEIN"
 
 LOG4J = """<?xml version="1.0" encoding="UTF-8"?>
@@ -71,12 +71,12 @@ def run(arguments: argparse.Namespace, layout: Layout) -> int:
         environment |= {LEIN_VARIABLE: lein, "LEIN_ROOT": "1", "PYTHONWARNINGS": "ignore"}
         command = ["sparse", "run", "--config", str(written), "--name", arguments.name]
         command += ["--environment", arguments.environment, "--time", str(arguments.time)]
-        print(f"the log, of spouts and bolts as well, is {layout.logs / 'run.log'}", flush=True)
+        print(f"the log, including spouts and bolts, is {layout.logs / 'run.log'}", flush=True)
         return subprocess.run(command, env=environment, check=False).returncode
 
 
 def _prepared(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Return the configuration with the options in it, after doing as `sparse submit` does before it submits."""
+    """Return the configuration with the options in it, after doing what `sparse submit` does before it submits."""
     from callprint.topology.submit import pre_submit  # noqa: PLC0415 - the extra `cluster`
 
     path = Path(arguments.config)
@@ -87,7 +87,7 @@ def _prepared(arguments: argparse.Namespace) -> dict[str, Any]:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(
-            f"{path} is no configuration with an environment {arguments.environment}"
+            f"{path} is not a configuration with an environment {arguments.environment}"
         ) from error
     options = environment.setdefault("options", {})
     for option in arguments.option or []:
@@ -102,7 +102,7 @@ def _prepared(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def as_storm(arguments: Sequence[str], layout: Layout) -> list[str]:
-    """Return the command that stands for `storm ARGUMENTS`. Raises ConfigError for what it does not stand for."""
+    """Return the command to run instead of `storm ARGUMENTS`. Raises ConfigError when there is none."""
     if list(arguments[:1]) == ["version"]:
         return ["echo", f"Storm {jars.STORM_VERSION}"]
     if len(arguments) < 3 or arguments[0] != "jar":
@@ -127,7 +127,7 @@ def as_storm(arguments: Sequence[str], layout: Layout) -> list[str]:
 
 
 def as_lein(arguments: Sequence[str]) -> list[str]:
-    """Return the command that stands for `lein ARGUMENTS`."""
+    """Return the command to run instead of `lein ARGUMENTS`."""
     if list(arguments) == ["deps", ":tree"]:
         return ["echo", f'[org.apache.storm/storm-core "{jars.STORM_VERSION}"]']
     return [os.environ[LEIN_VARIABLE], *arguments]

@@ -1,7 +1,7 @@
-"""Storm: Nimbus and one or more supervisors, each with a home of its own, as if they were machines.
+"""Storm: Nimbus and one or more supervisors, each with its own STORM_HOME, as if they were machines.
 
-A home is what Storm's scripts expect: `lib/` (daemons), `lib-worker/` (what the supervisor starts workers
-on), `extlib/`, `conf/storm.yaml`, `log4j2/`.
+Such a folder is what Storm's scripts expect: `lib/` (daemons), `lib-worker/` (the class path of workers), `extlib/`,
+`conf/storm.yaml`, `log4j2/`.
 """
 
 import contextlib
@@ -35,7 +35,7 @@ WORKER_LOG = "${sys:workers.artifacts}/${sys:storm.id}/${sys:worker.port}/worker
 
 
 def _yaml(layout: Layout, name: str, home: Path, supervisor: int) -> str:
-    """Return storm.yaml. JSON values are YAML values, so no YAML writer is needed."""
+    """Return storm.yaml. JSON values are valid YAML, so no YAML writer is needed."""
     settings: Mapping[str, str] = {
         "storm.zookeeper.servers": f'["{HOST}"]',
         "storm.zookeeper.port": str(layout.zookeeper),
@@ -91,7 +91,7 @@ def _java(layout: Layout, name: str, home: Path, heap_mib: int, main: str) -> Se
 
 
 def prepare_nimbus(layout: Layout) -> tuple[Sequence[str], Path]:
-    """Write Nimbus' home and return its command."""
+    """Write Nimbus's home and return its command."""
     home = _home(layout, "nimbus")
     return _java(layout, "nimbus", home, NIMBUS_HEAP_MIB, "org.apache.storm.daemon.nimbus.Nimbus"), home
 
@@ -105,9 +105,9 @@ def prepare_supervisor(layout: Layout, number: int) -> tuple[Sequence[str], Path
 
 
 def stop_workers(layout: Layout) -> None:
-    """End the workers that a supervisor left: they outlive it by design, so that it can be upgraded.
+    """End the workers that a supervisor left behind: by design they outlive it, so that it can be upgraded.
 
-    The end of a worker's JVM closes the pipes of its Python bolts, which ends them.
+    When a worker's JVM ends, the pipes of its Python bolts close, which ends them.
     """
     mine = f"-Dworkers.artifacts={layout.logs / 'workers'}".encode()
     for process in Path("/proc").glob("[0-9]*"):
@@ -134,9 +134,9 @@ def nimbus_client(layout: Layout, timeout_ms: int = 5000) -> Any:
 
 
 def nimbus_ready(layout: Layout) -> bool:
-    """Return whether Nimbus takes topologies: ZooKeeper needs some 15 s to forget a leader that crashed.
+    """Return whether Nimbus accepts topologies: ZooKeeper needs some 15 s to forget a leader that crashed.
 
-    Asked for by beginning an upload, which only a leader allows and which Nimbus forgets when nothing comes.
+    This is tried by beginning an upload, which only a leader allows, and which Nimbus drops when nothing follows.
     """
     return _ask(layout, lambda client: client.beginFileUpload()) is not None
 
@@ -148,7 +148,7 @@ def supervisors_ready(layout: Layout, wanted: int) -> bool:
 
 
 def _ask(layout: Layout, question: Callable[[Any], Any]) -> Any:
-    """Return what Nimbus answers, None when it does not."""
+    """Return Nimbus's answer, None when it does not answer."""
     if not port_open(HOST, layout.nimbus):
         return None
     from thriftpy2.thrift import TException  # noqa: PLC0415 - the extra `cluster`

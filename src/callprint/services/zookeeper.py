@@ -31,7 +31,7 @@ def prepare(layout: Layout) -> tuple[Sequence[str], Path]:
 
 
 def ready(layout: Layout) -> bool:
-    """Return whether ZooKeeper answers `srvr` with its mode, which it does only while it serves."""
+    """Return whether ZooKeeper answers `srvr` with its mode, which it only does while it serves."""
     try:
         with socket.create_connection((HOST, layout.zookeeper), timeout=2.0) as connection:
             connection.sendall(b"srvr")

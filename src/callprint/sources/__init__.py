@@ -1,4 +1,4 @@
-"""Where packets come from: capture files, standard input, and network interfaces. All I/O of the packet path."""
+"""Where packets come from: capture files, standard input and network interfaces. All I/O of the packet path."""
 
 from callprint.sources.batch import Batch, PacketSource
 from callprint.sources.captures import CaptureSource, FileReport, open_captures

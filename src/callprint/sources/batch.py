@@ -9,18 +9,18 @@ from callprint.core.ground.errors import CaptureError
 
 
 class Batch(NamedTuple):
-    """Some captured frames. `data` is overwritten by the next batch: copy what must live longer."""
+    """Some captured frames. `data` is overwritten by the next batch: copy what must be kept."""
 
     data: np.ndarray  # (n,) uint8
     records: np.ndarray  # (m,) RECORD, offsets into data
 
 
 class PacketSource(Protocol):
-    """A source of batches that is iterated over once; its figures are up to date between batches."""
+    """A source of batches that can be iterated over once; its figures are up to date between batches."""
 
     @property
     def bytes_total(self) -> int | None:
-        """Bytes that there are to read; None when nobody knows (a pipe, an interface)."""
+        """How many bytes there are to read; None if that is not known (a pipe, an interface)."""
 
     @property
     def bytes_done(self) -> int:
@@ -28,16 +28,16 @@ class PacketSource(Protocol):
 
     @property
     def packets(self) -> int:
-        """Packets handed out so far."""
+        """Packets yielded so far."""
 
     @property
     def not_captures(self) -> int:
-        """Files passed over because they are no captures."""
+        """Files skipped because they are not captures."""
 
     @property
     def warnings(self) -> list[CaptureError]:
         """What went wrong so far without ending the run."""
 
     def __iter__(self) -> Iterator[Batch]:
-        """Yield batches; an empty one only says that time passes."""
+        """Yield batches; an empty one only shows that time passes."""
         ...

@@ -17,7 +17,7 @@ from callprint.sources.batch import Batch
 from callprint.sources.streams import ByteStream, open_stream
 
 READ_BYTES = 1 << 20
-"""Bytes of one read. The buffer is reused and stays in the processor's cache: a larger one is slower."""
+"""Bytes per read. The buffer is reused and stays in the processor's cache: a larger one is slower."""
 
 STANDARD_INPUT = "-"
 
@@ -30,21 +30,21 @@ class FileReport:
     named: bool = True  # by the user; False: found in a folder
     packets: int = 0
     is_capture: bool = True  # False: its contents are something else
-    is_readable: bool = True  # False: the system refused, and nobody knows what it is
+    is_readable: bool = True  # False: the system refused, so it is not known what it is
     defect: CaptureError | None = None  # why reading ended before the end, or why it never began
 
     @property
     def name(self) -> str:
-        """What people call it."""
+        """Its name for people."""
         return "standard input" if self.path == STANDARD_INPUT else self.path
 
     def refuse(self, error: CaptureError) -> None:
-        """Note that it is no capture."""
+        """Note that it is not a capture."""
         self.is_capture = False
         self.defect = CaptureError(f"{self.name}: {error}", error.offset)
 
     def fail(self, error: OSError) -> None:
-        """Note that the system does not give its bytes, or no more of them."""
+        """Note that the system does not let us read it, or the rest of it."""
         self.is_readable = self.packets > 0
         so_far = f" after {self.packets:,} packets" if self.packets else ""
         self.defect = CaptureError(f"{self.name}: {error.strerror or error}{so_far}")
@@ -53,8 +53,8 @@ class FileReport:
 class CaptureSource:
     """Iterates once over the batches of several captures, in order.
 
-    `bytes_total` is the size of all files together, None when one of them is a pipe. `bytes_done`, `packets`,
-    `files` (those begun) and `warnings` are up to date between batches.
+    `bytes_total` is the size of all files together, None if one of them is a pipe. `bytes_done`, `packets`, `files`
+    (those begun so far) and `warnings` are up to date between batches.
     """
 
     def __init__(self, files: list[FileReport], bytes_total: int | None) -> None:
@@ -62,33 +62,33 @@ class CaptureSource:
         self.packets = 0
         self.files: list[FileReport] = []
         self._to_read = files
-        self._bytes_before = 0  # of the files that are done
+        self._bytes_before = 0  # bytes of the files that are done
         self._stream: ByteStream | None = None
 
     @property
     def bytes_done(self) -> int:
-        """Bytes read so far, compressed ones where a file is compressed."""
+        """Bytes read so far; of a compressed file, compressed bytes."""
         return self._bytes_before + (self._stream.bytes_read if self._stream else 0)
 
     @property
     def not_captures(self) -> int:
-        """How many files so far were no captures."""
+        """How many files so far were not captures."""
         return sum(not file.is_capture for file in self.files)
 
     @property
     def warnings(self) -> list[CaptureError]:
-        """What is wrong with captures, and with files that cannot be read; each message begins with the name."""
+        """What is wrong with captures, and with files that cannot be read; each message begins with the file's name."""
         return [file.defect for file in self.files if file.is_capture and file.defect is not None]
 
     @property
     def refusals(self) -> list[CaptureError]:
-        """Why files that the user named are no captures; what lies in a folder may be anything."""
+        """Why files that the user named are not captures; what is in a folder may be anything."""
         return [file.defect for file in self.files if file.named and not file.is_capture and file.defect]
 
     def __iter__(self) -> Iterator[Batch]:
         """Yield batches of at least one record.
 
-        Raises CaptureError when the only file cannot be read or is no capture, or none of several is one.
+        Raises CaptureError when the only file cannot be read or is not a capture, or none of several is one.
         """
         buffer = np.empty(READ_BYTES + MAXIMUM_BLOCK, np.uint8)
         for report in self._to_read:
@@ -116,17 +116,17 @@ class CaptureSource:
         finally:
             if descriptor >= 0:
                 status = os.fstat(descriptor)
-                # A file that was given up half-way is done with as well.
+                # A file that was abandoned half-way counts as done.
                 read = self._stream.bytes_read if self._stream else 0
                 self._bytes_before += status.st_size if stat.S_ISREG(status.st_mode) else read
             self._stream = None
-            if descriptor >= 0 and report.path != STANDARD_INPUT:  # which stays open
+            if descriptor >= 0 and report.path != STANDARD_INPUT:  # that one stays open
                 os.close(descriptor)
 
     def _decode(self, stream: ByteStream, report: FileReport, buffer: np.ndarray) -> Iterator[Batch]:
         decoder = CaptureDecoder()
         view = buffer.data
-        kept = 0  # bytes at the start of the buffer that are not decoded yet
+        kept = 0  # bytes at the start of the buffer that have not been decoded yet
         damage: CaptureError | None = None
         while decoder.error is None:
             try:
@@ -175,8 +175,8 @@ class CaptureSource:
 def open_captures(paths: Sequence[str | os.PathLike[str]]) -> CaptureSource:
     """Return a source over `paths`: files, folders (every file below, sorted) and "-" for standard input.
 
-    A file that cannot be read or is no capture is an error when it is the only one, and noted otherwise.
-    Raises CaptureError when a path does not exist or cannot be looked at, or a folder holds no file.
+    A file that cannot be read or is not a capture is an error if it is the only one, and otherwise noted.
+    Raises CaptureError when a path does not exist or cannot be accessed, or a folder contains no file.
     """
     files: list[FileReport] = []
     for path in [os.fspath(path) for path in paths]:
@@ -184,7 +184,7 @@ def open_captures(paths: Sequence[str | os.PathLike[str]]) -> CaptureSource:
             is_folder = path != STANDARD_INPUT and stat.S_ISDIR(os.stat(path).st_mode)  # noqa: PTH116 - raises
         except FileNotFoundError:
             raise CaptureError(f"{path}: no such file or folder") from None
-        except (OSError, ValueError) as error:  # no right to look, a NUL in the name ...
+        except (OSError, ValueError) as error:  # no permission, a NUL in the name ...
             raise CaptureError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
         files += _files_below(path) if is_folder else [FileReport(path)]
     if not files:
@@ -193,9 +193,9 @@ def open_captures(paths: Sequence[str | os.PathLike[str]]) -> CaptureSource:
 
 
 def _files_below(folder: str) -> list[FileReport]:
-    """Every regular file below `folder`; links to folders are not followed, so there are no circles.
+    """Return every regular file below `folder`; links to folders are not followed, so there are no cycles.
 
-    What cannot be looked at, file or folder, is in the list as well, so that it is not passed over in silence.
+    A file or folder that cannot be accessed is in the list, too, so that it is not skipped silently.
     """
     found: list[FileReport] = []
 
@@ -210,7 +210,7 @@ def _files_below(folder: str) -> list[FileReport]:
             try:
                 if stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116
                     found.append(FileReport(path, named=False))
-            except FileNotFoundError:  # a link that leads nowhere
+            except FileNotFoundError:  # a dangling link
                 continue
             except OSError as error:
                 refused(error)
@@ -223,7 +223,7 @@ def _total_size(files: list[FileReport]) -> int | None:
         try:
             status = os.fstat(_standard_input()) if file.path == STANDARD_INPUT else Path(file.path).stat()
         except OSError:
-            continue  # reading it will say why
+            continue  # reading it will report why
         if not stat.S_ISREG(status.st_mode):
             return None
         total += status.st_size
@@ -231,7 +231,7 @@ def _total_size(files: list[FileReport]) -> int | None:
 
 
 def _standard_input() -> int:
-    if sys.stdin is None:  # the program was started without
+    if sys.stdin is None:  # the program was started without one
         raise OSError(errno.EBADF, "is closed")
     return sys.stdin.fileno()
 

@@ -1,27 +1,27 @@
 """Which process of a fan-out group gets a packet: a classic BPF program that keeps a media session together.
 
-The kernel's own PACKET_FANOUT_HASH looks at whole ports, so RTP and the RTCP on the next port come to different
-processes, and the flow is judged without its RTCP. This program hashes the two endpoints without their order and
-without the lowest port bit, as Kafka's partitions do: a flow, its RTCP and its reverse reach one process.
+The kernel's own PACKET_FANOUT_HASH uses whole ports, so RTP and the RTCP on the next port go to different processes,
+and the flow is judged without its RTCP. This program hashes the two endpoints regardless of their order and without
+the lowest port bit, as Kafka's partitions do: a flow, its RTCP and its reverse reach one process.
 
     UDP and TCP over IPv4 and IPv6    by addresses and ports
-    pieces of datagrams, tunnels      by the (outer) addresses alone
+    fragments, tunnels                by the (outer) addresses alone
     VLAN tags, PPPoE, MPLS            by what is below them, as far as it is followed
-    anything else                     by the link addresses, where there are any
+    anything else                     by the link addresses, if there are any
 
-Here, unlike in the filter, a packet begins at its IP header when it arrives and at its link header when it leaves,
-so everything is loaded by its place from the network header on. A load beyond the packet ends the program with 0:
-what is too short to tell goes to the first process.
+Unlike in the filter, a packet begins at its IP header when it arrives and at its link header when it leaves, so
+everything is loaded by its offset from the network header. A load beyond the packet ends the program with 0: a packet
+that is too short to tell goes to the first process.
 """
 
 from typing import NamedTuple
 
 from callprint.sources.kernel_filter import (
     A_TO_X,
-    ADD,
     ADD_X,
     AND,
     AUTHENTICATION,
+    AUTHENTICATION_LENGTH,
     EXTENSION_HEADERS,
     FRAGMENT,
     JUMP_EQUAL,
@@ -33,6 +33,7 @@ from callprint.sources.kernel_filter import (
     LOAD_WORD,
     LOAD_WORD_X,
     MULTIPLY,
+    OPTION_LENGTH,
     OPTIONS,
     PROTOCOL,
     RECALL_A,
@@ -51,28 +52,29 @@ from callprint.sources.kernel_filter import (
     XOR_X,
     Assembler,
     Instruction,
+    load_length,
 )
 
-NETWORK = 0xFFF00000  # SKF_NET_OFF: from here on, places count from the network header
+NETWORK = 0xFFF00000  # SKF_NET_OFF: from here on, offsets count from the network header
 LINK = 0xFFE00000  # SKF_LL_OFF: the same from the link header
 
 TUNNEL_PORTS = (2152, 3544, 4788, 6080, 8472)
-"""GTP-U, Teredo, VXLAN and Geneve without the lowest bit: their ports say nothing of the sessions inside."""
+"""GTP-U, Teredo, VXLAN and Geneve without the lowest bit: their ports say nothing about the sessions inside."""
 
-_MPLS_LABELS = 4  # followed before the link addresses have to do
+_MPLS_LABELS = 4  # that are followed before the link addresses must do
 _PRIME_1, _PRIME_2, _PRIME_3 = 0x9E3779B1, 0x85EBCA77, 0xC2B2AE3D
 
 
 class _Memory(NamedTuple):
-    """What the sixteen words of memory hold."""
+    """Which of the sixteen words of memory holds what."""
 
     header: int = 0  # number of the header at X
-    source: int = 1  # one endpoint's address, folded into a word
+    source: int = 1  # the address, folded into one word
     destination: int = 2
     source_port: int = 3
     destination_port: int = 4
-    network: int = 5  # where the IP header begins
-    words: int = 6  # four words of an address
+    network: int = 5  # offset of the IP header
+    words: int = 6  # the first of four words of an address
 
 
 _M = _Memory()
@@ -105,7 +107,7 @@ def build_fanout(*, ethernet: bool = True) -> list[Instruction]:
 
 
 def _below_tags(program: Assembler) -> None:
-    """Find the IP header: X becomes its place, and a jump goes to "ipv4", "ipv6" or "other"."""
+    """Find the IP header: set X to its offset and jump to "ipv4", "ipv6" or "other"."""
     for tags in range(3):
         program.emit(JUMP_EQUAL, 0x0800, f"ipv4 {tags}")
         program.emit(JUMP_EQUAL, 0x86DD, f"ipv6 {tags}")
@@ -127,26 +129,26 @@ def _below_tags(program: Assembler) -> None:
         program.emit(LOAD_HALF, NETWORK + 4 * tags + 2)
 
 
-def _to_version(program: Assembler, ipv4: int, ipv6: int, place: str) -> None:
-    """Go on with IPv4, IPv6 or neither, by the value in the accumulator; `place` makes the labels unique."""
-    program.emit(JUMP_EQUAL, ipv4, "", f"not IPv4: {place}")
+def _to_version(program: Assembler, ipv4: int, ipv6: int, here: str) -> None:
+    """Continue with IPv4, IPv6 or neither, by the value in A; `here` makes the labels unique."""
+    program.emit(JUMP_EQUAL, ipv4, "", f"not IPv4: {here}")
     program.jump("ipv4")
-    program.label(f"not IPv4: {place}")
-    program.emit(JUMP_EQUAL, ipv6, "", f"not IP: {place}")
+    program.label(f"not IPv4: {here}")
+    program.emit(JUMP_EQUAL, ipv6, "", f"not IP: {here}")
     program.jump("ipv6")
-    program.label(f"not IP: {place}")
+    program.label(f"not IP: {here}")
     program.jump("other")
 
 
 def _pppoe(program: Assembler, at: int) -> None:
-    """Six bytes of PPPoE and two of PPP (RFC 2516)."""
+    """Skip six bytes of PPPoE and two of PPP (RFC 2516)."""
     program.emit(SET_X, at + 8)
     program.emit(LOAD_HALF, NETWORK + at + 6)
     _to_version(program, 0x0021, 0x0057, f"pppoe at {at}")
 
 
 def _mpls(program: Assembler, at: int) -> None:
-    """A stack of labels; what lies below the last one tells itself by its first four bits."""
+    """Skip a stack of labels; the first four bits below the last one are the IP version."""
     for label in range(_MPLS_LABELS):
         here = f"label {label} at {at}"
         program.emit(LOAD_BYTE, NETWORK + at + 4 * label + 2)
@@ -165,7 +167,7 @@ def _ipv4(program: Assembler) -> None:
     program.emit(LOAD_WORD_X, NETWORK + 16)
     program.emit(STORE_A, _M.destination)
     program.emit(LOAD_HALF_X, NETWORK + 6)
-    program.emit(JUMP_SET, 0x3FFF, "addresses of ipv4")  # a piece
+    program.emit(JUMP_SET, 0x3FFF, "addresses of ipv4")  # a fragment
     program.emit(LOAD_BYTE_X, NETWORK + 9)
     program.emit(STORE_A, _M.header)
     program.emit(LOAD_BYTE_X, NETWORK)
@@ -185,16 +187,19 @@ def _ipv4(program: Assembler) -> None:
 
 
 def _skip_authentication(program: Assembler) -> None:
-    """Go behind an authentication header (RFC 4302); A becomes the number of what follows."""
-    program.emit(LOAD_BYTE_X, NETWORK)
-    program.emit(STORE_A, _M.header)
-    program.emit(LOAD_BYTE_X, NETWORK + 1)
-    program.emit(ADD, 2)
-    program.emit(SHIFT_LEFT, 2)
+    """Skip an authentication header (RFC 4302); A becomes the number of the next header."""
+    _remember_next_header(program)
+    load_length(program, AUTHENTICATION_LENGTH, NETWORK)
     _advance(program)
 
 
+def _remember_next_header(program: Assembler) -> None:
+    program.emit(LOAD_BYTE_X, NETWORK)
+    program.emit(STORE_A, _M.header)
+
+
 def _advance(program: Assembler) -> None:
+    """Move X by A bytes; A becomes the number of the header there."""
     program.emit(ADD_X)
     program.emit(A_TO_X)
     program.emit(RECALL_A, _M.header)
@@ -233,26 +238,22 @@ def _ipv6(program: Assembler) -> None:
         program.label(f"fragment of {here}")
         program.emit(LOAD_HALF_X, NETWORK + 2)
         program.emit(JUMP_SET, 0xFFF9, f"addresses again of {here}")
-        program.emit(LOAD_BYTE_X, NETWORK)
-        program.emit(STORE_A, _M.header)
+        _remember_next_header(program)
         program.emit(SET_A, 8)
         program.jump(f"advance of {here}")
         program.label(f"addresses again of {here}")
         program.jump("addresses")
         program.label(f"options of {here}")
-        program.emit(LOAD_BYTE_X, NETWORK)
-        program.emit(STORE_A, _M.header)
-        program.emit(LOAD_BYTE_X, NETWORK + 1)
-        program.emit(ADD, 1)
-        program.emit(SHIFT_LEFT, 3)
+        _remember_next_header(program)
+        load_length(program, OPTION_LENGTH, NETWORK)
         program.label(f"advance of {here}")
         _advance(program)
         program.label(f"behind {here}")
-    program.jump("addresses")  # more headers than are followed
+    program.jump("addresses")  # there are more headers than are followed
 
 
 def _ports(program: Assembler) -> None:
-    """Keep both ports of the UDP or TCP header at X, unless they are a tunnel's."""
+    """Store both ports of the UDP or TCP header at X, unless they are a tunnel's."""
     for at, kept in ((0, _M.source_port), (2, _M.destination_port)):
         program.emit(LOAD_HALF_X, NETWORK + at)
         program.emit(AND, 0xFFFE)
@@ -262,7 +263,7 @@ def _ports(program: Assembler) -> None:
 
 
 def _combine(program: Assembler) -> None:
-    """Return hash(one endpoint) + hash(the other), mixed: the sum does not know their order."""
+    """Return hash(one endpoint) + hash(the other), mixed: a sum does not depend on their order."""
     for address, port in ((_M.source, _M.source_port), (_M.destination, _M.destination_port)):
         program.emit(RECALL_A, port)
         program.emit(MULTIPLY, _PRIME_1)
@@ -277,7 +278,7 @@ def _combine(program: Assembler) -> None:
 
 
 def _mix(program: Assembler, prime: int) -> None:
-    """A = A * prime with its upper half folded into the lower: `% processes` looks at the lower bits."""
+    """A = A * prime with its upper half folded into the lower, because `% processes` uses the lower bits."""
     program.emit(MULTIPLY, prime)
     program.emit(A_TO_X)
     program.emit(SHIFT_RIGHT, 15)

@@ -1,22 +1,22 @@
 """The filter that the kernel runs before it copies a packet: classic BPF, assembled here.
 
-It lets through what the dissector can use: UDP, TCP on the signalling ports, pieces of UDP datagrams, and
-encapsulations that may hold any of them, below up to two VLAN tags, over IPv4 and over IPv6 with extension
-headers. Classic BPF has no loops, so the walk over extension headers is unrolled; what is nested deeper than
-that, or inside a tunnel, is let through whole: the filter saves work, the dissector decides.
+It passes what the dissector can use: UDP, TCP on the signalling ports, fragments of UDP datagrams, and encapsulations
+that may contain any of these, below up to two VLAN tags, over IPv4 and over IPv6 with extension headers. Classic BPF
+has no loops, so the walk over extension headers is unrolled; whatever is nested deeper, or inside a tunnel, passes:
+the filter saves work, the dissector decides.
 """
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 EXTENSION_HEADERS = 6
-"""IPv6 extension headers that are followed; a packet with more is let through."""
+"""IPv6 extension headers that are followed; a packet with more passes."""
 
 ACCEPT_BYTES = 0x40000
 DROP_BYTES = 0
 
-# Instructions of linux/bpf_common.h that are used here.
-LOAD_WORD, LOAD_HALF, LOAD_BYTE = 0x20, 0x28, 0x30  # from a fixed place
+# The instructions of linux/bpf_common.h that are used here.
+LOAD_WORD, LOAD_HALF, LOAD_BYTE = 0x20, 0x28, 0x30  # from a fixed offset
 LOAD_WORD_X, LOAD_HALF_X, LOAD_BYTE_X = 0x40, 0x48, 0x50  # from X plus a constant
 SET_A, SET_X, STORE_A, RECALL_A = 0x00, 0x01, 0x02, 0x60  # A = k; X = k; memory[k] = A; A = memory[k]
 STORE_X, RECALL_X = 0x03, 0x61  # memory[k] = X; X = memory[k]
@@ -25,15 +25,26 @@ MULTIPLY, SHIFT_RIGHT, XOR_X, RETURN_A = 0x24, 0x74, 0xAC, 0x16
 JUMP, JUMP_EQUAL, JUMP_SET, JUMP_AT_LEAST = 0x05, 0x15, 0x45, 0x35
 RETURN = 0x06
 
-ANCILLARY = 0xFFFFF000  # SKF_AD_OFF: what the kernel knows about a packet beside its bytes
+ANCILLARY = 0xFFFFF000  # SKF_AD_OFF: what the kernel knows about a packet apart from its bytes
 PROTOCOL, PACKET_TYPE = ANCILLARY + 0, ANCILLARY + 4
 PACKET_OUTGOING = 4
 
 TAGS = (0x8100, 0x88A8, 0x9100, 0x9200)
-_CARRIERS = (0x8847, 0x8848, 0x8864, 0x6558, 0x880B, 0x876B)  # MPLS, PPPoE, bridging, PPP: let through whole
+_CARRIERS = (0x8847, 0x8848, 0x8864, 0x6558, 0x880B, 0x876B)  # MPLS, PPPoE, bridging, PPP: all of it passes
 TUNNELS = (4, 41, 47, 97, 137)  # IP protocols that carry packets
 OPTIONS = (0, 43, 60, 135, 139, 140)  # IPv6 extension headers that count in units of eight bytes
 FRAGMENT, AUTHENTICATION, TCP, UDP = 44, 51, 6, 17
+
+
+class LengthUnits(NamedTuple):
+    """How the length field of an extension header counts."""
+
+    not_counted: int  # units at the start of the header that it leaves out
+    shift: int  # the unit is 1 << shift bytes
+
+
+OPTION_LENGTH = LengthUnits(1, 3)  # RFC 8200 4.3
+AUTHENTICATION_LENGTH = LengthUnits(2, 2)  # RFC 4302 2.2
 
 
 class Instruction(NamedTuple):
@@ -46,7 +57,7 @@ class Instruction(NamedTuple):
 
 
 class Assembler:
-    """Collects instructions with named jump targets. An empty target name means the next instruction."""
+    """Collects instructions with named jump targets. An empty name means the next instruction."""
 
     def __init__(self) -> None:
         self._lines: list[tuple[int, int, str, str]] = []
@@ -57,11 +68,11 @@ class Assembler:
         self._lines.append((code, constant, if_true, if_false))
 
     def label(self, name: str) -> None:
-        """Name the place of the next instruction."""
+        """Name the next instruction."""
         self._labels[name] = len(self._lines)
 
     def jump(self, target: str) -> None:
-        """Jump, however far."""
+        """Jump unconditionally, any distance."""
         self.emit(JUMP, 0, target)
 
     def when_any(self, values: Sequence[int], target: str) -> None:
@@ -88,7 +99,7 @@ def build_filter(
 ) -> list[Instruction]:
     """Return the program for frames with an Ethernet header, or for packets that begin with the IP header.
 
-    `drop_outgoing` drops what this machine sends: on the loopback interface it is received as well.
+    `drop_outgoing` drops what this machine sends, because on the loopback interface it is received as well.
     """
     program = Assembler()
     if drop_outgoing:
@@ -99,7 +110,7 @@ def build_filter(
     else:
         program.emit(SET_X, 0)
         program.emit(LOAD_WORD, PROTOCOL)
-    # From here on X is where the IP header begins, and A the EtherType.
+    # From here on X is the offset of the IP header, and A the EtherType.
     program.label("network")
     program.emit(JUMP_EQUAL, 0x0800, "ipv4")
     program.emit(JUMP_EQUAL, 0x86DD, "ipv6 far")
@@ -148,7 +159,7 @@ def _ipv4(program: Assembler, ports: Sequence[int]) -> None:
     program.when_any((UDP, AUTHENTICATION, *TUNNELS), "accept ipv4")
     program.emit(JUMP_EQUAL, TCP, "", "drop ipv4")
     program.emit(LOAD_HALF_X, 6)
-    program.emit(JUMP_SET, 0x3FFF, "drop ipv4")  # a piece of a TCP segment is of no use
+    program.emit(JUMP_SET, 0x3FFF, "drop ipv4")  # a fragment of a TCP segment is of no use
     program.emit(LOAD_BYTE_X, 0)
     program.emit(AND, 0x0F)
     program.emit(SHIFT_LEFT, 2)
@@ -158,7 +169,7 @@ def _ipv4(program: Assembler, ports: Sequence[int]) -> None:
 
 
 def _tcp(program: Assembler, ports: Sequence[int], name: str) -> None:
-    """Accept when the TCP header at X has a signalling port; end with both returns."""
+    """Accept if the TCP header at X has a signalling port; ends with both returns."""
     program.emit(LOAD_HALF_X, 0)
     program.when_any(ports, f"accept {name}")
     program.emit(LOAD_HALF_X, 2)
@@ -173,7 +184,8 @@ def _ipv6(program: Assembler, ports: Sequence[int]) -> None:
     """Walk the extension headers. memory[0] is the number of the header at X."""
     program.emit(LOAD_BYTE_X, 6)
     program.emit(STORE_A, 0)
-    _advance(program, 40)
+    program.emit(SET_A, 40)
+    _advance(program)
     for level in range(EXTENSION_HEADERS + 1):
         here = f"level {level}"
         program.emit(RECALL_A, 0)
@@ -189,41 +201,40 @@ def _ipv6(program: Assembler, ports: Sequence[int]) -> None:
                 program.label(f"{name} {here}")
             program.emit(RETURN, ACCEPT_BYTES)
             return
-        program.label(f"options {here}")
-        _next_header(program)
-        program.emit(LOAD_BYTE_X, 1)
-        program.emit(ADD, 1)
-        program.emit(SHIFT_LEFT, 3)
-        program.jump(f"skip {here}")
-        program.label(f"authentication {here}")
-        _next_header(program)
-        program.emit(LOAD_BYTE_X, 1)
-        program.emit(ADD, 2)
-        program.emit(SHIFT_LEFT, 2)
-        program.jump(f"skip {here}")
+        for name, units in (("options", OPTION_LENGTH), ("authentication", AUTHENTICATION_LENGTH)):
+            program.label(f"{name} {here}")
+            _remember_next_header(program)
+            load_length(program, units)
+            program.jump(f"skip {here}")
         program.label(f"fragment {here}")
-        _next_header(program)
+        _remember_next_header(program)
         program.emit(LOAD_HALF_X, 2)
         program.emit(JUMP_SET, 0xFFF9, f"piece {here}", f"atomic {here}")
         program.label(f"piece {here}")
         program.emit(RECALL_A, 0)
-        program.when_any((TCP, 58), f"unwanted {here}")  # pieces of TCP or ICMPv6 are of no use
+        program.when_any((TCP, 58), f"unwanted {here}")  # fragments of TCP or ICMPv6 are of no use
         program.emit(RETURN, ACCEPT_BYTES)
         program.label(f"unwanted {here}")
         program.emit(RETURN, DROP_BYTES)
         program.label(f"atomic {here}")
         program.emit(SET_A, 8)
         program.label(f"skip {here}")
-        program.emit(ADD_X)
-        program.emit(A_TO_X)
+        _advance(program)
 
 
-def _next_header(program: Assembler) -> None:
+def load_length(program: Assembler, units: LengthUnits, header: int = 0) -> None:
+    """A = the length in bytes of the extension header at X + `header`."""
+    program.emit(LOAD_BYTE_X, header + 1)
+    program.emit(ADD, units.not_counted)
+    program.emit(SHIFT_LEFT, units.shift)
+
+
+def _remember_next_header(program: Assembler) -> None:
     program.emit(LOAD_BYTE_X, 0)
     program.emit(STORE_A, 0)
 
 
-def _advance(program: Assembler, size: int) -> None:
-    program.emit(SET_A, size)
+def _advance(program: Assembler) -> None:
+    """Move X by A bytes."""
     program.emit(ADD_X)
     program.emit(A_TO_X)

@@ -1,4 +1,4 @@
-"""Live capture from network interfaces, as the same batches that capture files give."""
+"""Live capture from network interfaces, in the same batches as from capture files."""
 
 import os
 import select
@@ -18,18 +18,18 @@ from callprint.sources.batch import Batch
 from callprint.sources.packet_ring import RETIRE_MS, PacketRing, RingStatistics
 
 RING_BYTES = 64 << 20
-"""Ring of one interface: what a full 1 Gbit/s brings in 0.4 s, while the process is away."""
+"""The ring of one interface: 0.4 s of a full 1 Gbit/s, for when the process does not get to run."""
 
 IDLE_MS = 1000
-"""Without packets an empty batch comes this often, so that the consumer can look at its clock and stop."""
+"""Without packets there is an empty batch this often, so that the consumer can look at its clock and stop."""
 
 
 class LiveSource:
     """Iterates over the batches of one or more interfaces until `stop`.
 
-    Each batch is one closed block of one interface (or a part of it); packets of an interface are in order,
-    those of different interfaces only to within the 50 ms after which the kernel closes a block. `data` is
-    the ring itself: it is overwritten after the next batch was asked for.
+    Each batch is one closed block of one interface, or a part of it. Packets of one interface are in order, those of
+    different interfaces only to within the 50 ms after which the kernel closes a block. `data` is the ring itself: it
+    is overwritten once the next batch is asked for.
     """
 
     def __init__(self, rings: list[PacketRing]) -> None:
@@ -43,9 +43,9 @@ class LiveSource:
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
 
     def __iter__(self) -> Iterator[Batch]:
-        """Yield batches; after `stop`, what the rings still hold.
+        """Yield batches; after `stop`, the packets that are still in the rings.
 
-        Raises CaptureError when an interface has gone away.
+        Raises CaptureError when an interface no longer exists.
         """
         poller = select.poll()
         poller.register(self._wake, select.POLLIN)
@@ -74,7 +74,7 @@ class LiveSource:
                 pass
 
     def _next_block(self, ring: PacketRing) -> Generator[Batch, None, bool]:
-        """Yield the current block if it is closed, then hand it back; say whether there was one."""
+        """Yield the current block if it is closed, then release it; return whether there was one."""
         block = ring.block()
         if block is None:
             return False
@@ -90,9 +90,9 @@ class LiveSource:
         return True
 
     def stop(self) -> None:
-        """End the iteration, from any thread or signal handler: what was captured so far still comes.
+        """End the iteration, from any thread or signal handler; what was captured so far is still yielded.
 
-        A KeyboardInterrupt inside the iteration would lose what the rings hold, so let SIGINT call this.
+        A KeyboardInterrupt inside the iteration would lose what is in the rings, so let SIGINT call this.
         """
         self._stopped = True
         os.eventfd_write(self._wake, 1)
@@ -102,7 +102,7 @@ class LiveSource:
         return [ring.statistics() for ring in self._rings]
 
     def close(self) -> None:
-        """Close the sockets. Batches that were handed out stay readable."""
+        """Close the sockets. Batches that were yielded stay readable."""
         for ring in self._rings:
             ring.close()
         os.close(self._wake)
@@ -128,13 +128,12 @@ def open_interfaces(
 ) -> LiveSource:
     """Capture on all of `names` at once.
 
-    `signalling_ports` are the TCP ports that the kernel filter lets through; give `dissect` the same. With a
-    `fanout_group` (any number) several processes that capture on an interface share its packets by media session,
-    so that a flow, its RTCP and its reverse are seen by one of them. `filtered=False` passes every packet.
-    `hardware_time` takes the network card's time stamps where it makes them (its clock must be kept by PTP),
-    else the kernel's.
+    `signalling_ports` are the TCP ports that pass the kernel filter; give `dissect` the same. With a `fanout_group`
+    (any number) several processes that capture on an interface share its packets by media session, so that one of
+    them sees a flow, its RTCP and its reverse. `filtered=False` passes every packet. `hardware_time` takes the time
+    stamps of the network card if it makes any (its clock must be synchronised by PTP), else the kernel's.
 
-    Raises PrivilegeError without CAP_NET_RAW and CaptureError when an interface cannot be captured on.
+    Raises PrivilegeError without CAP_NET_RAW, and CaptureError when capturing on an interface is not possible.
     """
     if not names:
         raise CaptureError("no interface to capture on")
@@ -159,7 +158,7 @@ def open_interfaces(
 
 
 def _check(ring: PacketRing) -> None:
-    """Go on when an interface was only taken down for a while; raise CaptureError when it is gone."""
+    """Ignore an interface that was only taken down for a while; raise CaptureError when it is gone."""
     number = ring.socket_error()
     if number and ring.interface not in [name for _, name in socket.if_nameindex()]:
-        raise CaptureError(f"the interface {ring.interface} has gone away ({os.strerror(number)})")
+        raise CaptureError(f"the interface {ring.interface} no longer exists ({os.strerror(number)})")

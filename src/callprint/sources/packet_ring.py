@@ -1,7 +1,7 @@
 """A packet socket with a ring that the kernel fills and we read in place (packet(7), TPACKET_V3).
 
-The kernel closes a block when it is full or `RETIRE_MS` after its first packet; from then on the block is
-ours, and no byte of it changes, until `release` hands it back. Nothing is copied.
+The kernel closes a block when it is full or `RETIRE_MS` after its first packet; from then on the block is ours, and
+none of its bytes change, until `release` hands it back. Nothing is copied.
 """
 
 import ctypes
@@ -41,24 +41,24 @@ _TIMESTAMP_RAW_HARDWARE = 1 << 6
 _SIOCGIFHWADDR = 0x8927
 _ETH_P_ALL = 3
 _STATUS_OURS = 1
-_FRAME_BYTES = 2048  # only a divisor for TPACKET_V3: packets lie close together whatever their size
+_FRAME_BYTES = 2048  # only a divisor for TPACKET_V3: packets are tightly packed whatever their size
 
 
 @dataclass(frozen=True, slots=True)
 class RingStatistics:
-    """The kernel's counters of one interface since capturing began."""
+    """The kernel's counters of one interface since the capture began."""
 
     interface: str
-    passed: int  # packets that passed the filter, the dropped ones included
-    dropped: int  # of these: lost because the ring was full
+    passed: int  # packets that passed the filter, including dropped ones
+    dropped: int  # of these, packets lost because the ring was full
     freezes: int  # how often the ring was full
 
 
 class PacketRing:
     """One interface's packet socket and its ring.
 
-    Raises PrivilegeError without CAP_NET_RAW, CaptureError when there is no such interface or the ring
-    cannot be had.
+    Raises PrivilegeError without CAP_NET_RAW, and CaptureError when there is no such interface or no ring can be
+    allocated.
     """
 
     def __init__(
@@ -80,11 +80,11 @@ class PacketRing:
         self._passed = self._dropped = self._freezes = 0
         device = _device_type(interface)
         framed = device in (_ARPHRD_ETHERNET, _ARPHRD_LOOPBACK)
-        # Other devices (tun, PPP, tunnels) have headers of all sorts: the kernel takes them off for us.
+        # Other devices (tun, PPP, tunnels) have headers of all sorts: the kernel removes them for us.
         self.link_type = ETHERNET if framed else RAW_IP
         self._socket = _open_socket(interface, socket.SOCK_RAW if framed else socket.SOCK_DGRAM)
         try:
-            self.mute()  # until all is set: no packet slips in unfiltered, or past the fan-out group
+            self.mute()  # until everything is set up: no packet gets in unfiltered, or past the fan-out group
             self._map_ring(hardware_time)
             self._socket.bind((interface, _ETH_P_ALL))
             if promiscuous:
@@ -107,7 +107,7 @@ class PacketRing:
 
     def _map_ring(self, hardware_time: bool) -> None:
         self._socket.setsockopt(_SOL_PACKET, _PACKET_VERSION, _TPACKET_V3)
-        if hardware_time:  # of the network card where it has a clock, else the kernel's
+        if hardware_time:  # the network card's time if it has a clock, else the kernel's
             self._socket.setsockopt(_SOL_PACKET, _PACKET_TIMESTAMP, _TIMESTAMP_RAW_HARDWARE)
         frames = BLOCK_BYTES // _FRAME_BYTES * self._blocks
         request = struct.pack("7I", BLOCK_BYTES, self._blocks, _FRAME_BYTES, frames, RETIRE_MS, 0, 0)
@@ -121,7 +121,7 @@ class PacketRing:
         except OSError as error:
             raise CaptureError(
                 f"cannot join fan-out group {number} on {self.interface} ({error.strerror}): another program, or an "
-                "older callprint, may use it otherwise; choose another group"
+                "older callprint, may use it in another way; choose another group"
             ) from error
         _give_program(self._socket, _SOL_PACKET, _PACKET_FANOUT_DATA, build_fanout(ethernet=framed))
 
@@ -130,7 +130,7 @@ class PacketRing:
         return self._socket.fileno()
 
     def block(self) -> tuple[int, int] | None:
-        """Return (where the first packet header is, how many packets) of the current block if it is ours."""
+        """Return (offset of the first packet header, number of packets) of the current block if it is ours."""
         base = self._current * BLOCK_BYTES
         (status,) = struct.unpack_from("=I", self._map, base + ring.BLOCK_STATUS)
         if not status & _STATUS_OURS:
@@ -139,12 +139,12 @@ class PacketRing:
         return base + first, packets
 
     def release(self) -> None:
-        """Hand the current block back to the kernel and go to the next one."""
+        """Hand the current block back to the kernel and move on to the next."""
         struct.pack_into("=I", self._map, self._current * BLOCK_BYTES + ring.BLOCK_STATUS, 0)
         self._current = (self._current + 1) % self._blocks
 
     def mute(self) -> None:
-        """Let no further packet in; what the ring holds stays."""
+        """Let no more packets in; those in the ring stay."""
         _attach(self._socket, [Instruction(RETURN, 0, 0, DROP_BYTES)])
 
     def socket_error(self) -> int:
@@ -152,7 +152,7 @@ class PacketRing:
         return self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
 
     def statistics(self) -> RingStatistics:
-        """Return the counters so far. The kernel sets its own to zero at each reading, so they are summed."""
+        """Return the counters so far. The kernel resets its own at each reading, so they are added up here."""
         if self._socket.fileno() >= 0:
             raw = self._socket.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 12)
             passed, dropped, freezes = struct.unpack("3I", raw)
@@ -162,7 +162,7 @@ class PacketRing:
         return RingStatistics(self.interface, self._passed, self._dropped, self._freezes)
 
     def close(self) -> None:
-        """Stop capturing. The ring's memory lives on until the last batch that points into it is gone."""
+        """Stop capturing. The ring's memory stays until the last batch that refers to it is gone."""
         self.statistics()
         self._socket.close()
 
@@ -195,7 +195,7 @@ def _open_socket(interface: str, kind: int) -> socket.socket:
 
 
 def fanout_number(group: int, interface: str) -> int:
-    """Return the kernel's number of a group, 0..65535: a group of the kernel belongs to one interface.
+    """Return the kernel's number for a group, 0..65535; in the kernel a group belongs to one interface.
 
     Processes that name the same group and interface get the same number, whatever else they capture on.
     """
@@ -207,6 +207,6 @@ def _attach(packet_socket: socket.socket, program: list[Instruction]) -> None:
 
 
 def _give_program(packet_socket: socket.socket, level: int, option: int, program: list[Instruction]) -> None:
-    """Set a classic BPF program: struct sock_fprog points to an array of struct sock_filter."""
+    """Attach a classic BPF program: struct sock_fprog points to an array of struct sock_filter."""
     code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *step) for step in program))
     packet_socket.setsockopt(level, option, struct.pack("@HP", len(program), ctypes.addressof(code)))

@@ -1,6 +1,6 @@
-"""Byte streams from a file descriptor: as it is, or through gzip or zstd, with bounded memory.
+"""Byte streams from a file descriptor: as they are, or decompressed with gzip or zstd, with bounded memory.
 
-A stream reads what is there and returns, so that a pipe that never ends gives its packets as they come.
+A stream returns what is available instead of waiting for more, so a pipe that never ends yields packets as they come.
 """
 
 import os
@@ -14,22 +14,24 @@ from callprint.core.ground.errors import CaptureError
 GZIP_MAGIC = b"\x1f\x8b"
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 
-GZIP_READ = 1 << 17  # compressed bytes of one read; the output of zlib is bounded by its own argument
+GZIP_READ = 1 << 17  # compressed bytes per read; zlib has an argument that bounds its output
 ZSTD_READ = 1 << 17
 ZSTD_SLICE = 1024
 """Compressed bytes given to zstd at once. Its output cannot be bounded, but 1,024 bytes hold at most 256
-blocks of 128 KiB, so a decompression bomb fills 64 MiB (the pieces and the whole) and no more."""
+blocks of 128 KiB, so a decompression bomb fills at most 64 MiB (the pieces and their sum)."""
 
-ZSTD_WINDOW = 1 << 27  # 128 MiB: what `zstd --long` writes; larger windows need more memory than a reader has
+ZSTD_WINDOW = (
+    1 << 27
+)  # 128 MiB, as `zstd --long` writes; a larger window needs more memory than is reasonable
 
 
 class ByteStream(Protocol):
-    """What the reader of captures needs."""
+    """What the capture reader needs."""
 
-    bytes_read: int  # of the file itself, so compressed ones if it is compressed
+    bytes_read: int  # from the file itself, so compressed bytes if it is compressed
 
     def readinto(self, target: memoryview) -> int:
-        """Fill the start of `target` with what is there, at least one byte; return how many, 0 at the end.
+        """Fill the start of `target` with what is available, at least one byte; return how many, 0 at the end.
 
         Raises CaptureError when a compressed stream is damaged or cut off.
         """
@@ -37,7 +39,7 @@ class ByteStream(Protocol):
 
 
 def open_stream(descriptor: int) -> ByteStream:
-    """Return the stream behind an open file descriptor, decompressing when its first bytes say so."""
+    """Return the stream of an open file descriptor, decompressed if its first bytes say that it is compressed."""
     head = b""
     while len(head) < 4:
         more = os.read(descriptor, 4 - len(head))
@@ -52,7 +54,7 @@ def open_stream(descriptor: int) -> ByteStream:
 
 
 class PlainStream:
-    """The bytes as they are. Reads beat a memory map here: a page fault costs more than copying a page."""
+    """The bytes as they are. Reading beats a memory map here: a page fault costs more than copying a page."""
 
     def __init__(self, descriptor: int, head: bytes) -> None:
         self.bytes_read = len(head)
@@ -72,7 +74,7 @@ class PlainStream:
 
 
 class GzipStream:
-    """One or more gzip members, one after the other (RFC 1952 2.2), with zeros behind them as tape drives leave."""
+    """One or more gzip members, one after the other (RFC 1952 2.2); zeros may follow, as tape drives add them."""
 
     def __init__(self, descriptor: int, head: bytes) -> None:
         self.bytes_read = len(head)
@@ -89,7 +91,7 @@ class GzipStream:
             except zlib.error as error:
                 raise CaptureError(f"the gzip data is damaged ({error})") from error
             self._in_member = not self._member.eof
-            # zlib may name the bytes behind a member's end as unconsumed as well: they count once.
+            # zlib may report the bytes after a member's end as unconsumed, too: count them once.
             self._compressed = self._member.unconsumed_tail if self._in_member else self._member.unused_data
             if plain:
                 target[: len(plain)] = plain
@@ -99,7 +101,7 @@ class GzipStream:
         return 0
 
     def _next_member(self) -> bool:
-        """Go to the next member; say whether there is one."""
+        """Move on to the next member; return whether there is one."""
         while True:
             self._compressed = self._compressed.lstrip(b"\0")
             if len(self._compressed) >= len(GZIP_MAGIC):
@@ -115,7 +117,7 @@ class GzipStream:
         return True
 
     def _refill(self) -> bool:
-        """Read on; say whether the file held more."""
+        """Read on; return whether there was more."""
         more = os.read(self._descriptor, GZIP_READ)
         self.bytes_read += len(more)
         self._compressed += more
@@ -129,10 +131,10 @@ class ZstdStream:
         self.bytes_read = len(head)
         self._descriptor = descriptor
         self._compressed = head
-        self._at = 0  # bytes of `_compressed` that were decompressed
+        self._at = 0  # bytes of `_compressed` that have been decompressed
         self._context = zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW)
         self._frame = self._context.decompressobj()
-        self._begun = False  # the frame has seen a byte
+        self._begun = False  # the frame has had its first byte
         self._plain = memoryview(b"")
 
     def readinto(self, target: memoryview) -> int:

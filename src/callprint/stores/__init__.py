@@ -4,7 +4,8 @@ import os
 from pathlib import Path
 
 from callprint.core.ground.errors import StoreError
-from callprint.stores.base import CallQuery, StoredVerdict, UnknownEvidence, VerdictQuery, VerdictStore
+from callprint.stores.base import StoredVerdict, UnknownEvidence, VerdictStore
+from callprint.stores.queries import CallQuery, VerdictQuery
 from callprint.stores.sqlite import SqliteStore
 from callprint.stores.sqlite_evidence import EvidenceLimits
 
@@ -47,11 +48,11 @@ def open_store(
 ) -> VerdictStore:
     """Open the verdict store that `url` names: `sqlite:PATH`, a plain path, or `cassandra://HOST[:PORT]/KEYSPACE`.
 
-    Without a URL it is `default_store_url()`. With `create` false a store that does not exist is an error
-    instead of a new store, which is what a query wants. `evidence_limits`: how much evidence of unknown flows a file
-    keeps; a keyspace has a time to live of its own.
+    Without a URL it is `default_store_url()`. With `create` false, as a query wants it, a store that does not exist
+    is an error and is not made. `evidence_limits`: how much evidence of unknown flows a file keeps; a keyspace has
+    a time to live of its own.
 
-    Raises StoreError when the URL is of no known form, the store cannot be opened, or its driver is missing.
+    Raises StoreError when the URL has no known form, the store cannot be opened, or its driver is missing.
     """
     url = url or default_store_url()
     scheme, separator, rest = url.partition(":")

@@ -22,14 +22,7 @@ from callprint.core.call import AllowEntry, CallRecord, Vote
 from callprint.core.ground.errors import RowError, StoreError
 from callprint.core.verdict import FlowSummary, Verdict
 from callprint.stores import cassandra_schema
-from callprint.stores.base import (
-    CallQuery,
-    RegisteredModel,
-    StoredVerdict,
-    UnknownEvidence,
-    VerdictQuery,
-    VerdictStore,
-)
+from callprint.stores.base import RegisteredModel, StoredVerdict, UnknownEvidence, VerdictStore
 from callprint.stores.cassandra_call_state import CallStates
 from callprint.stores.cassandra_queries import Queries
 from callprint.stores.cassandra_rows import (
@@ -43,6 +36,8 @@ from callprint.stores.cassandra_rows import (
     verdict_rows,
 )
 from callprint.stores.cassandra_settings import PASSWORD_VARIABLE, CassandraSettings
+from callprint.stores.columns import ALLOW_ENTRY, MODEL, VOTE, insert_statement
+from callprint.stores.queries import CallQuery, VerdictQuery
 
 BATCH_ROWS = 50  # single-partition batches beyond this gain nothing and come near Cassandra's warning size
 CONCURRENT_REQUESTS = 64
@@ -53,7 +48,7 @@ _TABLE = re.compile(r"\b(FROM|INTO) (\w+)")
 
 
 class CassandraStore(VerdictStore):
-    """A verdict store in a keyspace. With `create` it is made and migrated when it has to be.
+    """A verdict store in a keyspace. With `create` the keyspace is made or migrated if necessary.
 
     Raises StoreError when no node answers, the certificate or the password is refused, or the keyspace is
     missing or of another version.
@@ -93,11 +88,11 @@ class CassandraStore(VerdictStore):
         self._put([row for verdict in found for row in verdict_rows(verdict)], partitions)
 
     def put_flows(self, summaries: Iterable[FlowSummary]) -> None:
-        """Store flow summaries; the one that covers most is first in its flow's partition."""
+        """Store flow summaries; the one that covers most comes first in its flow's partition."""
         self._put([summary_row(summary) for summary in summaries])
 
     def verdicts(self, query: VerdictQuery) -> Iterator[StoredVerdict]:
-        """Give the verdicts that match, latest decision first. Time and address or application bound the cost."""
+        """Give the verdicts that match, latest decision first. Without a condition every hour is read."""
         with self._explained():
             yield from self._queries.verdicts(query)
 
@@ -112,27 +107,21 @@ class CassandraStore(VerdictStore):
         with self._explained():
             yield from self._queries.calls(query)
 
-    def put_feedback(self, votes: Iterable[Vote]) -> None:
-        """Store users' marks."""
-        columns = ("caller", "user", "given_at_ns", "call_id", "from_tag", "spam")
-        self._put(
-            [
-                Row("feedback", (v.caller,), columns, tuple(getattr(v, name) for name in columns))
-                for v in votes
-            ]
-        )
+    def put_votes(self, votes: Iterable[Vote]) -> None:
+        """Store users' votes on calls."""
+        self._put([Row("feedback", (vote.caller,), VOTE.names, VOTE.row(vote)) for vote in votes])
 
-    def feedback(self, caller: str | None = None) -> Iterator[Vote]:
-        """Give the marks that count, by caller and user."""
+    def votes(self, caller: str | None = None) -> Iterator[Vote]:
+        """Give the votes that count, by caller and user."""
         with self._explained():
-            yield from self._queries.feedback(caller)
+            yield from self._queries.votes(caller)
 
     def put_allowed(self, entries: Iterable[AllowEntry]) -> None:
         """Put callers on the allow-list, by a lightweight transaction each: the first entry stays."""
         with self._explained():
             for entry in entries:
-                statement = "INSERT INTO allowed (caller, user, given_at_ns) VALUES (?, ?, ?) IF NOT EXISTS"
-                self._run(statement, (entry.caller, entry.user, entry.given_at_ns))
+                statement = insert_statement("allowed", ALLOW_ENTRY.names) + " IF NOT EXISTS"
+                self._run(statement, ALLOW_ENTRY.row(entry))
 
     def remove_allowed(self, caller: str) -> None:
         """Take a caller off the allow-list."""
@@ -142,16 +131,16 @@ class CassandraStore(VerdictStore):
     def allowed(self) -> Iterator[AllowEntry]:
         """Give the allow-list, by caller."""
         with self._explained():
-            rows = list(self._run("SELECT caller, user, given_at_ns FROM allowed", ()))
-        for row in sorted(rows, key=lambda row: row.caller):
-            yield AllowEntry(row.caller, row.user, row.given_at_ns)
+            rows = self._run(f"SELECT {ALLOW_ENTRY.selected()} FROM allowed", ())
+            entries = sorted(map(ALLOW_ENTRY.value, rows), key=lambda entry: entry.caller)
+        yield from entries
 
     def put_unknown_evidence(self, kept: Iterable[tuple[Verdict, bytes]]) -> None:
         """Keep evidence logs of unknown flows for research; they expire by the table's time to live."""
         found = list(kept)
         partitions = {("evidence", verdict.decided_at_ns // HOUR_NS, "") for verdict, _ in found}
         rows = [evidence_row(verdict, evidence) for verdict, evidence in found]
-        self._put(rows, partitions, batch_rows=1)  # of some 20 KB each: a batch of them would be refused
+        self._put(rows, partitions, batch_rows=1)  # some 20 KB each: a batch of them would be refused
 
     def unknown_evidence(self, limit: int | None = None) -> Iterator[UnknownEvidence]:
         """Give the evidence that is kept, the latest first."""
@@ -160,24 +149,21 @@ class CassandraStore(VerdictStore):
 
     def put_model(self, model: RegisteredModel) -> None:
         """Register a model that gives verdicts; the first registration stays."""
-        self._put([Row("model", (model.name,), RegisteredModel._fields, tuple(model))])
+        self._put([Row("model", (model.name,), MODEL.names, MODEL.row(model))])
 
     def models(self) -> Iterator[RegisteredModel]:
         """Give the models that were registered, the first one first."""
         with self._explained():
-            rows = [
-                RegisteredModel(*row)
-                for row in self._run(f"SELECT {', '.join(RegisteredModel._fields)} FROM model", ())
-            ]
-        yield from sorted(rows, key=lambda model: (model.first_used_ns, model.name, model.digest))
+            models = list(map(MODEL.value, self._run(f"SELECT {MODEL.selected()} FROM model", ())))
+        yield from sorted(models, key=lambda model: (model.first_used_ns, model.name, model.digest))
 
     def put_call_state(self, site: int, number: int, state: bytes) -> None:
-        """Keep the state of a site's calls, in pieces."""
+        """Keep the snapshot of a site's calls, in pieces."""
         with self._explained():
             self._call_states.put(site, number, state)
 
     def call_state(self, site: int) -> tuple[int, bytes] | None:
-        """Give the state of a site's calls."""
+        """Give the snapshot of a site's calls."""
         with self._explained():
             return self._call_states.get(site)
 
@@ -212,7 +198,7 @@ class CassandraStore(VerdictStore):
             raise StoreError(f"the keyspace {keyspace} is of version {found}, this callprint needs {newest}")
 
     def _prepare(self, statement: str) -> Any:
-        """Prepare a statement with its table in our keyspace: Cassandra warns of `USE` with prepared statements."""
+        """Prepare a statement, its table qualified by the keyspace: `USE` before prepared statements makes it warn."""
         qualified = _TABLE.sub(rf"\1 {self._settings.keyspace}.\2", statement, count=1)
         return self._session.prepare(qualified)
 
@@ -222,7 +208,7 @@ class CassandraStore(VerdictStore):
         return self._session.execute(self._prepared(statement), parameters)
 
     def _run_at_majority(self, statement: str, parameters: tuple[object, ...]) -> Any:
-        """Run a statement that must see what other processes wrote."""
+        """Run a statement that must see what other processes have written."""
         if self._cluster is None:
             raise StoreError(f"the store {self.url} is closed")
         bound = self._prepared(statement).bind(parameters)
@@ -230,7 +216,7 @@ class CassandraStore(VerdictStore):
         return self._session.execute(bound)
 
     def _run_many(self, statement: str, parameters: list[tuple[object, ...]]) -> Iterator[Any]:
-        """Yield the rows of each set of parameters, in order; all of them are asked at once."""
+        """Yield the rows for each set of parameters, in order; all are requested at once."""
         if self._cluster is None:
             raise StoreError(f"the store {self.url} is closed")
         prepared = self._prepared(statement)
@@ -247,19 +233,19 @@ class CassandraStore(VerdictStore):
         *,
         batch_rows: int = BATCH_ROWS,
     ) -> None:
-        """Write rows in single-partition batches, and before them the index of the partitions they make."""
+        """Write rows in single-partition batches, preceded by the index rows of new partitions."""
         if self._cluster is None:
             raise StoreError(f"the store {self.url} is closed")
         with self._explained():
             index = list(self._new_index_rows(partitions))
             self._write(index, "", batch_rows)
-            # Falling timestamps: of two writes of a row the first one stays (cql/001).
+            # Falling timestamps: of two writes of a row the first stays (cql/001).
             self._write(rows, f" USING TIMESTAMP {-time.time_ns() // 1000}" if rows else "", batch_rows)
             self._known_partitions.update((row.table, *row.values) for row in index)
 
     def _new_index_rows(self, partitions: Iterable[tuple[str, int, str]]) -> Iterator[Row]:
         if time.monotonic() - self._known_since > cassandra_schema.DAY_S:
-            self._known_partitions.clear()  # so that the index lives as long as the rows it leads to
+            self._known_partitions.clear()  # written again, so that the index outlives the rows it leads to
             self._known_since = time.monotonic()
         for kind, hour, application in partitions:
             day = hour * HOUR_NS // DAY_NS
@@ -280,14 +266,14 @@ class CassandraStore(VerdictStore):
             for at in range(0, len(group), batch_rows):
                 batch = BatchStatement(BatchType.UNLOGGED)
                 for row in group[at : at + batch_rows]:
-                    batch.add(self._prepared(_insert(row, using)), row.values)
+                    batch.add(self._prepared(insert_statement(row.table, row.columns) + using), row.values)
                 batches.append((batch, None))
         if batches:
             execute_concurrent(self._session, batches, CONCURRENT_REQUESTS, raise_on_first_error=True)
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
-        """Turn what the driver says into StoreError with what to do."""
+        """Turn the driver's errors into StoreError that says what to do."""
         try:
             yield
         except NoHostAvailable as error:
@@ -299,20 +285,15 @@ class CassandraStore(VerdictStore):
                 ) from error
             raise StoreError(f"no Cassandra node of {self._settings.url} answers ({reasons})") from error
         except InvalidRequest as error:
-            # Of the many things that it can mean these two are about the row, or about rows that are too long together.
+            # It can mean many things; these two are about the row, or about rows that are too long together.
             kind = RowError if _TOO_LONG.search(str(error)) else StoreError
             raise kind(f"{self._settings.url}: {error}") from error
         except (DriverException, OSError) as error:
             raise StoreError(f"{self._settings.url}: {type(error).__name__}: {error}") from error
         except (TypeError, ValueError, OverflowError) as error:
             raise RowError(
-                f"{self._settings.url} holds or was given a value that is none of a row: {error}"
+                f"{self._settings.url} holds or was given a value that fits no column: {error}"
             ) from error
-
-
-def _insert(row: Row, using: str) -> str:
-    columns = ", ".join(row.columns)
-    return f"INSERT INTO {row.table} ({columns}) VALUES ({', '.join('?' * len(row.columns))}){using}"
 
 
 def _cluster(settings: CassandraSettings) -> Cluster:

@@ -1,4 +1,4 @@
-"""The state of calls and its journal in Cassandra: what `base.VerdictStore` promises of them."""
+"""The snapshot and journal of a site's calls in Cassandra: what `base.VerdictStore` promises of them."""
 
 from collections.abc import Callable, Iterator
 from itertools import groupby
@@ -7,10 +7,10 @@ from typing import Any
 from callprint.core.ground.errors import StoreError
 from callprint.stores.base import another_writer
 
-PIECE_BYTES = 512 << 10  # of one cell; mutations beyond some megabytes are refused
+PIECE_BYTES = 512 << 10  # in one cell; mutations of more than some megabytes are refused
 
 Run = Callable[[str, tuple[object, ...]], Any]
-"""Runs a statement at a majority of the replicas and gives its rows."""
+"""Runs a statement on a majority of the replicas and returns its rows."""
 
 
 class CallStates:
@@ -20,7 +20,7 @@ class CallStates:
         self._run = run
 
     def put(self, site: int, number: int, state: bytes) -> None:
-        """Write the pieces, the whole before anything earlier goes."""
+        """Write all pieces before anything earlier is deleted."""
         pieces = [state[at : at + PIECE_BYTES] for at in range(0, len(state), PIECE_BYTES)] or [b""]
         insert = "INSERT INTO call_state (site, number, part, parts, piece) VALUES (?, ?, ?, ?, ?)"
         for part, piece in enumerate(pieces):
@@ -29,7 +29,7 @@ class CallStates:
         self._run("DELETE FROM call_journal WHERE site = ? AND number < ?", (site, number))
 
     def get(self, site: int) -> tuple[int, bytes] | None:
-        """Give the highest state that is whole: a process may have died over a later one."""
+        """Give the highest snapshot that is complete: a process may have died while it wrote a later one."""
         query = "SELECT number, part, parts, piece FROM call_state WHERE site = ?"
         for number, rows in groupby(self._run(query, (site,)), key=lambda row: row.number):
             pieces = list(rows)
@@ -38,10 +38,10 @@ class CallStates:
         return None
 
     def append(self, site: int, number: int, entry: bytes) -> None:
-        """Append an entry. Raises StoreError when another stands there."""
+        """Append an entry. Raises StoreError when the number holds another one."""
         insert = "INSERT INTO call_journal (site, number, entry) VALUES (?, ?, ?) IF NOT EXISTS"
         row = self._run(insert, (site, number, entry)).one()
-        if not row.applied and row.entry != entry:  # a repeat after a time-out is no other
+        if not row.applied and row.entry != entry:  # not a repeat after a time-out
             raise StoreError(another_writer(site, number))
 
     def journal(self, site: int, since: int) -> Iterator[tuple[int, bytes]]:

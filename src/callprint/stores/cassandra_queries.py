@@ -1,4 +1,4 @@
-"""Answers from the Cassandra tables: partitions are read newest first and merged in the order of the interface."""
+"""Answers from the Cassandra tables: partitions are read newest first and merged into the order of the interface."""
 
 import heapq
 from collections.abc import Callable, Iterable, Iterator
@@ -7,33 +7,19 @@ from typing import Any, NamedTuple
 
 from callprint.core.call import CallRecord, Phase, Vote
 from callprint.core.verdict import FlowKey, FlowSummary, Verdict
-from callprint.stores.base import CallQuery, StoredVerdict, UnknownEvidence, VerdictQuery, verdict_order
-from callprint.stores.cassandra_rows import (
-    BUCKETS,
-    DAY_NS,
-    EVIDENCE_COLUMNS,
-    FLOW_COLUMNS,
-    HOUR_NS,
-    SUMMARY_COLUMNS,
-    VERDICT_COLUMNS,
-    evidence_of,
-    summary_of,
-    verdict_of,
-)
-from callprint.stores.sqlite_call_rows import CALL_COLUMNS, stored_call
+from callprint.stores.base import StoredVerdict, UnknownEvidence
+from callprint.stores.cassandra_rows import BUCKETS, DAY_NS, HOUR_NS, summary_of, verdict_of
+from callprint.stores.columns import CALL, EVIDENCE, KEY_COLUMNS, SUMMARY, VERDICT, VOTE
+from callprint.stores.queries import CallQuery, VerdictQuery, verdict_order
 
 RunMany = Callable[[str, list[tuple[object, ...]]], Iterable[Iterable[Any]]]
 LOOK_AHEAD = 64  # flows whose last verdict and summary are asked for at once
 
-_VERDICT = ", ".join((*FLOW_COLUMNS, *VERDICT_COLUMNS))
-_SUMMARY = ", ".join((*FLOW_COLUMNS, *SUMMARY_COLUMNS))
-_EVIDENCE = ", ".join((*FLOW_COLUMNS, *EVIDENCE_COLUMNS))
-_CALL = ", ".join(CALL_COLUMNS)
-_OF_FLOW = "src_ip = ? AND src_port = ? AND dst_ip = ? AND dst_port = ? AND ssrc = ? AND first_seen_ns = ?"
+_OF_FLOW = " AND ".join(f"{column} = ?" for column in KEY_COLUMNS)
 
 
 class _Descending(str):
-    """A text that sorts the other way round."""
+    """A text that sorts in reverse."""
 
     __slots__ = ()
 
@@ -72,7 +58,7 @@ def _call_sort_key(call: CallRecord) -> tuple[object, ...]:
 
 
 class Queries:
-    """What can be asked; `run_many(statement, parameters)` gives the rows of each set of parameters."""
+    """What can be asked; `run_many(statement, parameters)` gives the rows for each set of parameters."""
 
     def __init__(self, run_many: RunMany) -> None:
         self._run_many = run_many
@@ -91,28 +77,27 @@ class Queries:
             rows = (next(group) for _, group in groups)
         yield from islice((call for call in rows if _call_matches(call, query)), query.limit)
 
-    def feedback(self, caller: str | None) -> Iterator[Vote]:
-        """Give the marks that count."""
-        statement = "SELECT caller, user, given_at_ns, call_id, from_tag, spam FROM feedback"
+    def votes(self, caller: str | None) -> Iterator[Vote]:
+        """Give the votes that count."""
+        statement = f"SELECT {VOTE.selected()} FROM feedback"
         if caller is None:
-            rows = sorted(self._rows(statement), key=lambda row: row.caller)
+            votes = sorted(map(VOTE.value, self._rows(statement)), key=lambda vote: vote.caller)
         else:
-            rows = list(self._rows(f"{statement} WHERE caller = ?", caller))
-        # Within a partition the latest mark of a user comes first.
-        for _, marks in groupby(rows, key=lambda row: (row.caller, row.user)):
-            row = next(marks)
-            yield Vote(row.call_id, row.from_tag, row.caller, row.user, row.given_at_ns, row.spam)
+            votes = list(map(VOTE.value, self._rows(f"{statement} WHERE caller = ?", caller)))
+        # Within a partition the latest vote of a user comes first.
+        for _, of_user in groupby(votes, key=lambda vote: (vote.caller, vote.user)):
+            yield next(of_user)
 
     def unknown_evidence(self, limit: int | None) -> Iterator[UnknownEvidence]:
         """Give the evidence that is kept, in the order of the interface."""
-        statement = f"SELECT {_EVIDENCE} FROM unknown_evidence WHERE day = ? AND bucket = ?"
+        statement = f"SELECT {EVIDENCE.selected()} FROM unknown_evidence WHERE day = ? AND bucket = ?"
         days = self._days("evidence", _span(VerdictQuery()))
         yield from islice(chain.from_iterable(self._evidence_of(statement, day) for day in days), limit)
 
     def _evidence_of(self, statement: str, day: int) -> Iterator[UnknownEvidence]:
         partitions = self._run_many(statement, [(day, bucket) for bucket in range(BUCKETS)])
         yield from heapq.merge(
-            *(map(evidence_of, rows) for rows in partitions),
+            *(map(EVIDENCE.value, rows) for rows in partitions),
             key=lambda kept: (-kept.decided_at_ns, *kept.flow, -kept.k, _Descending(kept.model)),
         )
 
@@ -121,9 +106,9 @@ class Queries:
         return rows
 
     def _candidates(self, query: VerdictQuery) -> Iterator[Verdict]:
-        """Give the verdicts of the partitions that the query leads to, in order, not yet filtered."""
+        """Give the verdicts of the partitions that the query leads to, in order and unfiltered."""
         if query.flow is not None:
-            statement = f"SELECT {_VERDICT} FROM verdict_by_flow WHERE {_OF_FLOW}"
+            statement = f"SELECT {VERDICT.selected()} FROM verdict_by_flow WHERE {_OF_FLOW}"
             rows = map(verdict_of, self._rows(statement, *query.flow))
             yield from sorted(rows, key=_verdict_sort_key)
             return
@@ -142,7 +127,7 @@ class Queries:
             yield from self._merged(where, keys, span)
 
     def _merged(self, where: str, keys: list[tuple[object, ...]], span: _Span) -> Iterator[Verdict]:
-        statement = f"SELECT {_VERDICT} FROM {where} AND decided_at_ns >= ? AND decided_at_ns < ?"
+        statement = f"SELECT {VERDICT.selected()} FROM {where} AND decided_at_ns >= ? AND decided_at_ns < ?"
         partitions = self._run_many(statement, [(*key, *span) for key in keys])
         yield from heapq.merge(*(map(verdict_of, rows) for rows in partitions), key=_verdict_sort_key)
 
@@ -161,8 +146,8 @@ class Queries:
     def _completed(self, verdicts: Iterator[Verdict], last_only: bool) -> Iterator[StoredVerdict]:
         """Add the flows' summaries, and with `last_only` drop what is not its flow's last verdict.
 
-        verdict_by_flow is the truth: a row of another table counts only if it is there as well. (A verdict
-        stored again with other contents stays as it was by flow, but could have got rows elsewhere.)
+        verdict_by_flow decides: a row of another table counts only if it is there as well. (A verdict stored
+        again with other contents stays as it was by flow, but may have added rows elsewhere.)
         """
         while some := list(islice(verdicts, LOOK_AHEAD)):
             flows = list(dict.fromkeys(verdict.flow for verdict in some))
@@ -174,19 +159,19 @@ class Queries:
                     yield StoredVerdict(verdict, summaries.get(verdict.flow))
 
     def _summaries(self, flows: list[FlowKey]) -> dict[FlowKey, FlowSummary]:
-        statement = f"SELECT {_SUMMARY} FROM flow_by_key WHERE {_OF_FLOW} LIMIT 1"
+        statement = f"SELECT {SUMMARY.selected()} FROM flow_by_key WHERE {_OF_FLOW} LIMIT 1"
         found = self._run_many(statement, [tuple(flow) for flow in flows])
         return {flow: summary_of(row) for flow, rows in zip(flows, found, strict=True) for row in rows}
 
     def _verdicts_of(self, flows: list[FlowKey]) -> dict[FlowKey, list[Verdict]]:
-        statement = f"SELECT {_VERDICT} FROM verdict_by_flow WHERE {_OF_FLOW}"
+        statement = f"SELECT {VERDICT.selected()} FROM verdict_by_flow WHERE {_OF_FLOW}"
         found = self._run_many(statement, [tuple(flow) for flow in flows])
         return {flow: list(map(verdict_of, rows)) for flow, rows in zip(flows, found, strict=True)}
 
     def _call_candidates(self, query: CallQuery) -> Iterator[CallRecord]:
         if query.call_id is not None:
-            rows = self._rows(f"SELECT {_CALL} FROM call_by_id WHERE call_id = ?", query.call_id)
-            yield from sorted(map(stored_call, rows), key=_call_sort_key)
+            rows = self._rows(f"SELECT {CALL.selected()} FROM call_by_id WHERE call_id = ?", query.call_id)
+            yield from sorted(map(CALL.value, rows), key=_call_sort_key)
             return
         span = _span(query)
         if query.number is not None:
@@ -200,9 +185,9 @@ class Queries:
             yield from self._merged_calls("call_by_hour WHERE hour = ? AND bucket = ?", keys, span)
 
     def _merged_calls(self, where: str, keys: list[Any], span: _Span) -> Iterator[CallRecord]:
-        statement = f"SELECT {_CALL} FROM {where} AND started_ns >= ? AND started_ns < ?"
+        statement = f"SELECT {CALL.selected()} FROM {where} AND started_ns >= ? AND started_ns < ?"
         partitions = self._run_many(statement, [(*key, *span) for key in keys])
-        yield from heapq.merge(*(map(stored_call, rows) for rows in partitions), key=_call_sort_key)
+        yield from heapq.merge(*(map(CALL.value, rows) for rows in partitions), key=_call_sort_key)
 
 
 def _matches(verdict: Verdict, query: VerdictQuery) -> bool:

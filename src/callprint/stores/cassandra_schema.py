@@ -1,6 +1,6 @@
 """The keyspace and its migrations: `cql/NNN_*.cql` brings a keyspace from version NNN - 1 to NNN.
 
-A file that was released is never changed; a change of the tables is a new file.
+The files are those of 0.1.0 and never change; migrations.py goes on from there.
 """
 
 import re
@@ -12,18 +12,17 @@ from typing import Any
 
 from callprint.core.ground.errors import StoreError
 from callprint.stores.base import CALL_STATE_DAYS
-from callprint.stores.sqlite_call_rows import CALL_COLUMNS
+from callprint.stores.migrations import SINCE_0_1_0
 
 DAY_S = 86_400
-LOCK_S = 120  # a migration that takes longer has died
-CALL_KEY_COLUMNS = ("call_id", "from_tag", "started_ns", "phase", "judged_at_ns", "detector")
-_INTEGERS = ("ringing_ns", "answered_ns", "ended_ns", "final_status")
+LOCK_S = 120  # a process that takes longer to migrate is taken for dead
 _KEYSPACE = re.compile(r"[a-z][a-z0-9_]{0,47}")
+_ADDED_COLUMN = re.compile(r"ALTER TABLE (\w+) ADD (\w+) \w+")
 
 
 @dataclass(frozen=True, slots=True)
 class SchemaSettings:
-    """What an operator decides when the keyspace is made."""
+    """What an operator decides before the keyspace is made."""
 
     replication: str = "{'class': 'SimpleStrategy', 'replication_factor': 1}"  # as in CREATE KEYSPACE
     verdict_ttl_s: int = 400 * DAY_S
@@ -38,28 +37,23 @@ def checked_keyspace(name: str) -> str:
     return name
 
 
-def call_column_types() -> dict[str, str]:
-    """Return the CQL type of every column of a call that is not part of its key."""
-    types = {"spam_score": "double", "spam": "boolean", **dict.fromkeys(_INTEGERS, "bigint")}
-    return {name: types.get(name, "text") for name in CALL_COLUMNS if name not in CALL_KEY_COLUMNS}
-
-
 def migrations() -> list[tuple[int, str]]:
     """Return the migrations, (version, CQL text with braces to fill in), in order."""
     entries = files("callprint.stores").joinpath("cql").iterdir()
-    return sorted(
+    released = sorted(
         (int(entry.name[:3]), entry.read_text()) for entry in entries if entry.name.endswith(".cql")
     )
+    later = (";\n".join(migration.cassandra) for migration in SINCE_0_1_0)
+    return [*released, *enumerate(later, released[-1][0] + 1)]
 
 
 def statements(text: str, settings: SchemaSettings) -> Iterator[str]:
-    """Yield the statements of one migration, with its settings filled in and without comments."""
+    """Yield the statements of one migration, with settings filled in and comments removed."""
     filled = text.format(
         verdict_ttl_s=settings.verdict_ttl_s,
         call_ttl_s=settings.call_ttl_s,
         evidence_ttl_s=settings.evidence_ttl_s,
         call_state_ttl_s=CALL_STATE_DAYS * DAY_S,
-        call_columns=", ".join(f"{name} {kind}" for name, kind in call_column_types().items()),
     )
     bare = "\n".join(line for line in filled.splitlines() if not line.startswith("--"))
     for statement in bare.split(";"):
@@ -80,7 +74,7 @@ def version(session: Any, keyspace: str) -> int | None:
 
 
 def migrate(session: Any, keyspace: str, settings: SchemaSettings) -> None:
-    """Make the keyspace and its tables, or bring them up to date; safe when several processes do it at once.
+    """Make the keyspace and its tables, or bring them up to date; several processes may do so at once.
 
     Raises StoreError when the keyspace was made by a newer callprint.
     """
@@ -114,9 +108,19 @@ def _with_lock(session: Any, keyspace: str, settings: SchemaSettings) -> None:
             if number <= done:
                 continue
             for statement in statements(text, settings):
-                # A migration that died half-way left some of its tables.
-                again = statement.replace("CREATE TABLE ", f"CREATE TABLE IF NOT EXISTS {keyspace}.", 1)
-                session.execute(again.replace("ALTER TABLE ", f"ALTER TABLE {keyspace}.", 1))
+                _apply(session, keyspace, statement)
             session.execute(f"INSERT INTO {table} (one, version) VALUES (1, {number})")
     finally:
         session.execute(f"DELETE FROM {table} WHERE one = 0 IF EXISTS")
+
+
+def _apply(session: Any, keyspace: str, statement: str) -> None:
+    """Run a statement of a migration, which may have died half-way and left some of its tables and columns."""
+    added = _ADDED_COLUMN.fullmatch(statement)
+    if added is not None:
+        where = "keyspace_name = %s AND table_name = %s AND column_name = %s"
+        query = f"SELECT type FROM system_schema.columns WHERE {where}"
+        if session.execute(query, (keyspace, *added.groups())).one() is not None:
+            return
+    again = statement.replace("CREATE TABLE ", f"CREATE TABLE IF NOT EXISTS {keyspace}.", 1)
+    session.execute(again.replace("ALTER TABLE ", f"ALTER TABLE {keyspace}.", 1))

@@ -3,7 +3,7 @@
     cassandra://[user@]host[,host...][:port]/keyspace[?option=value&...]
 
 Options: `consistency` (LOCAL_QUORUM), `datacenter`, `tls_ca` (PEM file; turns TLS on), `tls_certificate` and
-`tls_key` (for servers that ask clients for one), and, when the keyspace is made, `replication` (as in CREATE
+`tls_key` (for servers that demand one from clients), and, when the keyspace is made, `replication` (as in CREATE
 KEYSPACE), `verdict_ttl_days`, `call_ttl_days`, `evidence_ttl_days`. The password is CALLPRINT_CASSANDRA_PASSWORD,
 never in the URL: URLs are printed.
 """
@@ -45,7 +45,7 @@ class CassandraSettings:
         except ValueError as error:
             raise StoreError(f"{url}: the port is no number below 65536") from error
         if parts.password is not None:
-            raise StoreError(f"a password does not belong into a URL: set {PASSWORD_VARIABLE} instead")
+            raise StoreError(f"a password does not belong in a URL: set {PASSWORD_VARIABLE} instead")
         hosts = tuple(host for host in (parts.hostname or "").split(",") if host)
         if not hosts:
             raise StoreError(f"{url}: no host; write cassandra://HOST[,HOST...]/KEYSPACE")
@@ -66,7 +66,7 @@ class CassandraSettings:
 
     @property
     def url(self) -> str:
-        """The URL that opens the same keyspace again; what matters only when it is made is left out."""
+        """The URL that opens the same keyspace again, without what matters only when it is made."""
         user = f"{quote(self.user)}@" if self.user else ""
         options = {name: getattr(self, name) for name in sorted(_OPTIONS)}
         options = {name: value for name, value in options.items() if value is not None}
@@ -85,7 +85,7 @@ class CassandraSettings:
         return password
 
     def tls(self) -> ssl.SSLContext | None:
-        """Return what checks the server's certificate and name, None when TLS is off."""
+        """Return the context that checks the server's certificate and name, None when TLS is off."""
         if self.tls_ca is None:
             return None
         try:

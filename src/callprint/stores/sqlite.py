@@ -11,52 +11,11 @@ from typing import Any, TypeVar
 from callprint.core.call import AllowEntry, CallRecord, Vote
 from callprint.core.ground.errors import RowError, StoreError
 from callprint.core.verdict import FlowSummary, Verdict
-from callprint.stores import sqlite_call_state
-from callprint.stores.base import (
-    CallQuery,
-    RegisteredModel,
-    StoredVerdict,
-    UnknownEvidence,
-    VerdictQuery,
-    VerdictStore,
-)
-from callprint.stores.sqlite_call_rows import (
-    PUT_ALLOWED,
-    PUT_CALL,
-    PUT_FEEDBACK,
-    REMOVE_ALLOWED,
-    SELECT_ALLOWED,
-    allow_row,
-    call_row,
-    feedback_row,
-    select_calls,
-    select_feedback,
-    stored_allow_entry,
-    stored_call,
-    stored_feedback,
-)
-from callprint.stores.sqlite_evidence import (
-    DAY_NS,
-    FORGET_EXPIRED,
-    FORGET_OLDEST,
-    HAS_EXPIRED,
-    PUT_EVIDENCE,
-    EvidenceLimits,
-    evidence_row,
-    select_evidence,
-    stored_evidence,
-)
-from callprint.stores.sqlite_rows import (
-    PUT_FLOW,
-    PUT_MODEL,
-    PUT_VERDICT,
-    SELECT_MODELS,
-    flow_row,
-    select_verdicts,
-    stored_model,
-    stored_verdict,
-    verdict_row,
-)
+from callprint.stores import sqlite_call_rows, sqlite_call_state, sqlite_evidence, sqlite_rows
+from callprint.stores.base import RegisteredModel, StoredVerdict, UnknownEvidence, VerdictStore
+from callprint.stores.columns import ALLOW_ENTRY, CALL, EVIDENCE, MODEL, SUMMARY, VERDICT, VOTE
+from callprint.stores.queries import CallQuery, VerdictQuery
+from callprint.stores.sqlite_evidence import DAY_NS, EvidenceLimits
 from callprint.stores.sqlite_schema import APPLICATION_ID, MIGRATIONS
 
 OLDEST_SQLITE = (3, 37, 0)  # STRICT tables
@@ -68,8 +27,8 @@ T = TypeVar("T")
 class SqliteStore(VerdictStore):
     """A verdict store in the file `path`.
 
-    With `create` false the file must exist; one that may not be written is then opened for reading. Another
-    process that holds the file locked is waited for, `busy_timeout_s` seconds.
+    With `create` false the file must exist; one that may not be written is then opened for reading. While another
+    process holds the file locked, every call waits for up to `busy_timeout_s` seconds.
 
     Raises StoreError when the file is not a callprint store, is damaged, was made by a newer callprint, or
     cannot be opened.
@@ -114,75 +73,75 @@ class SqliteStore(VerdictStore):
 
     def put_verdicts(self, verdicts: Iterable[Verdict]) -> None:
         """Store verdicts in one transaction; those that are there already stay as they are."""
-        self._write(PUT_VERDICT, (verdict_row(verdict) for verdict in verdicts))
+        self._write(sqlite_rows.PUT_VERDICT, map(VERDICT.row, verdicts))
 
     def put_flows(self, summaries: Iterable[FlowSummary]) -> None:
         """Store flow summaries in one transaction; of two for one flow the one that covers more stays."""
-        self._write(PUT_FLOW, (flow_row(summary) for summary in summaries))
+        self._write(sqlite_rows.PUT_FLOW, map(SUMMARY.row, summaries))
 
     def verdicts(self, query: VerdictQuery) -> Iterator[StoredVerdict]:
-        """Give the verdicts that match, latest decision first, while others may go on writing."""
-        return self._read(*select_verdicts(query), stored_verdict)
+        """Give the verdicts that match, latest decision first; others may write meanwhile."""
+        return self._read(*sqlite_rows.select_verdicts(query), sqlite_rows.stored_verdict)
 
     def put_unknown_evidence(self, kept: Iterable[tuple[Verdict, bytes]]) -> None:
-        """Keep evidence logs in one transaction, and forget what is too old or beyond the limits."""
+        """Keep evidence logs in one transaction, and delete what is too old or beyond the limits."""
         now_ns = self._now_ns()
         expires_at_ns = now_ns + self._evidence_limits.days * DAY_NS
-        rows = [evidence_row(verdict, evidence, expires_at_ns) for verdict, evidence in kept]
+        rows = [sqlite_evidence.evidence_row(verdict, evidence, expires_at_ns) for verdict, evidence in kept]
         if not rows:
             return
         with self._explained(), self._transaction() as connection:
-            connection.executemany(PUT_EVIDENCE, rows)
-            connection.execute(FORGET_EXPIRED, (now_ns,))
-            connection.execute(FORGET_OLDEST, (self._evidence_limits.flows,))
+            connection.executemany(sqlite_evidence.PUT_EVIDENCE, rows)
+            connection.execute(sqlite_evidence.FORGET_EXPIRED, (now_ns,))
+            connection.execute(sqlite_evidence.FORGET_OLDEST, (self._evidence_limits.flows,))
 
     def unknown_evidence(self, limit: int | None = None) -> Iterator[UnknownEvidence]:
         """Give the evidence that is kept, the latest first."""
-        return self._read(*select_evidence(self._now_ns(), limit), stored_evidence)
+        return self._read(*sqlite_evidence.select_evidence(self._now_ns(), limit), EVIDENCE.value)
 
     def put_model(self, model: RegisteredModel) -> None:
         """Register a model; the first registration stays."""
-        self._write(PUT_MODEL, [tuple(model)])
+        self._write(sqlite_rows.PUT_MODEL, [MODEL.row(model)])
 
     def models(self) -> Iterator[RegisteredModel]:
         """Give the models that were registered, the first one first."""
-        return self._read(SELECT_MODELS, [], stored_model)
+        return self._read(sqlite_rows.SELECT_MODELS, [], MODEL.value)
 
     def put_calls(self, calls: Iterable[CallRecord]) -> None:
         """Store call rows in one transaction; those that are there already stay as they are."""
-        self._write(PUT_CALL, (call_row(call) for call in calls))
+        self._write(sqlite_call_rows.PUT_CALL, map(CALL.row, calls))
 
     def calls(self, query: CallQuery) -> Iterator[CallRecord]:
         """Give the calls that match, the latest first."""
-        return self._read(*select_calls(query), stored_call)
+        return self._read(*sqlite_call_rows.select_calls(query), CALL.value)
 
-    def put_feedback(self, votes: Iterable[Vote]) -> None:
-        """Store users' marks on calls; the same mark twice is one mark."""
-        self._write(PUT_FEEDBACK, (feedback_row(vote) for vote in votes))
+    def put_votes(self, votes: Iterable[Vote]) -> None:
+        """Store users' votes on calls; the same vote twice is one vote."""
+        self._write(sqlite_call_rows.PUT_VOTE, map(VOTE.row, votes))
 
-    def feedback(self, caller: str | None = None) -> Iterator[Vote]:
-        """Give the marks that count: of each (user, caller) the latest."""
-        return self._read(*select_feedback(caller), stored_feedback)
+    def votes(self, caller: str | None = None) -> Iterator[Vote]:
+        """Give the votes that count: the latest of each (user, caller)."""
+        return self._read(*sqlite_call_rows.select_votes(caller), VOTE.value)
 
     def put_allowed(self, entries: Iterable[AllowEntry]) -> None:
         """Put callers on the allow-list."""
-        self._write(PUT_ALLOWED, (allow_row(entry) for entry in entries))
+        self._write(sqlite_call_rows.PUT_ALLOWED, map(ALLOW_ENTRY.row, entries))
 
     def remove_allowed(self, caller: str) -> None:
         """Take a caller off the allow-list."""
-        self._write(REMOVE_ALLOWED, [(caller,)])
+        self._write(sqlite_call_rows.REMOVE_ALLOWED, [(caller,)])
 
     def allowed(self) -> Iterator[AllowEntry]:
         """Give the allow-list, by caller."""
-        return self._read(SELECT_ALLOWED, [], stored_allow_entry)
+        return self._read(sqlite_call_rows.SELECT_ALLOWED, [], ALLOW_ENTRY.value)
 
     def put_call_state(self, site: int, number: int, state: bytes) -> None:
-        """Keep the state of a site's calls in one transaction with what goes for it."""
+        """Keep the snapshot of a site's calls, and delete what it replaces, in one transaction."""
         with self._explained(), self._transaction() as connection:
             sqlite_call_state.put_state(connection, site, number, state, self._now_ns())
 
     def call_state(self, site: int) -> tuple[int, bytes] | None:
-        """Give the state of a site's calls."""
+        """Give the snapshot of a site's calls."""
         with self._explained():
             return sqlite_call_state.state_of(self._open(), site)
 
@@ -203,11 +162,11 @@ class SqliteStore(VerdictStore):
             self._connection = None
 
     def _forget_expired_evidence(self) -> None:
-        # Asked first: whoever opens a store need not wait for its writer when there is nothing to forget.
+        # Checked first, so that whoever opens a store does not wait for its writer when nothing has expired.
         now_ns = self._now_ns()
-        if _one(self._open().execute(HAS_EXPIRED, (now_ns,))):
+        if _one(self._open().execute(sqlite_evidence.HAS_EXPIRED, (now_ns,))):
             with self._transaction() as connection:
-                connection.execute(FORGET_EXPIRED, (now_ns,))
+                connection.execute(sqlite_evidence.FORGET_EXPIRED, (now_ns,))
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
@@ -220,7 +179,7 @@ class SqliteStore(VerdictStore):
                 yield value(row)
 
     def _write(self, statement: str, rows: Iterable[tuple[object, ...]]) -> None:
-        # One transaction a batch: a batch is there whole or not at all, and costs one flush to the disk.
+        # One transaction per batch: it is stored whole or not at all, and costs one flush to the disk.
         # executemany compiles the statement once; sqlite3 keeps it compiled for the next batch.
         with self._explained(), self._transaction() as connection:
             connection.executemany(statement, rows)
@@ -252,25 +211,25 @@ class SqliteStore(VerdictStore):
         except OSError as error:
             raise StoreError(
                 f"the folder of the store {path} cannot be made ({error.strerror}); "
-                "name another place with --store or CALLPRINT_STORE"
+                "name another path with --store or CALLPRINT_STORE"
             ) from error
 
     def _connect(self, busy_timeout_s: float) -> sqlite3.Connection:
         mode = "mode=rwc"
         if self._read_only:
-            # A WAL file beside it must be read with it, which needs its shared memory. Where there is none,
-            # the file is complete in itself, and `immutable` reads it even from a read-only medium.
+            # A WAL file beside it must be read too, which needs shared memory. Where there is none, the file is
+            # complete in itself, and `immutable` reads it even from a read-only medium.
             mode = "mode=ro" if _has_log(self._path) else "mode=ro&immutable=1"
         uri = f"{self._path.as_uri()}?{mode}"
         return sqlite3.connect(uri, uri=True, timeout=busy_timeout_s, isolation_level=None)
 
     def _prepare(self, *, create: bool) -> None:
         connection = self._open()
-        # What a file says about itself is data from outside: its triggers and views may call no functions
-        # with side effects, and its b-trees are checked while they are read.
+        # A schema is data from outside too: its triggers and views may call no functions with side effects,
+        # and its b-trees are checked while they are read.
         connection.execute("PRAGMA trusted_schema = OFF")
         connection.execute("PRAGMA cell_size_check = ON")
-        # One snapshot for all that it asks: another process may make the same store between two questions.
+        # One transaction for all questions: another process may make the same store between two of them.
         connection.execute("BEGIN")
         version = self._version(create=create)
         connection.execute("COMMIT")
@@ -282,14 +241,12 @@ class SqliteStore(VerdictStore):
         if self._read_only:
             if version < len(MIGRATIONS):
                 raise StoreError(
-                    f"{self._path} is of an older callprint and must be writable once to be upgraded"
+                    f"{self._path} was made by an older callprint and must be writable once to be upgraded"
                 )
             return
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")  # a stored verdict survives a power cut
-        connection.execute(
-            "PRAGMA secure_delete = ON"
-        )  # evidence that is forgotten is overwritten: it was voice
+        connection.execute("PRAGMA secure_delete = ON")  # expired evidence is overwritten: it may hold voice
         if version < len(MIGRATIONS):
             self._migrate()
 
@@ -307,7 +264,7 @@ class SqliteStore(VerdictStore):
 
     def _migrate(self) -> None:
         with self._transaction() as connection:
-            # Asked again inside the transaction: another process may have been faster.
+            # Read again inside the transaction: another process may have been faster.
             version = self._version(create=True)
             for migration in MIGRATIONS[version:]:
                 for statement in migration:
@@ -317,7 +274,7 @@ class SqliteStore(VerdictStore):
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
-        """Turn what SQLite says into StoreError with what to do."""
+        """Turn SQLite's errors into StoreError that says what to do."""
         try:
             yield
         except (sqlite3.IntegrityError, sqlite3.DataError) as error:
@@ -339,9 +296,9 @@ def _explanation(path: Path, error: sqlite3.Error) -> str:
         ),
         "SQLITE_BUSY": lambda: f"{path} is locked by another process; try again when that has ended",
         "SQLITE_READONLY": lambda: (
-            f"{path} may not be written; change its rights, or name another with --store"
+            f"{path} may not be written; change its permissions, or name another with --store"
         ),
-        "SQLITE_CANTOPEN": lambda: f"{path} cannot be opened or made; look at the rights of its folder",
+        "SQLITE_CANTOPEN": lambda: f"{path} cannot be opened or made; check the permissions of its folder",
         "SQLITE_FULL": lambda: f"the disk of {path} is full",
     }
     for prefix, text in advice.items():

@@ -1,4 +1,4 @@
-"""The state of calls and its journal in SQLite: what `base.VerdictStore` promises of them, as statements."""
+"""The snapshot and journal of a site's calls in SQLite: what `base.VerdictStore` promises of them, as statements."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ _PUT = (
 
 
 def put_state(connection: sqlite3.Connection, site: int, number: int, state: bytes, now_ns: int) -> None:
-    """Keep a state, and let go what it makes superfluous; inside a transaction."""
+    """Keep a snapshot, and delete what it makes superfluous; inside a transaction."""
     connection.execute(_PUT, (site, number, state, now_ns))
     connection.execute("DELETE FROM call_journal WHERE site = ? AND number < ?", (site, number))
     oldest_ns = now_ns - CALL_STATE_DAYS * DAY_NS
@@ -23,13 +23,13 @@ def put_state(connection: sqlite3.Connection, site: int, number: int, state: byt
 
 
 def state_of(connection: sqlite3.Connection, site: int) -> tuple[int, bytes] | None:
-    """Return the state of a site. Raises TypeError when it holds something else."""
+    """Return the snapshot of a site. Raises TypeError when the row holds something else."""
     row = connection.execute("SELECT number, state FROM call_state WHERE site = ?", (site,)).fetchone()
     return None if row is None else _entry(row)
 
 
 def append(connection: sqlite3.Connection, site: int, number: int, entry: bytes) -> None:
-    """Append an entry; inside a transaction. Raises StoreError when another stands there."""
+    """Append an entry; inside a transaction. Raises StoreError when the number holds another one."""
     connection.execute(
         "INSERT INTO call_journal VALUES (?, ?, ?) ON CONFLICT DO NOTHING", (site, number, entry)
     )
@@ -48,5 +48,5 @@ def journal(connection: sqlite3.Connection, site: int, since: int) -> Iterator[t
 def _entry(row: tuple[object, ...]) -> tuple[int, bytes]:
     number, data = row
     if not isinstance(number, int) or not isinstance(data, bytes):
-        raise TypeError("a state or an entry of the journal is no bytes")
+        raise TypeError("a snapshot or an entry of the journal is no bytes")
     return number, data

@@ -1,9 +1,10 @@
-"""The tables of the SQLite store, as a list of migrations: entry i brings a store from version i to i + 1
-by its statements.
+"""The tables of the SQLite store, as a list of migrations: entry i brings a store from version i to i + 1.
 
-An entry that was released is never changed; a change of the tables is a new entry at the end. docs/use/store.md
-explains the tables to those who query them with their own tools.
+The entries here are those of 0.1.0 and never change; migrations.py goes on from there. docs/use/store.md explains
+the tables to those who query them with their own tools.
 """
+
+from callprint.stores.migrations import SINCE_0_1_0
 
 APPLICATION_ID = 0x43505254  # "CPRT" in the file's header: tells a callprint store from other SQLite files
 
@@ -183,4 +184,5 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ),
     (_CALL_STATE_3, _CALL_JOURNAL_3),
     (_MODEL_4,),
+    *(migration.sqlite for migration in SINCE_0_1_0),
 )

@@ -1,1 +1,1 @@
-"""What the spouts and bolts of the Storm topology are made of, without Storm: settings, streams, models."""
+"""What the spouts and bolts of the topology are made of, without Storm: settings, reading topics, models, sites."""

@@ -1,4 +1,4 @@
-"""Blobs in Storm's blobstore, over Nimbus' Thrift interface. `python -m callprint.topology.blobs` replaces a model."""
+"""Blobs in Storm's blobstore, by Nimbus's Thrift interface. `python -m callprint.topology.blobs` replaces a model."""
 
 import argparse
 import json
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 CHUNK_BYTES = (
     300 << 10
-)  # a Thrift message of a megabyte or more is never answered (nimbus.thrift.max_buffer_size)
+)  # Nimbus never answers a message of a megabyte or more (nimbus.thrift.max_buffer_size)
 READ, WRITE, ADMIN = 1, 2, 4
-EVERYBODY = 1  # AccessControlType.OTHER: an unsecured Nimbus knows no users
+EVERYBODY = 1  # AccessControlType.OTHER: an unsecured Nimbus has no users
 
 
 def put_blob(client: Any, key: str, data: bytes) -> None:
-    """Create the blob, or replace it. `client` is a Thrift client of Nimbus."""
+    """Create or replace a blob. `client` is a Thrift client of Nimbus."""
     from streamparse.thrift import storm_thrift  # noqa: PLC0415 - the extra `cluster`
 
     try:
@@ -36,7 +36,7 @@ def put_blob(client: Any, key: str, data: bytes) -> None:
 
 
 def main() -> int:
-    """Replace the model of a running topology; its workers take it over within a minute."""
+    """Replace the model of a running topology; its workers switch to it within a minute."""
     from streamparse.util import get_nimbus_client  # noqa: PLC0415 - the extra `cluster`
 
     from callprint.core.ground.errors import CallprintError  # noqa: PLC0415
@@ -44,7 +44,7 @@ def main() -> int:
 
     parser = argparse.ArgumentParser(prog="python -m callprint.topology.blobs", description=main.__doc__)
     parser.add_argument(
-        "model", type=Path, help="FILE.onnx, named as the one it replaces, with FILE.json beside it"
+        "model", type=Path, help="FILE.onnx, with the name of the one it replaces and FILE.json beside it"
     )
     parser.add_argument("--topology", default="voip")
     parser.add_argument("--nimbus", default="127.0.0.1:6627", metavar="HOST:PORT")
@@ -62,7 +62,9 @@ def main() -> int:
     try:
         _register(client, chosen.topology, identifier)
     except CallprintError as error:
-        print(f"error: the model is sent, but is not in the store's list of models: {error}", file=sys.stderr)
+        print(
+            f"error: the model was sent, but is not in the store's list of models: {error}", file=sys.stderr
+        )
         return 1
     finally:
         client.close()
@@ -70,13 +72,13 @@ def main() -> int:
 
 
 def _register(client: Any, topology: str, identifier: "OnnxIdentifier") -> None:
-    """Put the model into the list of the store that the running topology writes to. Nimbus knows which that is."""
+    """Put the model into the list of the running topology's store; Nimbus knows which store that is."""
     from callprint.stores import open_store  # noqa: PLC0415 - only here
     from callprint.topology.settings import TopologySettings  # noqa: PLC0415
 
     running = [found.id for found in client.getClusterInfo().topologies if found.name == topology]
     if not running:
-        print(f"no topology {topology} runs: the model is registered when it is submitted")
+        print(f"the topology {topology} is not running: the model is registered when it is submitted")
         return
     settings = TopologySettings.from_options(json.loads(client.getTopologyConf(running[0])))
     with open_store(settings.store, create=False) as store:

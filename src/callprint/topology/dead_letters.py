@@ -1,4 +1,4 @@
-"""The dead-letter topic: what cannot be worked off, with where it stood and what is wrong with it."""
+"""The dead-letter topic: what cannot be processed, with where it came from and what is wrong with it."""
 
 import logging
 from typing import Any
@@ -11,14 +11,14 @@ from callprint.topology.settings import TopologySettings
 
 log = logging.getLogger(__name__)
 
-WAIT_MS = 5000  # together with one attempt more far below the time in which Storm wants a sign of life
+WAIT_MS = 5000  # even with a second attempt far below the heartbeat timeout of Storm
 MOST_REASON_BYTES = 2048
 MOST_BYTES = (MAXIMUM_RECORD_BYTES - (16 << 10), 64 << 10, 0)
-"""What of a record is kept: nearly all that a broker takes, or less where it is told to take less."""
+"""How much of a record is kept: nearly all that a broker takes by default, or less where the topic allows less."""
 
 
 class DeadLetters:
-    """Sets records aside, durably. The connection is made when it is first needed."""
+    """Sets records aside, durably. It connects when it is first needed."""
 
     def __init__(self, settings: TopologySettings) -> None:
         self._settings = settings
@@ -26,9 +26,9 @@ class DeadLetters:
         self.count = 0
 
     def put(self, topic: str, partition: int, offset: int, reason: str, data: bytes) -> bool:
-        """Set a record aside; return False when Kafka did not take it: then it must not be passed over.
+        """Set a record aside; return False when Kafka did not take it: then the record must not be skipped.
 
-        A record that is too long for the topic is cut; the header `truncated` says how many bytes it had.
+        A record that is too long for the topic is cut; the header `truncated` gives its length in bytes.
         """
         headers = [
             ("topic", topic.encode()),

@@ -1,8 +1,8 @@
-"""Signs of life from a bolt that works for long: a network asked in slices, and a pulse beside what has none.
+"""Heartbeats from a bolt during long work: between the slices of a network's work, and beside work without slices.
 
-Storm ends a worker when a component says nothing for `topology.subprocess.timeout.secs` (30 s by default). It takes
-every message of a component for a sign of life, also a `sync` that nobody asked for (ShellBolt.java of Storm 2.8:
-the heartbeat is set for each command that is read). So a bolt sends one between two slices of its work.
+Storm kills a worker when a component is silent for `topology.subprocess.timeout.secs` (30 s by default). Any message
+from the component counts as a heartbeat, even a `sync` that nobody asked for (ShellBolt.java of Storm 2.8 updates
+the heartbeat for each command that it reads). So a bolt sends one between two slices of its work.
 """
 
 import threading
@@ -12,29 +12,32 @@ from collections.abc import Callable
 import numpy as np
 
 from callprint.core.ground.compiled import Array
-from callprint.core.verdicts.pipeline import Identifier, Judgements
+from callprint.core.verdicts.identifier import Identifier, Judgements
 
 BEAT_EVERY_S = 2.0
-LONGEST_BEATING_S = 300.0  # who takes longer hangs
+LONGEST_BEATING_S = 300.0  # longer work hangs
 SLICE_S = 1.0
-FIRST_ROWS = 16  # of a network whose speed is not known yet
+FIRST_ROWS = 16  # while the network's speed is not known yet
 MOST_ROWS = 1 << 14
 
 
 class Pulse:
-    """Calls `breathe` every now and then while a piece of work goes on, from a thread of its own: `with pulse: ...`.
+    """Calls `heartbeat` every now and then during `with pulse: ...`, from a thread of its own.
 
-    It accompanies what cannot be cut into slices: loading a network, machine code that is compiled when it is first
-    needed. A piece of work that takes longer than `longest_s` and says nothing itself is left to Storm, which ends it.
+    It is for work that cannot be cut into slices: loading a network, compiling machine code on its first use. Work
+    that takes longer than `longest_s` gets no more heartbeats, and Storm ends it.
     """
 
     def __init__(
-        self, breathe: Callable[[], None], every_s: float = BEAT_EVERY_S, longest_s: float = LONGEST_BEATING_S
+        self,
+        heartbeat: Callable[[], None],
+        every_s: float = BEAT_EVERY_S,
+        longest_s: float = LONGEST_BEATING_S,
     ) -> None:
-        self._breathe = breathe
+        self._heartbeat = heartbeat
         self._every_s = every_s
         self._longest_s = longest_s
-        self._since_s: float | None = None  # when the piece of work began that goes on now
+        self._since_s: float | None = None  # when the current work began
         self._thread = threading.Thread(target=self._beat, name="pulse", daemon=True)
         self._thread.start()
 
@@ -46,14 +49,14 @@ class Pulse:
                 continue
             at_work_s = time.monotonic() - since_s
             if self._every_s <= at_work_s <= self._longest_s:
-                self._breathe()
+                self._heartbeat()
 
     def __enter__(self) -> None:
-        """A piece of work begins."""
+        """Work begins."""
         self._since_s = time.monotonic()
 
     def __exit__(self, *_: object) -> None:
-        """It is done."""
+        """The work is done."""
         self._since_s = None
 
 
@@ -67,16 +70,16 @@ class _Joined:
 
 
 class PacedIdentifier:
-    """An identifier that is asked about so many logs at a time as take it about a second.
+    """An identifier that is asked about as many logs at a time as it can judge in about a second.
 
-    `breathe` is called after each slice that took longer than a tenth of that. How much is asked at once grows and
-    shrinks with the measured time, so neither a small network on many logs nor a large one on few holds a bolt up.
+    `heartbeat` is called after each slice that took longer than a tenth of that. Slices grow and shrink with the
+    measured time, so neither a small network on many logs nor a large one on few blocks a bolt for long.
     """
 
     def __init__(
         self,
         identifier: Identifier,
-        breathe: Callable[[], None],
+        heartbeat: Callable[[], None],
         slice_s: float = SLICE_S,
         now_s: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -84,7 +87,7 @@ class PacedIdentifier:
         self.applications = identifier.applications
         self.minimum_k = identifier.minimum_k
         self._identifier = identifier
-        self._breathe = breathe
+        self._heartbeat = heartbeat
         self._slice_s = slice_s
         self._now_s = now_s
         self._rows = FIRST_ROWS
@@ -101,7 +104,7 @@ class PacedIdentifier:
             at += len(some)
             self._adapt(len(some), took_s)
             if took_s > self._slice_s / 10:
-                self._breathe()
+                self._heartbeat()
         return slices[0] if len(slices) == 1 else _Joined(slices)
 
     def _adapt(self, rows: int, took_s: float) -> None:

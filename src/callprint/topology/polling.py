@@ -1,22 +1,22 @@
 """When and for how long kafka-python's consumer is polled.
 
-kafka-python 3.0.12 joins a group inside polls alone. A join that ended between two polls is begun anew, which
-disturbs all other members, and a member that does not poll holds them all up: members with short or rare polls join
-for ever, and nobody can commit meanwhile. So members of a group poll now and then whatever else they have to do, and
-wait in their polls until they have joined.
+kafka-python 3.0.12 joins a consumer group only inside polls. A join that completes between two polls is started over,
+which disturbs all other members, and a member that does not poll holds them all up: members whose polls are short or
+rare keep joining for ever, and meanwhile nobody can commit. So members of a group poll now and then whatever else they
+have to do, and wait in their polls until they have joined.
 """
 
 from typing import Any
 
 from kafka.structs import MemberState
 
-IDLE_TIMEOUT_MS = 20  # a spout with nothing to read sleeps; acknowledgements wait for it at most so long
-JOIN_TIMEOUT_MS = 1000  # shorter polls end before the join does on a busy machine: seen to join for a minute
+IDLE_TIMEOUT_MS = 20  # a spout with nothing to read sleeps; acknowledgements wait for it at most this long
+JOIN_TIMEOUT_MS = 1000  # shorter polls end before the join does on a busy machine: one took a minute to join
 LONGEST_PAUSE_S = 1.0
 
 
 class Poller:
-    """Brings records from a consumer."""
+    """Gets records from a consumer."""
 
     def __init__(self, consumer: Any, *, of_group: bool) -> None:
         """`of_group`: Kafka's consumer group assigns the partitions."""
@@ -25,13 +25,13 @@ class Poller:
         self._next_s = 0.0
 
     def keep_membership(self, now_s: float) -> list[Any]:
-        """Poll where the group needs it, although nobody needs records; return the few that came with it."""
+        """Poll if the group needs it, although nobody needs records; return the few that came with it."""
         if not self._of_group or (self._stable() and now_s < self._next_s):
             return []
         return self.records(now_s, most=1)
 
     def records(self, now_s: float, most: int | None = None) -> list[Any]:
-        """Return at most `most` records after waiting a little for the first."""
+        """Return at most `most` records, after a short wait for the first."""
         self._next_s = now_s + LONGEST_PAUSE_S
         timeout_ms = IDLE_TIMEOUT_MS if self._stable() else JOIN_TIMEOUT_MS
         polled = self._consumer.poll(timeout_ms=timeout_ms, max_records=most)

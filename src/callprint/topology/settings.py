@@ -1,7 +1,7 @@
-"""The settings of the topology: keys `callprint.*` among its options.
+"""The settings of the topology: the keys `callprint.*` among its options.
 
-They stand in config.json under an environment's `options`, and `sparse submit -o KEY=VALUE` overrides them.
-`sparse submit` checks them before anything is sent to Nimbus.
+They are in config.json, under an environment's `options`; `sparse submit -o KEY=VALUE` overrides them, and checks
+them before it sends anything to Nimbus.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from callprint.core.ground.errors import ConfigError
 from callprint.core.signalling.identity import IdentityReader, NumberingPlan
 from callprint.core.spam.detector_names import DETECTORS, OWN
 from callprint.messaging.settings import KafkaSettings
-from callprint.messaging.topics import DEAD_LETTERS, FEEDBACK, MEDIA, SIGNALING
+from callprint.messaging.topics import DEAD_LETTERS, FEEDBACK, MEDIA, SIGNALLING, TopicNames
 
 PREFIX = "callprint."
 STATIC, GROUP = "static", "group"
@@ -25,37 +25,38 @@ COMPONENTS = (
     *("media_spout", "assemble_flows", "identify_application", "store_verdicts"),
     *("signaling_spout", "judge_calls", "feedback_spout", "keep_feedback"),
 )
+OPTION_OF_FIELD = {"signalling_topic": "signaling_topic"}
+"""The options whose released spelling differs from the name of the field."""
 
 
 @dataclass(frozen=True, slots=True)
 class TopologySettings:
-    """One value for each key; `kafka.*` are the fields of KafkaSettings, `parallelism.*` one for each component."""
+    """One field per key; `kafka.*` are the fields of KafkaSettings, `parallelism.*` has a key per component."""
 
     kafka: KafkaSettings = field(default_factory=KafkaSettings)
     store: str = "cassandra://127.0.0.1:9042/callprint"
-    model: str = "models/compact.onnx"  # a path on the submitting machine; "none": statistics alone
+    model: str = "models/compact.onnx"  # a path on the submitting machine; "none": statistics only
     model_from: str = BLOBSTORE  # or PATH: the same path on every worker
     media_topic: str = MEDIA
-    signaling_topic: str = SIGNALING
+    signalling_topic: str = SIGNALLING
     feedback_topic: str = FEEDBACK
     dead_letter_topic: str = DEAD_LETTERS
     consumer_group: str = "callprint"
     assignment: str = STATIC
-    maximum_in_flight: int = 32  # batches that a spout has out
-    source_timeout_s: float = 300.0  # an agent silent for so long has died: its pending flows are judged
+    maximum_in_flight: int = 32  # batches that a spout may have in flight
+    source_timeout_s: float = 300.0  # an agent silent for this long has died: its pending flows are judged
     inference_threads: int = 1
-    threshold: float = THRESHOLD_OF_CARD  # least confidence of a sure verdict, 0 to 1
-    device: int = ANY_DEVICE  # number of the CUDA device of `identify_application`
-    detector: str = OWN  # of spam calls: DETECTORS
-    country_code: str = ""  # of numbers dialled without one
-    pseudonym_key_file: str = (
-        ""  # on every worker; numbers are replaced by keyed digests before they are stored
-    )
-    keep_unknown_evidence: bool = False  # for research; payload can hold voice
+    threshold: float = THRESHOLD_OF_CARD  # lowest confidence of a sure verdict, 0 to 1
+    device: int = ANY_DEVICE  # the CUDA device of `identify_application`
+    detector: str = OWN  # of spam calls, one of DETECTORS
+    country_code: str = ""  # for numbers dialled without one
+    # A file on every worker: with it, numbers are replaced by keyed digests before they are stored.
+    pseudonym_key_file: str = ""
+    keep_unknown_evidence: bool = False  # for research; payload can contain voice
     parallelism: Mapping[str, int] = field(default_factory=lambda: dict.fromkeys(COMPONENTS, 1))
 
     def __post_init__(self) -> None:
-        """Raise ConfigError naming the first key that cannot be."""
+        """Raise ConfigError naming the first key whose value is not allowed."""
         _one_of("assignment", self.assignment, ASSIGNMENTS)
         _one_of("model_from", self.model_from, (BLOBSTORE, PATH))
         _one_of("detector", self.detector, DETECTORS)
@@ -66,7 +67,7 @@ class TopologySettings:
         if self.threshold != THRESHOLD_OF_CARD and not 0 <= self.threshold <= 1:
             raise ConfigError(f"{PREFIX}threshold must be between 0 and 1, not {self.threshold!r}")
         _at_least("device", self.device, ANY_DEVICE)
-        _at_least("source_timeout_s", self.source_timeout_s, 30)  # agents give a sign of life every 10 s
+        _at_least("source_timeout_s", self.source_timeout_s, 30)  # a live agent sends its progress every 10 s
         if not self.store.startswith(("cassandra://", "sqlite:")):
             raise ConfigError(
                 f"{PREFIX}store must be cassandra://HOST/KEYSPACE or sqlite:PATH, not {self.store!r}"
@@ -75,8 +76,15 @@ class TopologySettings:
             _one_of("parallelism", component, COMPONENTS)
             _at_least(f"parallelism.{component}", tasks, 1)
 
+    @property
+    def topics(self) -> TopicNames:
+        """The names of all topics."""
+        return TopicNames(
+            self.media_topic, self.signalling_topic, self.feedback_topic, self.dead_letter_topic
+        )
+
     def identity_reader(self) -> IdentityReader:
-        """Return the reader of telephone numbers. Raises ConfigError when the key file is not here or too short."""
+        """Return the reader of telephone numbers. Raises ConfigError when the key file is missing or too short."""
         key = None
         if self.pseudonym_key_file:
             try:
@@ -93,7 +101,12 @@ class TopologySettings:
         plain: dict[str, Any] = {}
         kafka: dict[str, Any] = {}
         parallelism: dict[str, int] = dict.fromkeys(COMPONENTS, 1)
-        types: dict[str, Any] = {entry.name: entry.type for entry in fields(cls)}
+        groups = ("kafka", "parallelism")
+        plain_fields = {
+            OPTION_OF_FIELD.get(entry.name, entry.name): entry
+            for entry in fields(cls)
+            if entry.name not in groups
+        }
         for option, value in options.items():
             if not option.startswith(PREFIX):
                 continue
@@ -103,15 +116,13 @@ class TopologySettings:
                 kafka[key] = value
             elif group == "parallelism" and key:
                 parallelism[key] = value
-            elif name not in types or name in ("kafka", "parallelism"):
-                known = ", ".join(
-                    sorted(PREFIX + each for each in types if each not in ("kafka", "parallelism"))
-                )
-                raise ConfigError(
-                    f"{option} is no setting; there are {known}, {PREFIX}kafka.*, {PREFIX}parallelism.*"
-                )
+            elif name in plain_fields:
+                plain[plain_fields[name].name] = _typed(option, value, plain_fields[name].type)
             else:
-                plain[name] = _typed(option, value, types[name])
+                known = ", ".join(sorted(PREFIX + each for each in plain_fields))
+                raise ConfigError(
+                    f"{option} is not a setting; there are {known}, {PREFIX}kafka.*, {PREFIX}parallelism.*"
+                )
         try:
             brokers = KafkaSettings.from_mapping(kafka)
         except ConfigError as error:
@@ -119,7 +130,17 @@ class TopologySettings:
         return cls(kafka=brokers, parallelism=parallelism, **plain)
 
 
-def _typed(option: str, value: object, wanted: type) -> object:
+def topic_options(names: TopicNames) -> dict[str, str]:
+    """Return the options that make a topology use these topics."""
+    return {
+        f"{PREFIX}media_topic": names.media,
+        f"{PREFIX}signaling_topic": names.signalling,
+        f"{PREFIX}feedback_topic": names.feedback,
+        f"{PREFIX}dead_letter_topic": names.dead_letters,
+    }
+
+
+def _typed(option: str, value: object, wanted: Any) -> object:
     if wanted is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, wanted) or (wanted is not bool and isinstance(value, bool)):

@@ -1,11 +1,11 @@
-"""The homes of calls in one task: loaded when their site is first heard of, journalled, stored, kept.
+"""The sites of one task: loaded at their first input, journalled, their rows and snapshots stored.
 
-    unknown --first input: state and journal are read, or a fresh home is taught--> loaded
-    loaded  --inputs: journal, then rows, then acknowledged-->                      loaded
-    loaded  --now and then, and when it is over: its state is kept-->               loaded, or let go
+    unknown --first input: snapshot and journal are read, or a fresh site is taught--> loaded
+    loaded  --inputs: journal, then rows, then acknowledged-->                         loaded
+    loaded  --from time to time, and when it is over: a snapshot is stored-->          loaded, or unloaded
 
-An input that is in the journal is safe: whatever dies afterwards, the home that is loaded next takes it again and
-says the same rows, which change nothing in a store that has them.
+An input that is in the journal is safe: whatever dies afterwards, whoever loads the site next takes it again and
+gets the same rows, which change nothing in a store that has them.
 """
 
 import logging
@@ -28,26 +28,26 @@ from callprint.votes import teach
 
 log = logging.getLogger(__name__)
 
-ENTRIES_BETWEEN_STATES = 500
-"""Journal entries after which the state is kept again: what a restart has to take again."""
-SECONDS_BETWEEN_STATES = 60.0
-SECONDS_BETWEEN_LISTENING = 30.0
+ENTRIES_BETWEEN_SNAPSHOTS = 500
+"""Journal entries after which a snapshot is stored again: what a restart has to take again at most."""
+SECONDS_BETWEEN_SNAPSHOTS = 60.0
+SECONDS_BETWEEN_VOTES = 30.0
 TEACHING_S = 5.0
-"""Longest time in which stored calls are looked at for a fresh home: a heartbeat must not be missed."""
-MOST_HOMES = 32
-"""Sites in memory; of more, the one that was quiet longest is kept and let go."""
+"""Longest time for looking up stored calls for a fresh site: a heartbeat must not be missed."""
+MOST_SITES = 32
+"""Sites in memory; beyond that, the one that was quiet longest is stored and unloaded."""
 
 
 @dataclass(slots=True)
-class _Kept:
-    home: SiteCalls
+class _Loaded:
+    calls: SiteCalls
     entries: int  # of its journal so far
-    state_at: int  # entries that the kept state covers
-    state_s: float
+    snapshot_at: int  # entries that the stored snapshot covers
+    snapshot_s: float
 
 
 class Sites:
-    """Takes inputs, gives nothing back: the rows go to the store. For one thread.
+    """Takes inputs and stores the rows that they lead to. For one thread.
 
     Every method that uses the store raises StoreError when it does not answer; what was put before may then be put
     again.
@@ -63,7 +63,7 @@ class Sites:
     ) -> None:
         """`opened` gives the store, `fetch` reads a record of signalling again.
 
-        `refuse` sets a row aside that the store will never take, and returns whether that is done.
+        `refuse` sets aside a row that the store will never take, and returns whether it could.
         """
         self._refuse = refuse
         self.refused = 0
@@ -71,14 +71,14 @@ class Sites:
         self._detector = detector
         self._identities = identities
         self._fetch = fetch
-        self._kept: OrderedDict[int, _Kept] = OrderedDict()
+        self._loaded: OrderedDict[int, _Loaded] = OrderedDict()
         self._waiting: defaultdict[int, list[SiteInput]] = defaultdict(list)
         self._rows: list[CallRecord] = []
-        self._listen_s = self._rest_until_s = 0.0
+        self._votes_due_s = self._rest_until_s = 0.0
 
-    def put(self, site: int, news: SiteInput) -> None:
+    def put(self, site: int, site_input: SiteInput) -> None:
         """Take an input; it counts once `flush` returns."""
-        self._waiting[site].append(news)
+        self._waiting[site].append(site_input)
 
     def flush(self, now_s: float) -> None:
         """Journal, judge and store what was put."""
@@ -86,43 +86,43 @@ class Sites:
         if now_s < self._rest_until_s:
             raise StoreError("the store did not answer a moment ago")
         for site, inputs in waiting.items():
-            kept = self._load(site, now_s)
-            fresh = [news for news in inputs if not kept.home.is_repeat(news)]
-            if fresh:
-                self._take(site, kept, fresh)
+            loaded = self._load(site, now_s)
+            new = [each for each in inputs if not loaded.calls.is_repeat(each)]
+            if new:
+                self._take(site, loaded, new)
         self._store_rows()
 
     def rest(self, until_s: float) -> None:
-        """The store does not answer: ask nothing of it until then, so that heartbeats get their turn."""
+        """Ask nothing of a store that does not answer until then, so that heartbeats get their turn."""
         self._rest_until_s = until_s
 
     def upkeep(self, now_s: float) -> None:
-        """Do what is due: listen to users, keep states, let homes go."""
+        """Do what is due: take new votes, store snapshots, unload sites."""
         if now_s < self._rest_until_s:
             return
         self._store_rows()
-        if now_s >= self._listen_s:
-            self._listen_s = now_s + SECONDS_BETWEEN_LISTENING
-            self._listen()
-        for site, kept in list(self._kept.items()):
-            new = kept.entries - kept.state_at
-            due = new >= ENTRIES_BETWEEN_STATES or now_s - kept.state_s >= SECONDS_BETWEEN_STATES
-            let_go = kept.home.over or len(self._kept) > MOST_HOMES
-            if new and (due or let_go):
-                self._keep(site, kept, now_s)
-            if let_go:
-                del self._kept[site]
+        if now_s >= self._votes_due_s:
+            self._votes_due_s = now_s + SECONDS_BETWEEN_VOTES
+            self._take_votes()
+        for site, loaded in list(self._loaded.items()):
+            new = loaded.entries - loaded.snapshot_at
+            late = now_s - loaded.snapshot_s >= SECONDS_BETWEEN_SNAPSHOTS
+            unload = loaded.calls.over or len(self._loaded) > MOST_SITES
+            if new and (new >= ENTRIES_BETWEEN_SNAPSHOTS or late or unload):
+                self._store_snapshot(site, loaded, now_s)
+            if unload:
+                del self._loaded[site]
 
-    def _take(self, site: int, kept: _Kept, inputs: list[SiteInput]) -> None:
+    def _take(self, site: int, loaded: _Loaded, inputs: list[SiteInput]) -> None:
         try:
-            self._opened().append_call_journal(site, kept.entries, encode_inputs(inputs))
+            self._opened().append_call_journal(site, loaded.entries, encode_inputs(inputs))
         except StoreError:
-            # Nobody knows whether the entry was written: who is loaded again finds out.
-            del self._kept[site]
+            # Nobody knows whether the entry was written: loading the site again shows it.
+            del self._loaded[site]
             raise
-        kept.entries += 1
-        for news in inputs:
-            self._rows += kept.home.take(news)
+        loaded.entries += 1
+        for site_input in inputs:
+            self._rows += loaded.calls.take(site_input)
 
     def _store_rows(self) -> None:
         if not self._rows:
@@ -143,53 +143,52 @@ class Sites:
             self.refused += 1
             log.error("a row of call %.80r is set aside: %s", call.call_id, error)
 
-    def _load(self, site: int, now_s: float) -> _Kept:
-        kept = self._kept.get(site)
-        if kept is None:
+    def _load(self, site: int, now_s: float) -> _Loaded:
+        loaded = self._loaded.get(site)
+        if loaded is None:
             found = self._opened().call_state(site)
-            kept = self._fresh(site, 0, now_s) if found is None else self._restored(site, *found, now_s)
-            self._kept[site] = kept
-        self._kept.move_to_end(site)
-        return kept
+            loaded = self._fresh(site, 0, now_s) if found is None else self._restored(site, *found, now_s)
+            self._loaded[site] = loaded
+        self._loaded.move_to_end(site)
+        return loaded
 
-    def _fresh(self, site: int, entries: int, now_s: float) -> _Kept:
-        """A home that knows what the store knows. It is kept at once: what users said may be another thing later."""
+    def _fresh(self, site: int, entries: int, now_s: float) -> _Loaded:
+        """Return a site that knows what the store knows, stored at once: the votes there may be others later."""
         store = self._opened()
-        home = SiteCalls(site, make_detector(self._detector), self._identities)
-        teach(home.detector, store, TEACHING_S)
-        home.heard = {(vote.user, vote.caller): vote for vote in store.feedback()}
-        home.judge.allowed = {entry.caller for entry in store.allowed()}
-        store.put_call_state(site, entries, site_snapshot.snapshot(home).pack())
-        return _Kept(home, entries, entries, now_s)
+        calls = SiteCalls(site, make_detector(self._detector), self._identities)
+        teach(calls.detector, store, TEACHING_S)
+        calls.user_votes.begin(store.votes(), {entry.caller for entry in store.allowed()})
+        store.put_call_state(site, entries, site_snapshot.snapshot(calls).pack())
+        return _Loaded(calls, entries, entries, now_s)
 
-    def _restored(self, site: int, number: int, state: bytes, now_s: float) -> _Kept:
-        home = SiteCalls(site, make_detector(self._detector), self._identities)
+    def _restored(self, site: int, number: int, state: bytes, now_s: float) -> _Loaded:
+        calls = SiteCalls(site, make_detector(self._detector), self._identities)
         entries, rows = number, []
         journal = list(self._opened().call_journal(site, number))
         try:
-            if not site_snapshot.restore(home, Snapshot.unpack(state), self._fetch):
-                log.warning("site %08x: the detector is another one than before and begins anew", site)
-                teach(home.detector, self._opened(), TEACHING_S)
+            if not site_snapshot.restore(calls, Snapshot.unpack(state), self._fetch):
+                log.warning("site %08x: its snapshot is of another detector; this one starts anew", site)
+                teach(calls.detector, self._opened(), TEACHING_S)
             for entry_number, entry in journal:
-                for news in decode_inputs(entry, self._fetch):
-                    rows += home.take(news)
+                for site_input in decode_inputs(entry, self._fetch):
+                    rows += calls.take(site_input)
                 entries = entry_number + 1
         except DecodeError as error:
             log.error("what was known of the calls of site %08x is lost: %s", site, error)
             return self._fresh(site, journal[-1][0] + 1 if journal else number, now_s)
         self._rows += rows
-        log.info("site %08x: %d entries taken again, %d rows", site, len(journal), len(rows))
-        return _Kept(home, entries, number, now_s)
+        log.info("site %08x: %d journal entries taken again, %d rows", site, len(journal), len(rows))
+        return _Loaded(calls, entries, number, now_s)
 
-    def _keep(self, site: int, kept: _Kept, now_s: float) -> None:
-        self._store_rows()  # what the state covers is not judged again
-        self._opened().put_call_state(site, kept.entries, site_snapshot.snapshot(kept.home).pack())
-        kept.state_at, kept.state_s = kept.entries, now_s
+    def _store_snapshot(self, site: int, loaded: _Loaded, now_s: float) -> None:
+        self._store_rows()  # what the snapshot covers is not judged again
+        self._opened().put_call_state(site, loaded.entries, site_snapshot.snapshot(loaded.calls).pack())
+        loaded.snapshot_at, loaded.snapshot_s = loaded.entries, now_s
 
-    def _listen(self) -> None:
-        votes = list(self._opened().feedback())
+    def _take_votes(self) -> None:
+        votes = list(self._opened().votes())
         allowed = frozenset(entry.caller for entry in self._opened().allowed())
-        for site, kept in list(self._kept.items()):
-            said = None if kept.home.over else kept.home.news_of(votes, allowed)
-            if said is not None:
-                self._take(site, kept, [said])
+        for site, loaded in list(self._loaded.items()):
+            update = None if loaded.calls.over else loaded.calls.vote_update(votes, allowed)
+            if update is not None:
+                self._take(site, loaded, [update])

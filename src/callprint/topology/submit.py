@@ -1,4 +1,4 @@
-"""What happens at `sparse submit`: settings are checked, the model goes to the blobstore, topics must be there.
+"""What `sparse submit` does first: it checks settings and topics, prepares the store, and ships the model.
 
 streamparse calls `pre_submit` by way of tasks.py, with the options as they will be sent to Nimbus.
 """
@@ -17,7 +17,7 @@ from callprint.topology.blobs import put_blob
 from callprint.topology.models import NO_MODEL, blobs_of, registration
 from callprint.topology.settings import BLOBSTORE, COMPONENTS, PREFIX, TopologySettings
 
-NIMBUS_TIMEOUT_MS = 60_000  # streamparse's own 7 s are too short for a busy machine
+NIMBUS_TIMEOUT_MS = 60_000  # streamparse's default of 7 s is too short on a busy machine
 
 
 def parallelism(config: Mapping[str, Any]) -> dict[str, dict[str, int]]:
@@ -36,22 +36,14 @@ def parallelism(config: Mapping[str, Any]) -> dict[str, dict[str, int]]:
 def pre_submit(
     topology_name: str, env_name: str, env_config: dict[str, Any], options: dict[str, Any]
 ) -> None:
-    """Check the settings and bring the model to the workers; end the submit with one line when that fails."""
+    """Check the settings and bring the model to the workers; end the submit with a one-line error otherwise."""
     try:
         settings = TopologySettings.from_options(options)
-        require_topics(
-            settings.kafka,
-            (
-                settings.media_topic,
-                settings.signaling_topic,
-                settings.feedback_topic,
-                settings.dead_letter_topic,
-            ),
-        )
+        require_topics(settings.kafka, settings.topics)
         _prepare_store(settings)
         if settings.parallelism != TopologySettings.from_options(env_config.get("options", {})).parallelism:
             raise ConfigError(
-                f"{PREFIX}parallelism.* is read from config.json alone: -o comes too late for it in streamparse"
+                f"{PREFIX}parallelism.* is only read from config.json: streamparse applies -o too late for it"
             )
         if settings.model != NO_MODEL and settings.model_from == BLOBSTORE:
             options["topology.blobstore.map"] = _ship_model(topology_name, settings, env_config)
@@ -62,7 +54,7 @@ def pre_submit(
 
 
 def _prepare_store(settings: TopologySettings) -> None:
-    """Make or migrate the store before anybody writes to it, and register the model there."""
+    """Create or migrate the store before anybody writes to it, and register the model there."""
     with open_store(settings.store) as store:
         if settings.model != NO_MODEL:
             store.put_model(registration(load_model(settings.model), time.time_ns()))
@@ -72,7 +64,7 @@ def _ship_model(topology: str, settings: TopologySettings, env_config: dict[str,
     from streamparse.util import get_nimbus_client, ssh_tunnel  # noqa: PLC0415 - only where it is submitted
 
     model = Path(settings.model)
-    load_model(model)  # a broken model ends here, not on a worker
+    load_model(model)  # a broken model fails here, not on a worker
     blobs = blobs_of(topology, model)
     with ssh_tunnel(env_config) as (host, port):
         client = get_nimbus_client(env_config, host=host, port=port, timeout=NIMBUS_TIMEOUT_MS)

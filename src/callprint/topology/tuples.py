@@ -1,7 +1,8 @@
-"""What stands in Storm tuples: numbers and texts, nothing else. The only place that makes such texts.
+"""The fields of Storm tuples, and how values become the numbers and strings that a tuple may hold.
 
-pystorm's serialiser drops a tuple with raw bytes, logs that, and acknowledges its input: a silent loss. And a
-list becomes a JSONArray in the worker's JVM, which Storm cannot send to another worker: the worker dies of it.
+Nothing else may be in one: pystorm's serialiser drops a tuple with raw bytes, logs that, and acknowledges its input,
+which is a silent loss; and a list becomes a JSONArray in the worker's JVM, which dies trying to send it to another
+worker.
 """
 
 import base64
@@ -14,19 +15,19 @@ from callprint.core.verdict import Verdict
 from callprint.core.wire.rows import rows_to_text, text_to_verdicts
 
 BATCH = "batch"
-EXPIRE = "expire"  # every pending flow of the batch's source is to be judged by what it has
+EXPIRE = "expire"  # judge every pending flow of the batch's source by the evidence it has so far
 
-SPOUT_FIELDS = ("shard", "epoch", "sequence", "action", "batch")
-ASSEMBLED_FIELDS = ("shard", "epoch", "sequence", "batch")
-VERDICT_FIELDS = ("shard", "verdicts", "summaries", "unknown")
-FLOWS = "flows"  # the stream from identification to the judge of calls
-FLOW_FIELDS = ("site", "shard", "epoch", "sequence", "source", "number", "verdicts", "summaries")
-SIGNALLING_FIELDS = ("site", "shard", "epoch", "sequence", "action", "offset", "batch")
-FEEDBACK_FIELDS = ("caller", "saying")
+SPOUT_FIELDS = ("partition", "epoch", "sequence", "action", "batch")
+ASSEMBLED_FIELDS = ("partition", "epoch", "sequence", "batch")
+VERDICT_FIELDS = ("partition", "verdicts", "summaries", "unknown")
+FLOWS = "flows"  # the stream from identify_application to judge_calls
+FLOW_FIELDS = ("site", "partition", "epoch", "sequence", "source", "number", "verdicts", "summaries")
+SIGNALLING_FIELDS = ("site", "partition", "epoch", "sequence", "action", "offset", "batch")
+FEEDBACK_FIELDS = ("caller", "record")
 
 
 def bytes_to_text(data: bytes) -> str:
-    """Return bytes as a text that JSON holds as it is."""
+    """Return bytes as base64, which needs no escaping in JSON."""
     return base64.b64encode(data).decode("ascii")
 
 
@@ -35,11 +36,11 @@ def text_to_bytes(text: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise DecodeError(f"a tuple holds no base64: {error}") from error
+        raise DecodeError(f"a tuple field is not base64: {error}") from error
 
 
 def number_to_text(number: int) -> str:
-    """Return a number of up to 64 bits without sign: Java knows none, so it travels as text."""
+    """Return an unsigned 64-bit number in hexadecimal: Java has no such type, so it travels as text."""
     return f"{number:x}"
 
 
@@ -48,7 +49,7 @@ def text_to_number(text: str) -> int:
     try:
         return int(text, 16)
     except (ValueError, TypeError) as error:
-        raise DecodeError(f"a tuple holds no number: {error}") from error
+        raise DecodeError(f"a tuple field is not a number: {error}") from error
 
 
 def evidence_to_text(unknown: Sequence[tuple[Verdict, bytes]]) -> str:
@@ -63,4 +64,4 @@ def text_to_evidence(text: str) -> list[tuple[Verdict, bytes]]:
             (text_to_verdicts(verdict)[0], text_to_bytes(evidence)) for verdict, evidence in json.loads(text)
         ]
     except (ValueError, TypeError, IndexError) as error:
-        raise DecodeError(f"a tuple holds no evidence: {error}") from error
+        raise DecodeError(f"a tuple field is not evidence: {error}") from error

@@ -43,7 +43,7 @@ def call_folds(dataset: Dataset, flows: np.ndarray, folds: int, seed: int) -> np
 
 def calibration_views() -> tuple[View, ...]:
     """Return the views that temperatures are fitted on: every step, from the start and from the middle, with the
-    flow as it was and as if another peer had answered, since that is what the network will meet.
+    flow as it was and as if another peer had answered, since the network will meet both.
     """
     return tuple(
         View(f"{k} packets from {first}{', renegotiated' * varied}", first, k, k == HORIZON, varied)
@@ -55,7 +55,7 @@ def calibration_views() -> tuple[View, ...]:
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """What networks said of flows that they have not seen."""
+    """Scores of flows from networks that have not trained on them."""
 
     logits: np.ndarray  # (n, classes) float32
     target: np.ndarray  # (n,) int64
@@ -120,7 +120,7 @@ def temperatures(held_out: dict[View, HeldOut]) -> tuple[tuple[int, float], ...]
 def novelty_thresholds(held_out: dict[View, HeldOut]) -> tuple[tuple[int, float], ...]:
     """Return the novelty limit of each step, which KNOWN_SHARE of the flows of known applications stay below.
 
-    Renegotiated flows count as well: a limit that knows the recorded pairs of applications alone calls known ones
-    unknown where another peer has answered.
+    Renegotiated flows count as well: a limit fitted to the recorded pairs of applications alone calls known ones
+    unknown when another peer answers.
     """
     return _steps(held_out, lambda part: float(np.quantile(part.novelty, KNOWN_SHARE)))

@@ -1,4 +1,4 @@
-"""The classes of a dataset: the applications of its training split."""
+"""What a dataset trains: the flows of its training split, and their applications as classes."""
 
 import numpy as np
 
@@ -6,6 +6,14 @@ from callprint.core.ground.errors import DatasetError
 from callprint.training.dataset import Dataset
 
 TRAINING_SPLIT = "dataset1"
+
+
+def training_flows(dataset: Dataset) -> np.ndarray:
+    """Return the flows that train, (n,) int64 into the dataset. Raises DatasetError when there are none."""
+    flows = dataset.of_split(TRAINING_SPLIT)
+    if not len(flows):
+        raise DatasetError(f"the dataset has no flow of {TRAINING_SPLIT}, which trains")
+    return flows
 
 
 def classes_of(dataset: Dataset, flows: np.ndarray) -> tuple[tuple[str, ...], tuple[str, ...], np.ndarray]:

@@ -1,7 +1,7 @@
 """Labelled datasets: whole-flow evidence logs with the application of their sender, in one file without pickle.
 
-Made from a folder of captures and one CSV file (docs/use/models.md describes both); what serving sees of a flow and
-what training sees come out of the same reader, dissector and flow engine.
+Made from a folder of captures and one CSV file (docs/use/models.md describes both). Training and serving see a flow
+through the same reader, dissector and flow engine.
 """
 
 import csv
@@ -54,7 +54,7 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """Flows and their labels, all arrays of one length but `buffer`. Strings are fixed-width unicode arrays."""
+    """Flows and their labels: arrays of the same length, except `buffer`. Strings are fixed-width unicode arrays."""
 
     buffer: np.ndarray  # (bytes,) uint8: evidence logs of whole flows
     spans: np.ndarray  # (flows, 2) int64
@@ -62,7 +62,7 @@ class Dataset:
     application: np.ndarray
     engine: np.ndarray
     split: np.ndarray  # dataset1, dataset2, cross, ...: which part of the data the flow belongs to
-    call: np.ndarray  # what folds must never divide
+    call: np.ndarray  # folds never divide a call
     codec: np.ndarray
     encrypted: np.ndarray
     capture: np.ndarray
@@ -82,7 +82,7 @@ class Dataset:
 
 @dataclass(slots=True)
 class BuildReport:
-    """What became of captures, flows and labels."""
+    """What was read, and what could not be matched."""
 
     captures: int = 0
     flows: int = 0  # labelled flows, all in the dataset
@@ -115,7 +115,7 @@ def _labels(path: Path, reader: "csv.DictReader[str]") -> list[Label]:
     for row in reader:
         where = f"{path}, line {reader.line_num}"
         if None in row or None in row.values():
-            raise DatasetError(f"{where}: has not as many fields as the first line")
+            raise DatasetError(f"{where}: the number of fields differs from the first line")
         if row.get("kind") == "rtcp":
             continue
         try:
@@ -146,7 +146,7 @@ def _labels(path: Path, reader: "csv.DictReader[str]") -> list[Label]:
 
 
 def whole_flows(capture: Path) -> tuple[list[tuple[Quad, int, bytes]], list[CaptureError]]:
-    """Return (ports and addresses, RTP packets, evidence log) of each flow of a capture, and what was wrong with it.
+    """Return (addresses and ports, RTP packets, evidence log) of each flow of a capture, and the capture's defects.
 
     Raises CaptureError when it is no capture.
     """
@@ -162,7 +162,7 @@ def whole_flows(capture: Path) -> tuple[list[tuple[Quad, int, bytes]], list[Capt
     found: dict[tuple[int, int], tuple[Quad, int, bytes]] = {}
     source = open_captures([capture])
 
-    def take(drains: object) -> None:
+    def collect(drains: object) -> None:
         for drain in drains:  # type: ignore[attr-defined]
             for event, flow in zip(drain.events, drain.flows, strict=True):
                 if event["end"] > event["start"]:
@@ -176,8 +176,8 @@ def whole_flows(capture: Path) -> tuple[list[tuple[Quad, int, bytes]], list[Capt
                     found[int(event["row"]), int(flow["generation"])] = (quad, int(event["k"]), log)
 
     for data, records in source:
-        take(engine.process(data, dissect(data, records)))
-    take(engine.finish())
+        collect(engine.process(data, dissect(data, records)))
+    collect(engine.finish())
     return list(found.values()), source.warnings
 
 
@@ -236,7 +236,7 @@ def build_dataset(
 
 
 def join_datasets(datasets: Sequence[Dataset]) -> Dataset:
-    """Return the flows of several datasets as one, in their order; there must be one at least."""
+    """Return the flows of several datasets (at least one) as one, in their order."""
     columns = {
         field.name: np.concatenate([getattr(each, field.name) for each in datasets])
         for field in fields(Dataset)
@@ -248,7 +248,7 @@ def join_datasets(datasets: Sequence[Dataset]) -> Dataset:
 
 
 def without_applications(dataset: Dataset, names: Sequence[str]) -> Dataset:
-    """Return the dataset without some applications. Raises DatasetError when it has none of a name."""
+    """Return the dataset without some applications. Raises DatasetError when it does not have one of them."""
     missing = sorted(set(names) - set(dataset.application.tolist()))
     if missing:
         raise DatasetError(f"the dataset has no application {missing[0]}")

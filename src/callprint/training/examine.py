@@ -1,32 +1,23 @@
-"""Examination of a model on flows that it never saw: what the shipped file says, through the shipped code."""
+"""Examination of a model on flows that it has never seen, with the shipped file and the shipped code."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from callprint.core.dissect import dissect
-from callprint.core.flow.engine import EngineSettings
-from callprint.core.ground.errors import CaptureError
 from callprint.core.identify.decision import SURE, Decisions, softmax, step_values
-from callprint.core.verdict import FlowReport
-from callprint.core.verdicts.pipeline import IdentificationPipeline
 from callprint.inference.onnx_identifier import OnnxIdentifier
-from callprint.sources import open_captures
 from callprint.training.dataset import Dataset
-from callprint.training.sampling import VIEWS, View
+from callprint.training.sampling import VIEWS, View, view_windows
 from callprint.training.statistics import wilson
-from callprint.training.windows import Windows, cut_windows
+from callprint.training.windows import Windows
 
-CAPTURE_LIMITS = EngineSettings(maximum_flows=1 << 16, evidence_memory_bytes=32 << 20)
-WINDOWS_PER_FLOW = 20  # at most, in accuracy by window
 LEAST_PACKETS = 10  # flows with fewer do not count in accuracy figures
 
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """What a model said of one view of a split's flows."""
+    """What a model made of one view of a split's flows."""
 
     view: View
     flow: np.ndarray  # (n,) int64 into the dataset
@@ -71,47 +62,11 @@ class Examination:
 
 def examine_view(dataset: Dataset, identifier: OnnxIdentifier, flows: np.ndarray, view: View) -> Examination:
     """Let the model judge one view of each flow; flows too short for the view are left out."""
-    count = len(flows)
-    windows = cut_windows(
-        dataset.buffer,
-        dataset.spans,
-        flows,
-        np.full(count, view.first),
-        np.full(count, view.packets),
-        tail=np.full(count, view.tail),
-        lead=np.ones(count, np.bool_),
-        handshake=np.full(count, view.handshake),
-    )
-    return _examine(dataset, identifier, windows, view, min(LEAST_PACKETS, view.packets))
+    windows = view_windows(dataset, flows, view)
+    return examine_cut(dataset, identifier, windows, view, min(LEAST_PACKETS, view.packets))
 
 
-def examine_windows(
-    dataset: Dataset, identifier: OnnxIdentifier, flows: np.ndarray, k: int, seed: int
-) -> Examination:
-    """Let the model judge windows of k packets, a random step in [1, k] apart: WINDOWS_PER_FLOW drawn of each flow."""
-    rng = np.random.default_rng(seed)
-    flow: list[int] = []
-    first: list[int] = []
-    for index in flows:
-        starts = np.cumsum(np.r_[0, rng.integers(1, k + 1, int(dataset.packets[index]))])
-        starts = starts[starts + k <= dataset.packets[index]]
-        drawn = rng.permutation(starts)[:WINDOWS_PER_FLOW]
-        flow += [int(index)] * len(drawn)
-        first += drawn.tolist()
-    count = len(flow)
-    windows = cut_windows(
-        dataset.buffer,
-        dataset.spans,
-        np.array(flow, np.int64),
-        np.array(first, np.int64),
-        np.full(count, k),
-        tail=np.zeros(count, np.bool_),
-        lead=np.zeros(count, np.bool_),
-    )
-    return _examine(dataset, identifier, windows, View(f"windows of {k}", 0, k, False), k)
-
-
-def _examine(
+def examine_cut(
     dataset: Dataset, identifier: OnnxIdentifier, windows: Windows, view: View, least_packets: int
 ) -> Examination:
     kept = windows.packets >= least_packets
@@ -138,15 +93,3 @@ def examine(
     """Let the model judge every view of every flow of a split that counts."""
     flows = dataset.of_split(split, LEAST_PACKETS)
     return [examine_view(dataset, identifier, flows, view) for view in views]
-
-
-def judge_capture(path: Path, identifier: OnnxIdentifier) -> list[FlowReport]:
-    """Return the flows of a capture with their last verdicts; none when the file is no capture."""
-    pipeline = IdentificationPipeline(identifier, CAPTURE_LIMITS)
-    reports: list[FlowReport] = []
-    try:
-        for data, records in open_captures([path]):
-            reports += pipeline.process(data, dissect(data, records)).reports
-    except CaptureError:
-        return []
-    return reports + pipeline.finish().reports

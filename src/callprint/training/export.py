@@ -9,7 +9,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from callprint.core.identify.card import INPUT_FEATURES, ModelCard, card_text
-from callprint.core.identify.features import FEATURE_NAMES, GROUPS
+from callprint.core.identify.feature_row import FEATURE_NAMES, GROUPS
 from callprint.inference.onnx_identifier import card_path
 from callprint.training.network import CLIP, LEAST_LENGTH, CompactNetwork
 from callprint.training.novelty import EMBEDDING_CLIP, FLOOR, Novelty, Space, Spaces
@@ -50,7 +50,7 @@ def _perceptron(graph: _Graph, state: dict[str, np.ndarray], prefix: str, taken:
 
 
 def _rows(graph: _Graph, taken: str, chosen: str) -> str:
-    """Append the choice of those rows of `taken` (n, columns) for which `chosen` (n,) is true."""
+    """Append a node that keeps those rows of `taken` (n, columns) for which `chosen` (n,) is true."""
     return graph.node("Compress", [taken, chosen], f"{taken}.{chosen}", axis=0)
 
 
@@ -60,7 +60,7 @@ def _whitened(graph: _Graph, name: str, taken: str, space: Space) -> str:
 
 
 def _strangeness(graph: _Graph, name: str, whitened: str, named: str, space: Space) -> str:
-    """Append what `Space.strangeness` does, with the square of |whitening' x - centre| expanded."""
+    """Append what `Space.strangeness` computes, with the square of |whitening' x - centre| expanded."""
     squares = graph.constant(f"{name}.centre_squares", (space.centres**2).sum(1).astype(np.float32))
     centres = graph.constant(f"{name}.centres", space.centres)
     columns = graph.constant(f"{name}.columns", np.float32(len(space.whitening)))
@@ -79,7 +79,7 @@ def _strangeness(graph: _Graph, name: str, whitened: str, named: str, space: Spa
 
 
 def _score(graph: _Graph, name: str, chosen: str, whitened: str, spaces: Spaces) -> str:
-    """Append what `Spaces.score` does for the chosen rows, of which `whitened` has the features."""
+    """Append what `Spaces.score` computes for the chosen rows, whose whitened features are `whitened`."""
     named = _rows(graph, "named", chosen)
     features = _strangeness(graph, name, whitened, named, spaces.features)
     hidden_whitened = _whitened(graph, f"{name}.hidden", _rows(graph, "hidden", chosen), spaces.hidden)
@@ -88,7 +88,7 @@ def _score(graph: _Graph, name: str, chosen: str, whitened: str, spaces: Spaces)
 
 
 def _hidden(graph: _Graph, members: int) -> None:
-    """Append what `CompactNetwork.hidden` does."""
+    """Append what `CompactNetwork.hidden` computes."""
     least = graph.constant("least_length", np.float32(LEAST_LENGTH))
     layers = [f"members.{i}.joint.3.relu" for i in range(members)]
     graph.node("Concat", layers, "hidden_layers", axis=1)
@@ -98,7 +98,7 @@ def _hidden(graph: _Graph, members: int) -> None:
 
 
 def _open_set(graph: _Graph, novelty: Novelty, members: int) -> None:
-    """Append what `Novelty.score` does, and the embedding."""
+    """Append what `Novelty.score` computes, and the embedding."""
     graph.constant("last_axis", np.array([1], np.int64))
     graph.constant("nothing", np.float32(0.0))
     graph.constant("floor", FLOOR)
@@ -110,13 +110,13 @@ def _open_set(graph: _Graph, novelty: Novelty, members: int) -> None:
     graph.node("GreaterOrEqual", ["packets", least], "judged_at_horizon")
     graph.node("Squeeze", ["judged_at_horizon", "last_axis"], "at_horizon")
     graph.node("Not", ["at_horizon"], "before_horizon")
-    # Each row is measured in the spaces of its own time alone: the distances are half of all the work.
+    # A row is measured only in the spaces for its own number of packets: the distances are half of all the work.
     before = _rows(graph, "scaled", "before_horizon")
     early_whitened = _whitened(graph, "early", before, novelty.early.features)
     early = _score(graph, "early", "before_horizon", early_whitened, novelty.early)
     whitened = _whitened(
         graph, "horizon", "scaled", novelty.horizon.features
-    )  # of all rows, for the embedding
+    )  # of all rows: the embedding needs them
     horizon_whitened = _rows(graph, whitened, "at_horizon")
     horizon = _score(graph, "horizon", "at_horizon", horizon_whitened, novelty.horizon)
     places = []

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from callprint.core.ground.errors import DatasetError
 from callprint.core.identify.card import INPUT_FEATURES, ModelCard, ModelInput, Policy
-from callprint.core.identify.features import FEATURE_NAMES, FEATURE_VERSION
+from callprint.core.identify.feature_list import FEATURE_VERSION
+from callprint.core.identify.feature_row import FEATURE_NAMES
 from callprint.inference.onnx_identifier import OnnxIdentifier
 from callprint.training.calibration import REFERENCE_VIEW, novelty_thresholds, out_of_fold, temperatures
-from callprint.training.classes import TRAINING_SPLIT, classes_of
+from callprint.training.classes import TRAINING_SPLIT, classes_of, training_flows
 from callprint.training.dataset import Dataset
 from callprint.training.examine import examine
 from callprint.training.export import compact_graph, sha256, write_model
@@ -41,9 +41,7 @@ def make_compact_model(
     Folds of the training split calibrate it; the other splits only examine it. Raises DatasetError when the
     dataset has no training split.
     """
-    flows = dataset.of_split(TRAINING_SPLIT)
-    if not len(flows):
-        raise DatasetError(f"the dataset has no flow of {TRAINING_SPLIT}, which trains")
+    flows = training_flows(dataset)
     classes, engines, target = classes_of(dataset, flows)
     on_stage("training")
     network = train_network(

@@ -3,10 +3,10 @@
 import torch
 from torch import nn
 
-from callprint.core.identify.features import FEATURE_NAMES, GROUPS, group_columns
+from callprint.core.identify.feature_row import FEATURE_NAMES, GROUPS, group_columns
 
-CLIP = 4.0  # standard deviations: what is beyond says no more than that
-LEAST_LENGTH = 1e-9  # of hidden layers, which may all be silent
+CLIP = 4.0  # standard deviations: how far beyond a value lies says nothing more
+LEAST_LENGTH = 1e-9  # of hidden layers, all of whose units may be zero
 
 GROUP_DROPOUT = {
     "start": 0.2,
@@ -22,7 +22,7 @@ GROUP_DROPOUT = {
     "stun": 0.25,
     "dtls": 0.25,
 }
-"""How often a training row loses a whole group of features: most where the peer decides what they are."""
+"""How often a training row loses a whole group of features: most often where the peer decides their values."""
 
 
 class Perceptron(nn.Sequential):
@@ -51,7 +51,7 @@ class Member(nn.Module):
     """One network of the ensemble: what each group of features says by itself, plus what they say together.
 
     The sum over groups is there for what training has not seen: an application with a codec that it did not
-    speak in the training calls still has its pacing, its headers and its RTCP, each of which it knows.
+    use in the training calls still has its pacing, its headers and its RTCP, and the network knows each of them.
     """
 
     def __init__(

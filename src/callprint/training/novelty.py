@@ -1,17 +1,17 @@
 """The open-set score: how far a flow lies from the application that the network names, in two spaces.
 
-Each distance is Mahalanobis: to the mean of the class that the network prefers, with one covariance for all classes
-(Lee et al. 2018, who take the nearest class instead). To the preferred class: where network and distance disagree
-about the nearest application, something is wrong. The spaces are the standardised features, for what a network has
-learnt to ignore may be just what gives a stranger away, and the last hidden layers, where features that vary within
-an application count for little. The logarithms of both are standardised on the flows that fitted them, and the larger
-one is the score: either is enough to be strange. docs/results/identification.md compares it with other scores on
-applications held out of dataset1.
+Each distance is a Mahalanobis distance to the mean of the class that the network prefers, with one covariance for all
+classes. (Lee et al. 2018 take the nearest class instead; but where network and distance disagree about the nearest
+application, something is wrong.) One space is that of the standardised features, since what a network has learnt to
+ignore may be just what gives a stranger away; the other is that of the last hidden layers, where features that vary
+within an application count for little. The logarithms of both distances are standardised on the flows that fitted
+the spaces, and the larger one is the score: being strange in one space is enough. docs/results/identification.md
+compares it with other scores on applications held out of dataset1.
 
-There is a pair of spaces for early looks and one for the horizon: what can be known of a flow at the horizon, with its
-RTCP, is more than after its first packets. All are fitted on flows as they were recorded and as if another peer had
-answered. Recorded pairs alone make narrow classes that a known application leaves as soon as its peer is another one,
-and the limit, which must let those pass, then lets strangers pass as well.
+There is a pair of spaces for early looks and one for the horizon, where more is known about a flow: its RTCP as well.
+All are fitted on flows as they were recorded and as if another peer had answered. Recorded pairs alone make narrow
+classes, which a known application leaves as soon as its peer is another one; the limit, which must let it pass, would
+then let strangers pass as well.
 """
 
 from dataclasses import dataclass, replace
@@ -29,7 +29,7 @@ SPREAD_SHARE = 0.95  # a standardised distance of 1 is this quantile of the fitt
 KNOWN_SHARE = (
     0.98  # of held-out flows of known applications, half of them renegotiated, that the limit lets pass
 )
-LEAST_PACKETS = 10  # windows with fewer packets fit nothing
+LEAST_PACKETS = 10  # spaces are not fitted on windows with fewer
 EMBEDDING_CLIP = 6.0  # standard deviations of a whitened column, as the embedding of a flow holds them
 
 
@@ -71,14 +71,14 @@ class Space:
 
 
 def _logarithm(distances: np.ndarray, named: np.ndarray) -> np.ndarray:
-    # Rounding may leave a distance of nothing below zero.
+    # Rounding may leave a distance of zero below zero.
     found: np.ndarray = np.log(np.maximum(distances[np.arange(len(named)), named], 0) + FLOOR)
     return found
 
 
 @dataclass(frozen=True, slots=True)
 class Spaces:
-    """What a flow is looked at in: its standardised features and the network's last hidden layers."""
+    """Where a flow is measured: in its standardised features and in the network's last hidden layers."""
 
     features: Space
     hidden: Space
@@ -114,7 +114,7 @@ class Novelty:
 def fit_space(rows: np.ndarray, target: np.ndarray, named: np.ndarray, classes: int, ridge: float) -> Space:
     """Fit class means, the shared covariance and the scale; rows: (n, F) float32, target, named: (n,) class."""
     exact = rows.astype(np.float64)
-    # A class all of whose flows are too short for these windows lies where all rows are on average.
+    # A class whose flows are all too short for these windows gets the mean of all rows.
     means = np.stack(
         [exact[target == i].mean(0) if (target == i).any() else exact.mean(0) for i in range(classes)]
     )

@@ -1,8 +1,8 @@
-"""A compact network in smaller numbers: weights kept as float16, or layers computed in int8. Same inputs and outputs.
+"""A compact network in fewer bits: weights kept as float16, or layers computed in int8. Same inputs and outputs.
 
 float16 halves the file: weights are widened again when the network is loaded, so it is as fast as before. int8
-(dynamic quantisation: weights once, activations as they come) computes the perceptrons in whole numbers; scaling and
-the open-set score stay as they are, for their numbers are of very different sizes.
+(dynamic quantisation: weights once, activations at run time) computes the perceptrons in whole numbers; scaling and
+the open-set score stay as they are, because their numbers differ too much in size.
 """
 
 import tempfile
@@ -37,7 +37,7 @@ def float16(graph: bytes) -> bytes:
 
 def int8(graph: bytes) -> bytes:
     """Return the graph with the layers of its perceptrons in int8."""
-    # ONNX Runtime's tools are large, and only those who shrink a network need them.
+    # ONNX Runtime's tools are large, and needed only to shrink a network.
     from onnxruntime.quantization import QuantType, quantize_dynamic  # noqa: PLC0415
 
     model = onnx.load_from_string(_products(graph))

@@ -1,4 +1,4 @@
-"""The reference of a model card: distributions on held-out calls, and how far chance alone takes a sample from them."""
+"""The reference of a model card: distributions on held-out calls, and how far a sample departs from them by chance."""
 
 import numpy as np
 
@@ -50,7 +50,7 @@ def make_reference(sample: Sample, calls: np.ndarray, classes: int, seed: int) -
     """Return the reference of held-out flows; calls: (n,) the call of each.
 
     A limit is the divergence that all but FALSE_ALARMS of DRAWS samples stay below: whole calls are drawn from one
-    half of the calls and compared with the other half, so that flows of one call do not stand for each other.
+    half of the calls and compared with the other half, so that no call is on both sides.
     """
     rows = sample.features
     assert rows is not None  # `sample_of` gives them

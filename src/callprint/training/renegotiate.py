@@ -1,8 +1,8 @@
 """The same flow as if another peer had answered: augmentation of evidence windows. Compiled.
 
 Offer and answer choose payload types, header extensions, the SRTP profile and the RTCP feedback; the network
-loses and delays packets; a monitor may see neither RTCP nor the start. None of that is the application, so
-training varies it at random in the bytes themselves, and no feature can lean on it.
+loses and delays packets; a monitor may see neither RTCP nor the start. None of that tells the application, so
+training varies it at random in the bytes themselves, and no feature can rely on it.
 """
 
 import numpy as np
@@ -51,7 +51,7 @@ def _clear(buffer, at, length):
 
 @compiled_allocating
 def _profile(buffer, end):
-    """Return the SRTP tag length that the RTCP of a window shows (AEAD_TAG, HMAC_TAG) or 0 for none seen."""
+    """Return the SRTP tag length that the RTCP of a window shows (AEAD_TAG or HMAC_TAG), 0 when it shows none."""
     at = 0
     while at < end:
         length = np.int64(buffer[at + 8]) | (np.int64(buffer[at + 9]) << 8)
@@ -111,7 +111,7 @@ def _copy_extension(source, at, length, drop_rank, out, to):
 
 @compiled_allocating
 def _rtp(source, body, length, ext_plan, drop_rank, mid, usual_type, new_type, tag_change, out, to):
-    """Write one RTP packet as the new peer would have caused it; returns its length, 0 when it is filtered."""
+    """Write one RTP packet as the new peer would have got it; returns its length, 0 when the filter drops it."""
     csrc = 4 * np.int64(source[body] & 15)
     header = 12 + csrc
     out[to : to + header] = source[body : body + header]
@@ -203,7 +203,7 @@ def _hello(source, body, length, out, to):
             out[new : new + size] = source[at : at + size]
             new += size
         at += size
-    # What follows in the packet (certificate, ...) is not looked at, so the hello ends here.
+    # Nothing reads what follows in the packet (certificate, ...), so the hello ends here.
     shorter = _u16(source, body + 23) - (new - to - 25)
     for length_at in (15, 23):  # of the message, and of this fragment of it
         value = _u16(source, body + length_at) - shorter
@@ -247,7 +247,7 @@ def renegotiate(source, end, first, out, to):
     no_reports = np.random.random() < 0.06
     no_handshake = np.random.random() < 0.15
     no_feedback = np.random.random() < 0.2
-    # A flow that is first seen in the middle has been running for up to some minutes.
+    # A flow that is first seen in the middle has been running for up to a few minutes.
     sequence_shift = np.int64(0)
     timestamp_shift = np.int64(0)
     if first > 0 and np.random.random() < 0.5:

@@ -6,12 +6,12 @@ import numpy as np
 
 from callprint.core.identify.features import features
 from callprint.training.dataset import Dataset
-from callprint.training.windows import cut_windows
+from callprint.training.windows import Windows, cut_windows
 
 PAPER_K = (2, 4, 6, 8, 10, 20, 40, 100)
 HORIZON = 100
 RENEGOTIATED_SHARE = 0.7  # of the windows that train
-LONG = 60  # packets of a window that is nearly a final verdict's
+LONG = 60  # packets of a window nearly as long as a final verdict's
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +21,9 @@ class View:
     name: str
     first: int  # first RTP packet
     packets: int
-    tail: bool  # the RTCP time behind the last packet counts
+    tail: bool  # RTCP counts for a while after the last packet
     renegotiated: bool = False  # varied as if another peer had answered
-    handshake: bool = True  # what came before the media is seen, where the view begins with the flow
+    handshake: bool = True  # whether a view that begins with the flow has the handshake before it
 
 
 EARLY = View("first 10 packets", 0, 10, False)
@@ -43,21 +43,25 @@ class Rows:
     packets: np.ndarray  # (n,) int64
 
 
-def view_rows(dataset: Dataset, flows: np.ndarray, view: View) -> Rows:
-    """Return the features of one view of each flow, as the flow engine would cut it."""
-    count = len(flows)
-    windows = cut_windows(
+def view_windows(dataset: Dataset, flows: np.ndarray, view: View) -> Windows:
+    """Return one view of each flow, as the flow engine would cut it."""
+    return cut_windows(
         dataset.buffer,
         dataset.spans,
         flows,
-        np.full(count, view.first),
-        np.full(count, view.packets),
-        tail=np.full(count, view.tail),
-        lead=np.ones(count, np.bool_),
-        handshake=np.full(count, view.handshake),
-        augment=np.full(count, view.renegotiated),
+        view.first,
+        view.packets,
+        tail=view.tail,
+        lead=True,
+        handshake=view.handshake,
+        augment=view.renegotiated,
         seed=view.packets,
     )
+
+
+def view_rows(dataset: Dataset, flows: np.ndarray, view: View) -> Rows:
+    """Return the features of one view of each flow."""
+    windows = view_windows(dataset, flows, view)
     return Rows(features(windows.buffer, windows.spans, HORIZON), windows.flow, windows.packets)
 
 
@@ -68,7 +72,7 @@ def training_rows(
 
     Somewhat less than half begin at the flow's start, a tenth shortly after it, the others anywhere: consecutive
     windows of k are a random step in [1, k] apart (the paper, section III), so over epochs they begin everywhere with
-    equal chance. Half of these are long: what a flow that is seen late shows is in many packets, if anywhere.
+    equal chance. Half of these are long: a flow that is seen late shows itself in many packets, if at all.
     `augmented` is the share that is renegotiated. Long windows mostly keep the RTCP behind them, as final verdicts do.
     """
     rng = np.random.default_rng(seed)

@@ -1,10 +1,33 @@
-"""Figures of an accuracy report: intervals, calibration error, temperature."""
+"""Figures of an examination: proportions with their intervals, and the temperature that calibrates confidence."""
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
 from callprint.core.identify.decision import softmax
+
+
+@dataclass(frozen=True, slots=True)
+class Proportion:
+    """How many of those that were asked about were hits."""
+
+    hits: int
+    asked: int
+
+    @property
+    def share(self) -> float:
+        """Hits over asked; nan when nothing was asked."""
+        return self.hits / self.asked if self.asked else float("nan")
+
+    def __str__(self) -> str:
+        """The share with its 95 % Wilson interval."""
+        return share(self.hits, self.asked)
+
+
+def right_of(named: np.ndarray, target: np.ndarray) -> Proportion:
+    """Return how many of the classes named are those of the target; both (n,) int64."""
+    return Proportion(int((named == target).sum()), len(target))
 
 
 def wilson(right: int, count: int, z: float = 1.96) -> tuple[float, float]:
@@ -24,17 +47,6 @@ def share(right: int, count: int) -> str:
         return "–"
     low, high = wilson(right, count)
     return f"{right / count:.1%} ({low:.1%}–{high:.1%})"
-
-
-def expected_calibration_error(confidence: np.ndarray, right: np.ndarray, bins: int = 10) -> float:
-    """Return the ECE: mean distance of confidence and accuracy over equal-width bins, weighted by their size."""
-    place = np.minimum((confidence * bins).astype(int), bins - 1)
-    error = 0.0
-    for i in range(bins):
-        inside = place == i
-        if inside.any():
-            error += inside.mean() * abs(float(confidence[inside].mean()) - float(right[inside].mean()))
-    return error
 
 
 def fit_temperature(logits: np.ndarray, target: np.ndarray) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from callprint.core.ground.errors import ModelError
-from callprint.core.identify.features import group_columns
+from callprint.core.identify.feature_row import group_columns
 from callprint.training.dataset import Dataset
 from callprint.training.network import CompactNetwork
 from callprint.training.novelty import EARLY_VIEWS, HORIZON_VIEWS, Novelty, fit_spaces, fitting_rows
@@ -65,16 +65,15 @@ def train_network(
     """Train on windows of `flows` ((n,) int64 into the dataset); target: (flows of the dataset,) class of each.
 
     `without`: groups of features that the network is not to see; `renegotiated`: share of the windows that is varied as
-    if another peer had answered. With `state_file`, the state is kept after every epoch, and a run that was interrupted
-    goes on from there.
-    Raises ModelError when the state belongs to another run.
+    if another peer had answered. With `state_file`, the state is kept after every epoch, and an interrupted run resumes
+    from it. Raises ModelError when the state belongs to another run.
     """
     torch.manual_seed(settings.seed)
     device = _device()
     rows = training_rows(dataset, flows, settings.windows_per_flow, _epoch_seed(settings, 0), renegotiated)
     deviation = torch.from_numpy(rows.features.std(0) + 1e-3)
     for group in without:
-        deviation[group_columns(group)] = torch.inf  # whatever the value, it is as usual
+        deviation[group_columns(group)] = torch.inf  # so every value counts as the usual one
     network = CompactNetwork(
         torch.from_numpy(rows.features.mean(0)),
         deviation,
@@ -153,7 +152,7 @@ def _keep(
     }
     partial = path.with_suffix(path.suffix + ".partial")
     torch.save(state, partial)
-    partial.replace(path)  # so that an interruption leaves the old state or the new one, never half of one
+    partial.replace(path)  # an interruption leaves the old state or the new one, never half of one
 
 
 def _resume(path: Path, identity: dict[str, Any], network: Any, optimizer: Any, schedule: Any) -> int:

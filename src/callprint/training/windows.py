@@ -5,6 +5,7 @@ Compiled: a training run cuts new windows for every epoch.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +30,10 @@ class Windows:
     spans: npt.NDArray[np.int64]  # (n, 2) int64
     flow: npt.NDArray[np.int64]  # (n,) int64
     packets: npt.NDArray[np.int64]  # (n,) int64, RTP packets in the window
+
+
+Numbers = int | npt.NDArray[np.int64]
+Flags = bool | npt.NDArray[np.bool_]
 
 
 @compiled_allocating
@@ -86,7 +91,7 @@ def _cut(buffer, start, end, first, packets, tail_ns, lead_ns, handshake, out, a
                 taken += 1
             seen += 1
         elif kinds[i] != EVIDENCE_RTCP:
-            if handshake and first == 0:  # who comes later has not seen it
+            if handshake and first == 0:  # a later start would not have seen it
                 out[at : at + sizes[i]] = buffer[offsets[i] : offsets[i] + sizes[i]]
                 at += sizes[i]
         elif (i == lead or begin_ns <= times[i] <= end_ns + tail_ns) and reports < HORIZON_RTCP_PACKETS:
@@ -127,46 +132,52 @@ def _cut_all(
     return at
 
 
+def _for_each(value: Numbers | Flags, count: int, kind: type[np.generic]) -> npt.NDArray[Any]:
+    return np.full(count, value, kind)
+
+
 def cut_windows(
     buffer: npt.NDArray[np.uint8],
     spans: npt.NDArray[np.int64],
     flow: npt.NDArray[np.int64],
-    first: npt.NDArray[np.int64],
-    packets: npt.NDArray[np.int64],
+    first: Numbers,
+    packets: Numbers,
     *,
-    tail: npt.NDArray[np.bool_],
-    lead: npt.NDArray[np.bool_],
-    handshake: npt.NDArray[np.bool_] | None = None,
-    augment: npt.NDArray[np.bool_] | None = None,
+    tail: Flags = False,
+    lead: Flags = False,
+    handshake: Flags = True,
+    augment: Flags = False,
     seed: int = 0,
 ) -> Windows:
     """Cut windows out of whole-flow evidence logs.
 
-    buffer (bytes,) uint8, spans (flows, 2) int64: the logs. For window i: `flow[i]` the log, `first[i]` its first
-    RTP packet, `packets[i]` how many RTP packets (at most 128), `tail[i]` whether RTCP counts until
-    HORIZON_AFTER_NS after the last one (a final verdict) or only up to it (an early one), `lead[i]` whether
-    the last RTCP packet before the first one is kept, `handshake[i]` (by default true) whether a window that begins
-    with the flow has the handshake before it, `augment[i]` whether the window is renegotiated with random
-    numbers of `seed`. Windows that start beyond their flow's end come back empty.
+    buffer (bytes,) uint8, spans (flows, 2) int64: the logs; flow (n,) int64: the log of each window. The others are
+    one value for each window, or one for all. `first`: the window's first RTP packet; `packets`: how many RTP packets
+    (at most 128); `tail`: whether RTCP counts until HORIZON_AFTER_NS after the last one (a final verdict) or only up
+    to it (an early one); `lead`: whether the last RTCP packet before the first one is kept; `handshake`: whether a
+    window that begins with the flow has the handshake before it; `augment`: whether the window is renegotiated, with
+    random numbers of `seed`. Windows that start beyond their flow's end come back empty.
     """
     count = len(flow)
+    packets = np.minimum(_for_each(packets, count, np.int64), 128)
+    after_ns = np.int64(HORIZON_AFTER_NS)
     taken = np.zeros(count, np.int64)
     out_spans = np.zeros((count, 2), np.int64)
     record = EVIDENCE_HEADER + 255 + MAXIMUM_GROWTH
     out = np.empty(
-        int((np.minimum(packets, 128) + HORIZON_RTCP_PACKETS + HANDSHAKE_RECORDS).sum()) * record + record,
+        int((packets + HORIZON_RTCP_PACKETS + HANDSHAKE_RECORDS).sum()) * record + record,
         np.uint8,
     )
     end = _cut_all(
         read_only(buffer),
         read_only(spans),
         np.asarray(flow, np.int64),
-        np.asarray(first, np.int64),
-        np.minimum(np.asarray(packets, np.int64), 128),
-        np.where(tail, HORIZON_AFTER_NS, 0).astype(np.int64),
-        np.where(lead, HORIZON_AFTER_NS, 0).astype(np.int64),
-        np.ones(count, np.bool_) if handshake is None else handshake,
-        np.zeros(count, np.bool_) if augment is None else augment,
+        _for_each(first, count, np.int64),
+        packets,
+        _for_each(tail, count, np.bool_) * after_ns,
+        _for_each(lead, count, np.bool_) * after_ns,
+        _for_each(handshake, count, np.bool_),
+        _for_each(augment, count, np.bool_),
         seed,
         out,
         out_spans,

@@ -1,7 +1,7 @@
-"""Clusters of unknown flows in the embedding of the compact network (docs/use/unknowns.md has how it was chosen).
+"""Clusters of unknown flows in the embedding of the compact network (docs/use/unknowns.md says how it was chosen).
 
-The embedding is the space of the open-set score: whitened by the spread within known applications, so that what one
-application does differently from call to call counts little, and what applications do differently counts much.
+The embedding is the space of the open-set score: whitened by the spread within known applications, so that what varies
+from call to call of one application counts little, and what differs between applications counts much.
 HDBSCAN (Campello et al. 2013) takes neither a number of clusters nor a scale, and leaves single flows out.
 """
 
@@ -22,9 +22,9 @@ from callprint.inference import OnnxIdentifier
 from callprint.stores import UnknownEvidence
 
 LEAST_FLOWS = 5  # of a cluster
-DENSITY_NEIGHBOURS = 2  # HDBSCAN's min_samples: small, for calls of a rare application are few
-LEAST_PACKETS = 20  # a shorter flow shows too little of itself to lie near its like
-LONGEST_FLOWS = 10_000  # the latest: clustering takes memory by the square of them
+DENSITY_NEIGHBOURS = 2  # HDBSCAN's min_samples: small, since a rare application makes few calls
+LEAST_PACKETS = 20  # a shorter flow shows too little to lie near others of its kind
+MOST_FLOWS = 10_000  # the latest; the memory of clustering grows with their square
 PERPLEXITY = 30.0  # of the map (t-SNE, van der Maaten and Hinton 2008)
 DIGEST_DIGITS = 8
 
@@ -53,7 +53,7 @@ class Cluster:
 
 @dataclass(frozen=True, slots=True)
 class UnknownMap:
-    """Everything that is known of the unknown."""
+    """The unknown flows that a store keeps, clustered."""
 
     flows: tuple[KeptFlow, ...]
     clusters: tuple[Cluster, ...]  # the largest first
@@ -87,7 +87,7 @@ def longest_of_each(kept: Iterable[UnknownEvidence]) -> tuple[list[UnknownEviden
         if before is None or found.k > before.k:
             longest[found.flow] = found
     enough = [found for found in longest.values() if found.k >= LEAST_PACKETS]
-    latest = sorted(enough, key=lambda found: (found.decided_at_ns, found.flow))[-LONGEST_FLOWS:]
+    latest = sorted(enough, key=lambda found: (found.decided_at_ns, found.flow))[-MOST_FLOWS:]
     return latest, len(longest) - len(enough)
 
 
@@ -105,13 +105,13 @@ def unknown_map(
 ) -> UnknownMap:
     """Cluster what a store keeps. Raises ModelError when the network has no embedding.
 
-    `named`: digests of flows that have a name: they are clustered with the others, so that the others stay in their
-    clusters, and then left out.
+    `named`: digests of flows that already have a name. They are clustered with the others, so that those stay in their
+    clusters, and left out afterwards.
     """
     found, too_short = longest_of_each(kept)
     evidence, spans = _joined(found)
     embedding = identifier.embedding(evidence, spans)
-    said = identifier.identify(evidence, spans)
+    decisions = identifier.identify(evidence, spans)
     flows = tuple(
         KeptFlow(
             each,
@@ -120,7 +120,9 @@ def unknown_map(
             identifier.applications[int(application)],
             float(confidence),
         )
-        for each, application, confidence in zip(found, said.application, said.confidence, strict=True)
+        for each, application, confidence in zip(
+            found, decisions.application, decisions.confidence, strict=True
+        )
     )
     labels = cluster_labels(embedding)
     names = [_oldest(flows, np.flatnonzero(labels == i)) for i in range(labels.max(initial=-1) + 1)]
@@ -172,7 +174,7 @@ def find_cluster(found: UnknownMap, name: str) -> Cluster | None:
 
 
 def positions(embedding: np.ndarray) -> np.ndarray:
-    """Return places on a map where neighbours stay neighbours, (n, 2) float64 within 0..1."""
+    """Return positions on a map that keeps neighbours together, (n, 2) float64 within 0..1."""
     count = len(embedding)
     if count == 0:
         return np.zeros((0, 2))

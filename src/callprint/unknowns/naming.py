@@ -1,7 +1,7 @@
 """A named cluster as training data: the folder of captures and `flows.csv` that `callprint train` reads.
 
-Each flow becomes a pcap of its own with raw IP packets (link type 101): its evidence, whose UDP payloads and times are
-those of the wire; its RTCP is on the RTP ports, for an evidence log does not say where it was.
+Each flow becomes a pcap of its own with raw IP packets (link type 101): its evidence, with the UDP payloads and times
+of the wire. RTCP is on the RTP ports, because an evidence log does not record its own.
 """
 
 import csv
@@ -32,7 +32,7 @@ UDP, UDP_HEADER, IPV4_HEADER = 17, 8, 20
 
 
 def check_application(name: str) -> str:
-    """Return the name. Raises DatasetError when it cannot be a class and a folder."""
+    """Return the name. Raises DatasetError when it cannot serve as a class and a folder."""
     if not APPLICATION.fullmatch(name) or name.lower() == "unknown":
         raise DatasetError(
             f"{name!r} cannot name an application: up to 64 letters, digits, spaces and . _ + -, and not `unknown`"
@@ -41,12 +41,12 @@ def check_application(name: str) -> str:
 
 
 def named_flows(folder: Path) -> frozenset[str]:
-    """Return the digests of flows that are in a folder already."""
+    """Return the digests of the flows that a folder already has."""
     return frozenset(path.stem for path in folder.glob("*/*.pcap"))
 
 
 def write_named(folder: Path, application: str, engine: str, flows: Iterable[KeptFlow]) -> int:
-    """Add flows to a training folder; those that are in it stay as they are. Returns how many were added.
+    """Add flows to a training folder; those that it already has stay as they are. Returns how many were added.
 
     Raises DatasetError when the folder cannot be written or holds another kind of `flows.csv`.
     """
@@ -64,7 +64,7 @@ def write_named(folder: Path, application: str, engine: str, flows: Iterable[Kep
             key = flow.kept.flow
             (folder / capture).write_bytes(_pcap(key, flow.kept.evidence))
             rows.append((capture.as_posix(), *key[:4], application, engine, session_name(key), flow.codec))
-        # The labels come last: a capture without one is passed over, a label without one would be an error.
+        # Labels come last: a capture without a label is ignored, a label without a capture would be an error.
         new = not labels.exists()
         with labels.open("a", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
@@ -86,7 +86,7 @@ def _check_columns(labels: Path) -> None:
 
 
 def session_name(flow: FlowKey) -> str:
-    """Return a name that both directions of a session share, whenever it was: training never divides it."""
+    """Return a name for both directions of a media session, the same at any time: training never divides them."""
     ends = sorted((address, port & ~1) for address, port in ((flow[0], flow[1]), (flow[2], flow[3])))
     return " ".join(f"{address} {port}" for address, port in ends)
 
@@ -94,14 +94,14 @@ def session_name(flow: FlowKey) -> str:
 def _pcap(flow: FlowKey, evidence: bytes) -> bytes:
     parts = [struct.pack("<IHHiIII", PCAP_NANOSECONDS, 2, 4, 0, 0, 65535, LINK_RAW_IP)]
     for time_ns, kind, payload in split(np.frombuffer(evidence, np.uint8)):
-        packet = _packet(flow, _whole(kind, payload))
+        packet = _packet(flow, _padded(kind, payload))
         seconds, nanoseconds = divmod(time_ns, 10**9)
         parts.append(struct.pack("<IIII", seconds, nanoseconds, len(packet), len(packet)) + packet)
     return b"".join(parts)
 
 
-def _whole(kind: int, payload: bytes) -> bytes:
-    """Fill a message of the handshake, of which evidence keeps the beginning, up to the length that it says it has."""
+def _padded(kind: int, payload: bytes) -> bytes:
+    """Pad a handshake message, of which evidence keeps only the beginning, to the length that its header announces."""
     length = len(payload)
     if kind == EVIDENCE_DTLS:
         length = DTLS_RECORD_HEADER + int.from_bytes(payload[11:13], "big")

@@ -24,8 +24,8 @@ def cluster_letter(number: int) -> str:
 
 
 def map_svg(found: UnknownMap, names: Mapping[str, str] | None = None) -> str:
-    """Return the picture. `names`: what to write beside a cluster's name, by that name."""
-    places = positions(found.embedding)
+    """Return the picture. `names`: what to write beside a cluster, by the cluster's name."""
+    points = positions(found.embedding)
     height = max(HEIGHT, 2 * MARGIN + LINE * (len(found.clusters) + 2))
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH + LEGEND_WIDTH}" height="{height}" '
@@ -37,8 +37,8 @@ def map_svg(found: UnknownMap, names: Mapping[str, str] | None = None) -> str:
         colour = COLOURS[number % len(COLOURS)]
         marks += [(i, colour, cluster_letter(number)) for i in cluster.members]
     for i, colour, letter in marks:
-        x = MARGIN + places[i, 0] * (WIDTH - 2 * MARGIN)
-        y = MARGIN + places[i, 1] * (height - 2 * MARGIN)
+        x = MARGIN + points[i, 0] * (WIDTH - 2 * MARGIN)
+        y = MARGIN + points[i, 1] * (height - 2 * MARGIN)
         flow = found.flows[i].kept.flow
         who = f"{endpoint(flow.src_ip, flow.src_port)} → {endpoint(flow.dst_ip, flow.dst_port)}"
         title = f"{letter or 'single'}: {who}, {found.flows[i].codec}, flow {found.flows[i].digest}"
@@ -47,8 +47,8 @@ def map_svg(found: UnknownMap, names: Mapping[str, str] | None = None) -> str:
             f"<title>{escape(printable(title))}</title></circle>"
         )
     for number, cluster in enumerate(found.clusters):
-        x = MARGIN + places[list(cluster.members), 0].mean() * (WIDTH - 2 * MARGIN)
-        y = MARGIN + places[list(cluster.members), 1].mean() * (height - 2 * MARGIN)
+        x = MARGIN + points[list(cluster.members), 0].mean() * (WIDTH - 2 * MARGIN)
+        y = MARGIN + points[list(cluster.members), 1].mean() * (height - 2 * MARGIN)
         lines.append(
             f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="middle" dominant-baseline="central" font-size="17" '
             f'font-weight="bold" stroke="white" stroke-width="4" paint-order="stroke">{cluster_letter(number)}</text>'

@@ -13,12 +13,16 @@ import heapq
 from collections import Counter
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import Any
-
-import numpy as np
 
 from callprint.core.call import EndedBy, Phase
-from callprint.core.calls.assembly_snapshot import call_in, call_out, report_in, report_out
+from callprint.core.calls.assembly_snapshot import (
+    VERSION,
+    ReportTable,
+    call_in,
+    call_out,
+    reports_in,
+    upgraded,
+)
 from callprint.core.calls.attempt import Call, Party, Side
 from callprint.core.calls.call_rows import media_only_record, record_of
 from callprint.core.calls.campaign import campaign_key
@@ -28,6 +32,7 @@ from callprint.core.calls.media import LiveMedia
 from callprint.core.calls.media_only import MediaCall, MediaGroups
 from callprint.core.calls.settings import NEVER_NS, CallSettings
 from callprint.core.calls.table import CallTable
+from callprint.core.ground.compiled import Array
 from callprint.core.ground.errors import DecodeError
 from callprint.core.ground.snapshot import Snapshot
 from callprint.core.signalling.body import sdp_of
@@ -37,8 +42,6 @@ from callprint.core.signalling.reader import RawMessage, SignallingReader
 from callprint.core.signalling.sdp import SessionDescription, parse_sdp
 from callprint.core.signalling.sip import SipMessage, parse_message
 from callprint.core.verdict import FlowKey, FlowReport
-
-Array = np.ndarray[Any, Any]
 
 _IN_DIALOG = frozenset({"ACK", "BYE", "CANCEL", "PRACK", "UPDATE", "INFO", "REFER", "INVITE"})
 
@@ -139,19 +142,22 @@ class CallAssembler:
 
     def snapshot(self) -> Snapshot:
         """Return everything that a later event depends on. TCP streams of `reader` are not part of it."""
+        reports = ReportTable()
         return Snapshot(
             {
+                "version": VERSION,
                 "now_ns": self._now_ns,
-                "calls": [call_out(call) for call in self._table.by_rank()],
+                "calls": [call_out(call, reports) for call in self._table.by_rank()],
                 "flows": [
-                    [settles_ns, count, report_out(report)]
+                    {"settles_ns": settles_ns, "number": count, "report": reports.add(report)}
                     for settles_ns, _, count, report in sorted(self._flows)
                 ],
                 "flow_count": self._flow_count,
                 "alone": [
-                    [until_ns, [report_out(flow) for flow in flows]]
+                    {"until_ns": until_ns, "reports": [reports.add(flow) for flow in flows]}
                     for until_ns, flows in self._alone.groups()
                 ],
+                "reports": reports.plain(),  # of all that came before
                 "outcomes": self.outcomes,
                 "defects": self.defects,
                 "body_defects": self.body_defects,
@@ -162,24 +168,27 @@ class CallAssembler:
 
     def restore(self, state: Snapshot) -> None:
         """Go on from a snapshot; this must be fresh. Raises DecodeError when the state is damaged."""
-        plain = state.plain
         try:
+            plain = upgraded(state.plain)
+            reports = reports_in(plain["reports"])
             for values in plain["calls"]:
-                call = call_in(values)
+                call = call_in(values, reports)
                 self._table.add(call)
                 self._live.note(call)
-            for settles_ns, count, values in plain["flows"]:
-                report = report_in(values)
-                self._flows.append((settles_ns, report.verdict.flow, count, report))
-            for until_ns, flows in plain["alone"]:
-                self._alone.put_back(until_ns, [report_in(flow) for flow in flows])
+            for values in plain["flows"]:
+                report = reports[values["report"]]
+                waiting = int(values["settles_ns"]), report.verdict.flow, int(values["number"]), report
+                self._flows.append(waiting)
+            for values in plain["alone"]:
+                flows = [reports[number] for number in values["reports"]]
+                self._alone.put_back(int(values["until_ns"]), flows)
             self._now_ns, self._flow_count = int(plain["now_ns"]), int(plain["flow_count"])
             self.outcomes = Counter({MessageOutcome(name): n for name, n in plain["outcomes"].items()})
             self.defects = Counter({SipDefect(name): n for name, n in plain["defects"].items()})
             self.body_defects = Counter({SipDefect(name): n for name, n in plain["body_defects"].items()})
             self.evicted_calls = int(plain["evicted_calls"])
             self.flows_settled_early = int(plain["flows_settled_early"])
-        except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise DecodeError(f"the state of call assembly is damaged: {error!r}") from error
 
     # -- messages

@@ -1,80 +1,67 @@
-"""Call assembly as a State and back: calls in progress, flows and media that wait. See assembly.py."""
+"""Call assembly (assembly.py) as plain values and back: calls in progress, and flows and media that wait.
 
-from dataclasses import fields
-from operator import attrgetter
-from typing import Any
+Everything has a name: a field that a snapshot lacks gets its default, which means "not known", and one that this
+version does not know is passed over. Reports of flows are rows of one table, `reports`; whatever holds a report gives
+its number in that table.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, get_type_hints
 
 from callprint.core.call import CallState, EndedBy
 from callprint.core.calls.attempt import Call, Party
+from callprint.core.ground.addresses import Endpoint
+from callprint.core.ground.errors import DecodeError
+from callprint.core.ground.named_rows import plain_types
 from callprint.core.signalling.identity import Identity
-from callprint.core.verdict import FlowKey, FlowReport, FlowSummary, Verdict
+from callprint.core.verdict import FlowReport, FlowSummary, Verdict
+from callprint.core.verdicts.rows import SUMMARIES, VERDICTS
 
 Plain = Any
 """What JSON can hold."""
 
-_verdict_values = attrgetter(*(field.name for field in fields(Verdict)))
-_summary_values = attrgetter(*(field.name for field in fields(FlowSummary)))
+VERSION = 2
 
-# Fields of a Call that JSON holds as they are.
-_CALL_FIELDS = (
-    *("call_id", "from_tag", "started_ns", "last_ns", "invite_cseq", "attestation", "campaign"),
-    *("signalling_ip", "ringing_ns", "answered_ns", "ended_ns", "final_status", "refused_ns"),
-    *("cancel_ns", "closed_ns"),
-)
-
-
-def verdict_out(verdict: Verdict) -> Plain:
-    """Return a verdict as a list."""
-    return _verdict_values(verdict)
+_NOT_PLAIN = ("caller", "callee", "state", "ended_by", "branches", "dialogs")
+_PLAIN_FIELDS = {
+    name: plain_types(annotation)
+    for name, annotation in get_type_hints(Call).items()
+    if name not in _NOT_PLAIN
+}
+"""The fields of a Call that JSON holds as they are, with the types of their values."""
 
 
-def verdict_in(values: Plain) -> Verdict:
-    """Return the verdict of `verdict_out`."""
-    return Verdict(FlowKey(*values[0]), *values[1:])
+@dataclass(slots=True)
+class ReportTable:
+    """Reports of flows that are referred to by number."""
+
+    verdicts: list[Verdict] = field(default_factory=list)
+    summaries: list[FlowSummary] = field(default_factory=list)
+
+    def add(self, report: FlowReport) -> int:
+        """Return the number of a report, which is added."""
+        self.verdicts.append(report.verdict)
+        self.summaries.append(report.summary)
+        return len(self.verdicts) - 1
+
+    def plain(self) -> Plain:
+        """Return the table, for `reports_in`."""
+        return {"verdicts": VERDICTS.plain(self.verdicts), "summaries": SUMMARIES.plain(self.summaries)}
 
 
-def report_out(report: FlowReport) -> Plain:
-    """Return a flow's report as lists."""
-    return [_verdict_values(report.verdict), _summary_values(report.summary)]
+def reports_in(values: Plain) -> list[FlowReport]:
+    """Return the reports of a table by their numbers. Raises DecodeError, KeyError, TypeError or ValueError."""
+    rows = zip(VERDICTS.read(values["verdicts"]), SUMMARIES.read(values["summaries"]), strict=True)
+    return [FlowReport(*row) for row in rows]
 
 
-def report_in(values: Plain) -> FlowReport:
-    """Return the report of `report_out`."""
-    verdict, summary = values
-    return FlowReport(verdict_in(verdict), FlowSummary(FlowKey(*summary[0]), *summary[1:]))
-
-
-def _party_out(party: Party) -> Plain:
+def call_out(call: Call, reports: ReportTable) -> Plain:
+    """Return a call in progress as plain values; reports of its flows go into the table."""
     return {
-        "identity": [party.identity.text, party.identity.number],
-        "user_agent": party.user_agent,
-        "places": list(party.endpoints),
-        "ssrcs": list(party.ssrcs),
-        "codecs": list(party.codecs.items()),
-        "offered": party.offered,
-        "flows": [report_out(report) for report in party.flows],
-    }
-
-
-def _party_in(values: Plain) -> Party:
-    text, number = values["identity"]
-    return Party(
-        Identity(text, int(number)),
-        values["user_agent"],
-        {(ip, int(port)): None for ip, port in values["places"]},
-        {int(ssrc): None for ssrc in values["ssrcs"]},
-        {int(payload_type): name for payload_type, name in values["codecs"]},
-        values["offered"],
-        [report_in(report) for report in values["flows"]],
-    )
-
-
-def call_out(call: Call) -> Plain:
-    """Return a call in progress as plain values."""
-    return {
-        **{name: getattr(call, name) for name in _CALL_FIELDS},
-        "caller": _party_out(call.caller),
-        "callee": _party_out(call.callee),
+        **{name: getattr(call, name) for name in _PLAIN_FIELDS},
+        "caller": _party_out(call.caller, reports),
+        "callee": _party_out(call.callee, reports),
         "state": call.state.value,
         "ended_by": call.ended_by.value if call.ended_by else None,
         "branches": list(call.branches),
@@ -82,14 +69,92 @@ def call_out(call: Call) -> Plain:
     }
 
 
-def call_in(values: Plain) -> Call:
-    """Return the call of `call_out`."""
+def call_in(values: Plain, reports: Sequence[FlowReport]) -> Call:
+    """Return the call of `call_out`. Raises what `reports_in` does, IndexError and AttributeError."""
+    kept = {name: values[name] for name in _PLAIN_FIELDS if name in values}
+    for name, value in kept.items():
+        if type(value) not in _PLAIN_FIELDS[name]:
+            raise DecodeError(f"{name} of a call cannot be a {type(value).__name__}")
     return Call(
-        **{name: values[name] for name in _CALL_FIELDS},
-        caller=_party_in(values["caller"]),
-        callee=_party_in(values["callee"]),
+        **kept,
+        caller=_party_in(values["caller"], reports),
+        callee=_party_in(values["callee"], reports),
         state=CallState(values["state"]),
         ended_by=EndedBy(values["ended_by"]) if values["ended_by"] else None,
-        branches=dict.fromkeys(values["branches"]),
-        dialogs=dict.fromkeys(values["dialogs"]),
+        branches=dict.fromkeys(map(str, values["branches"])),
+        dialogs=dict.fromkeys(map(str, values["dialogs"])),
     )
+
+
+def _party_out(party: Party, reports: ReportTable) -> Plain:
+    return {
+        "identity": {"text": party.identity.text, "number": party.identity.number},
+        "user_agent": party.user_agent,
+        "endpoints": [{"ip": ip, "port": port} for ip, port in party.endpoints],
+        "ssrcs": list(party.ssrcs),
+        "codecs": {str(payload_type): name for payload_type, name in party.codecs.items()},
+        "offered": party.offered,
+        "flows": [reports.add(report) for report in party.flows],
+    }
+
+
+def _party_in(values: Plain, reports: Sequence[FlowReport]) -> Party:
+    identity = values["identity"]
+    return Party(
+        Identity(identity["text"], int(identity["number"])),
+        values["user_agent"],
+        {_endpoint(endpoint): None for endpoint in values["endpoints"]},
+        {int(ssrc): None for ssrc in values["ssrcs"]},
+        {int(payload_type): name for payload_type, name in values["codecs"].items()},
+        values["offered"],
+        [reports[number] for number in values["flows"]],
+    )
+
+
+def _endpoint(values: Plain) -> Endpoint:
+    return str(values["ip"]), int(values["port"])
+
+
+def upgraded(plain: dict[str, Plain]) -> dict[str, Plain]:
+    """Return the snapshot of call assembly in the form of today. Raises DecodeError for one of a later version."""
+    version = plain.get("version", 1)
+    if version == 1:
+        return _upgraded_0_1_0(plain)
+    if version != VERSION:
+        raise DecodeError(f"call assembly of version {version!r:.20}; this callprint reads up to {VERSION}")
+    return plain
+
+
+def _upgraded_0_1_0(plain: dict[str, Plain]) -> dict[str, Plain]:
+    """Version 1, of callprint 0.1.0: reports are pairs of rows without names, in place of their numbers."""
+    verdicts: list[Plain] = []
+    summaries: list[Plain] = []
+
+    def number_of(report: Plain) -> int:
+        verdict, summary = report
+        verdicts.append(verdict)
+        summaries.append(summary)
+        return len(verdicts) - 1
+
+    def party(values: Plain) -> Plain:
+        text, number = values["identity"]
+        return values | {
+            "identity": {"text": text, "number": number},
+            "endpoints": [{"ip": ip, "port": port} for ip, port in values["places"]],
+            "codecs": dict(values["codecs"]),
+            "flows": [number_of(report) for report in values["flows"]],
+        }
+
+    calls = [
+        call | {"caller": party(call["caller"]), "callee": party(call["callee"])} for call in plain["calls"]
+    ]
+    flows = [
+        {"settles_ns": settles_ns, "number": number, "report": number_of(report)}
+        for settles_ns, number, report in plain["flows"]
+    ]
+    alone = [
+        {"until_ns": until_ns, "reports": [number_of(report) for report in reports]}
+        for until_ns, reports in plain["alone"]
+    ]
+    reports = {"verdicts": verdicts, "summaries": summaries}
+    return plain | {"calls": calls, "flows": flows, "alone": alone, "reports": reports}

@@ -7,7 +7,7 @@ from hashlib import blake2b
 from callprint.core.call import MEDIA_ONLY_PREFIX
 from callprint.core.calls.attempt import MAXIMUM_KEPT
 from callprint.core.calls.settings import NEVER_NS
-from callprint.core.ground.addresses import Endpoint
+from callprint.core.ground.addresses import Endpoint, in_order
 from callprint.core.verdict import FlowReport
 
 _Ends = tuple[Endpoint, Endpoint]
@@ -106,8 +106,7 @@ def _source(report: FlowReport) -> Endpoint:
 
 def _ends(report: FlowReport) -> _Ends:
     flow = report.verdict.flow
-    source, destination = (flow.src_ip, flow.src_port), (flow.dst_ip, flow.dst_port)
-    return (source, destination) if source <= destination else (destination, source)
+    return in_order((flow.src_ip, flow.src_port), (flow.dst_ip, flow.dst_port))
 
 
 def _overlap(one: FlowReport, other: FlowReport) -> bool:

@@ -7,9 +7,10 @@ what stood before an out-of-sequence packet is rejected.
 
 import numpy as np
 
-from callprint.core.flow.hashing import mix
-from callprint.core.flow.layout import HELD, WAYS, Tables
+from callprint.core.flow.layout import HELD_BYTES, Tables
 from callprint.core.ground.compiled import Array, Row, compiled, copy_bytes
+from callprint.core.ground.endpoints import copy_endpoints, same_port_pairs
+from callprint.core.ground.sets import WAYS, entry_to_claim, first_of_set
 from callprint.core.packets import Outcome
 
 UNCONFIRMED = int(Outcome.UNCONFIRMED)
@@ -24,19 +25,13 @@ def find(tables: Tables, key_hash: np.uint32, packet: Row, ssrc: np.uint32, is_r
     RTP must match the ports and the SSRC of the RTP held, so that sources that share a flow's ports (audio
     and video) do not disturb each other; RTCP, or RTP where only RTCP is held, matches the port pair.
     """
-    sets = tables.candidates.shape[0] // WAYS
-    first = (np.int64(key_hash) & (sets - 1)) * WAYS
+    first = first_of_set(tables.candidates.shape[0], key_hash)
     for way in range(first, first + WAYS):
         entry = tables.candidates[way]
         if (
             entry.used
             and entry.hash == key_hash
-            and entry.src_lo == packet.src_lo
-            and entry.dst_lo == packet.dst_lo
-            and (entry.src_port | 1) == (packet.src_port | 1)
-            and (entry.dst_port | 1) == (packet.dst_port | 1)
-            and entry.src_hi == packet.src_hi
-            and entry.dst_hi == packet.dst_hi
+            and same_port_pairs(entry, packet)
             and (
                 not is_rtp
                 or not entry.has_rtp
@@ -75,47 +70,28 @@ def drop_rtcp(tables: Tables, way: int, outcome: int) -> None:
 def claim(tables: Tables, key_hash: np.uint32, packet: Row, stale_before_ns: int) -> int:
     """Return an entry for a new source: an empty or stale one of its set, else any one of them.
 
-    "Any" is drawn by a counter: taking the oldest would let a few more calls than ways, all sending every
-    20 ms, push each other out for ever. What the old tenant held is counted: unconfirmed when it had its
-    time, or when it makes room for one more source on its own ports (a protocol that merely looks like RTP names a
-    new source in every packet); evicted when others push it out.
+    What the old tenant held is counted: unconfirmed when it had its time, or when it makes room for another source
+    on its own ports (a protocol that merely looks like RTP names a new source in every packet); evicted when
+    others push it out.
     """
-    sets = tables.candidates.shape[0] // WAYS
-    first = (np.int64(key_hash) & (sets - 1)) * WAYS
     state = tables.state[0]
     state.claims += 1
-    best = first + np.int64(mix(np.uint64(state.claims)) & np.uint64(WAYS - 1))
-    for way in range(first, first + WAYS):
-        if not tables.candidates[way].used or tables.candidates[way].time_ns < stale_before_ns:
-            best = way
-            break
-    entry = tables.candidates[best]
+    first = first_of_set(tables.candidates.shape[0], key_hash)
+    way = entry_to_claim(tables.candidates, first, stale_before_ns, state.claims)
+    entry = tables.candidates[way]
     if entry.used:
-        same_ports = (
-            entry.src_lo == packet.src_lo
-            and entry.dst_lo == packet.dst_lo
-            and (entry.src_port | 1) == (packet.src_port | 1)
-            and (entry.dst_port | 1) == (packet.dst_port | 1)
-            and entry.src_hi == packet.src_hi
-            and entry.dst_hi == packet.dst_hi
-        )
-        if same_ports or entry.time_ns < stale_before_ns:
-            drop_rtp(tables, best, UNCONFIRMED)
-            drop_rtcp(tables, best, ORPHAN_RTCP)
+        if same_port_pairs(entry, packet) or entry.time_ns < stale_before_ns:
+            drop_rtp(tables, way, UNCONFIRMED)
+            drop_rtcp(tables, way, ORPHAN_RTCP)
         else:
-            drop_rtp(tables, best, CANDIDATE_EVICTED)
-            drop_rtcp(tables, best, CANDIDATE_EVICTED)
+            drop_rtp(tables, way, CANDIDATE_EVICTED)
+            drop_rtcp(tables, way, CANDIDATE_EVICTED)
     entry.used = 1
     entry.hash = key_hash
-    entry.src_hi = packet.src_hi
-    entry.src_lo = packet.src_lo
-    entry.dst_hi = packet.dst_hi
-    entry.dst_lo = packet.dst_lo
-    entry.src_port = packet.src_port
-    entry.dst_port = packet.dst_port
+    copy_endpoints(entry, packet)
     entry.has_rtp = 0
     entry.rtcp_length = 0
-    return int(best)
+    return way
 
 
 @compiled
@@ -134,7 +110,7 @@ def hold_rtp(
     entry.rtp_length = 0 if long else packet.length
     # Of a long packet only the header is wanted, for the statistics.
     kept = 12 if long else packet.length
-    copy_bytes(tables.held_rtp, way * HELD, data, packet.offset, kept)
+    copy_bytes(tables.held_rtp, way * HELD_BYTES, data, packet.offset, kept)
     tables.state[0].held += 1
 
 
@@ -145,7 +121,7 @@ def hold_rtcp(tables: Tables, way: int, data: Array, packet: Row) -> None:
     entry.time_ns = packet.time_ns
     entry.rtcp_time_ns = packet.time_ns
     entry.rtcp_length = packet.length
-    copy_bytes(tables.held_rtcp, way * HELD, data, packet.offset, packet.length)
+    copy_bytes(tables.held_rtcp, way * HELD_BYTES, data, packet.offset, packet.length)
     tables.state[0].held += 1
 
 
@@ -160,7 +136,7 @@ def release(tables: Tables, way: int) -> None:
 
 @compiled
 def drop_all(tables: Tables) -> None:
-    """The capture has ended: whatever is still in probation was not confirmed."""
+    """Count whatever is still in probation as unconfirmed: the capture has ended."""
     for way in range(tables.candidates.shape[0]):
         if tables.candidates[way].used:
             drop_rtp(tables, way, UNCONFIRMED)

@@ -14,6 +14,7 @@ from callprint.core.evidence import (
     HORIZON_RTCP_PACKETS,
 )
 from callprint.core.flow import candidates, process
+from callprint.core.flow.events import EVENTS_PER_PACKET
 from callprint.core.flow.layout import (
     BLOCK,
     CANDIDATE,
@@ -21,25 +22,27 @@ from callprint.core.flow.layout import (
     FLOW,
     GROUP,
     HANDSHAKE,
-    HELD,
+    HELD_BYTES,
     LEAST_SLOTS,
+    MAP_FIELDS,
     NEVER_NS,
     STATE,
-    WAYS,
     Tables,
 )
+from callprint.core.flow.sweep import SWEEP_EVERY_NS, sweep
 from callprint.core.ground.compiled import Array, read_only
 from callprint.core.ground.errors import ConfigError
+from callprint.core.ground.sets import WAYS
 from callprint.core.packets import MAXIMUM_PAYLOAD, OUTCOMES, PACKET, Outcome
 
 
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
-    """Limits and times of a flow engine. Memory is reserved up front, touched only as far as it is used."""
+    """Limits and times of a flow engine. Memory is reserved up front, but touched only as far as it is used."""
 
     maximum_flows: int = 1 << 20
     maximum_candidates: int = 1 << 15  # sources in probation
-    maximum_handshakes: int = 1 << 14  # ends of sessions whose STUN and DTLS may have media following
+    maximum_handshakes: int = 1 << 14  # directions of sessions whose STUN or DTLS may precede media
     evidence_memory_bytes: int = 256 << 20  # pending packets at their real length
     idle_timeout_s: float = 60.0
     horizon_packets: int = HORIZON_PACKETS
@@ -47,11 +50,11 @@ class EngineSettings:
     horizon_after_s: float = HORIZON_AFTER_NS / 1e9
     horizon_at_latest_s: float = (
         HORIZON_AT_LATEST_NS / 1e9
-    )  # after the first RTP packet, however slow they come
+    )  # after the first RTP packet, however slow the flow is
     checkpoints: tuple[int, ...] = (10, 20, 40, 100)  # k of the provisional verdicts
 
     def __post_init__(self) -> None:
-        """Raise ConfigError naming the first setting that cannot be."""
+        """Raise ConfigError naming the first impossible setting."""
         for name in (
             "maximum_flows",
             "maximum_candidates",
@@ -72,11 +75,11 @@ class EngineSettings:
 
 @dataclass(frozen=True, slots=True)
 class FlowEvents:
-    """Events in the order in which they happened; views that are valid until the engine runs again."""
+    """Events in the order in which they happened, as views that are valid until the engine runs again."""
 
     events: Array  # (n,) EVENT
     flows: Array  # (n,) FLOW as it stood at the event
-    evidence: Array  # (bytes,) uint8: the logs that events[i].start:end delimit
+    evidence: Array  # (bytes,) uint8: the evidence logs, from events[i].start to events[i].end
 
 
 def _power_of_two(least: int) -> int:
@@ -86,12 +89,12 @@ def _power_of_two(least: int) -> int:
 class FlowEngine:
     """Follows RTP flows through packet batches, in bounded memory.
 
-    `process` and `finish` yield `FlowEvents`; verdicts come back by `set_verdicts`, which is the paper's map
-    database. Counters: `outcomes` plus `held` always add up to the packets read.
+    `process` and `finish` yield `FlowEvents`; verdicts come back through `set_verdicts` into the flow table, which is
+    the paper's map database. Counters: `outcomes` plus `held` always add up to the packets read.
     """
 
     def __init__(self, settings: EngineSettings | None = None) -> None:
-        """Reserve the tables. Raises ConfigError (by EngineSettings) for limits that cannot be."""
+        """Reserve the tables. Raises ConfigError (by EngineSettings) for impossible limits."""
         self.settings = settings or EngineSettings()
         s = self.settings
         ways = _power_of_two(max(s.maximum_candidates, WAYS))
@@ -108,17 +111,17 @@ class FlowEngine:
             slots=np.zeros(slots, dtype=np.uint64),
             group_hash=np.zeros(GROUP, dtype=np.uint32),
             candidates=np.zeros(ways, dtype=CANDIDATE),
-            held_rtp=np.zeros(ways * HELD, dtype=np.uint8),
-            held_rtcp=np.zeros(ways * HELD, dtype=np.uint8),
+            held_rtp=np.zeros(ways * HELD_BYTES, dtype=np.uint8),
+            held_rtcp=np.zeros(ways * HELD_BYTES, dtype=np.uint8),
             handshakes=np.zeros(handshake_ways, dtype=HANDSHAKE),
-            held_stun=np.zeros(handshake_ways * HELD, dtype=np.uint8),
-            held_dtls=np.zeros(handshake_ways * HELD, dtype=np.uint8),
+            held_stun=np.zeros(handshake_ways * HELD_BYTES, dtype=np.uint8),
+            held_dtls=np.zeros(handshake_ways * HELD_BYTES, dtype=np.uint8),
             blocks=np.zeros(blocks * BLOCK, dtype=np.uint8),
             next_block=np.zeros(blocks, dtype=np.int32),
             free_blocks=np.zeros(blocks, dtype=np.int32),
             events=np.zeros(4096, dtype=EVENT),
             event_flows=np.zeros(4096, dtype=FLOW),
-            evidence=np.zeros(max(8 << 20, 2 * process.EVENTS_PER_PACKET * longest_log), dtype=np.uint8),
+            evidence=np.zeros(max(8 << 20, 2 * EVENTS_PER_PACKET * longest_log), dtype=np.uint8),
             scratch=np.zeros(EVIDENCE_HEADER, dtype=np.uint8),
             outcomes=np.zeros(OUTCOMES, dtype=np.int64),
             checkpoints=np.array(s.checkpoints, dtype=np.int64),
@@ -138,10 +141,10 @@ class FlowEngine:
     def process(
         self, data: Array, packets: Array, source_start_ns: int | None = None
     ) -> Iterator[FlowEvents]:
-        """Take a batch in and yield its events, in several parts when they are many.
+        """Take a batch in and yield its events, in several parts when there are many.
 
         data: (bytes,) uint8, packets: (n,) PACKET. `source_start_ns`: when the capture began, by default the
-        first packet's time. Every part must be used (verdicts set) before the next is asked for.
+        first packet's time. Deal with each part (set its verdicts) before asking for the next.
         """
         if not len(packets):
             return
@@ -150,7 +153,7 @@ class FlowEngine:
             first_ns = int(packets["time_ns"][0])
             state = self._tables.state
             state["clock_ns"] = first_ns
-            state["next_sweep_ns"] = first_ns + process.SWEEP_EVERY_NS
+            state["next_sweep_ns"] = first_ns + SWEEP_EVERY_NS
             state["source_start_ns"] = first_ns if source_start_ns is None else source_start_ns
         data = read_only(data)
         done = 0
@@ -159,13 +162,13 @@ class FlowEngine:
             yield from self._drain()
 
     def finish(self) -> Iterator[FlowEvents]:
-        """End every flow and settle every packet in probation: the capture has ended."""
+        """End every flow and count every packet in probation: the capture has ended."""
         candidates.drop_all(self._tables)
         self._tables.state["sweep_all"] = 1
         self._tables.state["packet"] = -1
         complete = False
         while not complete:
-            complete = process.sweep(self._tables)
+            complete = sweep(self._tables)
             yield from self._drain()
         self._tables.state["sweep_all"] = 0
         self._started = False
@@ -183,23 +186,14 @@ class FlowEngine:
             state["evidence_used"] = 0
 
     def set_verdicts(self, events: Array, verdicts: Array) -> None:
-        """Write verdicts into the map. events: (n,) EVENT; verdicts: (n,) FLOW, of which the verdict counts.
+        """Write verdicts into the map. events: (n,) EVENT; verdicts: (n,) FLOW, read for its verdict alone.
 
-        A flow that has gone meanwhile (another generation in its row) is left alone.
+        Rows whose flow is gone by now (they have another generation) are left alone.
         """
         rows = events["row"]
         alive = self._tables.flows["generation"][rows] == verdicts["generation"]
         rows, verdicts = rows[alive], verdicts[alive]
-        for name in (
-            "sure_k",
-            "final",
-            "unknown",
-            "reason",
-            "application",
-            "verdict_k",
-            "confidence",
-            "decided_at_ns",
-        ):
+        for name in MAP_FIELDS:
             self._tables.flows[name][rows] = verdicts[name]
 
     def lookup(self, data: Array, packets: Array) -> Array:
@@ -218,7 +212,7 @@ class FlowEngine:
 
     @property
     def outcomes(self) -> dict[Outcome, int]:
-        """Packets by the one counter they ended in."""
+        """Packets by the one counter that each ended in."""
         return {outcome: int(self._tables.outcomes[outcome]) for outcome in Outcome}
 
     @property
@@ -228,7 +222,7 @@ class FlowEngine:
 
     @property
     def gauges(self) -> dict[str, int]:
-        """Flows now and ever, evictions, times the evidence memory was full, packets that found a verdict."""
+        """Flows now and ever, evictions, how often the evidence memory was full, packets that found a verdict."""
         names = (
             "flows",
             "flows_created",

@@ -1,25 +1,14 @@
-"""Where pending packets lie: chains of small blocks, so that a packet takes its real length and no more."""
+"""Where evidence is kept: chains of small blocks, so that a packet takes its real length and no more."""
 
 from callprint.core.evidence import EVIDENCE_HEADER
+from callprint.core.flow import free_list
 from callprint.core.flow.layout import BLOCK, Tables
 from callprint.core.ground.compiled import Array, compiled, copy_bytes
 
 
 @compiled
-def _take_block(tables: Tables) -> int:
-    state = tables.state[0]
-    if state.free_blocks > 0:
-        state.free_blocks -= 1
-        return int(tables.free_blocks[state.free_blocks])
-    if state.fresh_block < tables.next_block.shape[0]:
-        state.fresh_block += 1
-        return int(state.fresh_block - 1)
-    return -1
-
-
-@compiled
 def _room_for(tables: Tables, row: int, size: int) -> bool:
-    """Return True when `size` more bytes fit: looked at first, so that a record is never half written."""
+    """Return whether `size` more bytes fit: asked first, so that no record is half written."""
     state = tables.state[0]
     flow = tables.flows[row]
     left = BLOCK - flow.tail_used if flow.tail_block >= 0 else 0
@@ -30,25 +19,28 @@ def _room_for(tables: Tables, row: int, size: int) -> bool:
 @compiled
 def _write(tables: Tables, row: int, data: Array, offset: int, length: int) -> None:
     """Write bytes to the end of a flow's chain, block by block. There must be room."""
+    state = tables.state[0]
     flow = tables.flows[row]
     done = 0
     while done < length:
         block = flow.tail_block
         used = flow.tail_used
         if block < 0 or used == BLOCK:
-            fresh = _take_block(tables)
-            tables.next_block[fresh] = -1
+            new, state.free_blocks, state.fresh_block = free_list.take(
+                tables.free_blocks, state.free_blocks, state.fresh_block
+            )
+            tables.next_block[new] = -1
             if block < 0:
-                flow.head_block = fresh
+                flow.head_block = new
             else:
-                tables.next_block[block] = fresh
-            block = fresh
+                tables.next_block[block] = new
+            block = new
             used = 0
-            flow.tail_block = fresh
-        run = min(length - done, BLOCK - used)
-        copy_bytes(tables.blocks, block * BLOCK + used, data, offset + done, run)
-        flow.tail_used = used + run
-        done += run
+            flow.tail_block = new
+        size = min(length - done, BLOCK - used)
+        copy_bytes(tables.blocks, block * BLOCK + used, data, offset + done, size)
+        flow.tail_used = used + size
+        done += size
 
 
 @compiled
@@ -78,10 +70,10 @@ def gather(tables: Tables, row: int) -> int:
     left = flow.evidence_bytes
     block = flow.head_block
     while left > 0:
-        run = min(left, BLOCK)
-        copy_bytes(tables.evidence, at, tables.blocks, block * BLOCK, run)
-        at += run
-        left -= run
+        size = min(left, BLOCK)
+        copy_bytes(tables.evidence, at, tables.blocks, block * BLOCK, size)
+        at += size
+        left -= size
         block = tables.next_block[block]
     state.evidence_used = at
     return int(at)

@@ -1,7 +1,7 @@
 """The memory of the flow engine: a few flat arrays, allocated once, so that its size is known and bounded.
 
-Compiled functions get them together as one `Tables` tuple. Rows are reused; `generation` tells one
-tenant of a row from the next.
+Compiled functions get them together as one `Tables` tuple. Rows are reused; `generation` tells one tenant of a
+row from the next.
 """
 
 from typing import NamedTuple
@@ -10,13 +10,13 @@ import numpy as np
 
 from callprint.core.ground.compiled import Array
 
-# Where a flow stands with its evidence. COLLECTING -> WAITING at the H-th packet -> DECIDED when the
-# RTCP time after it has passed. A flow that ends earlier, or is too slow for H packets, is judged by what it has.
+# The state of a flow's evidence: COLLECTING -> WAITING at the H-th packet -> DECIDED when the time for RTCP after
+# it has passed. A flow that ends earlier, or is too slow for H packets, is judged by what it has.
 COLLECTING = 0
 WAITING = 1
 DECIDED = 2
 
-# Kinds of event that the engine tells.
+# Kinds of event.
 EVENT_CHECKPOINT = 0  # evidence after exactly k packets, for a provisional verdict
 EVENT_HORIZON = 1  # the evidence is complete: final verdict
 EVENT_END = 2  # the flow has ended; with evidence when no final verdict was asked for before
@@ -26,7 +26,8 @@ ENDED_IDLE = 0
 ENDED_EVICTED = 1
 ENDED_CAPTURE_END = 2
 
-NO_APPLICATION = -1  # `application` of a flow without verdict; UNKNOWN verdicts set `unknown`
+NO_APPLICATION = -1  # `application` of a flow without a verdict; a verdict that names none sets `unknown`
+
 
 FLOW = np.dtype(
     [
@@ -44,10 +45,7 @@ FLOW = np.dtype(
         ("first_seen_ns", "<i8"),
         ("last_rtp_ns", "<i8"),
         ("last_active_ns", "<i8"),  # RTP or RTCP of the sender
-        (
-            "horizon_ns",
-            "<i8",
-        ),  # no later packet is evidence; known with the first RTP packet, nearer with the H-th
+        ("horizon_ns", "<i8"),  # no later packet is evidence; set at the first RTP packet, nearer at the H-th
         # Sequence statistics, RFC 3550 A.1 and A.3.
         ("seen_mask", "<u8"),  # bit i: sequence number maximum_sequence - i was received
         ("received", "<i8"),  # RTP packets of the source, long ones and duplicates included
@@ -74,7 +72,7 @@ FLOW = np.dtype(
         ("tail_used", "<i4"),
         ("evidence_bytes", "<i4"),
         ("evidence_rtcp", "<u2"),
-        ("next_checkpoint", "u1"),  # index into the checkpoints
+        ("next_checkpoint", "u1"),  # index into `Tables.checkpoints`
         ("evidence_state", "u1"),
         ("payload_type", "u1"),
         ("started_midflow", "u1"),
@@ -93,7 +91,13 @@ FLOW = np.dtype(
 )
 """One flow: its key, statistics, evidence chain and verdict."""
 
-HELD = 256  # bytes kept of a held packet: more than the filter accepts
+MAP_FIELDS = (
+    *("sure_k", "final", "unknown", "reason"),
+    *("application", "verdict_k", "confidence", "decided_at_ns"),
+)
+"""The fields of a FLOW row that are its entry in the verdict map."""
+
+HELD_BYTES = 256  # kept of a held packet: more than the filter accepts
 
 CANDIDATE = np.dtype(
     [
@@ -118,7 +122,7 @@ CANDIDATE = np.dtype(
 )
 """A source in probation: the last packet that could have been its first (RFC 3550 A.1), and an RTCP packet.
 
-Their bytes lie in `Tables.held_rtp` and `Tables.held_rtcp`, HELD bytes for each.
+Their bytes lie in `Tables.held_rtp` and `Tables.held_rtcp`, HELD_BYTES for each.
 """
 
 HANDSHAKE = np.dtype(
@@ -139,9 +143,9 @@ HANDSHAKE = np.dtype(
     ],
     align=True,
 )
-"""What one end of a WebRTC or ICE session said before its media: the first STUN request, the first DTLS hello.
+"""What one endpoint of a WebRTC or ICE session sent before its media: the first STUN request, the first DTLS hello.
 
-Their bytes lie in `Tables.held_stun` and `Tables.held_dtls`, HELD bytes for each.
+Their bytes lie in `Tables.held_stun` and `Tables.held_dtls`, HELD_BYTES for each.
 """
 
 EVENT = np.dtype(
@@ -150,10 +154,7 @@ EVENT = np.dtype(
         ("start", "<i8"),  # the evidence log in the evidence buffer; start == end: none
         ("end", "<i8"),
         ("row", "<i4"),
-        (
-            "packet",
-            "<i4",
-        ),  # index in the batch of the packet at which it came about; at the end of a capture -1
+        ("packet", "<i4"),  # index in the batch of the packet that caused it; -1 at the end of a capture
         ("k", "<u2"),  # RTP packets in the evidence
         ("kind", "u1"),
         ("ended", "u1"),
@@ -165,7 +166,7 @@ EVENT = np.dtype(
 STATE = np.dtype(
     [
         ("clock_ns", "<i8"),  # largest packet time seen
-        ("packet", "<i8"),  # index in the batch of the packet that is taken in
+        ("packet", "<i8"),  # index in the batch of the packet being taken in
         ("next_sweep_ns", "<i8"),
         ("sweep_row", "<i8"),  # -1: no sweep under way
         ("sweep_all", "<i8"),  # 1: the sweep ends every flow (end of the capture)
@@ -203,16 +204,16 @@ class Tables(NamedTuple):
     """All arrays of one engine. The types are what compiled code sees."""
 
     flows: Array  # (maximum_flows,) FLOW
-    due_ns: Array  # (maximum_flows,) int64: no look at the row before; NEVER_NS when free
+    due_ns: Array  # (maximum_flows,) int64: nothing to do for the row before then; NEVER_NS when free
     free_rows: Array  # (maximum_flows,) int32, a stack
     slots: Array  # (>= 2 * maximum_flows,) uint64: hash << 32 | row + 1, 0 for empty; `slot_mask` + 1 in use
     group_hash: Array  # (GROUP,) uint32: hashes of the packets that are worked on together
     candidates: Array  # (sets * WAYS,) CANDIDATE
-    held_rtp: Array  # (sets * WAYS * HELD,) uint8
-    held_rtcp: Array  # (sets * WAYS * HELD,) uint8
+    held_rtp: Array  # (sets * WAYS * HELD_BYTES,) uint8
+    held_rtcp: Array  # (sets * WAYS * HELD_BYTES,) uint8
     handshakes: Array  # (sets * WAYS,) HANDSHAKE
-    held_stun: Array  # (sets * WAYS * HELD,) uint8
-    held_dtls: Array  # (sets * WAYS * HELD,) uint8
+    held_stun: Array  # (sets * WAYS * HELD_BYTES,) uint8
+    held_dtls: Array  # (sets * WAYS * HELD_BYTES,) uint8
     blocks: Array  # (maximum_blocks * BLOCK,) uint8
     next_block: Array  # (maximum_blocks,) int32
     free_blocks: Array  # (maximum_blocks,) int32, a stack
@@ -229,4 +230,3 @@ NEVER_NS = np.iinfo(np.int64).max
 BLOCK = 256  # bytes of an evidence block: a G.711 packet of 20 ms fills three quarters
 GROUP = 16  # packets whose look-ups are prefetched together
 LEAST_SLOTS = 1 << 10
-WAYS = 8  # candidates, or handshakes, that share a set

@@ -61,8 +61,8 @@ def _restart(tables: Tables, row: int, sequence: int) -> None:
 def update(tables: Tables, row: int, sequence: int, timestamp: int, arrival_ns: int) -> None:
     """Take one further packet of the source into account.
 
-    A jump that is neither loss nor reordering restarts the count when the next number follows it; the
-    jumping packet itself then counts as a duplicate-free extra, so loss is never understated by more than it.
+    A jump that is neither loss nor reordering restarts the count once the next number follows it. Until then the
+    jumping packet counts as received but not as expected, so that each such jump hides at most one lost packet.
     """
     flow = tables.flows[row]
     flow.received += 1
@@ -80,7 +80,7 @@ def update(tables: Tables, row: int, sequence: int, timestamp: int, arrival_ns: 
         else:
             flow.seen_mask |= np.uint64(1) << np.uint64(behind)
             flow.reordered += 1
-            # A packet older than the first seen one was sent as well: expect it, so it is no gain.
+            # A packet older than the first one seen was sent too: expect it, so that it does not offset a loss.
             flow.base_sequence = min(flow.base_sequence, flow.maximum_sequence - behind)
         return
     elif sequence == flow.restart_sequence:
@@ -128,7 +128,7 @@ def estimated_clock_rate_hz(ticks: int, elapsed_ns: int) -> int:
     return 0
 
 
-def expected_packets(flow: Array) -> int:
-    """Return how many packets the sequence numbers of a FLOW row say were sent (RFC 3550 A.3)."""
-    assert flow.dtype == FLOW
-    return int(flow["expected_before"] + flow["maximum_sequence"] - flow["base_sequence"] + 1)
+def expected_packets(flows: Array) -> Array:
+    """Return how many packets the sequence numbers of FLOW rows say were sent (RFC 3550 A.3), (n,) int64."""
+    assert flows.dtype == FLOW
+    return np.asarray(flows["expected_before"] + flows["maximum_sequence"] - flows["base_sequence"] + 1)

@@ -6,8 +6,10 @@ the flow of an RTP packet and, for an RTCP packet, the flow whose sender reports
 
 import numpy as np
 
+from callprint.core.flow import free_list
 from callprint.core.flow.layout import BLOCK, COLLECTING, DECIDED, FLOW, NEVER_NS, NO_APPLICATION, Tables
 from callprint.core.ground.compiled import Row, compiled, prefetch
+from callprint.core.ground.endpoints import same_endpoints, same_port_pairs
 
 CACHE_LINE = 64
 FLOW_BYTES = FLOW.itemsize
@@ -25,15 +27,7 @@ def find_rtp(tables: Tables, key_hash: np.uint32, packet: Row, ssrc: np.uint32) 
         if tables.slots[slot] >> _HASH_SHIFT == key_hash:
             row = np.int64(tables.slots[slot] & _ROW_MASK) - 1
             flow = tables.flows[row]
-            if (
-                flow.ssrc == ssrc
-                and flow.src_lo == packet.src_lo
-                and flow.dst_lo == packet.dst_lo
-                and flow.src_port == packet.src_port
-                and flow.dst_port == packet.dst_port
-                and flow.src_hi == packet.src_hi
-                and flow.dst_hi == packet.dst_hi
-            ):
+            if flow.ssrc == ssrc and same_endpoints(flow, packet):
                 return int(row)
         slot = (slot + 1) & mask
     return -1
@@ -45,7 +39,7 @@ def find_rtcp(tables: Tables, key_hash: np.uint32, packet: Row, ssrc: np.uint32)
 
     The flow of the reporting SSRC comes first, then one on the same ports (RFC 5761 multiplexing), then one
     on the port pair of RFC 3550 section 11: a receiver may report under an SSRC that it does not send with.
-    Flows that have been idle for too long do not count, whether a sweep has taken them away yet or not.
+    Flows that have been idle for too long do not count, whether or not a sweep has ended them yet.
     """
     mask = tables.state[0].slot_mask
     slot = np.int64(key_hash) & mask
@@ -55,14 +49,7 @@ def find_rtcp(tables: Tables, key_hash: np.uint32, packet: Row, ssrc: np.uint32)
         if tables.slots[slot] >> _HASH_SHIFT == key_hash:
             row = np.int64(tables.slots[slot] & _ROW_MASK) - 1
             flow = tables.flows[row]
-            if (
-                flow.src_lo == packet.src_lo
-                and flow.dst_lo == packet.dst_lo
-                and (flow.src_port | 1) == (packet.src_port | 1)
-                and (flow.dst_port | 1) == (packet.dst_port | 1)
-                and flow.src_hi == packet.src_hi
-                and flow.dst_hi == packet.dst_hi
-            ):
+            if same_port_pairs(flow, packet):
                 same_ports = flow.src_port == packet.src_port and flow.dst_port == packet.dst_port
                 rank = 3 if flow.ssrc == ssrc else (2 if same_ports else 1)
                 if abs(packet.time_ns - flow.last_active_ns) > tables.state[0].idle_timeout_ns:
@@ -74,20 +61,8 @@ def find_rtcp(tables: Tables, key_hash: np.uint32, packet: Row, ssrc: np.uint32)
 
 
 @compiled
-def _take_row(tables: Tables) -> int:
-    state = tables.state[0]
-    if state.free_rows > 0:
-        state.free_rows -= 1
-        return int(tables.free_rows[state.free_rows])
-    if state.fresh_row < tables.flows.shape[0]:
-        state.fresh_row += 1
-        return int(state.fresh_row - 1)
-    return -1
-
-
-@compiled
 def is_full(tables: Tables) -> bool:
-    """Return True when a new flow needs another one to go."""
+    """Return whether a new flow needs another one to go."""
     state = tables.state[0]
     return bool(state.free_rows == 0 and state.fresh_row == tables.flows.shape[0])
 
@@ -159,7 +134,7 @@ def prefetch_row(tables: Tables, key_hash: np.uint32) -> None:
 def insert(tables: Tables, key_hash: np.uint32) -> int:
     """Return a cleared row, entered into the index under `key_hash`. The table must not be full."""
     state = tables.state[0]
-    row = _take_row(tables)
+    row, state.free_rows, state.fresh_row = free_list.take(tables.free_rows, state.free_rows, state.fresh_row)
     flow = tables.flows[row]
     flow.generation += np.uint32(1)
     flow.hash = key_hash
@@ -199,7 +174,7 @@ def insert(tables: Tables, key_hash: np.uint32) -> int:
 
 @compiled
 def remove(tables: Tables, row: int) -> None:
-    """Take a flow out of the index and free its row (backward-shift deletion, so no tombstones pile up)."""
+    """Take a flow out of the index and free its row, by backward-shift deletion, so that no tombstones pile up."""
     state = tables.state[0]
     mask = state.slot_mask
     hole = np.int64(tables.flows[row].hash) & mask
@@ -207,8 +182,8 @@ def remove(tables: Tables, row: int) -> None:
         hole = (hole + 1) & mask
     slot = (hole + 1) & mask
     while tables.slots[slot] != 0:
-        home = np.int64(tables.slots[slot] >> _HASH_SHIFT) & mask
-        if ((slot - home) & mask) >= ((slot - hole) & mask):
+        wanted = np.int64(tables.slots[slot] >> _HASH_SHIFT) & mask
+        if ((slot - wanted) & mask) >= ((slot - hole) & mask):
             tables.slots[hole] = tables.slots[slot]
             hole = slot
         slot = (slot + 1) & mask

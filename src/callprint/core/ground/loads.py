@@ -2,30 +2,30 @@
 
 import numpy as np
 
-from callprint.core.ground.compiled import compiled
+from callprint.core.ground.compiled import Array, compiled
 
 
 @compiled
-def load8(data: np.ndarray, at: int) -> int:
+def load8(data: Array, at: int) -> int:
     """Return the byte at `at` as a signed 64-bit number: Numba would shift a uint8 in its own width."""
     value: int = np.int64(data[at])  # type: ignore[assignment]  # compiled code has one integer type
     return value
 
 
 @compiled
-def be16(data: np.ndarray, at: int) -> int:
+def be16(data: Array, at: int) -> int:
     """Return the big-endian 16-bit number at `at`."""
     return (load8(data, at) << 8) | load8(data, at + 1)
 
 
 @compiled
-def le16(data: np.ndarray, at: int) -> int:
+def le16(data: Array, at: int) -> int:
     """Return the little-endian 16-bit number at `at`."""
     return (load8(data, at + 1) << 8) | load8(data, at)
 
 
 @compiled
-def be32(data: np.ndarray, at: int) -> int:
+def be32(data: Array, at: int) -> int:
     """Return the big-endian 32-bit number at `at`."""
     # Written out: LLVM turns the four bytes into one load and a byte swap.
     return (
@@ -37,7 +37,14 @@ def be32(data: np.ndarray, at: int) -> int:
 
 
 @compiled
-def le32(data: np.ndarray, at: int) -> int:
+def be64(data: Array, at: int) -> np.uint64:
+    """Return the big-endian 64-bit number at `at`, unsigned."""
+    high: np.uint64 = np.uint64(be32(data, at)) << np.uint64(32)
+    return high | np.uint64(be32(data, at + 4))
+
+
+@compiled
+def le32(data: Array, at: int) -> int:
     """Return the little-endian 32-bit number at `at`."""
     return (
         (load8(data, at + 3) << 24)
@@ -48,12 +55,12 @@ def le32(data: np.ndarray, at: int) -> int:
 
 
 @compiled
-def load16(data: np.ndarray, at: int, big_endian: bool) -> int:
+def load16(data: Array, at: int, big_endian: bool) -> int:
     """Return the 16-bit number at `at` in the given byte order."""
     return be16(data, at) if big_endian else le16(data, at)
 
 
 @compiled
-def load32(data: np.ndarray, at: int, big_endian: bool) -> int:
+def load32(data: Array, at: int, big_endian: bool) -> int:
     """Return the 32-bit number at `at` in the given byte order."""
     return be32(data, at) if big_endian else le32(data, at)

@@ -1,7 +1,7 @@
-"""The model card: what a network was made from and may be asked. A model is data from outside, so all is checked.
+"""The model card: what a network was made from and what it can judge. Data from outside, so everything is checked.
 
-`parse_card` turns the card's JSON text into a `ModelCard`; whatever the text, it returns a card whose fields
-agree with each other or raises ModelError naming the field.
+Whatever the text, `parse_card` returns a card whose fields agree with each other or raises ModelError naming the
+field.
 """
 
 import json
@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from callprint.core.ground.errors import ModelError
-from callprint.core.identify.card_fields import LONGEST_TEXT, fail, get, number, text_of, whole
-from callprint.core.identify.evidence_records import MAXIMUM_RTP
-from callprint.core.identify.features import FEATURE_NAMES, FEATURE_VERSION
+from callprint.core.identify.card_fields import LONGEST_TEXT, fail, get, number, text_of, whole_number
+from callprint.core.identify.evidence_tables import MAXIMUM_RTP
+from callprint.core.identify.feature_list import FEATURE_VERSION
+from callprint.core.identify.feature_row import FEATURE_NAMES
 from callprint.core.identify.reference import Reference
 from callprint.core.identify.reference_text import read_reference, reference_table
 
 CARD_FORMAT = 1
-INPUT_FEATURES = "features"  # (n, columns) float32 rows of core/identify/features.py
+INPUT_FEATURES = "features"  # (n, columns) float32 rows, core/identify/feature_row.py
 INPUT_MATRIX = "k_matrix"  # (n, 1, k, 256) float32 images of core/identify/k_matrix.py
 MATRIX_COLUMNS = 256
 
@@ -30,38 +31,40 @@ class ModelInput:
 
     kind: str  # INPUT_FEATURES or INPUT_MATRIX
     columns: int  # features, or bytes of each packet
-    feature_version: int  # meaning of the feature columns; 0 for a k-matrix
-    minimum_packets: int  # fewest RTP packets that it judges
-    maximum_packets: int  # most that it looks at; for a k-matrix both are k
+    feature_version: int  # FEATURE_VERSION of the columns; 0 for a k-matrix
+    minimum_packets: int  # a flow with fewer RTP packets is not judged
+    maximum_packets: int  # later RTP packets are not looked at; for a k-matrix both are k
+
+
+Steps = tuple[tuple[int, float], ...]
+"""A value by number of packets: (from this many on, value), in rising order."""
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
     """How scores become a verdict."""
 
-    threshold: float  # least calibrated confidence of a sure verdict
-    temperatures: tuple[tuple[int, float], ...]  # (from this many packets on, softmax temperature), rising
-    novelty_thresholds: tuple[
-        tuple[int, float], ...
-    ]  # (from this many packets on, highest known score); or empty
+    threshold: float  # lowest calibrated confidence of a sure verdict
+    temperatures: Steps  # of the softmax
+    novelty_thresholds: Steps  # the highest novelty score of a known application; may be empty
 
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:
-    """A checked card. `training` and `accuracy` are for people: facts that made the model, as they were written."""
+    """A checked card. `training` and `accuracy` are facts for people, kept as they were written."""
 
     name: str
     version: str
     classes: tuple[str, ...]
     engines: tuple[str, ...]  # the media stack of each class
     input: ModelInput
-    checkpoints: tuple[int, ...]  # k of provisional verdicts that its report measured
+    checkpoints: tuple[int, ...]  # every k of provisional verdicts whose accuracy was measured
     policy: Policy
     onnx_file: str
     onnx_sha256: str
     training: dict[str, Any]
     accuracy: dict[str, Any]
-    reference: Reference | None = None  # the yardstick of drift; None: nothing can be said about it
+    reference: Reference | None = None  # what drift is measured against; None: it cannot be measured
 
 
 def _names(table: Any, field: str) -> tuple[str, ...]:
@@ -71,7 +74,7 @@ def _names(table: Any, field: str) -> tuple[str, ...]:
     return tuple(text_of({field: value}, field) for value in values)
 
 
-def _steps(table: Any, field: str, least: float, most: float) -> tuple[tuple[int, float], ...]:
+def _steps(table: Any, field: str, least: float, most: float) -> Steps:
     values = get(table, field)
     if not isinstance(values, list) or len(values) > MAXIMUM_RTP:
         raise fail(field, "is not a list of [packets, number] pairs")
@@ -79,29 +82,29 @@ def _steps(table: Any, field: str, least: float, most: float) -> tuple[tuple[int
     for pair in values:
         if not isinstance(pair, list) or len(pair) != 2:
             raise fail(field, "is not a list of [packets, number] pairs")
-        steps.append((whole(pair[0], field, 1, MAXIMUM_RTP), number(pair[1], field, least, most)))
+        steps.append((whole_number(pair[0], field, 1, MAXIMUM_RTP), number(pair[1], field, least, most)))
     if [packets for packets, _ in steps] != sorted({packets for packets, _ in steps}):
-        raise fail(field, "does not rise in packets")
+        raise fail(field, "is not in rising order of packets")
     return tuple(steps)
 
 
 def _input(table: Any) -> ModelInput:
     kind = text_of(get(table, "input"), "input.kind")
     section = table["input"]
-    least = whole(get(section, "input.minimum_packets"), "input.minimum_packets", 1, MAXIMUM_RTP)
-    most = whole(get(section, "input.maximum_packets"), "input.maximum_packets", least, MAXIMUM_RTP)
-    columns = whole(get(section, "input.columns"), "input.columns", 1, 1 << 16)
-    version = whole(get(section, "input.feature_version"), "input.feature_version", 0, 1 << 16)
+    least = whole_number(get(section, "input.minimum_packets"), "input.minimum_packets", 1, MAXIMUM_RTP)
+    most = whole_number(get(section, "input.maximum_packets"), "input.maximum_packets", least, MAXIMUM_RTP)
+    columns = whole_number(get(section, "input.columns"), "input.columns", 1, 1 << 16)
+    version = whole_number(get(section, "input.feature_version"), "input.feature_version", 0, 1 << 16)
     if kind == INPUT_FEATURES:
         if version != FEATURE_VERSION or columns != len(FEATURE_NAMES):
             raise fail(
                 "input",
-                f"was made for feature version {version} with {columns} columns; this program computes "
-                f"version {FEATURE_VERSION} with {len(FEATURE_NAMES)}: use the models of this release or train anew",
+                f"is feature version {version} with {columns} columns; this program computes version "
+                f"{FEATURE_VERSION} with {len(FEATURE_NAMES)}: use a model of this release or train a new one",
             )
     elif kind == INPUT_MATRIX:
         if columns != MATRIX_COLUMNS or least != most or version != 0:
-            raise fail("input", f"is no k-matrix of {MATRIX_COLUMNS} columns with one k")
+            raise fail("input", f"is not a k-matrix of {MATRIX_COLUMNS} columns with one k")
     else:
         raise fail("input.kind", f"is neither {INPUT_FEATURES} nor {INPUT_MATRIX}")
     return ModelInput(kind, columns, version, least, most)
@@ -126,32 +129,34 @@ def _facts(table: Any, field: str) -> dict[str, Any]:
     return value
 
 
-def _no_special(name: str) -> float:
+def _refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is not JSON")
 
 
 def parse_card(text: str) -> ModelCard:
-    """Return the checked card. Raises ModelError naming what is wrong with it."""
+    """Return the checked card. Raises ModelError that says what is wrong with it."""
     if len(text) > LONGEST_CARD:
         raise ModelError(f"model card: longer than {LONGEST_CARD} bytes")
     try:
-        table = json.loads(text, parse_constant=_no_special)
+        table = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise ModelError(f"model card: not JSON: {str(error)[:LONGEST_TEXT]}") from None
-    whole(get(table, "format"), "format", CARD_FORMAT, CARD_FORMAT)
+    whole_number(get(table, "format"), "format", CARD_FORMAT, CARD_FORMAT)
     classes = _names(table, "classes")
     engines = _names(table, "engines")
     if len(set(classes)) != len(classes):
         raise fail("classes", "names a class twice")
     if len(engines) != len(classes):
         raise fail("engines", f"has {len(engines)} entries for {len(classes)} classes")
-    taken = _input(table)
+    form = _input(table)
     checkpoints = get(table, "checkpoints")
     if not isinstance(checkpoints, list) or not checkpoints:
         raise fail("checkpoints", "is not a list of packet counts")
-    steps = tuple(whole(k, "checkpoints", taken.minimum_packets, taken.maximum_packets) for k in checkpoints)
+    steps = tuple(
+        whole_number(k, "checkpoints", form.minimum_packets, form.maximum_packets) for k in checkpoints
+    )
     if list(steps) != sorted(set(steps)):
-        raise fail("checkpoints", "does not rise")
+        raise fail("checkpoints", "is not in rising order")
     onnx = get(table, "onnx")
     file = text_of(onnx, "onnx.file")
     digest = text_of(onnx, "onnx.sha256")
@@ -164,7 +169,7 @@ def parse_card(text: str) -> ModelCard:
         version=text_of(table, "version"),
         classes=classes,
         engines=engines,
-        input=taken,
+        input=form,
         checkpoints=steps,
         policy=_policy(table),
         onnx_file=file,
@@ -172,13 +177,15 @@ def parse_card(text: str) -> ModelCard:
         training=_facts(table, "training"),
         accuracy=_facts(table, "accuracy"),
         reference=read_reference(
-            table.get("reference"), len(classes), taken.columns if taken.kind == INPUT_FEATURES else 0
+            table.get("reference"),
+            len(classes),
+            form.columns if form.kind == INPUT_FEATURES else 0,
         ),
     )
 
 
 def card_text(card: ModelCard) -> str:
-    """Return the JSON text of a card; `parse_card` reads it back."""
+    """Return the JSON text of a card: the inverse of `parse_card`."""
     table = {
         "format": CARD_FORMAT,
         "name": card.name,
@@ -204,7 +211,7 @@ def card_text(card: ModelCard) -> str:
     }
     text = json.dumps(table, indent=1, ensure_ascii=False, allow_nan=False)
     if card.reference is not None:
-        # Thousands of numbers, for programs: on one line, so that people can read the rest.
+        # Thousands of numbers that only programs read: on one line, so that people can read the rest.
         reference = json.dumps(reference_table(card.reference), separators=(",", ":"), allow_nan=False)
         text = f'{text.removesuffix("}").rstrip()},\n "reference": {reference}\n}}'
     return text + "\n"

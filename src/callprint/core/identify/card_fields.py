@@ -1,4 +1,4 @@
-"""Fields of a model card, checked: each function returns the value or raises ModelError that names the field."""
+"""Checked fields of a model card: each function returns the value or raises a ModelError that names the field."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ def fail(field: str, problem: str) -> ModelError:
 
 
 def get(table: Any, field: str) -> Any:
-    """Return a field of a JSON object by its dotted name; it must be there."""
+    """Return a required field of a JSON object; `field` is its dotted name in the card."""
     if not isinstance(table, dict):
         raise fail(field.rpartition(".")[0] or "the text", "is not a JSON object")
     key = field.rpartition(".")[2]
@@ -30,7 +30,7 @@ def text_of(table: Any, field: str) -> str:
     return value
 
 
-def whole(value: Any, field: str, least: int, most: int) -> int:
+def whole_number(value: Any, field: str, least: int, most: int) -> int:
     """Return a whole number between two bounds."""
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
         raise fail(field, f"is not a whole number from {least} to {most}")

@@ -1,8 +1,8 @@
-"""Drift: how far flows of today lie from those that a model was made with. Pure arithmetic on counts.
+"""Drift: how far today's flows are from those that a model was made with. Pure arithmetic on counts.
 
-The measure is the Jensen-Shannon divergence (Lin 1991) of two distributions over the same bins, to base 2: 0 for
-equal ones, 1 for such that share no bin. Unlike the population stability index it stays finite for empty bins. For
-the features it is the mean over all columns. Small samples diverge by chance, so the limit depends on the number of
+The measure is the Jensen-Shannon divergence (Lin 1991) of two distributions over the same bins, to base 2: 0 when
+they are equal, 1 when they share no bin. Unlike the population stability index it stays finite for empty bins. For
+features it is the mean over all columns. Small samples diverge by chance, so the limit depends on the number of
 flows; the card's limits were measured on calls that are known not to have drifted.
 """
 
@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 
 from callprint.core.ground.compiled import Array
-from callprint.core.identify.features import FEATURE_NAMES
+from callprint.core.identify.feature_row import FEATURE_NAMES
 from callprint.core.identify.reference import (
     CONFIDENCE_EDGES,
     MOST_BINS,
@@ -23,7 +23,7 @@ from callprint.core.identify.reference import (
 )
 
 LEAST_FLOWS = 50
-"""With fewer flows nothing can be said."""
+"""Fewer flows are not judged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +33,8 @@ class Sample:
     application: Array  # (n,) int64, best class; -1 for a class that the model does not have
     confidence: Array  # (n,) float
     outcome: Array  # (n,) int64 into OUTCOMES
-    features: Array | None = (
-        None  # (m, F) float32, of flows of the same time; None when they were not looked at
-    )
+    features: Array | None = None
+    """(m, F) float32, of flows of the same time; None when they were not looked at."""
 
     @property
     def flows(self) -> int:
@@ -45,16 +44,14 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """What became of one part: one of reference.PARTS."""
+    """The drift of one of reference.PARTS."""
 
     part: str
     flows: int
     divergence: float  # 0..1
     limit: float
-    moved: tuple[
-        tuple[str, float, float], ...
-    ]  # what moved most: (what, share then, share now), or for a feature
-    # (name, 0, its own divergence)
+    moved: tuple[tuple[str, float, float], ...]
+    """What moved most: (what, its share then, its share now); for a feature (name, 0, its own divergence)."""
 
     @property
     def alarm(self) -> bool:
@@ -69,8 +66,9 @@ def divergence(one: Array, other: Array) -> Array:
     middle = (p + q) / 2
 
     def relative(a: Array) -> Array:
-        held = a > 0
-        terms: Array = np.where(held, a * np.log2(np.where(held, a, 1.0) / np.where(held, middle, 1.0)), 0.0)
+        filled = a > 0
+        ratio = np.where(filled, a, 1.0) / np.where(filled, middle, 1.0)
+        terms: Array = np.where(filled, a * np.log2(ratio), 0.0)
         total: Array = terms.sum(-1)
         return total
 
@@ -81,8 +79,8 @@ def divergence(one: Array, other: Array) -> Array:
 
 def confidence_counts(confidence: Array) -> Array:
     """Return flows by bin of CONFIDENCE_EDGES, (bins,) int64."""
-    places = np.searchsorted(np.array(CONFIDENCE_EDGES), confidence, side="right")
-    return np.bincount(places, minlength=len(CONFIDENCE_EDGES) + 1)
+    bin_of = np.searchsorted(np.array(CONFIDENCE_EDGES), confidence, side="right")
+    return np.bincount(bin_of, minlength=len(CONFIDENCE_EDGES) + 1)
 
 
 def outcome_counts(outcome: Array) -> Array:
@@ -99,8 +97,8 @@ def feature_counts(features: tuple[FeatureBins, ...], rows: Array) -> Array:
     """Return flows by bin of every column, (F, MOST_BINS) int64; rows: (n, F) float32."""
     counts = np.zeros((len(features), MOST_BINS), np.int64)
     for i, bins in enumerate(features):
-        places = np.searchsorted(np.array(bins.edges, np.float32), rows[:, i], side="right")
-        counts[i] = np.bincount(places, minlength=MOST_BINS)
+        bin_of = np.searchsorted(np.array(bins.edges, np.float32), rows[:, i], side="right")
+        counts[i] = np.bincount(bin_of, minlength=MOST_BINS)
     return counts
 
 
@@ -113,7 +111,7 @@ def reference_counts(features: tuple[FeatureBins, ...]) -> Array:
 
 
 def limit_of(reference: Reference, part: int, flows: int) -> float:
-    """Return the limit of a part for so many flows: that of the nearest smaller number that was measured."""
+    """Return the limit of a part for so many flows: that of the largest measured number not above it."""
     chosen = reference.limits[0]
     for limit in reference.limits:
         if limit.flows <= flows:
@@ -130,13 +128,13 @@ def _moved(
 
 
 def confidence_names() -> tuple[str, ...]:
-    """Return what the bins of CONFIDENCE_EDGES are called."""
+    """Return the names of the bins of CONFIDENCE_EDGES."""
     inner = (f"{low:g} to {high:g}" for low, high in pairwise(CONFIDENCE_EDGES))
     return (f"below {CONFIDENCE_EDGES[0]:g}", *inner, f"{CONFIDENCE_EDGES[-1]:g} and above")
 
 
 def measure(reference: Reference, classes: tuple[str, ...], sample: Sample, most: int = 5) -> list[Drift]:
-    """Return the drift of every part that can be judged; `most`: how many movers to name of each.
+    """Return the drift of every part that can be judged; `most`: how many of what moved to name for each.
 
     A part with fewer than LEAST_FLOWS flows is left out.
     """

@@ -1,191 +1,145 @@
-"""Features of RTP headers: what a stack writes there by habit. Compiled; one log in, one row out.
+"""Features of RTP headers: what a stack writes there by habit. Compiled.
 
-Invariant to what the network and the peer may rewrite: absolute values of sequence, timestamp and SSRC
-show only as the ranges that a stack draws them from; extension ids, which the offer chooses, are not
-used at all, elements are recognised by their form (RFC 8285) and described by order and content.
+What the network or the peer may rewrite does not show. Of sequence number, timestamp and SSRC there is only the range
+from which a stack draws them; of extension ids, which the offer chooses, nothing: elements are recognised by their
+form (RFC 8285) and described by order and content.
 """
 
 import numpy as np
 
-from callprint.core.ground.compiled import Array, compiled_allocating
-from callprint.core.identify.evidence_records import (
-    EXTENSION,
-    EXTENSION_LENGTH,
-    FIRST,
-    OFFSET,
-    SECOND,
-    SEQUENCE,
-    TIMESTAMP,
-    Whole,
-    signed16,
-    signed32,
-)
+from callprint.core.ground.compiled import Array, Row, compiled_allocating
+from callprint.core.ground.loads import be16
+from callprint.core.identify.evidence_tables import Integer, signed16, signed32
 
-START_NAMES = (
-    "first_marker",
-    "second_marker",
-    "first_sequence_small",  # below 16: counted from 0 or 1
-    "first_sequence_below_4096",
-    "first_sequence_high_bit",
-    "first_timestamp_zero",
-    "first_timestamp_below_65536",
-    "first_timestamp_high_bit",
-    "first_timestamp_log2",
-    "first_timestamp_is_increment",  # the clock was advanced before the first packet left
-    "ssrc_below_65536",
-    "ssrc_low_half_zero",
-    "ssrc_high_bit",
-    "first_increment_ratio",  # first timestamp step over the usual one
-    "second_increment_ratio",
-    "third_increment_ratio",
-    "timestamp_follows_sequence",  # timestamp = sequence * increment: both started at 0 together
+MOST_ELEMENTS = 16  # of one header extension
+ONE_BYTE_PROFILE = 0xBEDE  # RFC 8285 4.2
+TWO_BYTE_PROFILE = 0x100  # above four bits of the application's, RFC 8285 4.3
+
+ELEMENT = np.dtype([("id", np.int64), ("length", np.int64), ("value", np.int64)], align=True)
+"""An element of a header extension; `value` is an offset in the buffer."""
+
+ELEMENT_HISTORY = np.dtype(
+    [
+        ("packets", np.int64),
+        ("length", np.int64),  # at first sight
+        ("position", np.int64),  # in the extension, at first sight, from 1
+        ("first", np.int64),
+        ("last", np.int64),
+        ("changes", np.int64),
+        ("small_growths", np.int64),  # by 1 to 64
+        ("levels", np.int64),  # the sum of audio levels (RFC 6464), where one byte long
+        ("floors", np.int64),  # levels of 127
+        ("voices", np.int64),  # levels with the voice flag
+    ],
+    align=True,
 )
-HEADER_NAMES = (
-    "marker_fraction",
-    "marker_after_first",
-    "marker_with_jump",  # of the later markers, how many come with a timestamp jump (talk spurts)
-    "padding_fraction",
-    "csrc_fraction",
-    "extension_fraction",
-    "header_changes",  # how often the first byte differs from the packet before
-    "payload_types",
-)
-EXTENSION_NAMES = (
-    "extension_one_byte",
-    "extension_two_byte",
-    "extension_words_first",
-    "extension_words_mean",
-    "extension_words_changes",
-    "extension_elements_first",
-    "extension_elements_mean",
-    "extension_padding_bytes",
-    "extension_gap_padding",  # padding between elements, not only at the end
-    "extension_send_time",  # rank (1 = first) of a 3-byte element that grows
-    "extension_counter",  # rank of a 2-byte element that counts packets
-    "extension_identifier",  # rank of an element that stays the same
-    "extension_identifier_length",
-    "extension_level",  # rank of a 1-byte element that varies
-    "extension_level_mean",
-    "extension_level_voice_fraction",
-    "extension_level_floor_fraction",
-    "extension_level_changes",
-    "extension_ids_ascending",
-    "extension_send_time_step",  # mean growth of the send time for each packet, ms
-)
-TYPE_NAMES = (
-    "type_pcmu",
-    "type_pcma",
-    "type_gsm",
-    "type_g722",
-    "type_g729",
-    "type_dynamic",
-    "type_value",
-    "type_comfort_noise",  # fraction of payload type 13 packets
-    "type_event",  # fraction of short-lived other dynamic types
-)
+"""What became of the elements with one id over all packets."""
 
 
 @compiled_allocating
-def write_start(buffer: Array, rtp: Array, packets: Whole, increment: Whole, out: Array) -> None:
-    """Write START_NAMES: what the first packets of what was seen look like."""
-    out[:] = 0.0
+def write_start(buffer: Array, rtp: Array, packets: Integer, increment: Integer, row: Row) -> None:
+    """Fill the group `start`: what the first packets that were seen look like."""
     if packets == 0:
         return
-    sequence = rtp[0, SEQUENCE]
-    timestamp = rtp[0, TIMESTAMP]
-    out[0] = rtp[0, SECOND] >> 7
+    sequence = rtp[0].sequence
+    timestamp = rtp[0].timestamp
+    row.first_marker = rtp[0].marker
     if packets > 1:
-        out[1] = rtp[1, SECOND] >> 7
-    out[2] = sequence < 16
-    out[3] = sequence < 4096
-    out[4] = sequence >> 15
-    out[5] = timestamp == 0
-    out[6] = timestamp < 65536
-    out[7] = timestamp >> 31
-    out[8] = np.log2(timestamp + 1.0) / 32.0
-    out[9] = increment > 0 and timestamp == increment
-    at = rtp[0, OFFSET] + 8
-    ssrc_high = (np.int64(buffer[at]) << 8) | np.int64(buffer[at + 1])
-    ssrc_low = (np.int64(buffer[at + 2]) << 8) | np.int64(buffer[at + 3])
-    out[10] = ssrc_high == 0
-    out[11] = ssrc_low == 0
-    out[12] = ssrc_high >> 15
+        row.second_marker = rtp[1].marker
+    row.first_sequence_small = sequence < 16
+    row.first_sequence_below_4096 = sequence < 4096
+    row.first_sequence_high_bit = sequence >> 15
+    row.first_timestamp_zero = timestamp == 0
+    row.first_timestamp_below_65536 = timestamp < 65536
+    row.first_timestamp_high_bit = timestamp >> 31
+    row.first_timestamp_log2 = np.log2(timestamp + 1.0) / 32.0
+    row.first_timestamp_is_increment = increment > 0 and timestamp == increment
+    at = rtp[0].offset + 8
+    ssrc_high = be16(buffer, at)
+    ssrc_low = be16(buffer, at + 2)
+    row.ssrc_below_65536 = ssrc_high == 0
+    row.ssrc_low_half_zero = ssrc_low == 0
+    row.ssrc_high_bit = ssrc_high >> 15
     if increment > 0:
         for i in range(min(3, packets - 1)):
-            steps = signed16(rtp[i + 1, SEQUENCE] - rtp[i, SEQUENCE])
+            steps = signed16(rtp[i + 1].sequence - rtp[i].sequence)
             if steps > 0:
-                growth = signed32(rtp[i + 1, TIMESTAMP] - rtp[i, TIMESTAMP])
+                growth = signed32(rtp[i + 1].timestamp - rtp[i].timestamp)
                 excess = (growth - steps * increment) / increment
-                out[13 + i] = np.sign(excess) * np.log1p(abs(excess))
-        out[16] = abs(timestamp - sequence * increment) <= increment
+                row.increment_ratios[i] = np.sign(excess) * np.log1p(abs(excess))
+        row.timestamp_follows_sequence = abs(timestamp - sequence * increment) <= increment
 
 
 @compiled_allocating
-def write_header(rtp: Array, packets: Whole, increment: Whole, out: Array) -> None:
-    """Write HEADER_NAMES: how often which header bit is set."""
-    out[:] = 0.0
+def write_header(rtp: Array, packets: Integer, increment: Integer, row: Row) -> None:
+    """Fill the group `header`: how often which header bit is set."""
     if packets == 0:
         return
     later_markers = 0
     with_jump = 0
     for i in range(packets):
-        first = rtp[i, FIRST]
-        marker = rtp[i, SECOND] >> 7
-        out[0] += marker
-        out[3] += (first >> 5) & 1
-        out[4] += (first & 15) > 0
-        out[5] += (first >> 4) & 1
+        first = rtp[i].first_byte
+        marker = rtp[i].marker
+        row.marker_fraction += marker
+        row.padding_fraction += (first >> 5) & 1
+        row.csrc_fraction += (first & 15) > 0
+        row.extension_fraction += (first >> 4) & 1
         if i > 0:
-            out[6] += first != rtp[i - 1, FIRST]
+            row.header_changes += first != rtp[i - 1].first_byte
             if marker:
                 later_markers += 1
-                steps = signed16(rtp[i, SEQUENCE] - rtp[i - 1, SEQUENCE])
-                growth = signed32(rtp[i, TIMESTAMP] - rtp[i - 1, TIMESTAMP])
+                steps = signed16(rtp[i].sequence - rtp[i - 1].sequence)
+                growth = signed32(rtp[i].timestamp - rtp[i - 1].timestamp)
                 with_jump += growth > steps * increment + increment // 2
-    for i in (0, 3, 4, 5, 6):
-        out[i] /= packets
+    row.marker_fraction /= packets
+    row.padding_fraction /= packets
+    row.csrc_fraction /= packets
+    row.extension_fraction /= packets
+    row.header_changes /= packets
     if packets > 1:
-        out[1] = later_markers / (packets - 1)
+        row.marker_after_first = later_markers / (packets - 1)
     if later_markers:
-        out[2] = with_jump / later_markers
+        row.marker_with_jump = with_jump / later_markers
     kinds = 0
     seen = np.zeros(128, np.uint8)
     for i in range(packets):
-        kind = rtp[i, SECOND] & 127
+        kind = rtp[i].payload_type
         if not seen[kind]:
             seen[kind] = 1
             kinds += 1
-    out[7] = kinds
+    row.payload_types = kinds
 
 
 @compiled_allocating
-def write_type(rtp: Array, packets: Whole, out: Array) -> None:
-    """Write TYPE_NAMES: the payload type (RFC 3551), which offer and answer negotiate."""
-    out[:] = 0.0
+def write_type(rtp: Array, packets: Integer, row: Row) -> None:
+    """Fill the group `type`: the payload type (RFC 3551), which offer and answer negotiate."""
     if packets == 0:
         return
     counts = np.zeros(128, np.int64)
     for i in range(packets):
-        counts[rtp[i, SECOND] & 127] += 1
+        counts[rtp[i].payload_type] += 1
     usual = np.argmax(counts)
-    out[0] = usual == 0
-    out[1] = usual == 8
-    out[2] = usual == 3
-    out[3] = usual == 9
-    out[4] = usual == 18
-    out[5] = usual >= 96
-    out[6] = usual / 127.0 if usual >= 96 else 0.0
-    out[7] = (counts[13] + counts[19]) / packets
+    row.type_pcmu = usual == 0
+    row.type_pcma = usual == 8
+    row.type_gsm = usual == 3
+    row.type_g722 = usual == 9
+    row.type_g729 = usual == 18
+    row.type_dynamic = usual >= 96
+    row.type_value = usual / 127.0 if usual >= 96 else 0.0
+    row.type_comfort_noise = (counts[13] + counts[19]) / packets
     for kind in range(96, 128):
         if kind != usual:
-            out[8] += counts[kind] / packets
+            row.type_event += counts[kind] / packets
 
 
 @compiled_allocating
 def _elements(
-    buffer: Array, at: Whole, length: Whole, two_byte: bool, table: Array
-) -> tuple[Whole, Whole, Whole]:
-    """List the elements of an RFC 8285 extension body as rows (id, length, value offset); count padding."""
+    buffer: Array, at: Integer, length: Integer, two_byte: bool, table: Array
+) -> tuple[Integer, Integer, Integer]:
+    """List the elements of an RFC 8285 extension body in `table`, (n,) ELEMENT, as far as it goes.
+
+    Returns how many there are, the padding bytes, and those of them before the last element.
+    """
     count = 0
     padding = 0
     gap_padding = 0
@@ -208,16 +162,16 @@ def _elements(
         if value + size > end:
             break
         gap_padding = padding
-        table[count, 0] = number
-        table[count, 1] = size
-        table[count, 2] = value
+        table[count].id = number
+        table[count].length = size
+        table[count].value = value
         count += 1
         at = value + size
     return count, padding, gap_padding
 
 
 @compiled_allocating
-def _value(buffer: Array, at: Whole, size: Whole) -> Whole:
+def _value(buffer: Array, at: Integer, size: Integer) -> Integer:
     value = np.int64(0)
     for i in range(min(size, 6)):
         value = (value << 8) | np.int64(buffer[at + i])
@@ -225,88 +179,99 @@ def _value(buffer: Array, at: Whole, size: Whole) -> Whole:
 
 
 @compiled_allocating
-def write_extension(buffer: Array, rtp: Array, packets: Whole, out: Array) -> None:
-    """Write EXTENSION_NAMES: the header extensions (RFC 8285), recognised by form instead of by id."""
-    out[:] = 0.0
+def _remember(history: Row, length: Integer, value: Integer, position: Integer) -> None:
+    """Add an element of one more packet."""
+    if history.packets == 0:
+        history.first = value
+        history.length = length
+        history.position = position
+    else:
+        history.changes += value != history.last
+        history.small_growths += ((value - history.last) & 0xFFFF) - 1 < 64 and value != history.last
+    if length == 1:
+        history.levels += value & 127
+        history.floors += (value & 127) == 127
+        history.voices += value >> 7
+    history.packets += 1
+    history.last = value
+
+
+@compiled_allocating
+def _recognise(history: Row, row: Row) -> None:
+    """Describe what the element must be, from what became of it in two packets or more."""
+    seen = history.packets
+    changes = history.changes / (seen - 1)
+    if history.length == 3 and changes > 0.8:
+        row.extension_send_time = history.position
+        growth = (history.last - history.first) & 0xFFFFFF  # seconds in 6.18 fixed point
+        row.extension_send_time_step = growth / (seen - 1) * 1000.0 / 262144.0
+    elif history.length == 2 and changes > 0.8 and history.small_growths > 0.8 * (seen - 1):
+        row.extension_counter = history.position
+    elif history.length == 1 and (changes > 0.2 or (history.first & 127) == 127):
+        row.extension_level = history.position
+        row.extension_level_mean = history.levels / seen / 127.0
+        row.extension_level_voice_fraction = history.voices / seen
+        row.extension_level_floor_fraction = history.floors / seen
+        row.extension_level_changes = changes
+    elif changes == 0.0:
+        row.extension_identifier = history.position
+        row.extension_identifier_length = history.length
+
+
+@compiled_allocating
+def write_extension(buffer: Array, rtp: Array, packets: Integer, row: Row) -> None:
+    """Fill the group `extension`: header extensions (RFC 8285), recognised by form instead of by id."""
     any_extension = False
     for i in range(packets):
-        any_extension |= rtp[i, EXTENSION] != 0
+        any_extension |= rtp[i].extension != 0
     if not any_extension:
         return
-    table = np.zeros((16, 3), np.int64)
-    # For each id: packets, first value, last value, changes, growth by one, size, rank at first sight.
-    state = np.zeros((256, 8), np.int64)
+    table = np.zeros(MOST_ELEMENTS, ELEMENT)
+    histories = np.zeros(256, ELEMENT_HISTORY)  # by id
     with_extension = 0
     words_before = np.int64(-1)
     for i in range(packets):
-        if rtp[i, EXTENSION] == 0:
+        if rtp[i].extension == 0:
             continue
-        at = rtp[i, EXTENSION]
-        profile = (np.int64(buffer[at]) << 8) | np.int64(buffer[at + 1])
-        words = rtp[i, EXTENSION_LENGTH] // 4
-        one_byte = profile == 0xBEDE
-        two_byte = (profile >> 4) == 0x100
-        out[0] += one_byte
-        out[1] += two_byte
-        out[3] += words
+        at = rtp[i].extension
+        profile = be16(buffer, at)
+        words = rtp[i].extension_length // 4
+        one_byte = profile == ONE_BYTE_PROFILE
+        two_byte = (profile >> 4) == TWO_BYTE_PROFILE
+        row.extension_one_byte += one_byte
+        row.extension_two_byte += two_byte
+        row.extension_words_mean += words
         if with_extension == 0:
-            out[2] = words
+            row.extension_words_first = words
         elif words != words_before:
-            out[4] += 1
+            row.extension_words_changes += 1
         words_before = words
         with_extension += 1
         if not (one_byte or two_byte):
             continue
-        count, padding, gap_padding = _elements(buffer, at + 4, rtp[i, EXTENSION_LENGTH], two_byte, table)
-        out[7] += padding
-        out[8] += gap_padding
-        out[6] += count
+        count, padding, gap_padding = _elements(buffer, at + 4, rtp[i].extension_length, two_byte, table)
+        row.extension_padding_bytes += padding
+        row.extension_gap_padding += gap_padding
+        row.extension_elements_mean += count
         if with_extension == 1:
-            out[5] = count
+            row.extension_elements_first = count
         ascending = 1
         for j in range(count):
-            number = table[j, 0]
-            size = table[j, 1]
-            value = _value(buffer, table[j, 2], size)
-            row = state[number]
-            if row[0] == 0:
-                row[1] = value
-                row[5] = size
-                row[6] = j + 1
-            else:
-                row[3] += value != row[2]
-                row[4] += ((value - row[2]) & 0xFFFF) - 1 < 64 and value != row[2]
-            if size == 1:
-                row[7] += (
-                    (value >> 7) + ((np.int64(value & 127) == 127) << 16) + (np.int64(value & 127) << 32)
-                )
-            row[0] += 1
-            row[2] = value
-            if j > 0 and number < table[j - 1, 0]:
+            element = table[j]
+            value = _value(buffer, element.value, element.length)
+            _remember(histories[element.id], element.length, value, j + 1)
+            if j > 0 and element.id < table[j - 1].id:
                 ascending = 0
-        out[18] += ascending
-    for i in (0, 1, 3, 4, 6, 7, 8, 18):
-        out[i] /= with_extension
+        row.extension_ids_ascending += ascending
+    row.extension_one_byte /= with_extension
+    row.extension_two_byte /= with_extension
+    row.extension_words_mean /= with_extension
+    row.extension_words_changes /= with_extension
+    row.extension_elements_mean /= with_extension
+    row.extension_padding_bytes /= with_extension
+    row.extension_gap_padding /= with_extension
+    row.extension_ids_ascending /= with_extension
     for number in range(256):
-        row = state[number]
-        seen = row[0]
-        if seen < 2:
-            continue
-        changes = row[3] / (seen - 1)
-        if row[5] == 3 and changes > 0.8:
-            out[9] = row[6]
-            out[19] = (
-                ((row[2] - row[1]) & 0xFFFFFF) / (seen - 1) * 1000.0 / 262144.0
-            )  # 6.18 fixed-point seconds
-        elif row[5] == 2 and changes > 0.8 and row[4] > 0.8 * (seen - 1):
-            out[10] = row[6]
-        elif row[5] == 1 and (changes > 0.2 or (row[1] & 127) == 127):
-            out[13] = row[6]
-            out[14] = (row[7] >> 32) / seen / 127.0
-            out[15] = (row[7] & 0xFFFF) / seen
-            out[16] = ((row[7] >> 16) & 0xFFFF) / seen
-            out[17] = changes
-        elif changes == 0.0:
-            out[11] = row[6]
-            out[12] = row[5]
-    out[19] = min(out[19], 200.0)
+        if histories[number].packets > 1:
+            _recognise(histories[number], row)
+    row.extension_send_time_step = min(row.extension_send_time_step, 200.0)

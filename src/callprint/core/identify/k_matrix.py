@@ -6,9 +6,11 @@ Each of the first k RTP packets of an evidence log is one row: the UDP payload's
 
 import numpy as np
 
+from callprint.core.evidence import EVIDENCE_HEADER, EVIDENCE_RTP
 from callprint.core.ground.compiled import Array, compiled_allocating, read_only
+from callprint.core.ground.loads import le16
 from callprint.core.identify.card import MATRIX_COLUMNS
-from callprint.core.identify.evidence_records import RECORD_HEADER, checked_spans
+from callprint.core.identify.evidence_tables import checked_spans
 
 
 @compiled_allocating
@@ -16,13 +18,13 @@ def _fill(buffer: Array, spans: Array, images: Array, packets: Array) -> None:
     for i in range(spans.shape[0]):
         at = spans[i, 0]
         row = 0
-        while at + RECORD_HEADER <= spans[i, 1] and row < images.shape[1]:
-            length = np.int64(buffer[at + 8]) | (np.int64(buffer[at + 9]) << 8)
+        while at + EVIDENCE_HEADER <= spans[i, 1] and row < images.shape[1]:
+            length = le16(buffer, at + 8)
             kind = buffer[at + 10]
-            at += RECORD_HEADER
+            at += EVIDENCE_HEADER
             if at + length > spans[i, 1]:
                 break
-            if kind == 0:
+            if kind == EVIDENCE_RTP:
                 for j in range(min(length, images.shape[2])):
                     images[i, row, j] = buffer[at + j] / np.float32(255.0)
                 row += 1

@@ -1,13 +1,13 @@
-"""What verdicts and features looked like when a model was made: the yardstick of drift.py, part of the model card.
+"""What verdicts and features looked like when a model was made: what drift.py compares with, part of the model card.
 
-All of it was seen on calls that the judging network had not trained on (folds of the training split, by call), at the
-evidence horizon. Counts are flows.
+All of it was measured at the evidence horizon, on calls that the judging network had not been trained on (folds of
+the training split, by call). Counts are flows.
 """
 
 from dataclasses import dataclass
 
 CONFIDENCE_EDGES = (0.5, 0.7, 0.8, 0.9, 0.95, 0.97, 0.98, 0.99)
-"""Borders of the bins that confidences are counted in; most of them lie high, so most of the bins do."""
+"""Borders of the bins of confidences; most confidences are high, so most bins are."""
 
 OUTCOMES = ("sure", "low_confidence", "novel")
 PARTS = ("confidence", "outcomes", "applications", "features")
@@ -24,7 +24,7 @@ class FeatureBins:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """Divergences that so many flows of an unchanged world stay below, by part (drift.py)."""
+    """The divergences below which so many flows of an unchanged world stay, by part (drift.py)."""
 
     flows: int
     values: tuple[float, ...]  # in the order of PARTS

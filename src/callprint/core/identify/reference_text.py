@@ -1,8 +1,8 @@
-"""The reference of a model card as JSON values, and back: data from outside, so all of it is checked."""
+"""The reference of a model card as JSON values, and back. Data from outside, so everything is checked."""
 
 from typing import Any
 
-from callprint.core.identify.card_fields import fail, get, number, whole
+from callprint.core.identify.card_fields import fail, get, number, whole_number
 from callprint.core.identify.reference import (
     CONFIDENCE_EDGES,
     MOST_BINS,
@@ -34,7 +34,7 @@ def _list(value: Any, field: str, length: int | None = None) -> list[Any]:
 
 
 def _counts(value: Any, field: str, length: int) -> tuple[int, ...]:
-    return tuple(whole(count, field, 0, MOST_FLOWS) for count in _list(value, field, length))
+    return tuple(whole_number(count, field, 0, MOST_FLOWS) for count in _list(value, field, length))
 
 
 def _bins(value: Any, field: str) -> FeatureBins:
@@ -43,7 +43,7 @@ def _bins(value: Any, field: str) -> FeatureBins:
         raise fail(field, f"has more than {MOST_BINS} bins")
     borders = tuple(number(edge, field, -1e30, 1e30) for edge in edges)
     if list(borders) != sorted(set(borders)):
-        raise fail(field, "has edges that do not rise")
+        raise fail(field, "has edges that are not in rising order")
     return FeatureBins(borders, _counts(counts, field, len(borders) + 1))
 
 
@@ -51,16 +51,16 @@ def _limits(value: Any, field: str) -> tuple[Limit, ...]:
     limits = []
     for pair in _list(value, field):
         flows, values = _list(pair, field, 2)
-        held = tuple(number(each, field, 0.0, 1.0) for each in _list(values, field, len(PARTS)))
-        limits.append(Limit(whole(flows, field, 1, MOST_FLOWS), held))
+        bounds = tuple(number(each, field, 0.0, 1.0) for each in _list(values, field, len(PARTS)))
+        limits.append(Limit(whole_number(flows, field, 1, MOST_FLOWS), bounds))
     flows_of = [limit.flows for limit in limits]
     if not limits or flows_of != sorted(set(flows_of)):
-        raise fail(field, "is empty or does not rise in flows")
+        raise fail(field, "is empty or not in rising order of flows")
     return tuple(limits)
 
 
 def read_reference(table: Any, classes: int, columns: int) -> Reference | None:
-    """Return the checked reference of a card, None where there is none. `columns`: features that the network reads.
+    """Return the checked reference of a card, None if it has none; `columns`: how many features the network reads.
 
     Raises ModelError naming the field.
     """

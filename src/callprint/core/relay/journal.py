@@ -1,20 +1,20 @@
-"""The journal of a home of calls: which inputs it took, in which order. Written before they are worked off.
+"""The journal of a site's calls: which inputs were taken, in which order. Written before they are worked off.
 
-An entry is zlib-compressed JSON: a list of inputs, each a list whose first value says what it is.
+An entry is zlib-compressed JSON: {"version": 2, "inputs": [input, ...]}. The `kind` of an input says what it is:
 
-    ["flows", source, partition, sequence, verdicts, summaries]     rows as in core/wire/rows.py
-    ["signalling", partition, offset]                                read again from Kafka
-    ["silence", source]
-    ["said", [[call_id, from_tag, caller, user, given_at_ns, spam], ...], [allowed caller, ...]]
+    flows        source, partition, sequence, verdicts, summaries      rows as in core/ground/named_rows.py
+    signalling   partition, offset                                      read again from Kafka
+    silence      source
+    votes        votes (rows), allowed: [caller, ...]
+
+Version 1, of callprint 0.1.0, was a bare list of inputs, each a list whose first value was the kind (of votes: "said").
 """
 
 import json
 import zlib
 from collections.abc import Sequence
-from dataclasses import astuple
 from typing import Any
 
-from callprint.core.call import Vote
 from callprint.core.ground.errors import DecodeError
 from callprint.core.relay.site_inputs import (
     FlowResults,
@@ -24,67 +24,97 @@ from callprint.core.relay.site_inputs import (
     SourceSilent,
     VoteUpdate,
 )
-from callprint.core.relay.site_snapshot import Fetch
-from callprint.core.wire.rows import rows_to_text, text_to_summaries, text_to_verdicts
+from callprint.core.relay.site_snapshot import VOTES, Fetch
+from callprint.core.verdicts.rows import SUMMARIES, VERDICTS
 
+VERSION = 2
 MAXIMUM_BYTES = 1 << 28  # of an entry, unpacked; it bounds what a forged entry can ask for
 
 
 def encode_inputs(inputs: Sequence[SiteInput]) -> bytes:
     """Return inputs as one entry."""
-    return zlib.compress(json.dumps([_out(news) for news in inputs], separators=(",", ":")).encode(), 1)
+    entry = {"version": VERSION, "inputs": [_out(each) for each in inputs]}
+    return zlib.compress(json.dumps(entry, separators=(",", ":")).encode(), 1)
 
 
 def decode_inputs(data: bytes, fetch: Fetch) -> list[SiteInput]:
-    """Return the inputs of an entry. Raises DecodeError when it is none, and what `fetch` raises."""
+    """Return the inputs of an entry. Raises DecodeError that names the defect, and what `fetch` raises."""
     unpacker = zlib.decompressobj()
     try:
         text = unpacker.decompress(data, MAXIMUM_BYTES)
         if not unpacker.eof or unpacker.unused_data:
-            raise DecodeError("an entry of the journal is cut short or has bytes behind its end")
-        entry = json.loads(text)
-        if not isinstance(entry, list):
-            raise DecodeError("an entry of the journal is no list")
-        return [_in(values, fetch) for values in entry]
+            raise DecodeError("an entry of the journal is cut short or has bytes after its end")
+        return [_in(values, fetch) for values in _inputs_of(json.loads(text))]
     except zlib.error as error:
         raise DecodeError(f"an entry of the journal is damaged: {error}") from error
     except (ValueError, TypeError, KeyError, IndexError, RecursionError) as error:
         raise DecodeError(f"an entry of the journal is damaged: {error!r}") from error
 
 
-def _out(news: SiteInput) -> list[Any]:
-    match news:
+def _inputs_of(entry: Any) -> list[Any]:
+    """Return the inputs of an entry of any version, as this version writes them."""
+    match entry:
+        case {"version": int(version), "inputs": list(inputs)}:
+            if version != VERSION:
+                raise DecodeError(
+                    f"an entry of the journal of version {version}; this callprint reads versions up to {VERSION}"
+                )
+            return inputs
+        case list():
+            return [_named_0_1_0(values) for values in entry]
+    raise DecodeError("an entry of the journal holds no inputs")
+
+
+def _out(each: SiteInput) -> dict[str, Any]:
+    match each:
         case FlowResults(source, partition, sequence, verdicts, summaries):
-            return ["flows", source, partition, sequence, rows_to_text(verdicts), rows_to_text(summaries)]
-        case SignallingRecord(place):
-            return ["signalling", *place]
+            return {
+                "kind": "flows",
+                "source": source,
+                "partition": partition,
+                "sequence": sequence,
+                "verdicts": VERDICTS.plain(verdicts),
+                "summaries": SUMMARIES.plain(summaries),
+            }
+        case SignallingRecord(at):
+            return {"kind": "signalling", "partition": at.partition, "offset": at.offset}
         case SourceSilent(source):
-            return ["silence", source]
+            return {"kind": "silence", "source": source}
         case VoteUpdate(votes, allowed):
-            return ["said", [astuple(vote) for vote in votes], sorted(allowed)]
+            return {"kind": "votes", "votes": VOTES.plain(votes), "allowed": sorted(allowed)}
 
 
 def _in(values: Any, fetch: Fetch) -> SiteInput:
     match values:
-        case ["flows", int(source), int(partition), int(sequence), str(verdicts), str(summaries)]:
-            news = tuple(text_to_verdicts(verdicts)), tuple(text_to_summaries(summaries))
-            return FlowResults(source, partition, sequence, *news)
-        case ["signalling", int(partition), int(offset)]:
-            place = RecordOffset(partition, offset)
-            return SignallingRecord(place, fetch(place))
-        case ["silence", int(source)]:
+        case {"kind": "flows", "source": int(source), "partition": int(partition), "sequence": int(sequence)}:
+            rows = tuple(VERDICTS.read(values["verdicts"])), tuple(SUMMARIES.read(values["summaries"]))
+            return FlowResults(source, partition, sequence, *rows)
+        case {"kind": "signalling", "partition": int(partition), "offset": int(offset)}:
+            at = RecordOffset(partition, offset)
+            return SignallingRecord(at, fetch(at))
+        case {"kind": "silence", "source": int(source)}:
             return SourceSilent(source)
-        case ["said", list(votes), list(allowed)]:
-            return VoteUpdate(tuple(_vote(*vote) for vote in votes), frozenset(map(str, allowed)))
+        case {"kind": "votes", "votes": votes, "allowed": list(allowed)}:
+            return VoteUpdate(tuple(VOTES.read(votes)), frozenset(map(str, allowed)))
     raise DecodeError("an entry of the journal holds an unknown input")
 
 
-def _vote(call_id: Any, from_tag: Any, caller: Any, user: Any, given_at_ns: Any, spam: Any) -> Vote:
-    texts = (call_id, from_tag, caller, user)
-    if (
-        any(not isinstance(text, str) for text in texts)
-        or type(given_at_ns) is not int
-        or type(spam) is not bool
-    ):
-        raise DecodeError("an entry of the journal holds no vote")
-    return Vote(call_id, from_tag, caller, user, given_at_ns, spam)
+def _named_0_1_0(values: Any) -> dict[str, Any]:
+    """Return an input of version 1 with names; its rows stay without."""
+    match values:
+        case ["flows", source, partition, sequence, str(verdicts), str(summaries)]:
+            return {
+                "kind": "flows",
+                "source": source,
+                "partition": partition,
+                "sequence": sequence,
+                "verdicts": json.loads(verdicts),
+                "summaries": json.loads(summaries),
+            }
+        case ["signalling", partition, offset]:
+            return {"kind": "signalling", "partition": partition, "offset": offset}
+        case ["silence", source]:
+            return {"kind": "silence", "source": source}
+        case ["said", votes, allowed]:
+            return {"kind": "votes", "votes": votes, "allowed": allowed}
+    raise DecodeError("an entry of the journal holds an unknown input")

@@ -1,11 +1,12 @@
 """What the agents of one site sent, put back in the order of capture: many partitions, several agents, one time.
 
-Each agent run (source) says in marks what it has sent. When everything is there that a mark counts, the part of
-the capture between it and the mark before is whole, a *step*: the flows that ended in it, its messages in the
-order of capture, the latest packet time. Messages of several sources are merged by packet time, up to the clock of
-the source that is furthest behind; within a source they keep their order even where the capture's clock goes back.
+Each agent run (source) reports its progress: what it has sent so far. When everything that a progress record counts
+is there, the capture between it and the previous record is complete, a *step*: the flows that ended in it, its
+messages in the order of capture, the latest packet time. Messages of several sources are merged by packet time, up to
+the clock of the source that is furthest behind; within a source they keep their order even where the capture's clock
+goes back.
 
-What comes out depends on what was taken in, and in which order, alone.
+The result depends only on what was taken in, and in which order.
 """
 
 import heapq
@@ -22,25 +23,25 @@ from callprint.core.wire.progress import Progress
 from callprint.core.wire.signalling import SignallingBatch
 
 MOST_WAITING = 250_000
-"""Messages, and batches of flows, that wait for a mark; more are taken without it, to bound memory (`hurried`)."""
+"""Messages, and batches of flows, that wait for progress; beyond that they are released early, to bound memory."""
 MOST_SOURCES = 1_024
-"""Runs that are remembered; the ones that ended first are forgotten first."""
+"""Runs that are remembered; those that ended first are forgotten first."""
 
 
 class Topic(IntEnum):
-    """Where a batch stood."""
+    """Where a batch was read."""
 
     MEDIA = 0
     SIGNALLING = 1
 
 
-class Waiting(NamedTuple):
-    """A message that is complete for its own source. Ordered by time; `place` and `message` never decide."""
+class WaitingMessage(NamedTuple):
+    """A message whose source has progressed beyond it. Ordered by time; the last two fields never decide."""
 
-    time_ns: int  # the latest packet time of its source up to it
+    time_ns: int  # the latest packet time of its source's messages up to it
     source: int
     number: int
-    place: RecordOffset
+    at: RecordOffset
     message: RawMessage
 
 
@@ -58,86 +59,86 @@ class Step:
 class Source:
     """What is known of one run of an agent."""
 
-    heard: Counter[tuple[int, int]] = field(default_factory=Counter)  # (topic, partition): batches known
+    received: Counter[tuple[int, int]] = field(default_factory=Counter)  # (topic, partition): batches
     waived: dict[tuple[int, int], int] = field(
         default_factory=dict
-    )  # not waited for: from before we listened
-    met: bool = False  # a mark of it was seen
-    marks: deque[Progress] = field(default_factory=deque)  # not complete yet
-    flows: list[FlowResults] = field(default_factory=list)  # not covered by a complete mark yet
+    )  # batches sent before we read: not waited for
+    progress_seen: bool = False
+    progress: deque[Progress] = field(default_factory=deque)  # not complete yet
+    flows: list[FlowResults] = field(default_factory=list)  # not covered by complete progress yet
     batches: dict[RecordOffset, SignallingBatch] = field(default_factory=dict)  # the same
-    joined: bool = False  # a mark was complete, so its clock counts
-    clock_ns: int = -NEVER_NS  # of the latest complete mark
-    latest_ns: int = -NEVER_NS  # the largest that its clock has been
-    told_ns: int = -NEVER_NS  # latest time of its messages so far
+    joined: bool = False  # some progress was complete, so its clock counts
+    clock_ns: int = -NEVER_NS  # of the latest complete progress
+    latest_clock_ns: int = -NEVER_NS  # the largest that its clock has been
+    latest_message_ns: int = -NEVER_NS  # the largest time of its messages that were merged
     ended: bool = False
 
 
 class SiteOrder:
-    """Takes news in as they come; `steps` gives what is complete."""
+    """Takes inputs as they come; `steps` gives what has become complete."""
 
     def __init__(self) -> None:
         self.sources: dict[int, Source] = {}
-        self.merged: list[Waiting] = []  # a heap
+        self.merged: list[WaitingMessage] = []  # a heap
         self.waiting = 0  # messages in `merged` and in the batches of sources
-        self.hurried = 0
-        self._silent = False  # since the last steps a source fell silent
+        self.released_early = 0  # messages and batches of flows that did not wait for progress
+        self._silent = False  # a source fell silent since the last steps
 
     def knows(self, source: int, topic: Topic, partition: int, sequence: int) -> bool:
         """Return whether a batch was taken before: it is a repeat."""
         found = self.sources.get(source)
-        return found is not None and (found.ended or sequence < found.heard[topic, partition])
+        return found is not None and (found.ended or sequence < found.received[topic, partition])
 
-    def take_flows(self, news: FlowResults) -> None:
-        """Take what became of a media batch, in the order of its partition; a gap was lost on the way."""
-        source = self._source(news.source)
-        source.heard[Topic.MEDIA, news.partition] = news.sequence + 1
-        if news.verdicts or news.summaries:
-            source.flows.append(news)
+    def take_flows(self, flows: FlowResults) -> None:
+        """Take the results of a media batch, in the order of its partition; batches in a gap are lost."""
+        source = self._source(flows.source)
+        source.received[Topic.MEDIA, flows.partition] = flows.sequence + 1
+        if flows.verdicts or flows.summaries:
+            source.flows.append(flows)
 
-    def take(self, place: RecordOffset, record: SignallingBatch | Progress) -> None:
+    def take(self, at: RecordOffset, record: SignallingBatch | Progress) -> None:
         """Take a record of the signalling topic, in the order of its partition."""
         origin = record.origin
         source = self._source(origin.source)
-        source.heard[Topic.SIGNALLING, place.partition] = origin.sequence + 1
+        source.received[Topic.SIGNALLING, at.partition] = origin.sequence + 1
         if isinstance(record, Progress):
-            if not source.met and record.number:
-                # The run went on before anybody listened: what it sent before this mark is not waited for.
+            if not source.progress_seen and record.number:
+                # The run began before anybody read it: what it had sent by then is not waited for.
                 source.waived = dict(_counts(record))
-            source.met = True
-            source.marks.append(record)
+            source.progress_seen = True
+            source.progress.append(record)
         else:
-            source.batches[place] = record
+            source.batches[at] = record
             self.waiting += len(record.messages)
 
     def expire(self, number: int) -> None:
-        """A source has fallen silent: what it sent is all there is. Should it wake up again, it joins again."""
+        """Take what a source has sent for all there is: it has fallen silent. If it wakes up, it joins again."""
         source = self.sources.get(number)
         if source is not None and not source.ended:
-            source.marks.clear()
+            source.progress.clear()
             source.joined = False
             self._silent = True
 
     def steps(self) -> Iterator[Step]:
-        """Give what has become complete since the last time."""
+        """Give what has become complete since the last call."""
         if self._silent:
             self._silent = False
             yield from self._leave()
         for number, source in list(self.sources.items()):
-            while source.marks and _complete(source, source.marks[0]):
-                mark = source.marks.popleft()
-                step = Step(self._release(number, source, mark))
-                source.clock_ns = mark.origin.clock_ns
-                source.latest_ns = max(source.latest_ns, source.clock_ns)
-                source.joined, source.ended = True, mark.ended
+            while source.progress and _complete(source, source.progress[0]):
+                progress = source.progress.popleft()
+                step = Step(self._release(number, source, progress))
+                source.clock_ns = progress.origin.clock_ns
+                source.latest_clock_ns = max(source.latest_clock_ns, source.clock_ns)
+                source.joined, source.ended = True, progress.ended
                 yield self._timed(step)
         yield from self._relieve()
 
     def _timed(self, step: Step) -> Step:
-        """Add the messages that are ready and the time."""
+        """Add the messages that are ready, and the time."""
         alive = [source for source in self.sources.values() if source.joined and not source.ended]
         step.over = not alive
-        until_ns = min((source.latest_ns for source in alive), default=NEVER_NS)
+        until_ns = min((source.latest_clock_ns for source in alive), default=NEVER_NS)
         while self.merged and (self.merged[0].time_ns <= until_ns or self.waiting > MOST_WAITING):
             self.waiting -= 1
             step.messages.append(heapq.heappop(self.merged).message)
@@ -147,20 +148,21 @@ class SiteOrder:
         return step
 
     def _leave(self) -> Iterator[Step]:
-        """Let sources that fell silent go, with what they had."""
+        """Let sources that fell silent go, with what they had sent."""
         step = Step()
         for number, source in self.sources.items():
-            if not source.joined and not source.ended and not source.marks:
+            if not source.joined and not source.ended and not source.progress:
                 step.flows += self._release(number, source, None)
         yield self._timed(step)
 
     def _relieve(self) -> Iterator[Step]:
-        """Take flows and messages without their mark when too many wait."""
+        """Release flows and messages without progress when too many wait."""
         while self.waiting > MOST_WAITING or sum(len(s.flows) for s in self.sources.values()) > MOST_WAITING:
             number, source = max(
                 self.sources.items(), key=lambda entry: len(entry[1].batches) + len(entry[1].flows)
             )
-            self.hurried += len(source.flows) + sum(len(batch.messages) for batch in source.batches.values())
+            messages = sum(len(batch.messages) for batch in source.batches.values())
+            self.released_early += len(source.flows) + messages
             step = Step(self._release(number, source, None))
             while self.merged and self.waiting > MOST_WAITING:
                 self.waiting -= 1
@@ -176,41 +178,43 @@ class SiteOrder:
             source = self.sources[number] = Source()
         return source
 
-    def _release(self, number: int, source: Source, mark: Progress | None) -> list[FlowResults]:
-        """Merge the messages that a complete mark counts, all without a mark; return its flows."""
+    def _release(self, number: int, source: Source, progress: Progress | None) -> list[FlowResults]:
+        """Merge the messages that complete `progress` counts, all when it is None; return the flows of the same."""
         due = [
-            place
-            for place, batch in source.batches.items()
-            if mark is None or batch.origin.sequence < _sent(mark.signalling_sent, place.partition)
+            at
+            for at, batch in source.batches.items()
+            if progress is None or batch.origin.sequence < _sent(progress.signalling_sent, at.partition)
         ]
         found = []
-        for place in due:
-            batch = source.batches.pop(place)
-            found += [(n, place, message) for n, message in zip(batch.numbers, batch.messages, strict=True)]
-        for n, place, message in sorted(found, key=lambda entry: entry[0]):
-            source.told_ns = max(source.told_ns, message.time_ns)
-            heapq.heappush(self.merged, Waiting(source.told_ns, number, n, place, message))
+        for at in due:
+            batch = source.batches.pop(at)
+            found += [(n, at, message) for n, message in zip(batch.numbers, batch.messages, strict=True)]
+        for n, at, message in sorted(found, key=lambda entry: entry[0]):
+            source.latest_message_ns = max(source.latest_message_ns, message.time_ns)
+            heapq.heappush(self.merged, WaitingMessage(source.latest_message_ns, number, n, at, message))
         flows, source.flows = source.flows, []
-        if mark is not None:
-            for news in flows:
-                if news.sequence >= _sent(mark.media_sent, news.partition):
-                    source.flows.append(news)
-            flows = [news for news in flows if news.sequence < _sent(mark.media_sent, news.partition)]
-        return flows
+        if progress is None:
+            return flows
+        released: list[FlowResults] = []
+        for results in flows:
+            due_now = results.sequence < _sent(progress.media_sent, results.partition)
+            (released if due_now else source.flows).append(results)
+        return released
 
 
 def _sent(counts: tuple[int, ...], partition: int) -> int:
     return counts[partition] if partition < len(counts) else 0
 
 
-def _counts(mark: Progress) -> Iterator[tuple[tuple[int, int], int]]:
-    """Give what a mark counts: (topic, partition), batches."""
-    for topic, sent in ((Topic.MEDIA, mark.media_sent), (Topic.SIGNALLING, mark.signalling_sent)):
+def _counts(progress: Progress) -> Iterator[tuple[tuple[int, int], int]]:
+    """Give what progress counts: (topic, partition), batches."""
+    for topic, sent in ((Topic.MEDIA, progress.media_sent), (Topic.SIGNALLING, progress.signalling_sent)):
         for partition, batches in enumerate(sent):
             yield (topic, partition), batches
 
 
-def _complete(source: Source, mark: Progress) -> bool:
+def _complete(source: Source, progress: Progress) -> bool:
     return all(
-        batches <= source.heard[key] or batches <= source.waived.get(key, 0) for key, batches in _counts(mark)
+        batches <= source.received[key] or batches <= source.waived.get(key, 0)
+        for key, batches in _counts(progress)
     )

@@ -24,15 +24,7 @@ MAXIMUM_PAYLOAD_BYTES = 256 << 10
 @compiled
 def _hash_rows(flows: Array, hashes: Array) -> None:
     for i in range(flows.shape[0]):
-        flow = flows[i]
-        hashes[i] = media_session_hash(
-            flow.src_hi,
-            flow.src_lo,
-            flow.dst_hi,
-            flow.dst_lo,
-            np.uint64(flow.src_port),
-            np.uint64(flow.dst_port),
-        )
+        hashes[i] = media_session_hash(flows[i])
 
 
 def session_hashes(flows: Array) -> Array:

@@ -1,4 +1,4 @@
-"""What the home of a site's calls gets to hear: immutable values, each of which may come twice."""
+"""The inputs of a site's calls (site.py): immutable values, each of which may come twice."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from callprint.core.wire.signalling import SignallingBatch
 
 
 class RecordOffset(NamedTuple):
-    """Where a record of signalling stands in Kafka, so that it can be read again."""
+    """Where a record of the signalling topic is in Kafka, so that it can be read again."""
 
     partition: int
     offset: int
@@ -20,7 +20,7 @@ class RecordOffset(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class FlowResults:
-    """What identification says of one media batch."""
+    """What identification made of one media batch."""
 
     source: int
     partition: int
@@ -32,7 +32,7 @@ class FlowResults:
     def of(
         cls, origin: Origin, partition: int, verdicts: Iterable[Verdict], summaries: Iterable[FlowSummary]
     ) -> "FlowResults":
-        """Take from all verdicts and summaries of a batch what calls need."""
+        """Return those verdicts and summaries of a batch that calls need."""
         return cls(
             origin.source,
             partition,
@@ -46,20 +46,20 @@ class FlowResults:
 class SignallingRecord:
     """A record of the signalling topic."""
 
-    place: RecordOffset
+    at: RecordOffset
     record: SignallingBatch | Progress
 
 
 @dataclass(frozen=True, slots=True)
 class SourceSilent:
-    """A source that was not heard of for too long."""
+    """A source from which nothing has come for too long."""
 
     source: int
 
 
 @dataclass(frozen=True, slots=True)
 class VoteUpdate:
-    """What users have said since the last time, and the allow-list as it stands."""
+    """The votes that are new since the last update, and the allow-list as it stands."""
 
     votes: tuple[Vote, ...]
     allowed: frozenset[str]

@@ -1,174 +1,234 @@
-"""A home of calls (home.py) as a Snapshot and back, at the price of reading again what waits in Kafka.
+"""The calls of a site (site.py) as a Snapshot and back, at the price of reading again what waits in Kafka.
 
-Signalling that waits for its mark is not part of the state: only where it stands is, so that no number gets
+Signalling that waits for progress is not part of the snapshot: only where it is in Kafka, so that no number gets
 into a store before it was normalised, or replaced by its pseudonym.
+
+Everything has a name, so a later version may know more: what a snapshot lacks is "not known" to it.
 """
 
 import base64
 from collections import OrderedDict
-from collections.abc import Callable
-from dataclasses import astuple
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from callprint.core.call import Vote
-from callprint.core.calls.assembly_snapshot import verdict_in, verdict_out
 from callprint.core.ground.errors import ConfigError, DecodeError
+from callprint.core.ground.named_rows import NamedRows
 from callprint.core.ground.snapshot import Snapshot
-from callprint.core.relay.order import SiteOrder, Source, Waiting
+from callprint.core.relay.order import SiteOrder, Source, WaitingMessage
+from callprint.core.relay.released_snapshots import upgraded_0_1_0
 from callprint.core.relay.site import SiteCalls
 from callprint.core.relay.site_inputs import FlowResults, RecordOffset
-from callprint.core.spam.features import FEATURE_COUNT
+from callprint.core.spam.feature_columns import read_columns
+from callprint.core.spam.features import FEATURE_COUNT, NAMES
 from callprint.core.spam.histories import CallHistory
 from callprint.core.spam.judging import CallJudge
 from callprint.core.spam.sightings import Sightings
+from callprint.core.verdicts.rows import SUMMARIES, VERDICTS
 from callprint.core.wire.progress import Progress, decode_progress, encode_progress
-from callprint.core.wire.rows import rows_to_text, text_to_summaries, text_to_verdicts
 from callprint.core.wire.signalling import SignallingBatch
+
+VERSION = 2
 
 Fetch = Callable[[RecordOffset], SignallingBatch | Progress]
 """Reads a record of the signalling topic again."""
 
+VOTES = NamedRows(Vote, released=("call_id", "from_tag", "caller", "user", "given_at_ns", "spam"))
 
-def snapshot(home: SiteCalls) -> Snapshot:
+
+class _Batches(NamedTuple):
+    topic: int
+    partition: int
+    batches: int
+
+
+class _Merged(NamedTuple):
+    time_ns: int
+    source: int
+    number: int
+    partition: int
+    offset: int
+
+
+class _Call(NamedTuple):
+    call_id: str
+    from_tag: str
+    started_ns: int
+
+
+_BATCHES = NamedRows(_Batches, released=("topic", "partition", "batches"))
+_OFFSETS = NamedRows(RecordOffset, released=("partition", "offset"))
+_MERGED = NamedRows(_Merged, released=("time_ns", "source", "number", "partition", "offset"))
+_CALLS = NamedRows(_Call, released=("call_id", "from_tag", "started_ns"))
+
+
+def snapshot(calls: SiteCalls) -> Snapshot:
     """Return everything that a later row depends on."""
     own = {
-        "site": home.site,
-        "over": home.over,
-        "repeats": home.repeats,
-        "verdicts": [verdict_out(verdict) for verdict in home.verdicts.values()],
-        "heard": [] if home.over else [astuple(vote) for vote in home.heard.values()],
+        "version": VERSION,
+        "site": calls.site,
+        "over": calls.over,
+        "repeats": calls.repeats,
+        "verdicts": VERDICTS.plain(calls.verdicts.values()),
+        "votes": VOTES.plain([] if calls.over else calls.user_votes.taken.values()),
     }
-    parts = {"own": Snapshot(own), "order": _order_state(home.order)}
-    if not home.over:
+    parts = {"own": Snapshot(own), "order": _order_snapshot(calls.order)}
+    if not calls.over:
         parts |= {
-            "assembly": home.assembler.snapshot(),
-            "judge": _judge_state(home.judge),
-            "history": Snapshot({}, home.judge.history.snapshot()),
-            "sightings": home.judge.sightings.snapshot(),
-            "detector": home.detector.snapshot(),
+            "assembly": calls.assembler.snapshot(),
+            "judge": _judge_snapshot(calls.judge),
+            "history": Snapshot({}, calls.judge.history.snapshot()),
+            "sightings": calls.judge.sightings.snapshot(),
+            "detector": calls.detector.snapshot(),
         }
     return Snapshot.joined(parts)
 
 
-def restore(home: SiteCalls, state: Snapshot, fetch: Fetch) -> bool:
-    """Bring a fresh home, with a fresh detector, to where the snapshot was taken.
+def restore(calls: SiteCalls, kept: Snapshot, fetch: Fetch) -> bool:
+    """Bring the calls of a site, fresh and with a fresh detector, to where the snapshot was taken.
 
-    Returns False when the detector was another one, or another version: it is left as it was. Raises DecodeError
-    when the state is damaged, and what `fetch` raises.
+    Returns False when the snapshot has another detector, or another version of it: the detector stays as it was.
+    Raises DecodeError when the snapshot is damaged or of a later version, and what `fetch` raises.
     """
-    own = state.part("own").plain
+    kept = _upgraded(kept)
+    own = kept.part("own").plain
     try:
-        if own["site"] != home.site:
-            raise DecodeError(f"the state is of site {own['site']}, not of {home.site}")
-        verdicts = [verdict_in(values) for values in own["verdicts"]]
-        votes = [Vote(*vote) for vote in own["heard"]]
-        home.over, home.repeats = bool(own["over"]), int(own["repeats"])
-    except (KeyError, IndexError, TypeError, ValueError) as error:
-        raise DecodeError(f"the state of a home of calls is damaged: {error!r}") from error
-    home.heard = {(vote.user, vote.caller): vote for vote in votes}
-    home.verdicts = OrderedDict((verdict.flow, verdict) for verdict in verdicts)
-    _restore_order(home.order, state.part("order").plain, fetch)
-    if home.over:
+        if own["site"] != calls.site:
+            raise DecodeError(f"the snapshot is of site {own['site']}, not of {calls.site}")
+        verdicts, votes = VERDICTS.read(own["verdicts"]), VOTES.read(own["votes"])
+        calls.over, calls.repeats = bool(own["over"]), int(own["repeats"])
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise DecodeError(f"the snapshot of a site's calls is damaged: {error!r}") from error
+    calls.user_votes.begin(votes, ())
+    calls.verdicts = OrderedDict((verdict.flow, verdict) for verdict in verdicts)
+    _restore_order(calls.order, kept.part("order").plain, fetch)
+    if calls.over:
         return True
-    home.assembler.restore(state.part("assembly"))
+    calls.assembler.restore(kept.part("assembly"))
     try:
-        history = CallHistory.restore(state.part("history").arrays, home.judge.history.utc_offset_s)
-        home.judge.sightings = Sightings.restore(state.part("sightings"))
+        history = CallHistory.restore(kept.part("history").arrays, calls.judge.history.utc_offset_s)
+        calls.judge.sightings = Sightings.restore(kept.part("sightings"))
     except ConfigError as error:
         raise DecodeError(str(error)) from error
-    _restore_judge(home.judge, history, state.part("judge"))
+    _restore_judge(calls.judge, history, kept.part("judge"))
     try:
-        home.detector.restore(state.part("detector"))
+        calls.detector.restore(kept.part("detector"))
     except ConfigError:
         return False
     return True
 
 
-def _order_state(order: SiteOrder) -> Snapshot:
+def _upgraded(kept: Snapshot) -> Snapshot:
+    version = kept.part("own").plain.get("version", 1)
+    if version == VERSION:
+        return kept
+    if version != 1:
+        raise DecodeError(
+            f"a snapshot of version {version!r:.20}; this callprint reads versions up to {VERSION}"
+        )
+    try:
+        return upgraded_0_1_0(kept)
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise DecodeError(f"the snapshot of a site's calls is damaged: {error!r}") from error
+
+
+def _order_snapshot(order: SiteOrder) -> Snapshot:
     sources = [
         {
             "number": number,
-            "heard": [[*key, batches] for key, batches in source.heard.items()],
-            "waived": [[*key, batches] for key, batches in source.waived.items()],
-            "met": source.met,
-            "marks": [base64.b64encode(encode_progress(mark)).decode("ascii") for mark in source.marks],
+            "received": _batches_out(source.received),
+            "waived": _batches_out(source.waived),
+            "progress_seen": source.progress_seen,
+            "progress": [base64.b64encode(encode_progress(each)).decode("ascii") for each in source.progress],
             "flows": [
-                [news.partition, news.sequence, rows_to_text(news.verdicts), rows_to_text(news.summaries)]
-                for news in source.flows
+                {
+                    "partition": results.partition,
+                    "sequence": results.sequence,
+                    "verdicts": VERDICTS.plain(results.verdicts),
+                    "summaries": SUMMARIES.plain(results.summaries),
+                }
+                for results in source.flows
             ],
-            "batches": list(source.batches),
+            "batches": _OFFSETS.plain(source.batches),
             "joined": source.joined,
             "clock_ns": source.clock_ns,
-            "latest_ns": source.latest_ns,
-            "told_ns": source.told_ns,
+            "latest_clock_ns": source.latest_clock_ns,
+            "latest_message_ns": source.latest_message_ns,
             "ended": source.ended,
         }
         for number, source in order.sources.items()
     ]
-    merged = [[entry.time_ns, entry.source, entry.number, entry.place] for entry in order.merged]
-    return Snapshot({"sources": sources, "merged": merged, "hurried": order.hurried})
+    merged = [_Merged(each.time_ns, each.source, each.number, *each.at) for each in order.merged]
+    return Snapshot(
+        {"sources": sources, "merged": _MERGED.plain(merged), "released_early": order.released_early}
+    )
+
+
+def _batches_out(counts: Mapping[tuple[int, int], int]) -> Any:
+    return _BATCHES.plain(_Batches(*key, batches) for key, batches in counts.items())
 
 
 def _restore_order(order: SiteOrder, plain: dict[str, Any], fetch: Fetch) -> None:
     try:
         for values in plain["sources"]:
             source = Source(
-                met=bool(values["met"]),
+                progress_seen=bool(values["progress_seen"]),
                 joined=bool(values["joined"]),
                 clock_ns=int(values["clock_ns"]),
-                latest_ns=int(values["latest_ns"]),
-                told_ns=int(values["told_ns"]),
+                latest_clock_ns=int(values["latest_clock_ns"]),
+                latest_message_ns=int(values["latest_message_ns"]),
                 ended=bool(values["ended"]),
             )
-            for topic, partition, batches in values["heard"]:
-                source.heard[int(topic), int(partition)] = int(batches)
-            for topic, partition, batches in values["waived"]:
-                source.waived[int(topic), int(partition)] = int(batches)
-            source.marks.extend(decode_progress(base64.b64decode(mark)) for mark in values["marks"])
-            for partition, sequence, verdicts, summaries in values["flows"]:
-                rows = tuple(text_to_verdicts(verdicts)), tuple(text_to_summaries(summaries))
-                source.flows.append(FlowResults(int(values["number"]), int(partition), int(sequence), *rows))
-            for partition, offset in values["batches"]:
-                place = RecordOffset(int(partition), int(offset))
-                source.batches[place] = _messages_at(fetch, place)
-                order.waiting += len(source.batches[place].messages)
-            order.sources[int(values["number"])] = source
+            for topic, partition, batches in _BATCHES.read(values["received"]):
+                source.received[topic, partition] = batches
+            for topic, partition, batches in _BATCHES.read(values["waived"]):
+                source.waived[topic, partition] = batches
+            source.progress.extend(decode_progress(base64.b64decode(each)) for each in values["progress"])
+            number = int(values["number"])
+            for results in values["flows"]:
+                rows = tuple(VERDICTS.read(results["verdicts"])), tuple(SUMMARIES.read(results["summaries"]))
+                partition, sequence = int(results["partition"]), int(results["sequence"])
+                source.flows.append(FlowResults(number, partition, sequence, *rows))
+            for at in _OFFSETS.read(values["batches"]):
+                source.batches[at] = _messages_at(fetch, at)
+                order.waiting += len(source.batches[at].messages)
+            order.sources[number] = source
         known: dict[RecordOffset, SignallingBatch] = {}
-        for time_ns, number, message, (partition, offset) in plain["merged"]:
-            place = RecordOffset(int(partition), int(offset))
-            if place not in known:
-                known[place] = _messages_at(fetch, place)
-            raw = known[place].messages[known[place].numbers.index(message)]
-            order.merged.append(Waiting(int(time_ns), int(number), int(message), place, raw))
+        for time_ns, number, message, partition, offset in _MERGED.read(plain["merged"]):
+            at = RecordOffset(partition, offset)
+            if at not in known:
+                known[at] = _messages_at(fetch, at)
+            raw = known[at].messages[known[at].numbers.index(message)]
+            order.merged.append(WaitingMessage(time_ns, number, message, at, raw))
             order.waiting += 1
-        order.hurried = int(plain["hurried"])
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise DecodeError(f"the state of a site's order is damaged: {error!r}") from error
+        order.released_early = int(plain["released_early"])
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise DecodeError(f"the snapshot of a site's order is damaged: {error!r}") from error
 
 
-def _messages_at(fetch: Fetch, place: RecordOffset) -> SignallingBatch:
-    record = fetch(place)
+def _messages_at(fetch: Fetch, at: RecordOffset) -> SignallingBatch:
+    record = fetch(at)
     if isinstance(record, Progress):
-        raise DecodeError(f"a mark stands at {place}, where messages were")
+        raise DecodeError(f"a progress record is at {at}, where messages were")
     return record
 
 
-def _judge_state(judge: CallJudge) -> Snapshot:
-    features = np.array(list(judge.vectors.values())).reshape(len(judge.vectors), FEATURE_COUNT)
-    plain = {"calls": list(judge.vectors), "allowed": sorted(judge.allowed)}
-    return Snapshot(plain, {"features": features})
+def _judge_snapshot(judge: CallJudge) -> Snapshot:
+    vectors = np.array(list(judge.vectors.values())).reshape(len(judge.vectors), FEATURE_COUNT)
+    calls = _CALLS.plain(_Call(*call) for call in judge.vectors)
+    plain = {"calls": calls, "features": list(NAMES), "allowed": sorted(judge.allowed)}
+    return Snapshot(plain, {"features": vectors})
 
 
-def _restore_judge(judge: CallJudge, history: CallHistory, state: Snapshot) -> None:
+def _restore_judge(judge: CallJudge, history: CallHistory, kept: Snapshot) -> None:
     try:
-        features = state.arrays["features"]
-        if features.shape != (len(state.plain["calls"]), FEATURE_COUNT):
-            raise ValueError("calls have another number of features")
-        calls = [(str(call), str(tag), int(start)) for call, tag, start in state.plain["calls"]]
-        allowed = set(map(str, state.plain["allowed"]))
+        calls = _CALLS.read(kept.plain["calls"])
+        vectors = read_columns(kept.arrays["features"], kept.plain["features"], np.nan)
+        allowed = set(map(str, kept.plain["allowed"]))
+        keys = [(call.call_id, call.from_tag, call.started_ns) for call in calls]
+        judge.vectors = OrderedDict(zip(keys, (vector.copy() for vector in vectors), strict=True))
     except (KeyError, TypeError, ValueError) as error:
-        raise DecodeError(f"the state of the judge is damaged: {error!r}") from error
+        raise DecodeError(f"the snapshot of the judge is damaged: {error!r}") from error
     judge.history, judge.allowed = history, allowed
-    judge.vectors = OrderedDict(zip(calls, (row.copy() for row in features), strict=True))

@@ -1,6 +1,6 @@
 """The detector on a closed batch of calls: what `live.LiveDetector` does call by call, all at once.
 
-The experiments use this form, so that it sees the same calls and the same marks as every other method.
+The experiments use this form, so that it sees the same calls and the same votes as every other method.
 """
 
 from dataclasses import dataclass
@@ -9,16 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from callprint.core.spam.features import transform
-from callprint.core.spam.feedback_model import (
+from callprint.core.spam.scorecard import Scorecard
+from callprint.core.spam.vote_model import (
     Group,
     Lesson,
-    Marks,
+    Votes,
     choose_kernel,
     learn,
     sigmoid,
     vote_logits,
 )
-from callprint.core.spam.scorecard import Scorecard
 
 Floats = NDArray[np.float64]
 Keys = NDArray[np.uint64]
@@ -52,10 +52,10 @@ def summarise(card: Scorecard, vectors: Floats, callers: Keys, campaigns: Keys) 
 
 
 def prior_logits(card: Scorecard, callers: Callers) -> Floats:
-    """Return each caller's logit before any mark, (callers,), at the base rate of this batch.
+    """Return each caller's logit before any vote, (callers,), at the base rate of this batch.
 
     The scorecard was learned where `card.spammer_rate` of the callers were spammers. How many there are here is
-    estimated from the unmarked calls themselves (Saerens, Latinne, Decaestecker 2002).
+    estimated from the calls without a vote themselves (Saerens, Latinne, Decaestecker 2002).
     """
     logits = card.caller_logits(callers.mean_logits, callers.calls)
     return card.prior_logits(callers.mean_logits, callers.calls, base_rate_shift(logits, card.spammer_rate))
@@ -77,22 +77,22 @@ def judge(
     vectors: Floats,
     callers: Keys,
     campaigns: Keys,
-    marks: NDArray[np.int64],
+    votes: NDArray[np.int64],
     users: NDArray[np.int64],
 ) -> tuple[Floats, Lesson]:
     """Return the probability of spam of each call (n,) and what was learned.
 
-    `marks (n,)`: 1 spam, 0 not spam, -1 no mark; `users (n,)`: who gave it (0 .. number of users - 1).
+    `votes (n,)`: 1 spam, 0 not spam, -1 no vote; `users (n,)`: who gave it (0 .. number of users - 1).
     """
     summary = summarise(card, vectors, callers, campaigns)
     prior = prior_logits(card, summary)
-    marked = np.flatnonzero(marks >= 0)
-    given = Marks(summary.of_call[marked], users[marked], marks[marked] == 1, np.ones(len(marked)))
+    voted = np.flatnonzero(votes >= 0)
+    given = Votes(summary.of_call[voted], users[voted], votes[voted] == 1, np.ones(len(voted)))
     known_users = int(users.max(initial=0)) + 1
     kernel = choose_kernel(summary.group, prior, given, known_users)
     lesson = learn(summary.group, prior, given, kernel, known_users)
     logits = prior + lesson.shift(summary.group)
-    if len(marked):
+    if len(voted):
         logits += vote_logits(given, lesson, len(prior))
     return sigmoid(logits)[summary.of_call], lesson
 

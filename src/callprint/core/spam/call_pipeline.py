@@ -5,21 +5,18 @@ Feed it, for each batch of packets, the flow reports of that batch first (`add_f
 """
 
 from collections.abc import Iterable
-from typing import Any
-
-import numpy as np
 
 from callprint.core.call import CallRecord
 from callprint.core.calls.assembly import CallAssembler
 from callprint.core.calls.events import CallEvent
 from callprint.core.calls.settings import CallSettings
+from callprint.core.ground.compiled import Array
 from callprint.core.signalling.identity import IdentityReader
 from callprint.core.signalling.reader import RawMessage
 from callprint.core.spam.histories import CallHistory
-from callprint.core.spam.judging import CallJudge, Detector
+from callprint.core.spam.interface import SpamDetector
+from callprint.core.spam.judging import CallJudge
 from callprint.core.verdict import FlowReport
-
-Array = np.ndarray[Any, Any]
 
 
 class CallPipeline:
@@ -30,10 +27,10 @@ class CallPipeline:
         settings: CallSettings | None = None,
         identities: IdentityReader | None = None,
         history: CallHistory | None = None,
-        detector: Detector | None = None,
+        detector: SpamDetector | None = None,
         allowed: Iterable[str] = (),
     ) -> None:
-        """Start with nothing known; `allowed`: callers, spelled as in call rows, whom no detector may touch."""
+        """Start with nothing known; `allowed`: callers, spelled as in call rows, whom the detector may not touch."""
         settings = settings or CallSettings()
         self.assembler = CallAssembler(settings, identities)
         self.judge = CallJudge(history, detector, allowed, settings.maximum_calls + 1)

@@ -33,7 +33,7 @@ class Settings:
     clusters: int = 2
     exact_farthest: bool = False  # farthest pair of the data, O(n^2); otherwise the box around it, O(n)
     pre_metrics: bool = True  # learn the metrics on the initial clusters before the first assignment
-    must_link_marks: bool = True  # marks of one class must link; False leaves several kinds of spam apart
+    must_link_votes: bool = True  # votes of one class must link; False leaves several kinds of spam apart
     weight: float = 1.0  # of every constraint
     metric_prior: float = 0.0  # imaginary calls that draw each metric to the pooled one; 0 as in the paper
     iterations: int = 100
@@ -96,20 +96,20 @@ def _masked(scaled: Floats) -> tuple[Floats, Floats]:
 
 
 def fit(
-    vectors: Floats, marks: Integers, settings: Settings, seed: int = 0, links: Links | None = None
+    vectors: Floats, votes: Integers, settings: Settings, seed: int = 0, links: Links | None = None
 ) -> Clustering:
     """Cluster calls.
 
-    `vectors (n, d)`: transformed feature vectors, NaN where a value is missing. `marks (n,)`: class of the
-    user's mark, -1 where nobody said anything (for SPIT: 0 not spam, 1 spam). The same seed gives the same
+    `vectors (n, d)`: transformed feature vectors, NaN where a value is missing. `votes (n,)`: class of the
+    user's vote, -1 where nobody said anything (for SPIT: 0 not spam, 1 spam). The same seed gives the same
     clustering. Raises ConfigError when shapes do not fit or a link names a call that is not there.
     """
-    if vectors.ndim != 2 or marks.shape != (len(vectors),) or len(vectors) == 0:
-        raise ConfigError(f"vectors must be (n, d) and marks (n,), not {vectors.shape} and {marks.shape}")
+    if vectors.ndim != 2 or votes.shape != (len(vectors),) or len(vectors) == 0:
+        raise ConfigError(f"vectors must be (n, d) and votes (n,), not {vectors.shape} and {votes.shape}")
     random = np.random.default_rng(seed)
     offset, scale = _column_scales(vectors)
     values, known = _masked((vectors - offset) / scale)
-    problem = _problem(values, known, marks, settings, links or Links())
+    problem = _problem(values, known, votes, settings, links or Links())
     loop = _Loop(problem, settings, random)
     loop.run()
     return Clustering(
@@ -127,7 +127,7 @@ def _column_scales(vectors: Floats) -> tuple[Floats, Floats]:
 
 
 def _problem(
-    values: Floats, known: Floats, marks: Integers, settings: Settings, links: Links
+    values: Floats, known: Floats, votes: Integers, settings: Settings, links: Links
 ) -> compiled.Problem:
     pairs = np.concatenate([links.must, links.cannot]).astype(np.int64).reshape(-1, 2)  # (p, 2)
     if pairs.size and (pairs.min() < 0 or pairs.max() >= len(values) or np.any(pairs[:, 0] == pairs[:, 1])):
@@ -138,8 +138,8 @@ def _problem(
     return compiled.Problem(
         values,
         known,
-        marks.astype(np.int64),
-        settings.weight if settings.must_link_marks else 0.0,
+        votes.astype(np.int64),
+        settings.weight if settings.must_link_votes else 0.0,
         settings.weight,
         np.searchsorted(ends[order], np.arange(len(values) + 1)),
         np.concatenate([pairs[:, 1], pairs[:, 0]])[order],
@@ -153,7 +153,7 @@ class _Loop:
 
     def __init__(self, problem: compiled.Problem, settings: Settings, random: np.random.Generator) -> None:
         self.problem, self.settings, self.random = problem, settings, random
-        self.classes = max(int(problem.marks.max()) + 1, 1)
+        self.classes = max(int(problem.votes.max()) + 1, 1)
         self.centers, self.labels = first_centers(problem, settings.clusters, random)
         self.metrics = np.ones_like(self.centers)
         self.cannot_links = self.classes > 1 or bool(np.any(problem.pair_kind == 0))

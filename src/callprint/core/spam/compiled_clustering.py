@@ -1,7 +1,7 @@
 """The compiled half of `clustering`: greedy assignment, metric scatter and the objective. Internal.
 
-Marks of users form classes. All pairs inside a class must link, all pairs across classes cannot link; with
-n marks that would be n^2/2 pairs. A sum of squared differences over a whole class needs only its count, sum
+Votes of users form classes. All pairs inside a class must link, all pairs across classes cannot link; with
+n votes that would be n^2/2 pairs. A sum of squared differences over a whole class needs only its count, sum
 and sum of squares, so what is kept for each (cluster, class) is those three, per dimension because values
 can be missing: `counts`, `sums`, `squares`, each (clusters, classes, d), and `sizes (clusters, classes)`.
 Explicit pairs are few and are walked one by one: those of point i are `pair_other[p]`, `pair_kind[p]`
@@ -14,8 +14,9 @@ in a distance nor in the log-determinant of that point.
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from callprint.core.ground.compiled import compiled_allocating
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -26,9 +27,9 @@ class Problem(NamedTuple):
 
     values: Floats  # (n, d) standardised, 0 where missing
     known: Floats  # (n, d) 1 or 0
-    marks: Integers  # (n,) class of the mark, -1: not marked
-    must_weight: float  # weight of a must-link between two marks of one class
-    cannot_weight: float  # weight of a cannot-link between two marks of different classes
+    votes: Integers  # (n,) class of the vote, -1: not voted
+    must_weight: float  # weight of a must-link between two votes of one class
+    cannot_weight: float  # weight of a cannot-link between two votes of different classes
     pair_start: Integers  # (n + 1,)
     pair_other: Integers
     pair_kind: Integers
@@ -36,7 +37,7 @@ class Problem(NamedTuple):
 
 
 class ClassSums(NamedTuple):
-    """Count, sum and sum of squares of the marked points of each (cluster, class)."""
+    """Count, sum and sum of squares of the voted points of each (cluster, class)."""
 
     sizes: Floats  # (clusters, classes)
     counts: Floats  # (clusters, classes, d)
@@ -44,20 +45,20 @@ class ClassSums(NamedTuple):
     squares: Floats  # (clusters, classes, d)
 
 
-@njit(cache=True)
+@compiled_allocating
 def _move(problem: Problem, total: ClassSums, point: int, cluster: int, sign: float) -> None:
-    mark = problem.marks[point]
-    total.sizes[cluster, mark] += sign
+    vote = problem.votes[point]
+    total.sizes[cluster, vote] += sign
     for d in range(problem.values.shape[1]):
         value = problem.values[point, d]
-        total.counts[cluster, mark, d] += sign * problem.known[point, d]
-        total.sums[cluster, mark, d] += sign * value
-        total.squares[cluster, mark, d] += sign * value * value
+        total.counts[cluster, vote, d] += sign * problem.known[point, d]
+        total.sums[cluster, vote, d] += sign * value
+        total.squares[cluster, vote, d] += sign * value * value
 
 
-@njit(cache=True)
+@compiled_allocating
 def class_sums(problem: Problem, labels: Integers, clusters: int, classes: int) -> ClassSums:
-    """Sum up all marked points under the assignment `labels (n,)`."""
+    """Sum up all voted points under the assignment `labels (n,)`."""
     dimensions = problem.values.shape[1]
     total = ClassSums(
         np.zeros((clusters, classes)),
@@ -66,43 +67,43 @@ def class_sums(problem: Problem, labels: Integers, clusters: int, classes: int) 
         np.zeros((clusters, classes, dimensions)),
     )
     for point in range(labels.size):
-        if problem.marks[point] >= 0:
+        if problem.votes[point] >= 0:
             _move(problem, total, point, labels[point], 1.0)
     return total
 
 
-@njit(cache=True)
-def _difference(problem: Problem, total: ClassSums, point: int, cluster: int, mark: int, d: int) -> float:
-    """Sum over the marked points of (cluster, mark) of the squared difference to `point` in dimension d."""
+@compiled_allocating
+def _difference(problem: Problem, total: ClassSums, point: int, cluster: int, vote: int, d: int) -> float:
+    """Sum over the voted points of (cluster, vote) of the squared difference to `point` in dimension d."""
     if problem.known[point, d] == 0.0:
         return 0.0
     value = problem.values[point, d]
     return float(
-        total.counts[cluster, mark, d] * value * value
-        - 2.0 * value * total.sums[cluster, mark, d]
-        + total.squares[cluster, mark, d]
+        total.counts[cluster, vote, d] * value * value
+        - 2.0 * value * total.sums[cluster, vote, d]
+        + total.squares[cluster, vote, d]
     )
 
 
-@njit(cache=True)
-def _mark_cost(
+@compiled_allocating
+def _vote_cost(
     problem: Problem, total: ClassSums, metrics: Floats, farthest: Floats, point: int, cluster: int
 ) -> float:
-    """Penalty of putting a marked point (not itself in `total`) into a cluster."""
-    mark = problem.marks[point]
+    """Penalty of putting a voted point (not itself in `total`) into a cluster."""
+    vote = problem.votes[point]
     clusters, classes = total.sizes.shape
     cost = 0.0
     if problem.must_weight > 0.0:
         for other in range(clusters):
-            if other == cluster or total.sizes[other, mark] == 0.0:
+            if other == cluster or total.sizes[other, vote] == 0.0:
                 continue
             apart = 0.0
             for d in range(metrics.shape[1]):
                 weight = metrics[cluster, d] + metrics[other, d]
-                apart += weight * _difference(problem, total, point, other, mark, d)
+                apart += weight * _difference(problem, total, point, other, vote, d)
             cost += 0.5 * problem.must_weight * apart
     for other in range(classes):
-        if other == mark or total.sizes[cluster, other] == 0.0:
+        if other == vote or total.sizes[cluster, other] == 0.0:
             continue
         apart = 0.0
         for d in range(metrics.shape[1]):
@@ -111,7 +112,7 @@ def _mark_cost(
     return cost
 
 
-@njit(cache=True)
+@compiled_allocating
 def _pair_distance(problem: Problem, metrics: Floats, cluster: int, one: int, other: int) -> float:
     distance = 0.0
     for d in range(metrics.shape[1]):
@@ -121,7 +122,7 @@ def _pair_distance(problem: Problem, metrics: Floats, cluster: int, one: int, ot
     return distance
 
 
-@njit(cache=True)
+@compiled_allocating
 def _pair_cost(
     problem: Problem, labels: Integers, metrics: Floats, farthest: Floats, point: int, cluster: int
 ) -> float:
@@ -140,7 +141,7 @@ def _pair_cost(
     return cost
 
 
-@njit(cache=True)
+@compiled_allocating
 def own_cost(values: Floats, known: Floats, center: Floats, metric: Floats, log_metric: Floats) -> float:
     """||x - mu||^2 under A, minus log det A, over the known dimensions."""
     cost = 0.0
@@ -151,7 +152,7 @@ def own_cost(values: Floats, known: Floats, center: Floats, metric: Floats, log_
     return cost
 
 
-@njit(cache=True)
+@compiled_allocating
 def assign(
     problem: Problem,
     labels: Integers,
@@ -170,9 +171,9 @@ def assign(
     moved = 0
     for point in order:
         home = labels[point]
-        marked = problem.marks[point] >= 0
+        voted = problem.votes[point] >= 0
         paired = problem.pair_start[point] < problem.pair_start[point + 1]
-        if marked:
+        if voted:
             _move(problem, total, point, home, -1.0)
         best = home
         best_cost = np.inf
@@ -185,14 +186,14 @@ def assign(
                 metrics[cluster],
                 log_metrics[cluster],
             )
-            if marked:
-                cost += _mark_cost(problem, total, metrics, farthest, point, cluster)
+            if voted:
+                cost += _vote_cost(problem, total, metrics, farthest, point, cluster)
             if paired:
                 cost += _pair_cost(problem, labels, metrics, farthest, point, cluster)
             if cost < best_cost:
                 best = cluster
                 best_cost = cost
-        if marked:
+        if voted:
             _move(problem, total, point, best, 1.0)
         if best != home:
             labels[point] = best
@@ -200,7 +201,7 @@ def assign(
     return moved
 
 
-@njit(cache=True)
+@compiled_allocating
 def means(problem: Problem, labels: Integers, centers: Floats) -> None:
     """Move every centre to the mean of its known values; where there is none it stays."""
     total = np.zeros(centers.shape)
@@ -215,7 +216,7 @@ def means(problem: Problem, labels: Integers, centers: Floats) -> None:
                 centers[cluster, d] = total[cluster, d] / counts[cluster, d]
 
 
-@njit(cache=True)
+@compiled_allocating
 def scatter(
     problem: Problem, labels: Integers, centers: Floats, total: ClassSums, far_squares: Floats
 ) -> tuple[Floats, Floats]:
@@ -247,39 +248,39 @@ def scatter(
                 else:
                     spread[home, d] += problem.pair_weight[p] * (far_squares[home, d] - square)
     for cluster in range(clusters):
-        for mark in range(classes):
+        for vote in range(classes):
             for d in range(dimensions):
-                spread[cluster, d] += _class_scatter(problem, total, far_squares, cluster, mark, d)
+                spread[cluster, d] += _class_scatter(problem, total, far_squares, cluster, vote, d)
     return spread, counts
 
 
-@njit(cache=True)
+@compiled_allocating
 def _class_scatter(
-    problem: Problem, total: ClassSums, far_squares: Floats, cluster: int, mark: int, d: int
+    problem: Problem, total: ClassSums, far_squares: Floats, cluster: int, vote: int, d: int
 ) -> float:
-    """What the violated links of the marks (cluster, mark) add to the scatter of the cluster."""
+    """What the violated links of the votes (cluster, vote) add to the scatter of the cluster."""
     clusters, classes = total.sizes.shape
     added = 0.0
     for other in range(clusters):
         if other != cluster:
-            added += 0.5 * problem.must_weight * _between(total, cluster, mark, other, mark, d)
-    for other in range(mark + 1, classes):
-        far = total.sizes[cluster, mark] * total.sizes[cluster, other] * far_squares[cluster, d]
-        added += problem.cannot_weight * (far - _between(total, cluster, mark, cluster, other, d))
+            added += 0.5 * problem.must_weight * _between(total, cluster, vote, other, vote, d)
+    for other in range(vote + 1, classes):
+        far = total.sizes[cluster, vote] * total.sizes[cluster, other] * far_squares[cluster, d]
+        added += problem.cannot_weight * (far - _between(total, cluster, vote, cluster, other, d))
     return added
 
 
-@njit(cache=True)
-def _between(total: ClassSums, cluster: int, mark: int, other: int, other_mark: int, d: int) -> float:
+@compiled_allocating
+def _between(total: ClassSums, cluster: int, vote: int, other: int, other_vote: int, d: int) -> float:
     """Sum over all pairs of two (cluster, class) cells of the squared difference in dimension d."""
     return float(
-        total.counts[other, other_mark, d] * total.squares[cluster, mark, d]
-        + total.counts[cluster, mark, d] * total.squares[other, other_mark, d]
-        - 2.0 * total.sums[cluster, mark, d] * total.sums[other, other_mark, d]
+        total.counts[other, other_vote, d] * total.squares[cluster, vote, d]
+        + total.counts[cluster, vote, d] * total.squares[other, other_vote, d]
+        - 2.0 * total.sums[cluster, vote, d] * total.sums[other, other_vote, d]
     )
 
 
-@njit(cache=True)
+@compiled_allocating
 def objective(
     problem: Problem,
     labels: Integers,
@@ -294,7 +295,7 @@ def objective(
     return float(np.sum(metrics * spread - counts * np.log(metrics)))
 
 
-@njit(cache=True)
+@compiled_allocating
 def predict(values: Floats, known: Floats, centers: Floats, metrics: Floats) -> tuple[Integers, Floats]:
     """Return the cheapest cluster (n,) of each point and all costs (n, clusters), constraints left out."""
     log_metrics = np.log(metrics)

@@ -3,4 +3,4 @@
 OWN = "callprint"
 ALGORITHM_NAMES = ("mpck", "empck", "empck-multi-class", "pmpck")
 DETECTORS = (OWN, *ALGORITHM_NAMES)
-"""Our own detector, and the paper's four algorithms (core/spam/window.py)."""
+"""Our own detector, and the paper's four algorithms (paper_detector.py)."""

@@ -27,6 +27,20 @@ SHORT_CALL_S = compiled.SHORT_CALL_S
 WAYS = compiled.WAYS
 MAXIMUM_ROWS = 1 << 26  # of a table; it bounds what a forged state can ask for
 
+# The arrays and columns of 0.1.0, whose snapshots do not name the columns. They never change; later ones, added to
+# `_COLUMNS` by the names that compiled_histories.py gives them, start at zero where a snapshot lacks them.
+_ARRAYS_0_1_0 = frozenset(("keys", "times", "sums", "peers", "peer_at", "numbers", "evicted"))
+_COLUMNS_0_1_0 = {
+    "times": ("FIRST_SEEN", "LAST_CALL", "FADED_AT"),
+    "sums": (
+        *("HOURLY", "DAILY", "NEW_CALLEE", "NEW_CALLER", "FINISHED", "ANSWERED", "SHORT", "CANCELLED"),
+        *("UNASSIGNED", "REFUSED", "CALLEE_HUNG_UP", "TALK_S", "INCOMING", "GAP_MEAN", "GAP_SQUARE"),
+    ),
+}
+_COLUMNS = {
+    field: sorted(names, key=lambda name: getattr(compiled, name)) for field, names in _COLUMNS_0_1_0.items()
+}
+
 
 class CallHistory:
     """Histories of all callers and campaigns of one partition.
@@ -87,7 +101,7 @@ class CallHistory:
 
     def snapshot(self) -> dict[str, NDArray[Any]]:
         """Return the whole state as named arrays (copies), for `restore`: the rows in use, and where they stand."""
-        state: dict[str, NDArray[Any]] = {}
+        state: dict[str, NDArray[Any]] = {f"{field}_columns": np.array(n) for field, n in _COLUMNS.items()}
         for name, table in (("callers", self._callers), ("campaigns", self._campaigns)):
             used = np.flatnonzero(table.keys)
             state[f"{name}_rows"] = used
@@ -119,7 +133,11 @@ def _table_of(state: dict[str, NDArray[Any]], name: str) -> compiled.Table:
         raise ConfigError("history state has tables of impossible lengths; take a new snapshot")
     table = compiled.new_table(rows)
     for field, array in table._asdict().items():
+        if f"{name}_{field}" not in state and field not in _ARRAYS_0_1_0:
+            continue
         kept = state[f"{name}_{field}"]
+        if field in _COLUMNS:
+            kept = _columns_of_today(kept, state.get(f"{field}_columns"), field)
         expected = (1,) if field == "evicted" else (len(used), *array.shape[1:])
         if kept.shape != expected or kept.dtype != array.dtype:
             raise ConfigError("history state has arrays of another form; take a new snapshot")
@@ -128,3 +146,16 @@ def _table_of(state: dict[str, NDArray[Any]], name: str) -> compiled.Table:
         else:
             array[used] = kept
     return table
+
+
+def _columns_of_today(kept: NDArray[Any], named: NDArray[Any] | None, field: str) -> NDArray[Any]:
+    """Return the columns of an array of a snapshot in today's order; one that it lacks is zero."""
+    names = np.array(_COLUMNS_0_1_0[field]) if named is None else named
+    if names.dtype.kind != "U" or names.ndim != 1 or kept.ndim != 2 or kept.shape[1] != len(names):
+        raise ConfigError("history state has arrays of another form; take a new snapshot")
+    ours = _COLUMNS[field]
+    found = np.zeros((len(kept), len(ours)), kept.dtype)
+    for column, name in enumerate(names.tolist()):
+        if name in ours:
+            found[:, ours.index(name)] = kept[:, column]
+    return found

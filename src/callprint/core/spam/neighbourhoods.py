@@ -3,7 +3,7 @@
 Source: MPCK-Means (ICML 2004), section 3.2: the transitive closure of the must-links gives neighbourhoods;
 if there are at least K, a weighted farthest-first traversal picks K of their centres; otherwise all are
 taken and the rest are random perturbations of the global centre. Cannot-links between neighbourhoods are
-respected by the traversal through distance only: with marks as the source there is one neighbourhood for
+respected by the traversal through distance only: with votes as the source there is one neighbourhood for
 each class, and those are apart by construction.
 """
 
@@ -21,10 +21,10 @@ PERTURBATION = 0.5  # standard deviations by which a centre without a neighbourh
 def neighbourhoods(problem: Problem) -> Integers:
     """Return the neighbourhood (n,) of every point, -1 for points without a must-link.
 
-    Marks of one class are one neighbourhood when marks must link; explicit must-links join further points.
+    Votes of one class are one neighbourhood when votes must link; explicit must-links join further points.
     Neighbourhoods are numbered in the order of their first point.
     """
-    count = len(problem.marks)
+    count = len(problem.votes)
     parent = np.arange(count)
 
     def root(point: int) -> int:
@@ -34,9 +34,9 @@ def neighbourhoods(problem: Problem) -> Integers:
         return point
 
     linked = np.zeros(count, dtype=bool)
-    # Marks seed the start even where they do not have to stay together (multi-class): a class is one place.
-    for mark in np.unique(problem.marks[problem.marks >= 0]):
-        members = np.flatnonzero(problem.marks == mark)
+    # Votes seed the start even where they do not have to stay together (multi-class): a class is one place.
+    for vote in np.unique(problem.votes[problem.votes >= 0]):
+        members = np.flatnonzero(problem.votes == vote)
         parent[members] = members[0]
         linked[members] = True
     for point in map(int, np.flatnonzero(np.diff(problem.pair_start))):

@@ -1,84 +1,244 @@
-"""Our own detector behind the interface of call assembly: it learns from votes, and again as time passes."""
+"""Our own detector: judges each call at its set-up and at its end, and learns from votes and as time passes.
+
+It starts from a scorecard that was learned once (scorecard.py), remembers callers (known_callers.py) and votes
+(known_votes.py), and every hour of packet time learns anew how common spam is and what the votes teach
+(vote_model.py). The same calls and votes in the same order give the same judgements.
+"""
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from callprint.core.call import CallRecord, Judgement, Phase, Vote, voted_caller
 from callprint.core.ground.errors import ConfigError, DecodeError
 from callprint.core.ground.keys import stable_key
 from callprint.core.ground.snapshot import Snapshot
-from callprint.core.spam.features import FEATURE_COUNT
-from callprint.core.spam.judging import NEITHER_SEEN, SeenOfBoth, Vector
-from callprint.core.spam.live import LiveDetector, Thresholds
+from callprint.core.spam.batch import base_rate_shift
+from callprint.core.spam.feature_columns import STORED, read_columns, stored_names
+from callprint.core.spam.features import FEATURE_COUNT, NAMES, transform
+from callprint.core.spam.interface import NEITHER_SEEN, SeenOfBoth, Vector, in_order
+from callprint.core.spam.known_callers import AS_USUAL, KnownCaller, KnownCallers, as_group, usual_caller
+from callprint.core.spam.known_votes import KnownVote, KnownVotes
 from callprint.core.spam.prior_weights import WEIGHTS
+from callprint.core.spam.reasons import in_words
 from callprint.core.spam.scorecard import load
+from callprint.core.spam.thresholds import Thresholds
+from callprint.core.spam.vote_model import (
+    Group,
+    Kernel,
+    Lesson,
+    Votes,
+    choose_kernel,
+    learn,
+    nothing_learned,
+    sigmoid,
+)
 
+Floats = NDArray[np.float64]
+
+NAME = "callprint-2"
+READS = (NAME,)
+"""Detectors whose snapshots this one goes on from: those whose logits mean the same."""
 LEARN_EVERY_NS = 3_600_000_000_000
-"""How much packet time passes until the detector looks again at how common spam is, and at the votes."""
+CALLERS_FOR_BASE_RATE = 500  # callers from which on the base rate is estimated instead of assumed
 
 
 class OwnDetector:
-    """A LiveDetector that is taught from stored calls and votes, and learns anew every hour of packet time."""
+    """A SpamDetector (interface.py). `capacity`: callers remembered."""
 
-    def __init__(self, thresholds: Thresholds | None = None) -> None:
+    def __init__(self, thresholds: Thresholds | None = None, capacity: int = 65_536) -> None:
         """Start with the scorecard that ships with callprint. Raises ModelError when it is damaged."""
-        self.live = LiveDetector(load(WEIGHTS), thresholds)
+        self.card = load(WEIGHTS)
+        self.thresholds = thresholds or Thresholds()
+        self.callers = KnownCallers(capacity)
+        self.votes = KnownVotes()
+        self._users: dict[str, int] = {}  # number of each user in the lesson
+        self._lesson = nothing_learned(FEATURE_COUNT)
+        rate, learned = self.thresholds.base_rate, self.card.spammer_rate
+        self._shift = float(np.log(rate / (1.0 - rate)) - np.log(learned / (1.0 - learned)))
         self._learn_at_ns: int | None = None
 
     def judge(
         self, facts: Any, features: Vector, phase: Phase, now_ns: int, seen: SeenOfBoth = NEITHER_SEEN
     ) -> Judgement:
-        """Judge one call (see judging.Detector)."""
-        if self._learn_at_ns is None:
-            self._learn_at_ns = now_ns + LEARN_EVERY_NS
-        elif now_ns >= self._learn_at_ns:
-            self.live.learn(now_ns)
-            self._learn_at_ns = now_ns + LEARN_EVERY_NS
+        """Judge one call; its end becomes part of what is known of the caller."""
+        self._learn_when_due(now_ns)
         caller, campaign = int(facts["caller"]), int(facts["campaign"])
-        return self.live.judge(
-            features,
-            caller,
-            campaign,
-            now_ns,
-            phase is Phase.END,
-            started_ns=int(facts["started_ns"]),
-            seen=seen,
-        )
-
-    def snapshot(self) -> Snapshot:
-        """Return everything that a later judgement depends on."""
-        return Snapshot.joined(
-            {"live": self.live.snapshot(), "own": Snapshot({"learn_at_ns": self._learn_at_ns})}
-        )
-
-    def restore(self, state: Snapshot) -> None:
-        """Go on from a snapshot. Raises ConfigError when it is of another detector or damaged."""
-        try:
-            live, learn_at_ns = state.part("live"), state.part("own").plain["learn_at_ns"]
-        except (KeyError, DecodeError) as error:
-            raise ConfigError(f"the detector state is damaged ({error}); start anew") from None
-        self.live.restore(live)
-        self._learn_at_ns = None if learn_at_ns is None else int(learn_at_ns)
+        at_end = phase is Phase.END
+        points, logit, standard = self._weigh(features, at_end)
+        known = self.callers.get(caller)
+        if known is None:
+            known = KnownCaller(1.0, logit, standard, campaign)
+        elif not at_end or int(facts["started_ns"]) > known.counted_until_ns:
+            known = known.with_call(logit, standard, campaign)
+        if at_end and caller != 0:
+            self.callers.remember(caller, known)
+        alike = float(self._lesson.shift(Group(known.features[None, :], np.array([campaign], np.uint64)))[0])
+        votes = self.votes.on(caller)
+        own = self._vote_logit(votes, now_ns)
+        score = float(sigmoid(np.array(self._prior(known) + alike + own)))
+        spam_votes = sum(vote.spam for vote in votes)
+        reason = in_words(features, points, alike + own, spam_votes, len(votes) - spam_votes, *seen)
+        limits = self.thresholds
+        return Judgement(score, score >= limits.watch, limits.action(score), reason, NAME)
 
     def teach(self, calls: Iterable[CallRecord], votes: Iterable[Vote], now_ns: int) -> None:
-        """Take in what users said, once at the start.
+        """Take in earlier votes, once at the start.
 
-        calls: END rows of the callers that the votes are about, the earliest first: they tell the detector
-        what kind of caller was marked. Rows with features of another version are passed over. When the same
-        calls are judged again, from the same capture, they do not count a second time.
+        calls: END rows of the callers voted on, the earliest first: they show the detector what kind of caller
+        each is. Rows with the features of another version are passed over. When the same calls are judged again,
+        from the same capture, they do not count a second time.
         """
         for call in calls:
             if call.phase is Phase.END and len(call.features) == FEATURE_COUNT:
-                caller = stable_key(voted_caller(call))
-                campaign = int(call.campaign, 16) if call.campaign else 0
-                self.live.judge(np.array(call.features), caller, campaign, call.judged_at_ns, True)
-                self.live.taught_until(caller, call.started_ns)
-        self.hear(votes, now_ns)
+                self._learn_caller(call)
+        self.take_votes(votes, now_ns)
 
-    def hear(self, votes: Iterable[Vote], now_ns: int) -> None:
-        """Take in votes on callers of this run."""
-        for vote in sorted(votes, key=lambda vote: (vote.given_at_ns, vote.user, vote.caller)):
-            self.live.mark(stable_key(vote.caller), vote.user, vote.spam, vote.given_at_ns)
-        self.live.learn(now_ns)
+    def take_votes(self, votes: Iterable[Vote], now_ns: int) -> None:
+        """Take in new votes, and learn from all."""
+        for vote in in_order(votes):
+            self.add_vote(stable_key(vote.caller), vote.user, vote.spam, vote.given_at_ns)
+        self.learn(now_ns)
+
+    def add_vote(self, caller: int, user: str, spam: bool, given_at_ns: int) -> bool:
+        """Take in a vote on a caller by its key, which counts for others like it from the next `learn` on.
+
+        Returns False when it is ignored: there are too many of this user that day.
+        """
+        voted_on = self.callers.get(caller) or usual_caller()
+        return self.votes.add(KnownVote(caller, user, spam, given_at_ns, voted_on))
+
+    def learn(self, now_ns: int) -> None:
+        """Learn from all votes so far, and estimate the base rate. Takes about two seconds at the most."""
+        if len(self.callers) >= CALLERS_FOR_BASE_RATE:
+            logits = self.card.caller_logits(*self.callers.mean_logits())
+            self._shift = base_rate_shift(logits, self.card.spammer_rate)
+        given = self.votes.all()
+        self._users = {user: number for number, user in enumerate(dict.fromkeys(vote.user for vote in given))}
+        newest = {vote.caller: vote for vote in given}
+        rows = {caller: row for row, caller in enumerate(newest)}
+        if not newest:
+            self._lesson = nothing_learned(FEATURE_COUNT)
+            return
+        votes = Votes(
+            np.array([rows[vote.caller] for vote in given]),
+            np.array([self._users[vote.user] for vote in given]),
+            np.array([vote.spam for vote in given]),
+            np.array([vote.weight(now_ns) for vote in given]),
+        )
+        known = [self.callers.get(caller) or vote.voted_on for caller, vote in newest.items()]
+        callers = as_group(known)
+        prior = np.array([self._prior(caller) for caller in known])
+        kernel = choose_kernel(callers, prior, votes, len(self._users))
+        self._lesson = learn(callers, prior, votes, kernel, len(self._users))
+
+    def trust(self, user: str) -> float:
+        """Return the probability that a vote of this user is right, as far as is known."""
+        number = self._users.get(user)
+        return 1.0 - (self._lesson.rate if number is None else float(self._lesson.rates[number]))
+
+    def snapshot(self) -> Snapshot:
+        """Return everything that a later judgement depends on. The keys are those of 0.1.0."""
+        own = {
+            "detector": NAME,
+            "shift": self._shift,
+            "users": self._users,
+            "given": self.votes.given(),
+            "evicted_callers": self.callers.evicted,
+            "ignored_marks": self.votes.ignored,
+        }
+        live = {
+            "own": Snapshot(own),
+            "callers": self.callers.snapshot(),
+            "votes": self.votes.snapshot(),
+            "lesson": _lesson_snapshot(self._lesson),
+        }
+        clock = Snapshot({"learn_at_ns": self._learn_at_ns})
+        return Snapshot.joined({"live": Snapshot.joined(live), "own": clock})
+
+    def restore(self, state: Snapshot) -> None:
+        """Go on from a `snapshot`. Raises ConfigError when it is damaged or of another detector."""
+        callers, votes = KnownCallers(self.callers.capacity), KnownVotes()
+        try:
+            live, learn_at_ns = state.part("live"), state.part("own").plain["learn_at_ns"]
+            own = live.part("own").plain
+            if own["detector"] not in READS:
+                raise ConfigError(f"the detector state is of {own['detector']}, not of {NAME}; start anew")
+            callers.restore(live.part("callers"), int(own["evicted_callers"]))
+            votes.restore(live.part("votes"), own["given"], int(own["ignored_marks"]))
+            lesson = _lesson_in(live.part("lesson"))
+            users = {str(user): int(number) for user, number in own["users"].items()}
+            shift = float(own["shift"])
+            self._learn_at_ns = None if learn_at_ns is None else int(learn_at_ns)
+        except (KeyError, TypeError, ValueError, AttributeError, DecodeError) as error:
+            raise ConfigError(f"the detector state is damaged ({error}); start anew") from None
+        self.callers, self.votes, self._lesson = callers, votes, lesson
+        self._users, self._shift = users, shift
+
+    def _learn_when_due(self, now_ns: int) -> None:
+        if self._learn_at_ns is None:
+            self._learn_at_ns = now_ns + LEARN_EVERY_NS
+        elif now_ns >= self._learn_at_ns:
+            self.learn(now_ns)
+            self._learn_at_ns = now_ns + LEARN_EVERY_NS
+
+    def _learn_caller(self, call: CallRecord) -> None:
+        caller, campaign = stable_key(voted_caller(call)), int(call.campaign, 16) if call.campaign else 0
+        _, logit, standard = self._weigh(np.array(call.features), at_end=True)
+        known = self.callers.get(caller)
+        if known is None:
+            known = KnownCaller(1.0, logit, standard, campaign)
+        else:
+            known = known.with_call(logit, standard, campaign)
+        known.counted_until_ns = max(known.counted_until_ns, call.started_ns)
+        self.callers.remember(caller, known)
+
+    def _weigh(self, vector: Vector, at_end: bool) -> tuple[Floats, float, Floats]:
+        """Return the points of each feature of a call, their sum as a logit, and the standardised features."""
+        transformed = transform(vector[None, :])
+        points = self.card.points(transformed, at_end)[0]
+        intercept = self.card.end_intercept if at_end else self.card.setup_intercept
+        return points, float(points.sum() + intercept), self.card.standardise(transformed)[0]
+
+    def _prior(self, known: KnownCaller) -> float:
+        mean, calls = np.array([known.mean_logit]), np.array([known.calls])
+        return float(self.card.prior_logits(mean, calls, self._shift)[0])
+
+    def _vote_logit(self, votes: list[KnownVote], now_ns: int) -> float:
+        """Return what the votes on a caller itself add to its logit."""
+        total = 0.0
+        for vote in votes:
+            right = self.trust(vote.user)
+            weight = np.log(right / (1.0 - right)) * vote.weight(now_ns)
+            total += weight if vote.spam else -weight
+        return float(total)
+
+
+def _lesson_snapshot(lesson: Lesson) -> Snapshot:
+    return Snapshot(
+        {"kernel": asdict(lesson.kernel), "rate": lesson.rate, STORED: NAMES},
+        {
+            "features": lesson.callers.features,
+            "campaigns": lesson.callers.campaigns,
+            "pull": lesson.pull,
+            "rates": lesson.rates,
+        },
+    )
+
+
+def _lesson_in(state: Snapshot) -> Lesson:
+    """Return what `_lesson_snapshot` was given. Raises KeyError, TypeError or ValueError when it does not fit."""
+    arrays = state.arrays
+    features = read_columns(arrays["features"], stored_names(state.plain), AS_USUAL)
+    if not len(arrays["pull"]) == len(features) == len(arrays["campaigns"]):
+        raise ValueError("a lesson's arrays do not fit each other")
+    return Lesson(
+        Kernel(**{name: float(value) for name, value in state.plain["kernel"].items()}),
+        Group(features, arrays["campaigns"]),
+        arrays["pull"],
+        arrays["rates"],
+        float(state.plain["rate"]),
+    )

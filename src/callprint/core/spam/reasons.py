@@ -1,7 +1,7 @@
-"""Reasons in words: what weighed most in a judgement, said as what was observed.
+"""Reasons in words: what weighed most in a judgement, put as what was observed.
 
-Of the call itself the values are said as they are. Of its caller and its campaign the features fade and are
-drawn to neutral values, so what is said instead are counts of their last calls (`sightings`).
+Values of the call itself are given as they are. The features of its caller and its campaign fade and are drawn to
+neutral values, so counts of their last calls (sightings.py) are given instead.
 """
 
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from callprint.core.spam.features import Feature
+from callprint.core.spam.features import FEATURES, Feature
 from callprint.core.spam.sightings import NOTHING_SEEN, Seen
 
 Floats = NDArray[np.float64]
@@ -18,7 +18,7 @@ OfSeen = Callable[[Seen], str]
 
 LEAST_POINTS = 0.3  # a feature that weighs less is not worth a clause
 MOST_CLAUSES = 4
-ENOUGH_FOR_PERCENT = 10  # of fewer calls the count itself is said
+ENOUGH_FOR_PERCENT = 10  # of fewer calls the count itself is given
 
 
 def counted(number: int, what: str) -> str:
@@ -43,7 +43,7 @@ def _seconds(value: float) -> str:
 
 
 def _share(part: int, whole: int, what: str, of_which: str = "") -> str:
-    """Return "90 % <what>", of few calls "2 of 3 <what>"; nothing where there is nothing to say."""
+    """Return "90 % <what>", of few calls "2 of 3 <what>", of none ""."""
     if part == 0:
         return ""
     if part == whole and whole > 1:
@@ -79,13 +79,13 @@ _OF_CALL: dict[Feature, OfCall] = {
     Feature.ATTESTATION: lambda v: f"caller attested with level {'CBA'[round(2 * min(max(v, 0.0), 1.0))]}",
     Feature.INCOMING_SHARE: _yes_no("it receives more calls than it makes", "it receives few calls"),
 }
-"""Facts of the call, or of the two parties, as the feature says them."""
+"""Facts about the call, or the two parties, as the feature has them."""
 _TIES = (Feature.CALLED_BEFORE, Feature.CALLEE_CALLED_CALLER, Feature.INCOMING_SHARE)
-"""Ties between people: to have them speaks only against spam, not to have them only for it, or a reason puzzles."""
+"""Ties between people. Having them may only speak against spam, lacking them only for it: else a reason puzzles."""
 
 
 def _how_often(seen: Seen) -> str:  # noqa: ARG001 - one of the functions of a table
-    """Return nothing more: `_how_many` has said it."""
+    """Return nothing more: `_how_many` has it already."""
     return ""
 
 
@@ -119,43 +119,42 @@ _OF_CAMPAIGN: dict[Feature, Feature] = {
 def in_words(
     raw: Floats,
     points: Floats,
-    feedback: float,
-    spam_marks: int,
-    other_marks: int,
+    vote_logit: float,
+    spam_votes: int,
+    other_votes: int,
     caller: Seen = NOTHING_SEEN,
     campaign: Seen = NOTHING_SEEN,
 ) -> str:
     """Return the reason for a judgement.
 
-    `raw`, `points` (FEATURE_COUNT,): the call's raw vector and the scorecard's points for it. `feedback`: what
-    users' marks add to the logit, through callers like this one and its own. The marks on this caller itself
-    are counted out. `caller`, `campaign`: what was seen of them lately. The clauses speak for the side that the
-    sum is on, the weightiest first.
+    `raw`, `points` (FEATURE_COUNT,): the call's raw vector and the scorecard's points for it. `vote_logit`: what
+    votes add to the logit, those on this caller and those on callers like it. `spam_votes`, `other_votes`: how many
+    votes there are on this caller itself. `caller`, `campaign`: what was seen of them lately. All clauses speak for
+    the side that the sum is on, the weightiest first.
     """
-    side = 1.0 if points.sum() + feedback >= 0.0 else -1.0
-    marks = []
-    if spam_marks or other_marks:
-        marks.append(f"users marked this caller: {spam_marks} spam, {other_marks} not spam")
-    elif side * feedback > 1.0:
+    side = 1.0 if points.sum() + vote_logit >= 0.0 else -1.0
+    of_users = []
+    if spam_votes or other_votes:
+        of_users.append(f"users marked this caller: {spam_votes} spam, {other_votes} not spam")
+    elif side * vote_logit > 1.0:
         kind = "spam" if side > 0 else "not spam"
-        marks.append(f"users marked similar callers as {kind}")
+        of_users.append(f"users marked similar callers as {kind}")
     of_caller: list[str] = []
     of_campaign: list[str] = []
-    clauses: list[list[str]] = []  # in the order of their weight; what belongs together stands together
-    said = 0
-    for place in np.argsort(-side * points):
-        feature = Feature(int(place))
-        if side * points[place] < LEAST_POINTS or said == MOST_CLAUSES:
+    clauses: list[list[str]] = []  # by weight; what is about the same calls stands together
+    count = 0
+    for column in np.argsort(-side * points):
+        feature = FEATURES[column]
+        if side * points[column] < LEAST_POINTS or count == MOST_CLAUSES:
             break
-        if np.isnan(raw[place]):
+        if np.isnan(raw[column]):
             continue
-        if (
-            campaign.callers == 1 and caller.calls
-        ):  # the origin shows one number: what is said of either is the same
+        if campaign.callers == 1 and caller.calls:
+            # The origin shows one number only: what is true of the campaign is true of the caller.
             feature = _OF_CAMPAIGN.get(feature, feature)
         if feature in _OF_CALL:
-            puzzling = feature in _TIES and (raw[place] >= 0.5) == (side > 0.0)
-            text = "" if puzzling else _OF_CALL[feature](float(raw[place]))
+            puzzling = feature in _TIES and (raw[column] >= 0.5) == (side > 0.0)
+            text = "" if puzzling else _OF_CALL[feature](float(raw[column]))
             clauses += [[text]] if text else []
         elif feature in _OF_CALLER and caller.calls > 1:
             text = _add(of_caller, clauses, _how_many(caller, ""), _OF_CALLER[feature](caller))
@@ -164,11 +163,9 @@ def in_words(
             text = _add(of_campaign, clauses, _how_many(campaign, " of the same origin"), words)
         else:
             text = ""
-        said += bool(text)
-    return (
-        "; ".join(marks + [", ".join(clause) for clause in clauses])
-        or "nothing unusual known about this caller"
-    )
+        count += bool(text)
+    reason = "; ".join(of_users + [", ".join(clause) for clause in clauses])
+    return reason or "nothing unusual known about this caller"
 
 
 def _add(group: list[str], clauses: list[list[str]], opening: str, words: str) -> str:

@@ -1,18 +1,18 @@
-"""What was seen of callers and campaigns lately, in plain numbers: the facts of which reasons in words speak.
+"""What was seen of callers and campaigns lately, in plain numbers: the facts behind the reasons in words.
 
-The histories (`history`) fade and are drawn to neutral values, because detectors work better so; nobody can
-count them after. Here the last `RING` calls of each key are kept as they were. Memory is fixed: of more than
-`capacity` keys the one that called longest ago leaves, and is counted.
+The histories (histories.py) fade and are drawn to neutral values, because detectors work better that way, but nobody
+can check such numbers by counting. Here the last `RING` calls of each key are kept as they were. Memory is fixed: of
+more than `capacity` keys the one that called longest ago leaves, and is counted.
 """
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from callprint.core.ground.compiled import compiled, compiled_allocating
 from callprint.core.ground.errors import ConfigError
 from callprint.core.ground.snapshot import Snapshot
 from callprint.core.spam.compiled_histories import SHORT_CALL_S
@@ -52,10 +52,11 @@ class Seen:
 
 
 NOTHING_SEEN = Seen()
+COUNTS = tuple(field.name for field in fields(Seen) if field.name not in ("span_s", "talk_s"))
 
 
 class Sightings:
-    """The last calls of each key, by the keys of `history.CALL`."""
+    """The last calls of each key, which is that of a caller or of a campaign in a CALL row (calls/facts.py)."""
 
     def __init__(self, capacity: int = 16_384) -> None:
         """`capacity`: keys remembered, two kilobytes each once they have called."""
@@ -70,11 +71,8 @@ class Sightings:
         for key in _keys(call):
             row = self._row(key)
             entry = self._entries[row, self._counts[row] % RING]
-            entry["started_ns"], entry["caller"], entry["callee"] = (
-                call["started_ns"],
-                call["caller"],
-                call["callee"],
-            )
+            for name in ("started_ns", "caller", "callee"):
+                entry[name] = call[name]
             entry["talk_s"], entry["status"], entry["ended_by"], entry["over"] = -1.0, 0, 0, 0
             self._counts[row] += 1
 
@@ -85,9 +83,9 @@ class Sightings:
         for key in _keys(call):
             row = self._rows.get(key)
             if row is not None:
-                place = _place(self._entries[row], call["started_ns"], call["caller"], call["callee"])
-                if place >= 0:
-                    entry = self._entries[row, place]
+                at = _position(self._entries[row], call["started_ns"], call["caller"], call["callee"])
+                if at >= 0:
+                    entry = self._entries[row, at]
                     entry["talk_s"], entry["status"] = talk_s, call["status"]
                     entry["ended_by"], entry["over"] = call["ended_by"], 1
 
@@ -97,24 +95,9 @@ class Sightings:
         if row is None:
             return NOTHING_SEEN
         filled = min(int(self._counts[row]), RING)
-        whole, span_s, talk_s = _summed(self._entries[row, :filled])
-        calls, callees, callers, over, answered, short, hung_up, cancelled, unassigned, refused = map(
-            int, whole
-        )
-        return Seen(
-            calls,
-            span_s,
-            callees,
-            callers,
-            over,
-            answered,
-            short,
-            hung_up,
-            cancelled,
-            unassigned,
-            refused,
-            talk_s,
-        )
+        counts, span_s, talk_s = _summed(self._entries[row, :filled])
+        named = dict(zip(COUNTS, counts.tolist(), strict=True))
+        return Seen(span_s=span_s, talk_s=talk_s, **named)
 
     def snapshot(self) -> Snapshot:
         """Return everything, for `restore`."""
@@ -171,24 +154,20 @@ def _keys(call: Any) -> list[int]:
     return [key for key in (int(call["caller"]), int(call["campaign"])) if key]
 
 
-@njit(cache=True)
-def _place(entries: Any, started_ns: int, caller: int, callee: int) -> int:
-    """Place of the call in a ring, -1 when it is not there."""
-    for place in range(entries.size):
-        entry = entries[place]
-        if (
-            entry.started_ns == started_ns
-            and entry.caller == caller
-            and entry.callee == callee
-            and entry.over == 0
-        ):
-            return place
+@compiled
+def _position(entries: Any, started_ns: int, caller: int, callee: int) -> int:
+    """Return where in a ring a call that is not over stands, -1 when it is not there."""
+    for at in range(entries.size):
+        entry = entries[at]
+        same = entry.started_ns == started_ns and entry.caller == caller and entry.callee == callee
+        if same and entry.over == 0:
+            return at
     return -1
 
 
-@njit(cache=True)
+@compiled_allocating
 def _summed(entries: Any) -> tuple[NDArray[np.int64], float, float]:
-    """Return the ten counts of `Seen`, span_s and talk_s."""
+    """Return `COUNTS` of the calls in a ring, span_s and talk_s."""
     last_ns = entries[0].started_ns
     for entry in entries:
         last_ns = max(last_ns, entry.started_ns)
@@ -196,13 +175,13 @@ def _summed(entries: Any) -> tuple[NDArray[np.int64], float, float]:
     for entry in entries:
         within_hour += entry.started_ns > last_ns - HOUR_NS
     from_ns = last_ns - (HOUR_NS if within_hour > 1 else DAY_NS)
-    whole = np.zeros(10, np.int64)
+    counts = np.zeros(10, np.int64)
     first_ns, talk_s = last_ns, 0.0
     for at in range(entries.size):
         entry = entries[at]
         if entry.started_ns <= from_ns:
             continue
-        whole[0] += 1
+        counts[0] += 1
         first_ns = min(first_ns, entry.started_ns)
         new_callee, new_caller = entry.callee != 0, entry.caller != 0
         for earlier in range(at):
@@ -210,20 +189,20 @@ def _summed(entries: Any) -> tuple[NDArray[np.int64], float, float]:
             if other.started_ns > from_ns:
                 new_callee = new_callee and other.callee != entry.callee
                 new_caller = new_caller and other.caller != entry.caller
-        whole[1] += new_callee
-        whole[2] += new_caller
+        counts[1] += new_callee
+        counts[2] += new_caller
         if entry.over == 0:
             continue
-        whole[3] += 1
+        counts[3] += 1
         if entry.talk_s >= 0.0:
-            whole[4] += 1
+            counts[4] += 1
             talk_s += entry.talk_s
-            whole[5] += entry.talk_s < SHORT_CALL_S
-            whole[6] += entry.ended_by == 2
+            counts[5] += entry.talk_s < SHORT_CALL_S
+            counts[6] += entry.ended_by == 2
         elif entry.status == 487:
-            whole[7] += 1
+            counts[7] += 1
         elif entry.status in (404, 410, 484, 604):
-            whole[8] += 1
+            counts[8] += 1
         elif entry.status >= 400:
-            whole[9] += 1
-    return whole, (last_ns - first_ns) * 1e-9, talk_s
+            counts[9] += 1
+    return counts, (last_ns - first_ns) * 1e-9, talk_s

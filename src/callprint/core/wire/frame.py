@@ -1,10 +1,10 @@
-"""The frame around every batch: magic, version, type, length, checksum, then tables column by column.
+"""The frame around every batch: magic, version, type, layout, length, checksum, then tables column by column.
 
     0   4  magic "CPRT"
     4   1  version, 1
     5   1  type of the batch (BatchType)
-    6   2  zero
-    8   4  CRC-32 (IEEE 802.3, as zlib) of everything from byte 12 on
+    6   2  layout: which columns the tables have, a number into `TableFormat.layouts`
+    8   4  CRC-32 (IEEE 802.3, as in zlib) of everything from byte 12 on
     12  4  length of the whole frame in bytes
     16  8  source: which run of which agent made it
     24  8  sequence: its number among the batches that this source sent to this partition, from 0
@@ -16,11 +16,15 @@
 
 All numbers are little-endian. After the header come the first table's columns, each as one array, then the
 second table's, then the payload.
+
+A new column makes a new layout. A reader knows every released layout, so it reads what older agents and spools
+hold; a layout that it does not know is refused. So readers are upgraded first (docs/how/wire.md).
 """
 
 import struct
 import zlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
@@ -47,6 +51,73 @@ class BatchType(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class TableFormat:
+    """The columns of one table in every layout that was ever released.
+
+    A released layout never changes: a new column goes into a copy at the end of `layouts`. `not_known` has the value
+    that stands for such a column where a batch of an older layout lacks it.
+    """
+
+    layouts: tuple[np.dtype[Any], ...]
+    not_known: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Raise ValueError when a column of the latest layout would be undefined in a batch of an older one."""
+        for older in self.layouts[:-1]:
+            undefined = set(self.columns) - set(older.names or ()) - set(self.not_known)
+            if undefined:
+                raise ValueError(f"nothing says what stands for {sorted(undefined)} in older batches")
+
+    @property
+    def latest(self) -> np.dtype[Any]:
+        """What is written, and what a batch of any layout is read as."""
+        return self.layouts[-1]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the columns of the latest layout."""
+        return self.latest.names or ()
+
+    def decode(self, layout: int, rows: int, data: bytes, at: int) -> tuple[Array, int]:
+        """Return the table, as the latest layout has it, and where it ends in `data`."""
+        written = self.layouts[layout]
+        table = np.empty(rows, dtype=self.latest)
+        kept = table.dtype.fields or {}
+        for name in written.names or ():
+            column = written[name]
+            if name in kept:  # a later layout may have dropped it
+                table[name] = np.frombuffer(data, dtype=column, count=rows, offset=at)
+            at += rows * column.itemsize
+        if written is not self.latest:
+            for name in set(self.columns) - set(written.names or ()):
+                table[name] = self.not_known[name]
+        return table, at
+
+
+@dataclass(frozen=True, slots=True)
+class BatchFormat:
+    """How a type of batch lies on the wire. A layout is one of both tables, even where only one has changed."""
+
+    kind: BatchType
+    first: TableFormat
+    second: TableFormat
+
+    def __post_init__(self) -> None:
+        """Raise ValueError when a layout lacks one of its tables."""
+        if len(self.first.layouts) != len(self.second.layouts):
+            raise ValueError(f"the tables of a {self.kind.name} batch differ in their number of layouts")
+
+    @property
+    def layouts(self) -> int:
+        """How many layouts are known."""
+        return len(self.first.layouts)
+
+
+NO_TABLE = np.dtype([("unused", "u1")])
+"""The layout of a table that is always empty."""
+
+
+@dataclass(frozen=True, slots=True)
 class Origin:
     """Which agent run made a batch, when in packet time, and its number among that run's batches."""
 
@@ -57,24 +128,20 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A frame taken apart; the arrays are copies, so they outlive the bytes."""
+    """A frame taken apart; the tables are copies, so they outlive the bytes."""
 
     origin: Origin
-    first: Array  # (n,) of the first table's dtype
-    second: Array  # (m,) of the second table's dtype
+    first: Array  # (n,) of the latest layout of the first table
+    second: Array  # (m,) of the latest layout of the second table
     payload: Array  # (bytes,) uint8
 
 
-def _columns(table: Array) -> bytes:
-    return b"".join(np.ascontiguousarray(table[name]).tobytes() for name in table.dtype.names or ())
-
-
-def encode_frame(kind: BatchType, origin: Origin, first: Array, second: Array, payload: Array) -> bytes:
-    """Return the frame of two structured tables and a payload (bytes,) uint8."""
-    body = _columns(first) + _columns(second) + payload.tobytes()
+def encode_frame(batch: BatchFormat, origin: Origin, first: Array, second: Array, payload: Array) -> bytes:
+    """Return the frame of two tables of the latest layout and a payload (bytes,) uint8."""
+    body = _columns(batch.first, first) + _columns(batch.second, second) + payload.tobytes()
     length = HEADER.size + len(body)
     header = HEADER.pack(
-        *(MAGIC, VERSION, kind, 0, 0, length),
+        *(MAGIC, VERSION, batch.kind, batch.layouts - 1, 0, length),
         *(origin.source, origin.sequence, origin.clock_ns),
         *(len(first), len(second), len(payload), 0),
     )
@@ -82,22 +149,17 @@ def encode_frame(kind: BatchType, origin: Origin, first: Array, second: Array, p
     return header[:8] + checksum.to_bytes(4, "little") + header[CHECKED_FROM:] + body
 
 
+def _columns(described: TableFormat, table: Array) -> bytes:
+    return b"".join(np.ascontiguousarray(table[name]).tobytes() for name in described.columns)
+
+
 def _row_bytes(dtype: np.dtype[Any]) -> int:
     """Bytes of a row on the wire: without the gaps that align it in memory."""
     return sum(dtype[name].itemsize for name in dtype.names or ())
 
 
-def _table(dtype: np.dtype[Any], rows: int, data: bytes, at: int) -> tuple[Array, int]:
-    table = np.empty(rows, dtype=dtype)
-    for name in dtype.names or ():
-        column = dtype[name]
-        table[name] = np.frombuffer(data, dtype=column, count=rows, offset=at)
-        at += rows * column.itemsize
-    return table, at
-
-
 def frame_type(data: bytes) -> BatchType:
-    """Return the type that a frame says it has. Raises DecodeError when it is none."""
+    """Return the type that a frame says it has. Raises DecodeError when the bytes are no frame."""
     if len(data) < HEADER.size:
         raise DecodeError(f"a batch of {len(data)} bytes is shorter than its header of {HEADER.size} bytes")
     if data[:4] != MAGIC:
@@ -115,23 +177,31 @@ def frame_source(data: bytes) -> int:
     return int(HEADER.unpack_from(data)[6])
 
 
-def decode_frame(data: bytes, kind: BatchType, first: np.dtype[Any], second: np.dtype[Any]) -> Frame:
-    """Take a frame of type `kind` apart. Raises DecodeError that names the defect."""
+def decode_frame(data: bytes, batch: BatchFormat) -> Frame:
+    """Take a frame of a type apart; its tables come in the latest layout. Raises DecodeError that names the defect."""
     found = frame_type(data)
-    if found is not kind:
-        raise DecodeError(f"a {found.name.lower()} batch where a {kind.name.lower()} batch was expected")
+    if found is not batch.kind:
+        raise DecodeError(
+            f"a {found.name.lower()} batch where a {batch.kind.name.lower()} batch was expected"
+        )
     fields = HEADER.unpack_from(data)
-    _, _, _, reserved, checksum, length, source, sequence, clock_ns, rows, more_rows, payload, zero = fields
+    _, _, _, layout, checksum, length, source, sequence, clock_ns, rows, more_rows, payload, zero = fields
     if length != len(data) or length > MAXIMUM_FRAME_BYTES:
         raise DecodeError(f"the batch says it has {length} bytes, it has {len(data)}")
     if checksum != zlib.crc32(memoryview(data)[CHECKED_FROM:]):
         raise DecodeError("the checksum of the batch does not match its bytes")
-    if reserved or zero:
+    if layout >= batch.layouts:
+        raise DecodeError(
+            f"a {found.name.lower()} batch of layout {layout}; this callprint reads layouts up to {batch.layouts - 1}: "
+            "upgrade the topology before the agents"
+        )
+    if zero:
         raise DecodeError("reserved bytes of the batch header are not zero")
+    first, second = batch.first.layouts[layout], batch.second.layouts[layout]
     wanted = HEADER.size + rows * _row_bytes(first) + more_rows * _row_bytes(second) + payload
     if wanted != length:
         raise DecodeError(f"the tables of the batch need {wanted} bytes, it has {length}")
-    first_table, at = _table(first, rows, data, HEADER.size)
-    second_table, at = _table(second, more_rows, data, at)
+    first_table, at = batch.first.decode(layout, rows, data, HEADER.size)
+    second_table, at = batch.second.decode(layout, more_rows, data, at)
     rest = np.frombuffer(data, dtype=np.uint8, offset=at)
     return Frame(Origin(source, sequence, clock_ns), first_table, second_table, rest)

@@ -1,9 +1,9 @@
 """The media batch: parts of flows, with the packets that each part adds to its flow's evidence.
 
-An agent tells of a flow in parts, one at each event of the flow engine: a checkpoint, the horizon, the end.
-A part holds the packets that came since the part before (`first_record` says how many those were), so every
-packet is sent once, and a reader that has all parts of a flow has its evidence log byte for byte. A part
-also holds the flow's statistics as they stood at the event.
+An agent sends a flow in parts, one at each event of the flow engine: a checkpoint, the horizon, the end. A part
+holds the packets that came since the previous part (`first_record` says how many came before those), so every
+packet is sent once, and a reader that has all parts of a flow has its evidence log byte for byte. A part also
+holds the flow's statistics as they stood at the event.
 """
 
 from dataclasses import dataclass
@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from callprint.core.evidence import EVIDENCE_DTLS
-from callprint.core.flow.layout import DECIDED, EVENT_CHECKPOINT, EVENT_END, EVENT_HORIZON, FLOW
+from callprint.core.flow.layout import DECIDED, EVENT_CHECKPOINT, EVENT_END, EVENT_HORIZON
 from callprint.core.ground.errors import DecodeError
 from callprint.core.verdict import ENDED_NAMES
-from callprint.core.wire.frame import BatchType, Origin, decode_frame, encode_frame
+from callprint.core.wire.frame import BatchFormat, BatchType, Origin, TableFormat, decode_frame, encode_frame
 
 Array = np.ndarray[Any, Any]
 
@@ -30,51 +30,85 @@ class PartKind(IntEnum):
     STATISTICS = 3  # between events, so that a long call is seen to go on
 
 
-# What a reader needs of a FLOW row: its key, what a verdict quotes, and the statistics of a summary.
-SHIPPED_FLOW_FIELDS = (
-    *("src_hi", "src_lo", "dst_hi", "dst_lo", "src_port", "dst_port", "ssrc", "first_seen_ns"),
-    *("last_rtp_ns", "last_active_ns", "evidence_last_ns"),
-    *("received", "expected_before", "base_sequence", "maximum_sequence", "duplicates", "reordered"),
-    *("jitter", "clock_rate_hz", "packets", "bytes", "long_packets", "rtcp_packets"),
-    *("payload_type", "started_midflow", "evidence_state"),
+# Released layouts: they never change. A new column goes into a further layout at the end, as core/wire/frame.py says.
+_PART_LAYOUTS = (
+    np.dtype(
+        [
+            (
+                "time_ns",
+                "<i8",
+            ),  # of the event: when the evidence was complete, or the flow's last sign of life
+            ("first_record", "<u4"),  # evidence records of this flow that earlier parts brought
+            ("records", "<u4"),  # evidence records that this part brings: rows of the second table
+            ("k", "<u2"),  # RTP packets in the evidence up to here
+            ("kind", "u1"),  # a PartKind
+            ("ended", "u1"),  # why the flow ended: index into ENDED_NAMES
+            # The flow as it stood, as in FLOW: its key, what a verdict quotes, and the statistics of a summary.
+            ("src_hi", "<u8"),
+            ("src_lo", "<u8"),
+            ("dst_hi", "<u8"),
+            ("dst_lo", "<u8"),
+            ("src_port", "<u2"),
+            ("dst_port", "<u2"),
+            ("ssrc", "<u4"),
+            ("first_seen_ns", "<i8"),
+            ("last_rtp_ns", "<i8"),
+            ("last_active_ns", "<i8"),
+            ("evidence_last_ns", "<i8"),
+            ("received", "<i8"),
+            ("expected_before", "<i8"),
+            ("base_sequence", "<i8"),
+            ("maximum_sequence", "<i8"),
+            ("duplicates", "<i8"),
+            ("reordered", "<i8"),
+            ("jitter", "<f8"),
+            ("clock_rate_hz", "<u4"),
+            ("packets", "<i8"),
+            ("bytes", "<i8"),
+            ("long_packets", "<i8"),
+            ("rtcp_packets", "<i8"),
+            ("payload_type", "u1"),
+            ("started_midflow", "u1"),
+            ("evidence_state", "u1"),
+        ],
+        align=True,
+    ),
 )
+_SHIPPED_PACKET_LAYOUTS = (
+    np.dtype(
+        [
+            ("time_ns", "<i8"),
+            ("length", "u1"),  # bytes of UDP payload, at most MAXIMUM_PAYLOAD
+            ("kind", "u1"),  # EVIDENCE_RTP to EVIDENCE_DTLS
+        ],
+        align=True,
+    ),
+)
+FORMAT = BatchFormat(BatchType.MEDIA, TableFormat(_PART_LAYOUTS), TableFormat(_SHIPPED_PACKET_LAYOUTS))
+
+PART = FORMAT.first.latest
+"""One part of a flow."""
+
+SHIPPED_PACKET = FORMAT.second.latest
+"""One packet of a part; the packets of the first part come first."""
+
+KEY_FIELDS = ("src_hi", "src_lo", "dst_hi", "dst_lo", "src_port", "dst_port", "ssrc", "first_seen_ns")
+
+_OF_THE_EVENT = ("time_ns", "first_record", "records", "k", "kind", "ended")
+SHIPPED_FLOW_FIELDS = tuple(name for name in FORMAT.first.columns if name not in _OF_THE_EVENT)
+"""The fields of a FLOW row that a part quotes."""
+
 _TIMES = ("time_ns", "first_seen_ns", "last_rtp_ns", "last_active_ns", "evidence_last_ns")
 _COUNTS = (
     *("received", "expected_before", "duplicates", "reordered"),
     *("packets", "bytes", "long_packets", "rtcp_packets"),
 )
 _SEQUENCES = ("base_sequence", "maximum_sequence")
-# Beyond these no packet has a time (1823 to 2116) and no flow a counter; sums of a few of them are whole numbers of
+# No packet has a time beyond this (1823 to 2116), and no flow a counter; sums of a few of them are whole numbers of
 # 64 bits, as every store keeps them.
 MOST_NS = 1 << 62
 _MOST_COUNTED = 1 << 60
 _MOST_JITTER = 1e12
-
-KEY_FIELDS = ("src_hi", "src_lo", "dst_hi", "dst_lo", "src_port", "dst_port", "ssrc", "first_seen_ns")
-
-PART = np.dtype(
-    [
-        ("time_ns", "<i8"),  # of the event: when the evidence was complete, or the flow's last sign of life
-        ("first_record", "<u4"),  # evidence records of this flow that earlier parts brought
-        ("records", "<u4"),  # evidence records that this part brings: rows of the second table
-        ("k", "<u2"),  # RTP packets in the evidence up to here
-        ("kind", "u1"),  # a PartKind
-        ("ended", "u1"),  # why the flow ended: index into ENDED_NAMES
-        *((name, FLOW[name].str) for name in SHIPPED_FLOW_FIELDS),
-    ],
-    align=True,
-)
-"""One part of a flow."""
-
-SHIPPED_PACKET = np.dtype(
-    [
-        ("time_ns", "<i8"),
-        ("length", "u1"),  # bytes of UDP payload, at most MAXIMUM_PAYLOAD
-        ("kind", "u1"),  # EVIDENCE_RTP to EVIDENCE_DTLS
-    ],
-    align=True,
-)
-"""One packet of a part; the packets of the first part come first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,19 +123,19 @@ class MediaBatch:
 
 def encode_media(batch: MediaBatch) -> bytes:
     """Return the batch as bytes."""
-    return encode_frame(BatchType.MEDIA, batch.origin, batch.parts, batch.packets, batch.payload)
+    return encode_frame(FORMAT, batch.origin, batch.parts, batch.packets, batch.payload)
 
 
 def decode_media(data: bytes) -> MediaBatch:
     """Return the batch that the bytes hold. Raises DecodeError that names the defect."""
-    frame = decode_frame(data, BatchType.MEDIA, PART, SHIPPED_PACKET)
+    frame = decode_frame(data, FORMAT)
     parts, packets = frame.first, frame.second
     if int(parts["records"].sum(dtype=np.int64)) != len(packets):
-        raise DecodeError("the parts of the batch count other packets than it holds")
+        raise DecodeError("the parts of the batch count more or fewer packets than it holds")
     if int(packets["length"].sum(dtype=np.int64)) != len(frame.payload):
-        raise DecodeError("the packets of the batch have other lengths than its payload")
+        raise DecodeError("the lengths of the packets of the batch do not add up to its payload")
     if len(packets) and int(packets["kind"].max()) > EVIDENCE_DTLS:
-        raise DecodeError("a packet of the batch is of a kind that is no evidence")
+        raise DecodeError("a packet of the batch is of a kind that evidence does not have")
     if len(parts) and int(parts["kind"].max()) > max(PartKind):
         raise DecodeError("a part of the batch is of an unknown kind")
     if len(parts) and int(parts["ended"].max()) >= len(ENDED_NAMES):
@@ -112,10 +146,10 @@ def decode_media(data: bytes) -> MediaBatch:
 
 
 def _check_ranges(parts: Array) -> None:
-    """Raise DecodeError when a part says what no flow engine does: what no store could keep would block it for good."""
+    """Raise DecodeError for values that no flow engine produces: a row that no store takes would block it for good."""
     times = np.stack([parts[name] for name in _TIMES])
     if int(times.min()) < -MOST_NS or int(times.max()) >= MOST_NS:
-        raise DecodeError("a time of the batch is none that a packet can have")
+        raise DecodeError("a time of the batch is out of range")
     counts = np.stack([parts[name] for name in _COUNTS])
     if int(counts.min()) < 0 or int(counts.max()) > _MOST_COUNTED:
         raise DecodeError("a counter of a flow of the batch is out of range")

@@ -1,7 +1,7 @@
-"""Media packets beyond the heads of their flows, for an agent that ships more than verdicts need (`--head`).
+"""Media packets beyond the heads of their flows, from an agent that ships more than verdicts need (`--head`).
 
-They go to a topic of their own, which the topology does not read: no verdict looks beyond the evidence horizon. A
-packet is whole, of any length, with the addresses of its flow.
+They go to a topic of their own, which the topology does not read: no verdict looks beyond the evidence horizon.
+Packets are whole, of any length, with the addresses of their flow.
 """
 
 from dataclasses import dataclass
@@ -11,29 +11,41 @@ import numpy as np
 
 from callprint.core.ground.errors import DecodeError
 from callprint.core.packets import PacketKind
-from callprint.core.wire.frame import BatchType, Origin, decode_frame, encode_frame
+from callprint.core.wire.frame import (
+    NO_TABLE,
+    BatchFormat,
+    BatchType,
+    Origin,
+    TableFormat,
+    decode_frame,
+    encode_frame,
+)
 
 Array = np.ndarray[Any, Any]
 
 MEDIA_KINDS = tuple(map(int, (PacketKind.RTP, PacketKind.RTCP, PacketKind.RTP_LONG, PacketKind.RTCP_LONG)))
 
-WHOLE_PACKET = np.dtype(
-    [
-        ("time_ns", "<i8"),
-        ("src_hi", "<u8"),  # addresses as in PACKET
-        ("src_lo", "<u8"),
-        ("dst_hi", "<u8"),
-        ("dst_lo", "<u8"),
-        ("src_port", "<u2"),
-        ("dst_port", "<u2"),
-        ("length", "<u2"),  # bytes of UDP payload
-        ("kind", "u1"),  # PacketKind: RTP, RTCP, RTP_LONG or RTCP_LONG
-    ],
-    align=True,
+# Released layouts: they never change. A new column goes into a further layout at the end, as core/wire/frame.py says.
+_LAYOUTS = (
+    np.dtype(
+        [
+            ("time_ns", "<i8"),
+            ("src_hi", "<u8"),  # addresses as in PACKET
+            ("src_lo", "<u8"),
+            ("dst_hi", "<u8"),
+            ("dst_lo", "<u8"),
+            ("src_port", "<u2"),
+            ("dst_port", "<u2"),
+            ("length", "<u2"),  # bytes of UDP payload
+            ("kind", "u1"),  # PacketKind: RTP, RTCP, RTP_LONG or RTCP_LONG
+        ],
+        align=True,
+    ),
 )
-"""One packet; the payload of the first one comes first."""
+FORMAT = BatchFormat(BatchType.PACKETS, TableFormat(_LAYOUTS), TableFormat((NO_TABLE,)))
 
-_NO_SECOND_TABLE = np.dtype([("unused", "u1")])
+WHOLE_PACKET = FORMAT.first.latest
+"""One packet; the payload of the first one comes first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +59,16 @@ class PacketBatch:
 
 def encode_packets(batch: PacketBatch) -> bytes:
     """Return the batch as bytes."""
-    nothing = np.zeros(0, dtype=_NO_SECOND_TABLE)
-    return encode_frame(BatchType.PACKETS, batch.origin, batch.packets, nothing, batch.payload)
+    nothing = np.zeros(0, dtype=NO_TABLE)
+    return encode_frame(FORMAT, batch.origin, batch.packets, nothing, batch.payload)
 
 
 def decode_packets(data: bytes) -> PacketBatch:
     """Return the batch that the bytes hold. Raises DecodeError that names the defect."""
-    frame = decode_frame(data, BatchType.PACKETS, WHOLE_PACKET, _NO_SECOND_TABLE)
+    frame = decode_frame(data, FORMAT)
     packets = frame.first
     if len(frame.second) or int(packets["length"].sum(dtype=np.int64)) != len(frame.payload):
-        raise DecodeError("the packets of the batch have other lengths than its payload")
+        raise DecodeError("the lengths of the packets of the batch do not add up to its payload")
     if not np.isin(packets["kind"], MEDIA_KINDS).all():
-        raise DecodeError("a packet of the batch is no media packet")
+        raise DecodeError("a packet of the batch is not a media packet")
     return PacketBatch(frame.origin, packets, frame.payload)

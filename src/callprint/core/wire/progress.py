@@ -1,10 +1,10 @@
-"""The mark: what an agent says it has sent up to one moment of its packet time.
+"""Progress: what an agent has sent up to one moment of its packet time.
 
-Media and signalling travel in many partitions, each at its own speed, and a partition in which nothing
-happens is silent. A mark makes time of that: whoever has all batches that it counts knows everything that
-the agent saw up to then. Its clock is the largest packet time since the mark before: where one capture follows
-another, time may go back. Marks go to one partition of the signalling topic, numbered among its
-batches. The last one of a run says that it has ended: the capture is over.
+Media and signalling travel in many partitions, each at its own speed, and a partition in which nothing happens is
+silent. Progress makes time of that: whoever has all batches that a progress record counts knows everything that the
+agent saw up to then. The record's clock is the largest packet time since the previous record: where one capture
+follows another, time may go back. Progress records go to one partition of the signalling topic and are numbered
+among its batches. The last one of a run says that the run has ended: the capture is over.
 """
 
 from dataclasses import dataclass
@@ -12,13 +12,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from callprint.core.ground.errors import DecodeError
-from callprint.core.wire.frame import BatchType, Origin, decode_frame, encode_frame
+from callprint.core.wire.frame import BatchFormat, BatchType, Origin, TableFormat, decode_frame, encode_frame
 
 MAXIMUM_PARTITIONS = 1 << 16
-"""Of one topic; it bounds what a forged mark can ask for."""
+"""Of one topic; it bounds what a forged record can ask for."""
 
-_SENT = np.dtype([("batches", "<u8")])
-_HEAD = np.dtype([("number", "<u8"), ("media_partitions", "<u4"), ("ended", "u1")])
+# Released layouts: they never change. A new column goes into a further layout at the end, as core/wire/frame.py says.
+_SENT_LAYOUTS = (np.dtype([("batches", "<u8")]),)
+_HEAD_LAYOUTS = (np.dtype([("number", "<u8"), ("media_partitions", "<u4"), ("ended", "u1")]),)
+FORMAT = BatchFormat(BatchType.PROGRESS, TableFormat(_SENT_LAYOUTS), TableFormat(_HEAD_LAYOUTS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,35 +28,35 @@ class Progress:
     """Everything so far is in the batches that are counted here; `origin.clock_ns` is of the packets since the last."""
 
     origin: Origin
-    number: int  # of this mark among those of its source, from 0
+    number: int  # among the progress records of its source, from 0
     media_sent: tuple[int, ...]  # for each partition of the media topic, how many batches were sent so far
-    signalling_sent: tuple[int, ...]  # the same of the signalling topic, marks included, without this one
+    signalling_sent: tuple[int, ...]  # the same for the signalling topic, earlier progress records included
     ended: bool  # nothing of this source follows
 
 
-def encode_progress(mark: Progress) -> bytes:
-    """Return the mark as bytes."""
-    sent = np.zeros(len(mark.media_sent) + len(mark.signalling_sent), dtype=_SENT)
-    sent["batches"] = mark.media_sent + mark.signalling_sent
-    head = np.zeros(1, dtype=_HEAD)
-    head["number"], head["media_partitions"] = mark.number, len(mark.media_sent)
-    head["ended"] = mark.ended
-    return encode_frame(BatchType.PROGRESS, mark.origin, sent, head, np.zeros(0, dtype=np.uint8))
+def encode_progress(progress: Progress) -> bytes:
+    """Return the record as bytes."""
+    sent = np.zeros(len(progress.media_sent) + len(progress.signalling_sent), dtype=FORMAT.first.latest)
+    sent["batches"] = progress.media_sent + progress.signalling_sent
+    head = np.zeros(1, dtype=FORMAT.second.latest)
+    head["number"], head["media_partitions"] = progress.number, len(progress.media_sent)
+    head["ended"] = progress.ended
+    return encode_frame(FORMAT, progress.origin, sent, head, np.zeros(0, dtype=np.uint8))
 
 
 def decode_progress(data: bytes) -> Progress:
-    """Return the mark that the bytes hold. Raises DecodeError that names the defect."""
-    frame = decode_frame(data, BatchType.PROGRESS, _SENT, _HEAD)
+    """Return the progress that the bytes hold. Raises DecodeError that names the defect."""
+    frame = decode_frame(data, FORMAT)
     if len(frame.second) != 1 or len(frame.payload):
-        raise DecodeError("a mark has one head and no payload")
+        raise DecodeError("a progress record has one head and no payload")
     head = frame.second[0]
     media_partitions = int(head["media_partitions"])
     if media_partitions > len(frame.first) or len(frame.first) > 2 * MAXIMUM_PARTITIONS:
         raise DecodeError(
-            f"a mark tells of {media_partitions} partitions of media and {len(frame.first)} in all"
+            f"a progress record counts {media_partitions} partitions of media and {len(frame.first)} in all"
         )
     if head["ended"] > 1:
-        raise DecodeError("a mark neither says that its source has ended nor that it goes on")
+        raise DecodeError("a progress record says neither that its source has ended nor that it goes on")
     sent = tuple(frame.first["batches"].tolist())
     return Progress(
         frame.origin,

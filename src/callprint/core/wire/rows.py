@@ -1,43 +1,27 @@
-"""Verdicts and flow summaries as JSON text: what crosses from bolt to bolt, and what a journal keeps."""
+"""Verdicts and flow summaries as JSON text, with the names of their fields: what crosses from bolt to bolt.
 
-import json
+Text of another version is read as well; core/ground/named_rows.py says how.
+"""
+
 from collections.abc import Sequence
-from dataclasses import fields
-from operator import attrgetter
-from typing import Any
+from typing import cast
 
-from callprint.core.ground.errors import DecodeError
-from callprint.core.verdict import FlowKey, FlowSummary, Verdict
+from callprint.core.verdict import FlowSummary, Verdict
+from callprint.core.verdicts.rows import SUMMARIES, VERDICTS
 
 
 def rows_to_text(rows: Sequence[Verdict] | Sequence[FlowSummary]) -> str:
-    """Return verdicts or summaries as one text. JSON writes a float so that the same float is read back."""
-    if not rows:
-        return "[]"
-    values = attrgetter(*(field.name for field in fields(rows[0])))  # astuple copies every value
-    return json.dumps([values(row) for row in rows], separators=(",", ":"))
+    """Return verdicts or summaries as one text."""
+    if rows and isinstance(rows[0], Verdict):
+        return VERDICTS.text(cast(Sequence[Verdict], rows))
+    return SUMMARIES.text(cast(Sequence[FlowSummary], rows))
 
 
 def text_to_verdicts(text: str) -> list[Verdict]:
     """Return the verdicts of `rows_to_text`. Raises DecodeError for any other text."""
-    return [Verdict(FlowKey(*row[0]), *row[1:]) for row in _rows(text, Verdict)]
+    return VERDICTS.read_text(text)
 
 
 def text_to_summaries(text: str) -> list[FlowSummary]:
     """Return the summaries of `rows_to_text`. Raises DecodeError for any other text."""
-    return [FlowSummary(FlowKey(*row[0]), *row[1:]) for row in _rows(text, FlowSummary)]
-
-
-def _rows(text: str, kind: type) -> list[list[Any]]:
-    try:
-        rows = json.loads(text)
-    except ValueError as error:
-        raise DecodeError(f"a tuple holds no JSON: {error}") from error
-    wanted = len(fields(kind))
-    key = len(FlowKey._fields)
-    if not isinstance(rows, list) or any(
-        not isinstance(row, list) or len(row) != wanted or not isinstance(row[0], list) or len(row[0]) != key
-        for row in rows
-    ):
-        raise DecodeError(f"a tuple holds no {kind.__name__} as this version knows it")
-    return rows
+    return SUMMARIES.read_text(text)

@@ -15,23 +15,36 @@ from callprint.core.ground.errors import DecodeError
 from callprint.core.signalling.defects import SipError
 from callprint.core.signalling.reader import RawMessage
 from callprint.core.signalling.sip import parse_message
-from callprint.core.wire.frame import BatchType, Origin, decode_frame, encode_frame, frame_type
+from callprint.core.wire.frame import (
+    NO_TABLE,
+    BatchFormat,
+    BatchType,
+    Origin,
+    TableFormat,
+    decode_frame,
+    encode_frame,
+    frame_type,
+)
 from callprint.core.wire.media import MOST_NS
 from callprint.core.wire.progress import Progress, decode_progress
 
-MESSAGE = np.dtype(
-    [
-        ("time_ns", "<i8"),  # packet time of the message's last byte
-        ("number", "<u8"),  # among all messages of the source, in the order of capture, from 0
-        ("src_hi", "<u8"),  # who sent it, as in PACKET
-        ("src_lo", "<u8"),
-        ("length", "<u4"),
-    ],
-    align=True,
+# Released layouts: they never change. A new column goes into a further layout at the end, as core/wire/frame.py says.
+_LAYOUTS = (
+    np.dtype(
+        [
+            ("time_ns", "<i8"),  # packet time of the message's last byte
+            ("number", "<u8"),  # among all messages of the source, in the order of capture, from 0
+            ("src_hi", "<u8"),  # who sent it, as in PACKET
+            ("src_lo", "<u8"),
+            ("length", "<u4"),
+        ],
+        align=True,
+    ),
 )
-"""One SIP message; the bytes of the first message come first in the payload."""
+FORMAT = BatchFormat(BatchType.SIGNALLING, TableFormat(_LAYOUTS), TableFormat((NO_TABLE,)))
 
-_NO_SECOND_TABLE = np.dtype([("unused", "u1")])
+MESSAGE = FORMAT.first.latest
+"""One SIP message; the bytes of the first message come first in the payload."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +57,7 @@ class SignallingBatch:
 
 
 def partition_of(message: RawMessage, partitions: int) -> int:
-    """Return the partition of a message: all messages of a Call-ID share one. What does not parse goes by sender."""
+    """Return the partition of a message: that of its Call-ID, or of its sender when the message does not parse."""
     try:
         key = parse_message(message.payload).call_id
     except SipError:
@@ -62,20 +75,18 @@ def encode_signalling(batch: SignallingBatch) -> bytes:
         row["src_hi"], row["src_lo"] = _numbers(message.source_ip)
         row["length"] = len(message.payload)
     payload = np.frombuffer(b"".join(message.payload for message in messages), dtype=np.uint8)
-    return encode_frame(
-        BatchType.SIGNALLING, batch.origin, table, np.zeros(0, dtype=_NO_SECOND_TABLE), payload
-    )
+    return encode_frame(FORMAT, batch.origin, table, np.zeros(0, dtype=NO_TABLE), payload)
 
 
 def decode_signalling(data: bytes) -> SignallingBatch:
     """Return the batch that the bytes hold. Raises DecodeError that names the defect."""
-    frame = decode_frame(data, BatchType.SIGNALLING, MESSAGE, _NO_SECOND_TABLE)
+    frame = decode_frame(data, FORMAT)
     ends = np.cumsum(frame.first["length"], dtype=np.int64)  # (n,)
     if len(frame.second) or (int(ends[-1]) if len(ends) else 0) != len(frame.payload):
-        raise DecodeError("the messages of the batch have other lengths than its payload")
+        raise DecodeError("the lengths of the messages of the batch do not add up to its payload")
     times = frame.first["time_ns"]
     if len(times) and (int(times.min()) < -MOST_NS or int(times.max()) >= MOST_NS):
-        raise DecodeError("a time of the batch is none that a packet can have")
+        raise DecodeError("a time of the batch is out of range")
     payload = frame.payload.tobytes()
     messages = [
         RawMessage(

@@ -1,6 +1,7 @@
-"""What users say, as records of the feedback topic: JSON, one object a record (schemas/feedback.schema.json).
+"""Votes and changes of the allow-list as records of the feedback topic: one JSON object each.
 
-Anybody who may write to the topic can say anything, so every value is looked at before it is believed.
+The schema is schemas/feedback.schema.json. Whoever may write to the topic can write anything, so every value is
+checked before it is believed.
 """
 
 import json
@@ -14,7 +15,7 @@ MAXIMUM_BYTES = 8_192
 MAXIMUM_TEXT = 512
 MAXIMUM_USER = 128
 AHEAD_NS = 86_400 * 1_000_000_000
-"""A vote from further in the future than a day would count for ever."""
+"""How far in the future a vote may have been given: one from further ahead would never fade."""
 
 _VOTE = ("type", "call_id", "from_tag", "caller", "user", "given_at_ns", "spam")
 _ENTRY = ("type", "caller", "user", "given_at_ns")
@@ -32,32 +33,32 @@ class Disallow:
 FeedbackRecord = Vote | AllowEntry | Disallow
 
 
-def encode_feedback(saying: FeedbackRecord) -> bytes:
+def encode_feedback(feedback: FeedbackRecord) -> bytes:
     """Return the record."""
     record: dict[str, Any]
-    if isinstance(saying, Vote):
-        record = {"type": "vote", "call_id": saying.call_id, "from_tag": saying.from_tag}
+    if isinstance(feedback, Vote):
+        record = {"type": "vote", "call_id": feedback.call_id, "from_tag": feedback.from_tag}
     else:
-        record = {"type": "allow" if isinstance(saying, AllowEntry) else "disallow"}
-    record |= {"caller": saying.caller, "user": saying.user, "given_at_ns": saying.given_at_ns}
-    if isinstance(saying, Vote):
-        record["spam"] = saying.spam
+        record = {"type": "allow" if isinstance(feedback, AllowEntry) else "disallow"}
+    record |= {"caller": feedback.caller, "user": feedback.user, "given_at_ns": feedback.given_at_ns}
+    if isinstance(feedback, Vote):
+        record["spam"] = feedback.spam
     return json.dumps(record).encode("ascii")
 
 
 def decode_feedback(data: bytes, now_ns: int) -> FeedbackRecord:
-    """Return what a record says; now_ns: wall clock. Raises DecodeError that names the defect."""
+    """Return what a record holds; now_ns: wall clock. Raises DecodeError that names the defect."""
     if len(data) > MAXIMUM_BYTES:
         raise DecodeError(f"feedback of {len(data)} bytes, more than {MAXIMUM_BYTES}")
     try:
         record = json.loads(data.decode("utf-8"))
     except (ValueError, RecursionError) as error:
-        raise DecodeError(f"feedback that is no JSON: {error}") from error
+        raise DecodeError(f"feedback that is not JSON: {error}") from error
     if not isinstance(record, dict):
-        raise DecodeError("feedback that is no JSON object")
+        raise DecodeError("feedback that is not a JSON object")
     kind = record.get("type")
     if kind not in ("vote", "allow", "disallow"):
-        raise DecodeError("feedback whose type is none of vote, allow, disallow")
+        raise DecodeError("feedback whose type is not vote, allow or disallow")
     wanted = _VOTE if kind == "vote" else _ENTRY
     for name in wanted:
         if name not in record:
@@ -68,7 +69,7 @@ def decode_feedback(data: bytes, now_ns: int) -> FeedbackRecord:
     caller, user = _text(record, "caller", MAXIMUM_TEXT), _text(record, "user", MAXIMUM_USER)
     given_at_ns = record["given_at_ns"]
     if type(given_at_ns) is not int or not 0 <= given_at_ns <= now_ns + AHEAD_NS:
-        raise DecodeError("feedback whose given_at_ns is no time in nanoseconds, or lies in the future")
+        raise DecodeError("feedback whose given_at_ns is not a time in nanoseconds, or lies in the future")
     if kind == "allow":
         return AllowEntry(caller, user, given_at_ns)
     if kind == "disallow":
@@ -83,7 +84,7 @@ def decode_feedback(data: bytes, now_ns: int) -> FeedbackRecord:
 def _text(record: dict[str, Any], name: str, most: int, least: int = 1) -> str:
     text = record[name]
     if not isinstance(text, str) or not least <= len(text) <= most:
-        raise DecodeError(f"feedback whose {name} is no text of {least} to {most} characters")
+        raise DecodeError(f"feedback whose {name} is not a text of {least} to {most} characters")
     if not text.isprintable():
-        raise DecodeError(f"feedback whose {name} holds characters that cannot be printed")
+        raise DecodeError(f"feedback whose {name} has characters that cannot be printed")
     return text

@@ -1,6 +1,6 @@
 """What happens to flows between the application and the monitor, done to evidence windows byte by byte.
 
-A condition takes the records of one flow and gives back what would have been seen: packets lost or late, a start that
+A condition takes the records of one flow and returns what would have been seen: packets lost or late, a start that
 was missed, fields hidden. Addresses and ports are not among the conditions: evidence does not hold them.
 """
 
@@ -11,13 +11,13 @@ from typing import NamedTuple
 import numpy as np
 
 from callprint.core.evidence import EVIDENCE_RTCP, EVIDENCE_RTP, split
-from callprint.core.identify.decision import Decisions
+from callprint.core.identify.decision import SURE, Decisions
 from callprint.inference.onnx_identifier import OnnxIdentifier
 from callprint.training.dataset import Dataset
 from callprint.training.examine import LEAST_PACKETS
 from callprint.training.windows import cut_windows
 
-SPARE_PACKETS = 128  # cut of each flow, so that a hundred are left where some are lost
+SPARE_PACKETS = 128  # cut from each flow, so that a hundred are left when some are lost
 MILLISECOND_NS = 1_000_000
 
 
@@ -43,7 +43,7 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a model said of a split's flows under one condition."""
+    """What a model made of a split's flows under one condition."""
 
     condition: Condition
     right: np.ndarray  # (n,) bool: the best class is the application
@@ -56,7 +56,7 @@ def unchanged(records: list[Record], _rng: np.random.Generator) -> list[Record]:
 
 
 def loss(share: float) -> Change:
-    """Return a change that loses this share of all packets, one independent of the other."""
+    """Return a change that loses this share of all packets, each independently."""
 
     def change(records: list[Record], rng: np.random.Generator) -> list[Record]:
         kept = rng.random(len(records)) >= share
@@ -66,7 +66,7 @@ def loss(share: float) -> Change:
 
 
 def bursts(share: float, length: float) -> Change:
-    """Return a change that loses this share of all packets in runs of so many on average (Gilbert 1960)."""
+    """Return a change that loses this share of all packets, in runs of `length` on average (Gilbert 1960)."""
 
     def change(records: list[Record], rng: np.random.Generator) -> list[Record]:
         leave = 1.0 / length
@@ -145,7 +145,7 @@ def other_sequence(records: list[Record], rng: np.random.Generator) -> list[Reco
 
 
 def other_timestamp(records: list[Record], rng: np.random.Generator) -> list[Record]:
-    """Timestamps that begin elsewhere, also in sender reports (those that are encrypted keep their secret)."""
+    """Timestamps that begin elsewhere, also in sender reports that are not encrypted."""
     by = int(rng.integers(1 << 32))
 
     def moved(record: Record) -> bytes:
@@ -218,21 +218,14 @@ def examine_conditions(
         ends = np.cumsum([len(log) for log in logs])
         spans = np.column_stack([ends - [len(log) for log in logs], ends]).astype(np.int64)
         buffer = np.frombuffer(b"".join(logs), np.uint8)
-        said: Decisions = identifier.identify(buffer, spans)
+        found: Decisions = identifier.identify(buffer, spans)
         enough = identifier.scores(buffer, spans)[2] >= LEAST_PACKETS
-        outcomes.append(Outcome(condition, (said.application == target)[enough], (said.reason == 0)[enough]))
+        outcomes.append(
+            Outcome(condition, (found.application == target)[enough], (found.reason == SURE)[enough])
+        )
     return outcomes
 
 
 def _windows(dataset: Dataset, flows: np.ndarray, first: int) -> list[list[Record]]:
-    count = len(flows)
-    found = cut_windows(
-        dataset.buffer,
-        dataset.spans,
-        flows,
-        np.full(count, first),
-        np.full(count, SPARE_PACKETS),
-        tail=np.ones(count, np.bool_),
-        lead=np.ones(count, np.bool_),
-    )
+    found = cut_windows(dataset.buffer, dataset.spans, flows, first, SPARE_PACKETS, tail=True, lead=True)
     return [[Record(*record) for record in split(found.buffer[start:end])] for start, end in found.spans]

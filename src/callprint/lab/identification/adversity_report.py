@@ -14,15 +14,15 @@ TEXT = (
     "At the horizon, with something done to the packets before they are judged (`lab/identification/adversity.py`): "
     "packets lost, delayed (exponentially, so that they overtake each other), a missed start, hidden fields. Addresses "
     "and ports cannot matter: evidence does not hold them, and NAT changes nothing else unless it gives RTP and RTCP "
-    "unrelated ports. The last row overwrites the fields that losses and clocks are read from; no application is named "
-    "from that, as it should be."
+    "unrelated ports. The last row overwrites the fields that losses and clocks are read from, so no verdict of it "
+    "should be sure."
 )
 
 
 def adversity_section(
     dataset: Dataset, identifier: OnnxIdentifier, splits: list[str], draw: Callable[[], Path]
 ) -> tuple[list[str], list[list[str]]]:
-    """Return head and rows of the table; `draw()` gives where the picture goes."""
+    """Return head and rows of the table; `draw()` returns where the picture goes."""
     found = {
         split: examine_conditions(dataset, identifier, dataset.of_split(split), SEED) for split in splits
     }

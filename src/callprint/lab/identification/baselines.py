@@ -1,7 +1,7 @@
-"""What earlier works looked at, as classifiers on the same flows: the bar that our network has to clear.
+"""What earlier works looked at, as classifiers on the same flows: what our network has to beat.
 
 Each is trained on windows of the training split and judges the first 10 packets of flows of the other splits.
-They follow the idea of each work, not its code, which is not public.
+They follow the idea of each work; its code is not public.
 """
 
 from collections.abc import Callable
@@ -11,13 +11,15 @@ import numpy as np
 from sklearn.ensemble import AdaBoostClassifier, ExtraTreesClassifier
 from sklearn.tree import DecisionTreeClassifier
 
-from callprint.core.identify.features import FEATURE_NAMES, features, group_columns
+from callprint.core.identify.feature_row import FEATURE_NAMES, group_columns
+from callprint.core.identify.features import features
 from callprint.core.identify.k_matrix import k_matrices
 from callprint.training.dataset import Dataset
 from callprint.training.examine import LEAST_PACKETS
 from callprint.training.sampling import RENEGOTIATED_SHARE, Rows, View, training_rows, view_rows
 from callprint.training.windows import Windows, cut_windows
 
+SEED = 1
 K = 10
 WINDOWS_PER_FLOW = 8
 TREES = 100  # over our own features
@@ -103,11 +105,7 @@ BASELINES = (
 
 
 def _windows(dataset: Dataset, flow: np.ndarray, first: np.ndarray) -> Windows:
-    count = len(flow)
-    nothing = np.zeros(count, np.bool_)
-    return cut_windows(
-        dataset.buffer, dataset.spans, flow, first, np.full(count, K), tail=nothing, lead=nothing
-    )
+    return cut_windows(dataset.buffer, dataset.spans, flow, first, K)
 
 
 def measure_baselines(

@@ -1,4 +1,4 @@
-"""The report's section on provisional verdicts: how early flows are sure, and what the final verdict makes of that."""
+"""The report's section on provisional verdicts: how early they are sure, and whether the final one agrees."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What an accuracy report trains networks for, and with how much effort."""
+"""The networks that an accuracy report trains, and how thoroughly."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,22 +10,21 @@ from callprint.inference.onnx_identifier import OnnxIdentifier
 from callprint.lab.identification.open_set import QUICK, Round, leave_applications_out
 from callprint.lab.identification.seeds import train_seeds
 from callprint.lab.identification.unseen_codec import UnseenCodec, examine_unseen_codecs
+from callprint.lab.paper.experiment import Findings, run_experiment
+from callprint.lab.paper.plan import PLANS
 from callprint.training.classes import TRAINING_SPLIT
 from callprint.training.dataset import Dataset
-from callprint.training.paper.budgets import FULL, REDUCED
-from callprint.training.paper.budgets import QUICK as QUICK_BUDGET
-from callprint.training.paper.experiment import Findings, run_experiment
 from callprint.training.train import TrainingSettings
 
 SKETCH = TrainingSettings(epochs=1, windows_per_flow=4, members=1)
 """Shows that everything runs; its figures mean nothing."""
 
-CODEC_ROUNDS = 8  # no application of dataset1 speaks more codecs
+CODEC_ROUNDS = 8  # no application of dataset1 uses more codecs
 
 
 @dataclass(frozen=True, slots=True)
 class Experiments:
-    """Training runs on one dataset; `quick`: sketches of them. What they make is kept beside `paper_cache`."""
+    """Training runs on one dataset; `quick`: sketches of them. Their results are kept beside `paper_cache`."""
 
     dataset: Dataset
     paper_cache: Path
@@ -47,7 +46,7 @@ class Experiments:
         return train_seeds(self.dataset, self._cache("compact"), settings, count, shipped, self.on_stage)
 
     def left_out_rounds(self, splits: list[str], seeds: int) -> list[Round]:
-        """Return what scores say of applications that were left out, each in turn, from the cache where it has that."""
+        """Return the scores of applications that were left out, each in turn, from the cache where it has them."""
         return leave_applications_out(
             self.dataset,
             self._left_out,
@@ -58,7 +57,7 @@ class Experiments:
         )
 
     def unseen_codecs(self, splits: list[str]) -> dict[str, UnseenCodec]:
-        """Return what becomes of flows with a codec that their application did not speak in training."""
+        """Return how flows are named whose application did not use their codec in training."""
         return examine_unseen_codecs(
             self.dataset,
             splits,
@@ -73,7 +72,7 @@ class Experiments:
             return None
         findings = run_experiment(
             self.dataset,
-            QUICK_BUDGET if self.quick else FULL if self.full else REDUCED,
+            PLANS["quick" if self.quick else "full" if self.full else "reduced"],
             self.paper_cache,
             threads=torch.get_num_threads(),
             train_missing=False,

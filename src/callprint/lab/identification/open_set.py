@@ -1,8 +1,8 @@
-"""How strangers are told from known applications: every application left out of training, in turn.
+"""How well strangers are told from known applications: every application is left out of training, in turn.
 
-Each application is a stranger once. What the scores say of its flows is compared with what they say of other calls
-of the applications that were trained on: of dataset1, as they were and as if another peer had answered, which is what
-a limit may be set on, and of the other splits, which only show what such a limit costs there.
+Each application is a stranger once. The scores of its flows are compared with those of other calls of the applications
+that were trained on: calls of dataset1, as they were and as if another peer had answered, which a limit may be set on,
+and calls of the other splits, which only show what such a limit costs there.
 """
 
 import json
@@ -22,13 +22,13 @@ from callprint.training.sampling import FINAL, Rows, View, view_rows
 from callprint.training.train import TrainingSettings, logits_of, train_network
 
 QUICK = TrainingSettings(epochs=8, windows_per_flow=10, members=1)
-"""A network for each application and seed: quick ones will do."""
+"""There is a network for each application and seed, so they are trained quickly."""
 
-HELD_OUT_FOLDS = 4  # one of them gives the calls of known applications
+HELD_OUT_FOLDS = 4  # one of them provides the calls of known applications
 VARIED = View("horizon, renegotiated", FINAL.first, FINAL.packets, FINAL.tail, renegotiated=True)
 
 KNOWN, KNOWN_VARIED, STRANGERS = "known", "varied", "strangers"
-FORMAT = 3  # of what is kept; another one is another way to compute scores
+FORMAT = 3  # of the cache; it changes when scores are computed differently
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ def leave_applications_out(
     cache: Path,
     on_round: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> list[Round]:
-    """Train without each application in turn with seeds 1, 2, ...; what `cache` has of the same runs is taken as it is.
+    """Train without each application in turn with seeds 1, 2, ...; runs that `cache` has are not repeated.
 
     `on_round(done, all)` is called after each.
     """
@@ -126,7 +126,7 @@ def _round(
         STRANGERS: _of(material.recorded, target == application),
         **{split: _of(rows, own >= 0) for split, rows in material.splits.items()},
     }
-    # OpenMax needs held-out calls for its tails: each half of them gives those for the other half.
+    # OpenMax fits its tails to held-out calls: each half of the calls is scored with tails from the other half.
     halves = np.zeros(len(target), np.int64)
     halves[flows] = call_folds(dataset, flows, 2, settings.seed + 1)
     logits = logits_of(network, fitted.features)

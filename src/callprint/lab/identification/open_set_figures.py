@@ -1,4 +1,4 @@
-"""What rounds of open_set.py say: limits, strangers beyond them, known flows beyond them."""
+"""Figures from the rounds of open_set.py: limits, and the strangers and known flows beyond them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,21 +8,9 @@ import numpy as np
 from callprint.lab.identification.open_set import KNOWN, KNOWN_VARIED, STRANGERS, Round
 from callprint.lab.identification.open_set_scores import USED
 from callprint.training.novelty import KNOWN_SHARE
+from callprint.training.statistics import Proportion
 
 FALSE_UNKNOWN = 0.05  # share of known flows that a limit may call unknown
-
-
-@dataclass(frozen=True, slots=True)
-class Beyond:
-    """Flows beyond a limit, of all that were asked."""
-
-    beyond: int
-    asked: int
-
-    @property
-    def share(self) -> float:
-        """Their share; nan when none was asked."""
-        return self.beyond / self.asked if self.asked else float("nan")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +19,8 @@ class Limit:
 
     name: str
     false_unknown: float
-    varied: bool  # on flows as if another peer had answered as well
-    threshold: float | None = None  # and on the confidence, as verdicts have it
+    varied: bool  # also on flows as if another peer had answered
+    threshold: float | None = None  # on the confidence as well, as for verdicts
 
     def beyond(self, found: Round, score: str, part: str) -> np.ndarray:
         """Return which flows of a part lie beyond the limit, (flows,) bool."""
@@ -74,13 +62,13 @@ def mean_area(rounds: Sequence[Round], score: str) -> float:
     )
 
 
-def counted(rounds: Sequence[Round], limit: Limit, score: str = USED, part: str = STRANGERS) -> Beyond:
+def counted(rounds: Sequence[Round], limit: Limit, score: str = USED, part: str = STRANGERS) -> Proportion:
     """Return the flows of a part beyond the limit, over rounds."""
     found = [limit.beyond(one, score, part) for one in rounds]
-    return Beyond(int(sum(one.sum() for one in found)), sum(len(one) for one in found))
+    return Proportion(int(sum(one.sum() for one in found)), sum(len(one) for one in found))
 
 
-def by_seed(rounds: Sequence[Round], limit: Limit, score: str = USED) -> list[Beyond]:
+def by_seed(rounds: Sequence[Round], limit: Limit, score: str = USED) -> list[Proportion]:
     """Return the strangers beyond the limit for each seed: every flow of the training split once."""
     seeds = sorted({one.seed for one in rounds})
     return [counted([one for one in rounds if one.seed == seed], limit, score) for seed in seeds]

@@ -1,7 +1,6 @@
 """The report's section on applications left out of training."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,24 +16,19 @@ from callprint.lab.identification.open_set_figures import (
 )
 from callprint.lab.identification.open_set_scores import SCORES
 from callprint.lab.identification.report_text import Report
-from callprint.training.statistics import share
+from callprint.training.statistics import Proportion
 
 NEARLY_ALL = 0.9
 
 
-@dataclass(frozen=True, slots=True)
-class Detection:
-    """Strangers told at RECORDED: the mean over seeds, of as many flows as one seed asks about."""
+def detection(rounds: Sequence[Round], score: str) -> Proportion:
+    """Return the strangers detected at RECORDED: the mean over seeds, of as many flows as one seed asks about.
 
-    detected: int
-    asked: int
-
-
-def detection(rounds: Sequence[Round], score: str) -> Detection:
-    """Return what an interval is computed from: three seeds ask about the same flows, which count once."""
+    All seeds ask about the same flows, so an interval must count each flow once.
+    """
     seeds = by_seed(rounds, RECORDED, score)
     asked = seeds[0].asked
-    return Detection(round(sum(one.share for one in seeds) / len(seeds) * asked), asked)
+    return Proportion(round(sum(one.share for one in seeds) / len(seeds) * asked), asked)
 
 
 def _beyond_tails(rounds: Sequence[Round]) -> float:
@@ -69,7 +63,7 @@ def open_set_section(
             [
                 name,
                 f"{mean_area(rounds, score):.3f}",
-                share(found.detected, found.asked),
+                str(found),
                 *([f"{min(shares):.1%} to {max(shares):.1%}"] if seeds > 1 else []),
                 *(f"{counted(rounds, RECORDED, score, split).share:.1%}" for split in splits),
             ]
@@ -78,14 +72,13 @@ def open_set_section(
     report.table([*head, *(f"false unknowns, {split}" for split in splits)], rows)
     report.add(
         f"OpenMax has its tails from the few held-out calls of each application: {_beyond_tails(rounds):.0%} of the "
-        "other known flows are more likely beyond them than not, and there the larger logits of known applications "
-        "make the larger score. So at a limit that few known flows pass it finds next to no stranger."
+        "other known flows are more likely beyond them than not."
     )
     report.add(
-        "A limit set on calls between the pairs of applications that dataset1 has is too narrow for cross, where "
-        "another application has answered. The limit of a card is therefore set on held-out calls and the same as if "
-        "another peer had answered, and verdicts want confidence as well. (These quick networks call more of cross "
-        "`unknown` than the one that ships, of which *By flow* says how often it is sure.)"
+        "A limit set on calls between the pairs of applications that dataset1 has does not know other peers. So the "
+        "limit of a card is set on held-out calls and the same as if another peer had answered, and a verdict needs "
+        "confidence as well. What each limit makes `unknown`, with these quick networks (*By flow* says how often the "
+        "one that ships is sure):"
     )
     limits = (RECORDED, PEERS_VARIED, as_verdicts(threshold))
     report.table(
@@ -105,6 +98,5 @@ def open_set_section(
     others = [found for i, found in ranked if i not in missed]
     if missed and others:
         report.add(
-            f"Least is detected of {listed}; of the {len(others)} others {sum(others) / len(others):.1%}. "
-            "The former are taken for a known application whose code they share or whose ways they have."
+            f"Detected least often: {listed}; the {len(others)} others: {sum(others) / len(others):.1%} on average."
         )

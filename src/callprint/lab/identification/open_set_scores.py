@@ -1,8 +1,8 @@
 """Scores that may tell strangers from known applications, higher = stranger, for the comparison of open_set.py.
 
-Each is fitted on the flows that trained a network, at the horizon, and then asked about others. OpenMax alone needs
-calls that the network has not seen: those it has trained on lie so near their means that every other call would be
-beyond the tails.
+Each is fitted on the flows that trained a network, at the horizon, and then applied to others. Only OpenMax needs calls
+that the network has not seen: those that trained it lie so near their means that every other call would be beyond
+the tails.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from sklearn.ensemble import IsolationForest
 from sklearn.neighbors import NearestNeighbors
 
 from callprint.core.identify.decision import softmax
-from callprint.core.identify.features import GROUPS, group_columns
+from callprint.core.identify.feature_row import GROUPS, group_columns
 from callprint.training.network import CompactNetwork
 from callprint.training.novelty import EMBEDDING_CLIP, FEATURE_RIDGE, Space, fit_space, fit_spaces
 from callprint.training.sampling import Rows
@@ -93,7 +93,7 @@ class OpenMax:
         for i in range(logits.shape[1]):
             means.append(_named_right(logits, target, i).mean(0))
             rows = _named_right(held_logits, held_target, i)
-            if not len(rows):  # no other call of this application: its own must do
+            if not len(rows):  # no held-out call of this application: those that trained it have to do
                 rows = _named_right(logits, target, i)
             tail = min(WEIBULL_TAIL, max(LEAST_TAIL, int(TAIL_SHARE * len(rows))))
             away = np.sort(np.linalg.norm(rows - means[-1], axis=1))[-tail:]
@@ -101,7 +101,7 @@ class OpenMax:
         return cls(np.stack(means), np.array(tails))
 
     def score(self, logits: np.ndarray) -> np.ndarray:
-        """Return the probability of none of the classes as log odds: as a number below 1 it would be rounded to 1."""
+        """Return the log odds of none of the classes: the probability itself would be rounded to 1."""
         ranks = np.argsort(-logits, axis=1)[:, :OPENMAX_CLASSES]
         revised = logits.astype(np.float64).copy()
         nothing = np.zeros(len(logits))
@@ -109,7 +109,7 @@ class OpenMax:
         for rank in range(ranks.shape[1]):
             named = ranks[:, rank]
             away = np.linalg.norm(logits - self.means[named], axis=1)
-            with np.errstate(over="ignore"):  # as far beyond a tail as can be
+            with np.errstate(over="ignore"):  # infinitely far beyond a tail
                 beyond = weibull_min.cdf(away, *self.tails[named].T)
             weight = beyond * (OPENMAX_CLASSES - rank) / OPENMAX_CLASSES
             nothing += logits[rows, named] * weight
@@ -119,7 +119,7 @@ class OpenMax:
 
 
 class OpenSetScorer:
-    """All scores of one network but OpenMax; rows and target are of the flows that trained it, at the horizon."""
+    """All scores of one network except OpenMax; rows and target are of the flows that trained it, at the horizon."""
 
     def __init__(self, network: CompactNetwork, rows: Rows, target: np.ndarray) -> None:
         """target: (n,) class of each row."""
@@ -167,7 +167,7 @@ class OpenSetScorer:
         return errors
 
     def scores(self, features: np.ndarray) -> dict[str, np.ndarray]:
-        """Return every score of SCORES but OpenMax for rows (n, F) float32."""
+        """Return every score of SCORES except OpenMax for rows (n, F) float32."""
         scaled, logits = scaled_rows(self._network, features), logits_of(self._network, features)
         named = logits.argmax(1)
         distance = self._spaces.features.strangeness(scaled, named)

@@ -1,13 +1,13 @@
-"""The report's section on the identification paper's networks, from what `callprint evaluate --paper` has left."""
+"""The report's section on the identification paper's networks, from the cache of `callprint evaluate --paper`."""
 
 import re
 from pathlib import Path
 
 from callprint.lab.identification.report_text import Report
 from callprint.lab.identification.views_report import Results, found_view
+from callprint.lab.paper.experiment import Findings
 from callprint.lab.paper.tables import share_of_seeds
 from callprint.training.paper.cells import VALIDATED, by_flow
-from callprint.training.paper.experiment import Findings
 from callprint.training.paper.networks import ALEXNET
 from callprint.training.sampling import FINAL
 from callprint.training.statistics import share
@@ -22,12 +22,12 @@ def alexnet_counts(findings: Findings, split: str) -> dict[int, tuple[int, int]]
     for k in findings.ks():
         count = findings.right(findings.of(ALEXNET, k)[0], by_flow(split))
         if count.asked:
-            found[k] = (count.right, count.asked)
+            found[k] = (count.hits, count.asked)
     return found
 
 
 def batch_ms(paper_report: Path) -> float | None:
-    """Return the milliseconds a flow of AlexNet at k = 20 in batches, as the paper's report has them; None if not."""
+    """Return AlexNet's milliseconds a flow at k = 20 in batches from the paper's report; None when it has none."""
     try:
         row = BATCH_ROW.search(paper_report.read_text(encoding="utf-8"))
     except OSError:
@@ -41,7 +41,7 @@ def paper_section(report: Report, findings: Findings, results: Results, name: st
         return
     report.add("## The paper's networks")
     report.add(
-        f"AlexNet over byte images, trained with the budget `{findings.budget.name}` "
+        f"AlexNet over byte images, trained with the budget `{findings.plan.budget.name}` "
         f"([{PAPER_REPORT_NAME}]({PAPER_REPORT_NAME}) says what that is, and has every network, head, table and figure "
         "of the paper). *Leaky* is the paper's protocol, by window; the others are by flow, from its first k packets."
     )

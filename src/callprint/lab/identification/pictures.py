@@ -1,4 +1,4 @@
-"""The pictures of an accuracy report. One colour for one thing; every axis named."""
+"""The pictures of an accuracy report. A colour means the same everywhere; every axis has a name."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -20,6 +20,13 @@ def _save(figure: "plt.Figure", path: Path) -> None:
     # Without the software's version and the date the same figures give the same bytes.
     figure.savefig(path, dpi=RESOLUTION_DPI, bbox_inches="tight", metadata={"Software": None})
     plt.close(figure)
+
+
+def _label(axes: "plt.Axes", x: str, y: str, legend: str) -> None:
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8, loc=legend)
 
 
 def confusion_picture(
@@ -61,10 +68,7 @@ def by_k_picture(path: Path, packets: list[int], curves: dict[str, dict[str, lis
     axes.set_xticks(packets, [str(k) for k in packets])
     axes.minorticks_off()
     axes.set_ylim(0, 1.02)
-    axes.set_xlabel("RTP packets looked at (k)")
-    axes.set_ylabel("share of flows")
-    axes.grid(alpha=0.3)
-    axes.legend(fontsize=8, loc="lower right")
+    _label(axes, "RTP packets looked at (k)", "share of flows", "lower right")
     _save(figure, path)
 
 
@@ -79,10 +83,7 @@ def curves_picture(path: Path, x: str, y: str, at: list[int], curves: dict[str, 
     axes.minorticks_off()
     axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _place: f"{value:,g}"))
-    axes.set_xlabel(x)
-    axes.set_ylabel(y)
-    axes.grid(alpha=0.3)
-    axes.legend(fontsize=8)
+    _label(axes, x, y, "best")
     _save(figure, path)
 
 
@@ -130,8 +131,5 @@ def reliability_picture(path: Path, curves: dict[str, tuple[np.ndarray, np.ndarr
         axes.scatter(x, y, sizes, color=colour, alpha=0.6)
     axes.set_xlim(0, 1.03)
     axes.set_ylim(0, 1.03)
-    axes.set_xlabel("confidence")
-    axes.set_ylabel("accuracy")
-    axes.grid(alpha=0.3)
-    axes.legend(fontsize=8, loc="upper left")
+    _label(axes, "confidence", "accuracy", "upper left")
     _save(figure, path)

@@ -1,4 +1,4 @@
-"""The accuracy report: every figure computed here and now, what is bad named beside what is good."""
+"""The accuracy report. Everything in it is computed from the run that writes it; docs/results/notes.md has the rest."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnxruntime
 
+from callprint.core.identify.card import ModelCard
 from callprint.inference.onnx_identifier import OnnxIdentifier
 from callprint.lab.identification.adversity_report import TEXT, adversity_section
-from callprint.lab.identification.baselines import measure_baselines, measure_trees
+from callprint.lab.identification.baselines import SEED, measure_baselines, measure_trees
 from callprint.lab.identification.baselines_report import earlier_section, trees_section
 from callprint.lab.identification.early_report import early_section
 from callprint.lab.identification.goals_report import Measured, goals_section
 from callprint.lab.identification.report_text import Report
-from callprint.lab.identification.speed_report import PAPER_TIMES_S, measure_speed, speed_section
+from callprint.lab.identification.speed_report import measure_speed, speed_section
 from callprint.lab.identification.strangers_report import strangers_section
 from callprint.lab.identification.views_report import (
     Results,
@@ -34,24 +35,23 @@ from callprint.training.statistics import share
 if TYPE_CHECKING:
     from callprint.lab.identification.experiments import Experiments
 
-__all__ = ["PAPER_TIMES_S", "Report", "share", "write_report"]
-
 EXAMINED = {
     "dataset2": "other calls, voices and addresses",
     "cross": "the other end is another application",
 }
-BASELINE_SEED = 1
 TREE_VIEWS = (EARLY, FINAL, FINAL_MEDIA, MIDFLOW)
 CUDA = "CUDAExecutionProvider"
 
 
 @dataclass(frozen=True, slots=True)
 class Extras:
-    """What a report can have beside the model's own figures; each costs time, or needs what not everyone has."""
+    """What a report can have beside the model's own figures; each takes time, or needs data that not everyone has."""
 
-    unseen: Path | None = None  # captures of other origin: what the model makes of applications it never met
+    unseen: Path | None = (
+        None  # captures of other origin: what the model makes of applications that it has never seen
+    )
     experiments: "Experiments | None" = None  # training runs
-    seeds: int = 0  # networks made like this one, and left-out runs, for the spread of figures
+    seeds: int = 0  # of networks made like this one and of left-out runs, for the spread of figures
     left_out: bool = False  # applications and codecs left out of training runs
 
 
@@ -107,10 +107,10 @@ def _measure(
     if len(dataset.of_split(TRAINING_SPLIT)):
         _classes, _engines, target = classes_of(dataset, dataset.of_split(TRAINING_SPLIT))
         splits = list(results)
-        measured.baselines = measure_baselines(dataset, target, TRAINING_SPLIT, splits, BASELINE_SEED)
-        measured.trees = measure_trees(dataset, target, TRAINING_SPLIT, splits, TREE_VIEWS, BASELINE_SEED)
+        measured.baselines = measure_baselines(dataset, target, TRAINING_SPLIT, splits, SEED)
+        measured.trees = measure_trees(dataset, target, TRAINING_SPLIT, splits, TREE_VIEWS, SEED)
     if extras.experiments is not None:
-        # Only those who train networks need torch.
+        # Only training needs torch.
         from callprint.lab.identification.paper_section import PAPER_REPORT_NAME, batch_ms  # noqa: PLC0415
 
         measured.findings = extras.experiments.paper_findings()
@@ -143,9 +143,17 @@ def _head(
         "A flow counts once, whatever its length. Shares are followed by their 95 % Wilson interval. "
         "*Sure* verdicts are those that are not `unknown`: calibrated confidence at or above "
         f"{card.policy.threshold}, and an open-set score within the card's limit. *Engine* counts a verdict as right "
-        "when it names an application with the same media stack (Chromium, Firefox and node-wrtc share libwebrtc, "
-        "linphone and trx oRTP, Jami and ffmpeg libav)."
+        f"when it names an application with the same media stack ({_siblings(card) or 'here no two share one'})."
     )
+
+
+def _siblings(card: ModelCard) -> str:
+    """Return which classes share an engine, in words."""
+    by_engine: dict[str, list[str]] = {}
+    for name, engine in zip(card.classes, card.engines, strict=True):
+        by_engine.setdefault(engine, []).append(name)
+    shared = {engine: names for engine, names in by_engine.items() if len(names) > 1}
+    return "; ".join(f"{', '.join(names)} share {engine}" for engine, names in shared.items())
 
 
 def _seeds(
@@ -153,14 +161,14 @@ def _seeds(
 ) -> None:
     if extras.experiments is None or not extras.seeds:
         return
-    # Only those who train networks need torch.
+    # Only training needs torch.
     from callprint.lab.identification.seeds import seeds_rows  # noqa: PLC0415
 
     models = extras.experiments.seeds(extras.seeds, identifier)
     report.add(f"## {len(models)} seeds")
+    first = " The model above is that of the first seed." if models[0] is identifier else ""
     report.add(
-        f"The same recipe with {len(models)} seeds of training, folds and limits: mean, and least to largest. The "
-        "model above is the one of the first seed; none was chosen for what it makes of these splits."
+        f"The same recipe with {len(models)} seeds of training, folds and limits: mean, and least to largest.{first}"
     )
     found = [{split: _examined(dataset, model, split) for split in splits} for model in models]
     report.table(["split", "looked at", "application right", "sure", "of these right"], seeds_rows(found))
@@ -168,7 +176,7 @@ def _seeds(
 
 def _paper(report: Report, measured: Measured, identifier: OnnxIdentifier) -> None:
     if measured.findings is not None:
-        # Only those who train networks need torch.
+        # Only training needs torch.
         from callprint.lab.identification.paper_section import paper_section  # noqa: PLC0415
 
         paper_section(report, measured.findings, measured.results, identifier.name)
@@ -184,7 +192,7 @@ def _left_out(
 ) -> None:
     if extras.experiments is None or not extras.left_out:
         return
-    # Only those who train networks need torch.
+    # Only training needs torch.
     from callprint.lab.identification.open_set_report import open_set_section  # noqa: PLC0415
 
     classes, _engines, _target = classes_of(dataset, dataset.of_split(TRAINING_SPLIT))

@@ -1,4 +1,4 @@
-"""The same recipe with several seeds: how much of a figure is chance. Networks are kept, and not made again."""
+"""The same recipe with several seeds shows how much of a figure is chance. Networks are kept and not made again."""
 
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -22,7 +22,7 @@ def train_seeds(
     shipped: OnnxIdentifier,
     on_stage: Callable[[str], None] = lambda _stage: None,
 ) -> list[OnnxIdentifier]:
-    """Return the networks of seeds 1, 2, ...; what `folder` has of this dataset and settings is taken as it is.
+    """Return the networks of seeds 1, 2, ...; those that `folder` has of this dataset and settings are reused.
 
     So is `shipped`, when it was made with them.
     """

@@ -4,12 +4,18 @@ import csv
 from collections.abc import Collection
 from pathlib import Path
 
-from callprint.core.verdict import UNKNOWN, Verdict
+from callprint.core.dissect import dissect
+from callprint.core.flow.engine import EngineSettings
+from callprint.core.ground.errors import CaptureError
+from callprint.core.verdict import UNKNOWN, FlowReport, Verdict
+from callprint.core.verdicts.pipeline import IdentificationPipeline
 from callprint.inference.onnx_identifier import OnnxIdentifier
 from callprint.lab.identification.report_text import Report
-from callprint.training.examine import LEAST_PACKETS, judge_capture
+from callprint.sources import open_captures
+from callprint.training.examine import LEAST_PACKETS
 from callprint.training.statistics import share
 
+CAPTURE_LIMITS = EngineSettings(maximum_flows=1 << 16, evidence_memory_bytes=32 << 20)
 MANIFEST = "manifest.csv"
 
 
@@ -54,11 +60,11 @@ def strangers_section(report: Report, folder: Path, identifier: OnnxIdentifier) 
     )
     if known:
         report.add(
-            f"{len(known)} further flows are of applications that it knows, by the name of their capture, in other "
-            "versions, or played from a file, which makes them another sender; what it says of them:"
+            f"{len(known)} further flows are of applications that it knows, by the name of their capture. (Another "
+            "version, or a file that is played, is another sender.) Its verdicts:"
         )
         report.table(
-            ["capture", "application", "said", "best confidence", "packets"],
+            ["capture", "application", "verdict", "best confidence", "packets"],
             [
                 [
                     name,
@@ -70,3 +76,15 @@ def strangers_section(report: Report, folder: Path, identifier: OnnxIdentifier) 
                 for name, verdict in known
             ],
         )
+
+
+def judge_capture(path: Path, identifier: OnnxIdentifier) -> list[FlowReport]:
+    """Return the flows of a capture with their last verdicts; none when the file is no capture."""
+    pipeline = IdentificationPipeline(identifier, CAPTURE_LIMITS)
+    reports: list[FlowReport] = []
+    try:
+        for data, records in open_captures([path]):
+            reports += pipeline.process(data, dissect(data, records)).reports
+    except CaptureError:
+        return []
+    return reports + pipeline.finish().reports

@@ -1,4 +1,4 @@
-"""Applications with a codec that they did not speak in training: each codec of each application left out once."""
+"""Applications with a codec that they did not use in training: each codec of each application is left out once."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -43,7 +43,7 @@ def examine_unseen_codecs(
     most_rounds: int,
     on_round: Callable[[int, int], None],
 ) -> dict[str, UnseenCodec]:
-    """Train once with everything and once for each round; return what became of the splits' flows, by split.
+    """Train once with everything and once for each round; return the splits' flows named right, by split.
 
     A flow counts in the round that leaves its application's codec out. `on_round(done, all)` is called after each.
     """

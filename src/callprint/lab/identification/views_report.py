@@ -1,6 +1,8 @@
-"""The report's sections on what a model makes of every view of every flow."""
+"""The report's sections on how a model judges every view of every flow."""
 
 from collections import Counter
+from collections.abc import Iterable, Iterator
+from itertools import product
 
 import numpy as np
 
@@ -8,19 +10,29 @@ from callprint.inference.onnx_identifier import OnnxIdentifier
 from callprint.lab.identification.pictures import by_k_picture, confusion_picture, reliability_picture
 from callprint.lab.identification.report_text import Report
 from callprint.training.dataset import Dataset
-from callprint.training.examine import WINDOWS_PER_FLOW, Examination, examine_view, examine_windows
+from callprint.training.examine import Examination, examine_cut, examine_view
 from callprint.training.sampling import FINAL, HORIZON, PAPER_K, VIEWS, View
-from callprint.training.statistics import expected_calibration_error, share
+from callprint.training.statistics import share
+from callprint.training.windows import cut_windows
 
 MOST_CONFUSIONS = 12
+WINDOWS_PER_FLOW = 20  # at most, in accuracy by window
 
 Results = dict[str, list[Examination]]
-"""What a model said of every view of each split."""
+"""How a model judged every view of each split."""
 
 
 def found_view(results: Results, split: str, view: View) -> Examination | None:
     """Return one view of a split, None where no flow is long enough for it."""
     return next((one for one in results.get(split, []) if one.view == view), None)
+
+
+def each_view(results: Results, views: Iterable[View]) -> Iterator[tuple[str, Examination]]:
+    """Yield every split with each of the views that any of its flows is long enough for."""
+    for split, view in product(results, list(views)):
+        found = found_view(results, split, view)
+        if found is not None:
+            yield split, found
 
 
 def final(examinations: list[Examination]) -> Examination:
@@ -29,7 +41,7 @@ def final(examinations: list[Examination]) -> Examination:
 
 
 def flows_section(report: Report, results: Results) -> None:
-    """Append what the model says of each view of each split, by flow."""
+    """Append how the model judges each view of each split, by flow."""
     report.add("## By flow")
     rows = []
     for split, examinations in results.items():
@@ -50,6 +62,24 @@ def flows_section(report: Report, results: Results) -> None:
     report.table(
         ["split", "looked at", "flows", "application right", "engine right", "sure", "of these right"], rows
     )
+
+
+def examine_windows(
+    dataset: Dataset, identifier: OnnxIdentifier, flows: np.ndarray, k: int, seed: int
+) -> Examination:
+    """Let the model judge windows of k packets, a random step in [1, k] apart: WINDOWS_PER_FLOW drawn of each flow."""
+    rng = np.random.default_rng(seed)
+    flow: list[int] = []
+    first: list[int] = []
+    for index in flows:
+        starts = np.cumsum(np.r_[0, rng.integers(1, k + 1, int(dataset.packets[index]))])
+        starts = starts[starts + k <= dataset.packets[index]]
+        drawn = rng.permutation(starts)[:WINDOWS_PER_FLOW]
+        flow += [int(index)] * len(drawn)
+        first += drawn.tolist()
+    starts = np.array(first, np.int64)
+    windows = cut_windows(dataset.buffer, dataset.spans, np.array(flow, np.int64), starts, k)
+    return examine_cut(dataset, identifier, windows, View(f"windows of {k}", 0, k, False), k)
 
 
 def k_section(report: Report, dataset: Dataset, identifier: OnnxIdentifier, splits: list[str]) -> None:
@@ -140,17 +170,26 @@ def confusions_section(report: Report, results: Results, identifier: OnnxIdentif
         )
 
 
+def expected_calibration_error(confidence: np.ndarray, right: np.ndarray, bins: int = 10) -> float:
+    """Return the ECE: mean distance of confidence and accuracy over equal-width bins, weighted by their size."""
+    place = np.minimum((confidence * bins).astype(int), bins - 1)
+    error = 0.0
+    for i in range(bins):
+        inside = place == i
+        if inside.any():
+            error += inside.mean() * abs(float(confidence[inside].mean()) - float(right[inside].mean()))
+    return error
+
+
 def calibration_section(report: Report, results: Results) -> None:
     """Append confidence beside accuracy."""
     report.add("## Calibration")
     rows = []
     for view in VIEWS:
-        for split in results:
-            found = found_view(results, split, view)
-            if found is None:
-                continue
+        for split, found in each_view(results, (view,)):
             error = expected_calibration_error(found.decisions.confidence, found.right)
-            rows.append([split, view.name, f"{float(found.decisions.confidence.mean()):.3f}", f"{error:.3f}"])
+            mean = float(found.decisions.confidence.mean())
+            rows.append([split, view.name, f"{mean:.3f}", f"{error:.3f}"])
     report.table(["split", "looked at", "mean confidence", "expected calibration error (10 bins)"], rows)
     curves = {
         split: (
@@ -159,5 +198,5 @@ def calibration_section(report: Report, results: Results) -> None:
         )
         for split, examinations in results.items()
     }
-    report.add("All views together (at the horizon alone there would be next to nothing to see):")
+    report.add("All views together:")
     reliability_picture(report.picture("reliability.png", "Confidence against accuracy"), curves)

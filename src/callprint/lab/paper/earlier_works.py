@@ -1,7 +1,7 @@
 """Earlier works beside the paper's networks: those of lab/identification/baselines.py, and three on captures.
 
-nDPI names protocols, not applications; the best that can be made of its label is to name the application that
-had it most often in training. The same holds for ports.
+nDPI names protocols, not applications; the best use of its label is to name the application that had it most often in
+training. The same holds for ports.
 """
 
 import csv
@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 from sklearn.ensemble import ExtraTreesClassifier
 
-from callprint.core.identify.evidence_records import RECORD_HEADER
+from callprint.core.evidence import EVIDENCE_HEADER
 from callprint.training.classes import TRAINING_SPLIT
 from callprint.training.dataset import LABEL_FILE, Dataset, Label, read_labels
 from callprint.training.examine import LEAST_PACKETS
-from callprint.training.paper.rates import Count
+from callprint.training.statistics import Proportion
 
 NDPI = "ndpiReader"  # of the Debian package libndpi-bin
 NDPI_LIMIT_S = 60
@@ -31,10 +31,10 @@ FIRST_PACKETS = 10
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """Flows that a way to look names right, by split."""
+    """Flows that an earlier work names right, by split."""
 
     name: str
-    right: dict[str, Count]
+    right: dict[str, Proportion]
 
 
 def _endpoints(label: Label) -> frozenset[tuple[str, int]]:
@@ -43,7 +43,7 @@ def _endpoints(label: Label) -> frozenset[tuple[str, int]]:
 
 
 def ndpi_labels(capture: Path) -> dict[frozenset[tuple[str, int]], str]:
-    """Return nDPI's name of every flow of a capture by its two endpoints; none where it fails."""
+    """Return nDPI's name of every flow of a capture by its two endpoints; empty when it fails."""
     with tempfile.TemporaryDirectory() as folder:
         table = Path(folder) / "flows.csv"
         command = [NDPI, "-q", "-i", str(capture), "-C", str(table)]
@@ -84,18 +84,18 @@ def _usual_application(labels: list[Label], seen: list[str]) -> dict[str, str]:
     return {what: found.most_common(1)[0][0] for what, found in counts.items()}
 
 
-def _examined(labels: list[Label], named: list[str], splits: list[str]) -> dict[str, Count]:
+def _examined(labels: list[Label], named: list[str], splits: list[str]) -> dict[str, Proportion]:
     counts = {}
     for split in splits:
         right = [
             name == one.application for one, name in zip(labels, named, strict=True) if one.split == split
         ]
-        counts[split] = Count(sum(right), len(right))
+        counts[split] = Proportion(sum(right), len(right))
     return counts
 
 
 def measure_ndpi(folder: Path, splits: list[str], cache: Path) -> tuple[Earlier, str] | None:
-    """Return what nDPI's labels are worth and a sentence on which they are; None where nDPI is not installed."""
+    """Return how many flows nDPI's labels name right and a list of the labels; None when nDPI is not installed."""
     if shutil.which(NDPI) is None:
         return None
     labels = read_labels(folder / LABEL_FILE)
@@ -110,7 +110,7 @@ def measure_ndpi(folder: Path, splits: list[str], cache: Path) -> tuple[Earlier,
 
 
 def measure_ports(folder: Path, splits: list[str], seed: int) -> Earlier:
-    """Return what the two UDP ports alone say, by trees."""
+    """Return how many flows trees name right by the two UDP ports alone."""
     labels = read_labels(folder / LABEL_FILE)
     rows = np.array([(one.quad.src_port, one.quad.dst_port) for one in labels], np.float32)
     names = np.array([one.application for one in labels])
@@ -124,8 +124,8 @@ def measure_ports(folder: Path, splits: list[str], seed: int) -> Earlier:
     )
 
 
-def yildirim_share(dataset: Dataset, split: str) -> Count:
-    """Return the flows whose first packets are 60 to 150 bytes long: what Yildirim and Radcliffe take for VoIP."""
+def yildirim_share(dataset: Dataset, split: str) -> Proportion:
+    """Return the flows whose first packets are 60 to 150 bytes long: what Yildirim and Radcliffe take to be VoIP."""
     flows = dataset.of_split(split, LEAST_PACKETS)
     inside = 0
     for index in flows:
@@ -135,6 +135,6 @@ def yildirim_share(dataset: Dataset, split: str) -> Count:
             length = int(dataset.buffer[at + 8]) | int(dataset.buffer[at + 9]) << 8
             if dataset.buffer[at + 10] == 0:
                 lengths.append(length + UDP_AND_IP_BYTES)
-            at += RECORD_HEADER + length
+            at += EVIDENCE_HEADER + length
         inside += sum(one in YILDIRIM_BYTES for one in lengths) > len(lengths) / 2
-    return Count(inside, len(flows))
+    return Proportion(inside, len(flows))

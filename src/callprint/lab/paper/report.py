@@ -5,29 +5,32 @@ from pathlib import Path
 import numpy as np
 
 from callprint.inference.onnx_identifier import OnnxIdentifier
-from callprint.lab.identification.report import Report
+from callprint.lab.identification.report_text import Report
 from callprint.lab.paper import published
+from callprint.lab.paper.deep_heads import class_scores, svm_graph
 from callprint.lab.paper.earlier_section import earlier_section
+from callprint.lab.paper.experiment import Findings
 from callprint.lab.paper.pictures import heads_picture, probabilities_picture, rates_picture
+from callprint.lab.paper.rates import positive_rates
 from callprint.lab.paper.speed_section import speed_section
 from callprint.lab.paper.tables import (
-    GROWTH,
+    PAPER_APPLICATIONS,
     accuracy_head,
     accuracy_of,
     accuracy_row,
     command_for,
     counted,
     data_rows,
+    growth,
+    largest_difference,
+    mean_share,
     parameter_rows,
     published_accuracy,
     share_of_seeds,
 )
 from callprint.training.paper.cells import VALIDATED, by_flow, by_window
-from callprint.training.paper.deep_heads import class_scores, svm_graph
-from callprint.training.paper.experiment import Findings
 from callprint.training.paper.heads import HEADS
-from callprint.training.paper.networks import ALEXNET, CNN, GOOGLENET
-from callprint.training.paper.rates import positive_rates
+from callprint.training.paper.networks import ALEXNET, ALEXNET_CHANNELS, ALEXNET_UNITS, CNN, GOOGLENET
 from callprint.training.sampling import PAPER_K
 from callprint.training.statistics import share
 
@@ -63,7 +66,7 @@ def _head(report: Report, findings: Findings, command: str) -> None:
         "figure of the paper, measured through ONNX Runtime. What callprint itself identifies with, and why, is in "
         "[identification.md](identification.md) and [models.md](../use/models.md)."
     )
-    report.add(f"**Budget `{findings.budget.name}`.** {findings.budget.says}")
+    report.add(f"**Budget `{findings.plan.budget.name}`.** {findings.plan.differs}")
     if findings.missing:
         names = ", ".join(one.name for one in findings.missing)
         report.add(
@@ -91,6 +94,7 @@ def _tables_1_and_2(report: Report, findings: Findings) -> None:
         f"paper's, windows at k = 10: {'; '.join(sizes)}."
     )
     report.add("## Table II: parameters of AlexNet")
+    counts = {k: counted(ALEXNET, k, PAPER_APPLICATIONS) for k in PAPER_K}
     report.table(
         [
             "k",
@@ -101,13 +105,14 @@ def _tables_1_and_2(report: Report, findings: Findings) -> None:
             f"ours, {len(findings.classes)}",
             "MB",
         ],
-        parameter_rows(len(findings.classes)),
+        parameter_rows(counts, len(findings.classes)),
     )
+    channels, units = (", ".join(map(str, sizes)) for sizes in (ALEXNET_CHANNELS, ALEXNET_UNITS))
     report.add(
-        f"The count grows by exactly {GROWTH:,} for each four further rows, as in the paper: one row of the last image "
-        "more for the first full layer. The paper's table does not say how wide the layers are; convolutions of 64, "
-        "96, 96, 64 and 64 channels, the first with stride 2, and full layers of 4096 and 1024 fit its growth exactly "
-        "and its counts within one per cent."
+        f"The paper's table does not say how wide the layers are. Ours are convolutions of {channels} channels, the "
+        f"first with stride 2, and full layers of {units}: from k = 4 to k = 6 the count grows by {growth(counts):,} "
+        f"(paper: {growth(published.PARAMETERS):,}), one row of the last image more for the first full layer, and it "
+        f"lies within {largest_difference(counts):.2%} of the paper's everywhere."
     )
 
 
@@ -117,9 +122,26 @@ def _table_3(report: Report, findings: Findings) -> None:
     report.table(["k", *accuracy_head(findings), "paper, leaky"], rows)
     report.add(
         "*Training* is the accuracy of the last epoch's batches before their update, under dropout, so it may lie "
-        "below validation. The gap between leaky validation and cross is the paper's finding of over-fitting (its "
-        "figure 5) in full: byte images show the codec, the payload type and the peer's choices first."
+        f"below validation. {_gaps(findings)} [notes.md](notes.md) says why."
     )
+
+
+def _gaps(findings: Findings) -> str:
+    """Return how far below leaky validation accuracy lies on other calls, over the k that there are."""
+    sentences = []
+    for split in findings.splits:
+        gaps = [
+            mean_share(findings, findings.of(ALEXNET, k), VALIDATED)
+            - mean_share(findings, findings.of(ALEXNET, k), by_window(split))
+            for k in findings.ks()
+        ]
+        gaps = [one for one in gaps if np.isfinite(one)]
+        if gaps:
+            sentences.append(
+                f"By window, accuracy on {split} is {100 * min(gaps):.1f} to {100 * max(gaps):.1f} points below leaky "
+                "validation."
+            )
+    return " ".join(sentences)
 
 
 def _compared(report: Report, findings: Findings) -> None:
@@ -129,14 +151,15 @@ def _compared(report: Report, findings: Findings) -> None:
         count = f"{counted(kind, 20, len(findings.classes)):,}"
         rows.append([kind, count, *accuracy_row(findings, kind, 20), published.COMPARED[kind]])
     report.table(["network", "parameters", *accuracy_head(findings), "paper, leaky"], rows)
+    ratio = counted(GOOGLENET, 20, len(findings.classes)) / counted(ALEXNET, 20, len(findings.classes))
     report.add(
-        "The paper finds GoogLeNet dearer in time and space; in time it is also here, in space it is not: it has no "
-        "wide full layer."
+        f"The paper finds GoogLeNet dearer in time and space. Ours, which has no wide full layer, has {ratio:.1%} of "
+        "AlexNet's parameters."
     )
 
 
 def _norms(report: Report, findings: Findings) -> None:
-    wanted = findings.budget.with_norms()
+    wanted = findings.plan.with_norms()
     if not wanted:
         return
     report.add(f"## L1 and L2 norms at k = {wanted[0].k}, the paper's future work")
@@ -147,10 +170,30 @@ def _norms(report: Report, findings: Findings) -> None:
             [name, *accuracy_of(findings, [findings.cells[one.name]] if one.name in findings.cells else [])]
         )
     report.table(["norm in the loss", *accuracy_head(findings)], rows)
-    report.add(
-        "The paper hopes that norms of the weights cure its over-fitting. What is over-fitted here is not noise in the "
-        "training windows but what calls have in common with themselves, which no norm can tell from the application."
-    )
+    report.add(f"The paper hopes that norms of the weights cure its over-fitting. {_norm_effects(findings)}")
+
+
+def _norm_effects(findings: Findings) -> str:
+    """Return how accuracy by window changes with each norm, on the splits that the networks have not seen."""
+    wanted = findings.plan.with_norms()
+    plain = findings.of(ALEXNET, wanted[0].k)[:1]
+    changes = []
+    for one in wanted:
+        cells = [findings.cells[one.name]] if one.name in findings.cells else []
+        if plain and cells:
+            differences = [
+                100
+                * (
+                    mean_share(findings, cells, by_window(split))
+                    - mean_share(findings, plain, by_window(split))
+                )
+                for split in findings.splits
+            ]
+            listed = " and ".join(
+                f"{by:+.1f} points on {split}" for by, split in zip(differences, findings.splits, strict=True)
+            )
+            changes.append(f"{'L1' if one.l1 else 'L2'} changes accuracy by window by {listed}.")
+    return " ".join(changes)
 
 
 def _figure_5(report: Report, findings: Findings) -> None:

@@ -10,13 +10,14 @@ import numpy as np
 from callprint.core.identify.card import INPUT_MATRIX
 from callprint.inference.onnx_identifier import OnnxIdentifier
 from callprint.lab.identification.processor import processor
-from callprint.lab.identification.report import PAPER_TIMES_S, Report
+from callprint.lab.identification.report_text import Report
+from callprint.lab.paper import published
+from callprint.lab.paper.deep_heads import svm_graph
+from callprint.lab.paper.experiment import Findings
 from callprint.lab.paper.tables import command_for
 from callprint.lab.paper.times import compact_seconds, graph_seconds
 from callprint.training.paper.budgets import COMPARED_K
 from callprint.training.paper.cells import VALIDATED, session
-from callprint.training.paper.deep_heads import svm_graph
-from callprint.training.paper.experiment import Findings
 from callprint.training.paper.graphs import LOGITS
 from callprint.training.paper.networks import ALEXNET
 from callprint.training.paper.shipping import calibration_images, quantised, without_features
@@ -39,7 +40,7 @@ def speed_section(report: Report, findings: Findings, compact: OnnxIdentifier) -
         alone = f"{graph_seconds(findings.dataset, cells[0].graph, k):.2f} s" if cells else missing
         whole = f"{graph_seconds(findings.dataset, svm_graph(cells[0]), k):.2f} s" if cells else missing
         ours = f"{compact_seconds(findings.dataset, compact, k):.3f} s"
-        rows.append([str(k), ours, alone, whole, f"{PAPER_TIMES_S[k]:.2f} s"])
+        rows.append([str(k), ours, alone, whole, f"{published.TIMES_S[k]:.2f} s"])
     report.table(["k", compact.name, "AlexNet", "AlexNet + SVM, one graph", "paper (AlexNet + SVM)"], rows)
     report.add(
         "From evidence in memory to scores, k-matrices or features included; processor time of one thread, best of "
@@ -94,7 +95,6 @@ def _batches(report: Report, findings: Findings) -> None:
     report.add(
         f"Batches of {BATCH}, {threads} threads, best of {RUNS}; the goal is {GOAL_MS:.0f} ms a flow. "
         "*ms a flow* is by the clock and suffers from whatever else the machine does; processor time is the sum of the "
-        "threads. Static quantisation (weights and activations, calibrated on windows of dataset1) is what helps; "
-        "the dynamic kind makes the convolutions several times slower than float32, and with the full layers alone it "
-        "saves space but next to no time."
+        "threads. Static quantisation is that of weights and activations, calibrated on windows of dataset1; "
+        "[notes.md](notes.md) says why it is not the dynamic kind."
     )

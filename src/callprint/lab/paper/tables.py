@@ -6,19 +6,16 @@ import numpy as np
 import torch
 
 from callprint.lab.paper import published
+from callprint.lab.paper.experiment import Findings
 from callprint.training.classes import TRAINING_SPLIT
 from callprint.training.examine import LEAST_PACKETS
 from callprint.training.paper.budgets import FULL
 from callprint.training.paper.cells import VALIDATED, Cell, by_flow, by_window
-from callprint.training.paper.experiment import Findings
-from callprint.training.paper.networks import ALEXNET, PAPER_PARAMETERS, make_network, parameters
-from callprint.training.paper.rates import Count
-from callprint.training.sampling import PAPER_K
-from callprint.training.statistics import share
+from callprint.training.paper.networks import ALEXNET, make_network, parameters
+from callprint.training.statistics import Proportion
 
 PAPER_APPLICATIONS = 10
 TABLE_1_K = 10
-GROWTH = 16_777_216  # parameters for each four further rows
 
 
 def counted(kind: str, k: int, classes: int) -> int:
@@ -42,12 +39,11 @@ def data_rows(findings: Findings) -> list[list[str]]:
     return rows
 
 
-def parameter_rows(classes: int) -> list[list[str]]:
+def parameter_rows(counts: dict[int, int], classes: int) -> list[list[str]]:
     """Return Table II: for each k our count for ten applications beside the paper's, and for our applications."""
     rows = []
-    for k in PAPER_K:
-        ours = counted(ALEXNET, k, PAPER_APPLICATIONS)
-        paper = PAPER_PARAMETERS[k]
+    for k, ours in counts.items():
+        paper = published.PARAMETERS[k]
         rows.append(
             [
                 str(k),
@@ -62,9 +58,19 @@ def parameter_rows(classes: int) -> list[list[str]]:
     return rows
 
 
+def growth(counts: dict[int, int]) -> int:
+    """Return by how many parameters a network grows with one more row of its last image."""
+    return counts[6] - counts[4]
+
+
+def largest_difference(counts: dict[int, int]) -> float:
+    """Return the largest relative difference between our counts and those of the paper."""
+    return max(abs(ours / published.PARAMETERS[k] - 1) for k, ours in counts.items())
+
+
 def command_for(findings: Findings) -> str:
     """Return the command that makes what is missing."""
-    option = " --full" if findings.budget.name == FULL.name else ""
+    option = " --full" if findings.plan.budget.name == FULL.name else ""
     return f"`callprint evaluate --paper{option}`"
 
 
@@ -77,6 +83,11 @@ def mean_and_spread(values: list[float]) -> str:
     return f"{mean:.1%} ± {100 * spread:.1f}"
 
 
+def mean_share(findings: Findings, cells: list[Cell], asked: str) -> float:
+    """Return the share named right, the mean over the cells of seeds; nan when nothing was asked."""
+    return float(np.mean([findings.right(cell, asked).share for cell in cells])) if cells else float("nan")
+
+
 def share_of_seeds(findings: Findings, cells: list[Cell], asked: str) -> str:
     """Return the share named right: with the Wilson interval for one seed, mean and deviation for several."""
     counts = [findings.right(cell, asked) for cell in cells]
@@ -84,9 +95,9 @@ def share_of_seeds(findings: Findings, cells: list[Cell], asked: str) -> str:
     if not counts:
         return "–"
     if len(counts) == 1:
-        return share(counts[0].right, counts[0].asked)
-    pooled = Count(round(sum(one.right for one in counts) / len(counts)), counts[0].asked)
-    return f"{mean_and_spread([one.share for one in counts])} {share(pooled.right, pooled.asked).partition(' ')[2]}"
+        return str(counts[0])
+    pooled = Proportion(round(sum(one.hits for one in counts) / len(counts)), counts[0].asked)
+    return f"{mean_and_spread([one.share for one in counts])} {str(pooled).partition(' ')[2]}"
 
 
 def accuracy_row(findings: Findings, kind: str, k: int) -> list[str]:

@@ -1,6 +1,5 @@
 """Table IV of the paper: how long 1000 flows take, from evidence in memory to scores."""
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import numpy as np
 from callprint.core.identify.card import INPUT_MATRIX, MATRIX_COLUMNS
 from callprint.core.identify.k_matrix import k_matrices
 from callprint.inference.onnx_identifier import OnnxIdentifier
+from callprint.lab.identification.processor import processor_s
 from callprint.training.dataset import Dataset
 from callprint.training.paper.cells import RUN_BYTES, session
 from callprint.training.paper.graphs import LOGITS
@@ -23,25 +23,11 @@ RUNS = 2
 def timed_windows(dataset: Dataset, k: int, count: int) -> Windows:
     """Return evidence of k packets of `count` flows; flows may come up more than once."""
     flows = np.resize(np.flatnonzero(dataset.packets >= k), count)
-    nothing = np.zeros(count, np.bool_)
-    return cut_windows(
-        dataset.buffer,
-        dataset.spans,
-        flows,
-        np.zeros(count, np.int64),
-        np.full(count, k),
-        tail=nothing,
-        lead=nothing,
-    )
+    return cut_windows(dataset.buffer, dataset.spans, flows, 0, k)
 
 
 def _best_s(work: Callable[[], object]) -> float:
-    took = []
-    for _ in range(RUNS):
-        begin = time.process_time()
-        work()
-        took.append(time.process_time() - begin)
-    return min(took)
+    return min(processor_s(work) for _ in range(RUNS))
 
 
 def compact_seconds(dataset: Dataset, identifier: OnnxIdentifier, k: int) -> float:

@@ -1,6 +1,6 @@
-"""The methods that our detector is compared with: (trace, marks, seed) to a judgement of each call.
+"""The methods that our detector is compared with: (trace, votes, seed) to a judgement of each call.
 
-All methods see the same calls and the same marks. The paper's four see its sixteen features, as the faithful
+All methods see the same calls and the same votes. The paper's four see its sixteen features, as the faithful
 modes do; the same clustering and the supervised baselines on all features are there too, so that no
 difference is owed to features alone. The two caller-mean baselines also know which calls share a caller: they
 learn from the features averaged over its calls, and judge all of them alike.
@@ -23,10 +23,10 @@ from callprint.core.spam.features import FEATURE_COUNT, PAPER_COLUMNS, transform
 from callprint.estimators.clustering import EMPCKMeans, EMPCKMultiClass, MPCKMeans, PMPCKMeans
 from callprint.lab.spam.traces import Trace
 
-Marks = NDArray[np.int64]
+Votes = NDArray[np.int64]
 Spam = NDArray[np.bool_]
 Floats = NDArray[np.float64]
-Method = Callable[[Trace, Marks, int], Spam]
+Method = Callable[[Trace, Votes, int], Spam]
 
 CLUSTERS_OF_KMEANS = 8
 PAPER = list(PAPER_COLUMNS)
@@ -50,37 +50,37 @@ def caller_means(trace: Trace) -> Floats:
 
 
 def _clustering(kind: type[MPCKMeans], columns: list[int], **settings: Any) -> Method:
-    def judge(trace: Trace, marks: Marks, seed: int) -> Spam:
+    def judge(trace: Trace, votes: Votes, seed: int) -> Spam:
         vectors = transform(trace.vectors)[:, columns]
-        fitted = kind(random_state=seed, **settings).fit(vectors, marks)
+        fitted = kind(random_state=seed, **settings).fit(vectors, votes)
         return np.asarray(fitted.spam_clusters_[fitted.labels_])
 
     return judge
 
 
 def _supervised(make: Callable[[int], Any], features: Callable[[Trace], Floats] = filled) -> Method:
-    def judge(trace: Trace, marks: Marks, seed: int) -> Spam:
+    def judge(trace: Trace, votes: Votes, seed: int) -> Spam:
         vectors = features(trace)
-        marked = marks >= 0
-        if len(np.unique(marks[marked])) < 2:  # nobody marked one of the kinds: nothing to tell apart
-            return np.full(len(marks), bool(np.all(marks[marked] == 1) and marked.any()))
-        return np.asarray(make(seed).fit(vectors[marked], marks[marked]).predict(vectors) == 1)
+        voted = votes >= 0
+        if len(np.unique(votes[voted])) < 2:  # nobody voted one of the kinds: nothing to tell apart
+            return np.full(len(votes), bool(np.all(votes[voted] == 1) and voted.any()))
+        return np.asarray(make(seed).fit(vectors[voted], votes[voted]).predict(vectors) == 1)
 
     return judge
 
 
-def _self_training(trace: Trace, marks: Marks, seed: int) -> Spam:
-    if len(np.unique(marks[marks >= 0])) < 2:
-        return np.zeros(len(marks), dtype=bool)
+def _self_training(trace: Trace, votes: Votes, seed: int) -> Spam:
+    if len(np.unique(votes[votes >= 0])) < 2:
+        return np.zeros(len(votes), dtype=bool)
     model = SelfTrainingClassifier(_logistic(seed))
-    return np.asarray(model.fit(filled(trace), marks).predict(filled(trace)) == 1)
+    return np.asarray(model.fit(filled(trace), votes).predict(filled(trace)) == 1)
 
 
-def _kmeans_majority(trace: Trace, marks: Marks, seed: int) -> Spam:
+def _kmeans_majority(trace: Trace, votes: Votes, seed: int) -> Spam:
     vectors = StandardScaler().fit_transform(filled(trace))
     labels = KMeans(CLUSTERS_OF_KMEANS, n_init=3, random_state=seed).fit_predict(vectors)
     clusters = range(CLUSTERS_OF_KMEANS)
-    spam = [np.sum(marks[labels == c] == 1) > np.sum(marks[labels == c] == 0) for c in clusters]
+    spam = [np.sum(votes[labels == c] == 1) > np.sum(votes[labels == c] == 0) for c in clusters]
     return np.array(spam)[labels]
 
 

@@ -1,4 +1,4 @@
-"""One cell of the experiments: a trace, a method, a share of marked calls and a share of false marks; its result."""
+"""One cell of the experiments: a trace, a method, a share of voted calls and a share of false votes; its result."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -24,19 +24,19 @@ class Cell:
     seed: int
 
 
-def draw_marks(spam: NDArray[np.bool_], ratio: float, noise: float, seed: int) -> NDArray[np.int64]:
-    """Draw users' marks (n,): `ratio` of all calls are marked, `noise` of the marks are the wrong way round.
+def draw_votes(spam: NDArray[np.bool_], ratio: float, noise: float, seed: int) -> NDArray[np.int64]:
+    """Draw users' votes (n,): `ratio` of all calls are voted, `noise` of the votes are the wrong way round.
 
-    Exact shares, as the paper's "a fraction c of the user feedback is false"; the same seed marks the same
+    Exact shares, as the paper's "a fraction c of the user feedback is false"; the same seed votes the same
     calls for every method.
     """
     random = np.random.default_rng([seed, 1_000_003])
-    marked = random.permutation(len(spam))[: round(ratio * len(spam))]
-    false = random.permutation(marked)[: round(noise * len(marked))]
-    marks = np.full(len(spam), -1, dtype=np.int64)
-    marks[marked] = spam[marked]
-    marks[false] = ~spam[false]
-    return marks
+    voted = random.permutation(len(spam))[: round(ratio * len(spam))]
+    false = random.permutation(voted)[: round(noise * len(voted))]
+    votes = np.full(len(spam), -1, dtype=np.int64)
+    votes[voted] = spam[voted]
+    votes[false] = ~spam[false]
+    return votes
 
 
 @lru_cache(maxsize=8)
@@ -56,12 +56,16 @@ def rates(predicted: NDArray[np.bool_], spam: NDArray[np.bool_]) -> dict[str, fl
 
 
 def compute(cell: Cell, methods: Mapping[str, Method]) -> dict[str, Any]:
-    """Compute one cell: rates over all calls and over the calls that nobody marked."""
+    """Compute one cell: rates over all calls and over the calls that nobody voted."""
     trace = drawn_trace(cell.trace, cell.seed)
-    marks = draw_marks(trace.spam, cell.ratio, cell.noise, cell.seed)
+    votes = draw_votes(trace.spam, cell.ratio, cell.noise, cell.seed)
     start = perf_counter()
-    predicted = methods[cell.method](trace, marks, cell.seed)
+    predicted = methods[cell.method](trace, votes, cell.seed)
     seconds = perf_counter() - start
-    open_calls = marks < 0
-    unmarked = rates(predicted[open_calls], trace.spam[open_calls])
-    return asdict(cell) | {"all": rates(predicted, trace.spam), "unmarked": unmarked, "seconds": seconds}
+    open_calls = votes < 0
+    without_vote = rates(predicted[open_calls], trace.spam[open_calls])
+    return asdict(cell) | {
+        "all": rates(predicted, trace.spam),
+        "without_vote": without_vote,
+        "seconds": seconds,
+    }

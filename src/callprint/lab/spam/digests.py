@@ -21,7 +21,8 @@ OTHERS_CODE = (
     "lab/spam/baselines.py",
 )
 """What the results of the paper's algorithms and of the baselines depend on, below src/callprint."""
-_DETECTOR = ("batch.py", "feedback_model.py", "prior_weights.py", "scorecard.py")
+_DETECTOR = ("batch.py", "vote_model.py", "prior_weights.py", "scorecard.py")
+_LIVE = ("own_detector.py", "known_callers.py", "known_votes.py", "thresholds.py")
 OWN_CODE = (*_SHARED, *(f"core/spam/{name}" for name in _DETECTOR), "lab/spam/methods.py")
 """What the results of our detector depend on."""
 ALL_CODE = tuple(
@@ -29,8 +30,7 @@ ALL_CODE = tuple(
         (
             *OTHERS_CODE,
             *OWN_CODE,
-            "core/spam/live.py",
-            "core/spam/own_detector.py",
+            *(f"core/spam/{name}" for name in _LIVE),
             "lab/spam/million.py",
             "lab/spam/playback.py",
         )

@@ -18,7 +18,7 @@ from rich.progress import Progress, TextColumn, TimeRemainingColumn
 from callprint.core.ground.errors import DatasetError
 from callprint.core.spam.features import PAPER_COLUMNS, transform
 from callprint.estimators.clustering import EMPCKMeans, MPCKMeans
-from callprint.lab.spam.cell import Cell, compute, draw_marks, drawn_trace
+from callprint.lab.spam.cell import Cell, compute, draw_votes, drawn_trace
 from callprint.lab.spam.digests import OTHERS_CODE, OWN_CODE, code_digest
 from callprint.lab.spam.methods import DETECTOR, METHODS, OURS, PAPER_METHODS
 from callprint.lab.spam.traces import TRACES
@@ -157,8 +157,8 @@ def convergence(seeds: int, ratios: tuple[float, ...] = (0.1, 0.3, 0.5, 0.7, 0.9
                 trace = drawn_trace(name, seed)
                 vectors = transform(trace.vectors)[:, list(PAPER_COLUMNS)]
                 for place, ratio in enumerate(ratios):
-                    marks = draw_marks(trace.spam, ratio, 0.0, seed)
-                    counts[number, place] = kind(random_state=seed).fit(vectors, marks).n_iter_
+                    votes = draw_votes(trace.spam, ratio, 0.0, seed)
+                    counts[number, place] = kind(random_state=seed).fit(vectors, votes).n_iter_
             row[label], row[f"{label} spread"] = float(counts.mean()), float(counts.mean(1).std())
         rows.append(row)
     return rows
@@ -167,7 +167,7 @@ def convergence(seeds: int, ratios: tuple[float, ...] = (0.1, 0.3, 0.5, 0.7, 0.9
 def timing(sizes: tuple[int, ...], repeats: int) -> list[dict[str, Any]]:
     """Return seconds of MPCK and eMPCK on the first n calls of v7 traces put one after the other, with spreads.
 
-    CPU seconds of one thread, so that other work on the machine does not count. Each repeat marks other calls.
+    CPU seconds of one thread, so that other work on the machine does not count. Each repeat votes other calls.
     """
     first = drawn_trace("v7", FIRST_SEED)
     needed = 1 + max(sizes) // len(first.spam)
@@ -182,9 +182,9 @@ def timing(sizes: tuple[int, ...], repeats: int) -> list[dict[str, Any]]:
         for label, kind in CONTENDERS.items():
             seconds, iterations = [], []
             for repeat in range(repeats):
-                marks = draw_marks(spam[:size], 0.1, 0.0, repeat)
+                votes = draw_votes(spam[:size], 0.1, 0.0, repeat)
                 start = process_time()
-                fitted = kind(random_state=repeat).fit(vectors[:size], marks)
+                fitted = kind(random_state=repeat).fit(vectors[:size], votes)
                 seconds.append(process_time() - start)
                 iterations.append(fitted.n_iter_)
             row[label], row[f"{label} spread"] = float(np.mean(seconds)), float(np.std(seconds))

@@ -1,7 +1,7 @@
 """Learn the scorecard from random simulated traces and write it as a module of plain numbers.
 
-The traces that the report is made of are never among those learned from: `traces.random_plan` draws other
-populations and other campaigns. They come from the same simulator, though, and the report says so.
+The traces of the report are never among those learned from: `traces.random_plan` draws other populations and other
+campaigns. They come from the same simulator, though, and the report says so.
 """
 
 import json
@@ -18,19 +18,22 @@ from callprint.core.spam.scorecard import Scorecard, caller_inputs, load
 from callprint.lab.spam.traces import Trace, draw_trace, random_plan
 
 BINS = 10
-WIDTH = 10  # values to a line of the written module
 PENALTY = 0.02  # inverse strength of the quadratic penalty on points
-# When people telephone is an assumption of the simulator, other in every country and on every Sunday: points for it
-# would judge the same call twelve times as likely spam at 22 h as at 10 h. Only feedback may speak of the hour.
+# When people make calls is an assumption of the simulator, and differs by country and on every Sunday: with points for
+# it, the same call would be twelve times as likely spam at 22 h as at 10 h. Only votes may teach the hour.
 NOT_LEARNED = (Feature.HOUR_COS, Feature.HOUR_SIN)
+UNWEIGHED = {"caller_weights": [0.0, 1.0, 0.0, 0.0]}  # a caller's logit is the mean logit of its calls
+LISTS = ("edges", "setup", "end")  # of a feature, in the order in which they are written
 HEADER = '''"""Points of the scorecard, learned by `callprint spit learn --traces {traces}`. Do not edit.
 
 Learned on {calls} simulated calls of {traces} random traces (seeds 0 to {last}), of which {spam} were spam and
-{rate:.1%} of the callers spammers. The values are natural-logarithm odds; see `scorecard` for their use.
+{rate:.1%} of the callers spammers. The values are natural-logarithm odds; see scorecard.py for their use.
 """
 
+from typing import Any
+
 # fmt: off
-WEIGHTS = '''
+WEIGHTS: dict[str, Any] = '''
 
 Floats = NDArray[np.float64]
 
@@ -53,21 +56,25 @@ def learn_scorecard(traces: list[Trace]) -> dict[str, Any]:
         points = slice(starts[column], starts[column + 1])
         end[points] = column not in NOT_LEARNED
         setup[points] = end[points] & (column in SETUP_COLUMNS)
-    weights: dict[str, Any] = {"features": list(NAMES), "edges": [row.round(5).tolist() for row in edges]}
+    features: dict[str, dict[str, Any]] = {
+        name: {"offset": float(offset), "scale": float(scale), "edges": row.round(5).tolist()}
+        for name, offset, scale, row in zip(
+            NAMES, np.nanmean(values, axis=0).round(5), np.nanstd(values, axis=0).round(5), edges, strict=True
+        )
+    }
+    weights: dict[str, Any] = {}
     for phase, used in (("setup", setup), ("end", end)):
         model = LogisticRegression(C=PENALTY, max_iter=500).fit(indicator[:, used], spam)
         points = np.zeros(starts[-1])
         points[used] = model.coef_[0]
         weights[f"{phase}_intercept"] = round(float(model.intercept_[0]), 4)
-        weights[f"{phase}_points"] = [
-            points[starts[j] : starts[j + 1]].round(3).tolist() for j in range(FEATURE_COUNT)
-        ]
-    weights["offset"] = np.nanmean(values, axis=0).round(5).tolist()
-    weights["scale"] = np.nanstd(values, axis=0).round(5).tolist()
+        for column, row in enumerate(features.values()):
+            here = slice(starts[column], starts[column + 1])
+            if used[here].any():
+                row[phase] = points[here].round(3).tolist()
     weights["spammer_rate"] = round(spammer_rate(traces), 4)
-    weights["caller_weights"] = [0.0, 1.0, 0.0, 0.0]
-    weights["caller_weights"] = _caller_weights(load(weights), traces)
-    return weights
+    weights["caller_weights"] = _caller_weights(load(weights | UNWEIGHED | {"features": features}), traces)
+    return weights | {"features": features}
 
 
 def write_module(weights: dict[str, Any], traces: list[Trace], path: Path) -> None:
@@ -80,22 +87,18 @@ def write_module(weights: dict[str, Any], traces: list[Trace], path: Path) -> No
         spam=int(spam.sum()),
         rate=spammer_rate(traces),
     )
-    lines = [f'    "{key}": {_wrapped(value)},\n' for key, value in weights.items()]
-    path.write_text(header + "{\n" + "".join(lines) + "}\n", encoding="utf-8")
+    path.write_text(header + weights_text(weights), encoding="utf-8")
 
 
-def _wrapped(value: Any) -> str:
-    """Return a number or a list as Python text, a list in lines of `WIDTH` values."""
-    if not isinstance(value, list):
-        return json.dumps(value)
-    if isinstance(value[0], str):
-        return "[\n" + "".join(f'        "{name}",\n' for name in value) + "    ]"
-    rows = value if isinstance(value[0], list) else [value]
-    text = ""
-    for row in rows:
-        parts = [json.dumps(row[i : i + WIDTH])[1:-1] for i in range(0, len(row), WIDTH)]
-        text += "        [" + ",\n         ".join(parts) + "],\n"
-    return "[\n" + text + "    ]" if rows is value else text.strip().removesuffix(",")
+def weights_text(weights: dict[str, Any]) -> str:
+    """Return the weights as Python text: a line for each number or list."""
+    lines = [f'    "{key}": {json.dumps(value)},' for key, value in weights.items() if key != "features"]
+    lines.append('    "features": {')
+    for name, row in weights["features"].items():
+        lines.append(f'        "{name}": {{"offset": {row["offset"]}, "scale": {row["scale"]},')
+        lists = [f'            "{key}": {json.dumps(row[key])}' for key in LISTS if key in row]
+        lines.append(",\n".join(lists) + "},")
+    return "\n".join(["{", *lines, "    },", "}", ""])
 
 
 def spammer_rate(traces: list[Trace]) -> float:
@@ -121,7 +124,7 @@ def _indicators(values: Floats, edges: list[Floats]) -> csr_matrix:
 
 
 def _caller_weights(card: Scorecard, traces: list[Trace]) -> list[float]:
-    """Learn how the mean logit of a caller's calls so far, and their number, say what the caller is.
+    """Learn what the mean logit of a caller's calls so far, and their number, reveal about the caller.
 
     Each call is one example, with the calls up to it: what a live detector knows.
     """

@@ -1,31 +1,31 @@
 """Recall at a false-positive rate of 0.01 %: a million legitimate calls, judged as they would be live.
 
 Six days of 200 thousand legitimate calls and 200 spam calls of four campaigns a day; the spammers take new
-numbers every day. Users mark calls of the first day; the other five days are judged, each call with what
+numbers every day. Users vote calls of the first day; the other five days are judged, each call with what
 was known of its caller up to that call, and with the base rate that the first day shows. These are the sums of
-`core/spam/live.py`, over arrays; a test compares the two.
+`core/spam/own_detector.py`, over arrays; a test compares the two.
 """
 
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
+from callprint.core.ground.compiled import compiled
 from callprint.core.spam import batch, prior_weights, scorecard
 from callprint.core.spam.features import SETUP_COLUMNS, transform
-from callprint.core.spam.feedback_model import Group, Marks, choose_kernel, learn, sigmoid, vote_logits
 from callprint.core.spam.histories import CallHistory
-from callprint.core.spam.live import Thresholds
+from callprint.core.spam.thresholds import Thresholds
+from callprint.core.spam.vote_model import Group, Votes, choose_kernel, learn, sigmoid, vote_logits
 from callprint.lab.spam.population import Legitimate, legitimate_calls, populate
 from callprint.lab.spam.traces import Campaign, campaign_calls
 
 DAY_NS = 86_400 * 1_000_000_000
 FALSE_POSITIVE_RATE = 1e-4
-MARKED, FALSE_MARKS = 0.01, 0.1  # share of the first day's calls that users mark, and of false marks
-USERS = 500  # who give the marks, in turn
+VOTED, FALSE_VOTES = 0.01, 0.1  # share of the first day's calls that users vote, and of false votes
+USERS = 500  # who give the votes, in turn
 SEED = 100  # of the first of the report's repetitions
 CHUNK = 20_000
 CAMPAIGNS = {
@@ -62,15 +62,15 @@ def recall_at_low_false_positives(
     first_day = calls["started_ns"] < calls["started_ns"].min() // DAY_NS * DAY_NS + DAY_NS
     spam = kind >= 0
     random = np.random.default_rng([seed, 3])
-    marked = np.flatnonzero(first_day & (random.random(len(spam)) < MARKED))
-    marks = spam[marked] ^ (random.random(len(marked)) < FALSE_MARKS)
+    voted = np.flatnonzero(first_day & (random.random(len(spam)) < VOTED))
+    votes = spam[voted] ^ (random.random(len(voted)) < FALSE_VOTES)
     judged = ~first_day
     card = scorecard.load(prior_weights.WEIGHTS)
     result: dict[str, Any] = {
         "seed": seed,
         "legitimate": int((judged & ~spam).sum()),
         "spam": int((judged & spam).sum()),
-        "marks": len(marked),
+        "votes": len(voted),
         "false_positive_rate": FALSE_POSITIVE_RATE,
         "rows": [],
         "actions": [],
@@ -86,7 +86,7 @@ def recall_at_low_false_positives(
         cold = card.prior_logits(running[:, 0], running[:, 1], shift)
         ranked = card.caller_logits(running[:, 0], running[:, 1])  # without the floor, so that none are alike
         result["rows"].append(_row("callprint, no feedback", phase, ranked[judged], kind[judged]))
-        added = _taught(Group(running[:, 2:], calls["campaign"]), cold, caller, marked, marks)
+        added = _taught(Group(running[:, 2:], calls["campaign"]), cold, caller, voted, votes)
         result["rows"].append(_row("callprint", phase, (cold + added)[judged], kind[judged]))
         for feedback, logits in ((False, cold), (True, cold + added)):
             result["actions"].append(_actions(phase, feedback, sigmoid(logits[judged]), spam[judged]))
@@ -96,7 +96,7 @@ def recall_at_low_false_positives(
             ("random forest", RandomForestClassifier(100, min_samples_leaf=3, random_state=seed)),
             ("logistic regression", LogisticRegression(max_iter=500)),
         ):
-            model.fit(filled[marked], marks)
+            model.fit(filled[voted], votes)
             scores = np.concatenate([model.predict_proba(part)[:, 1] for part in _chunks(filled[judged])])
             result["rows"].append(_row(name, phase, scores, kind[judged]))
     return result
@@ -140,7 +140,7 @@ def _running(
     return running
 
 
-@njit(cache=True)
+@compiled
 def _accumulate(
     now: Floats, later: Floats, features: Floats, caller: NDArray[np.int64], state: Floats, running: Floats
 ) -> None:
@@ -168,21 +168,21 @@ def _taught(
     callers: Group,
     prior: Floats,
     caller: NDArray[np.int64],
-    marked: NDArray[np.int64],
-    marks: NDArray[np.bool_],
+    voted: NDArray[np.int64],
+    votes: NDArray[np.bool_],
 ) -> Floats:
     """Return what feedback adds to the logit of each call, (n,)."""
-    known, place = np.unique(caller[marked], return_inverse=True)
+    known, place = np.unique(caller[voted], return_inverse=True)
     rows = np.empty(len(known), np.int64)
-    rows[place] = marked  # the last marked call of each caller says how it stands
-    given = Marks(place, np.arange(len(marked)) % USERS, marks, np.ones(len(marked)))
+    rows[place] = voted  # the last voted call of each caller says how it stands
+    given = Votes(place, np.arange(len(voted)) % USERS, votes, np.ones(len(voted)))
     group = callers.take(rows)
     lesson = learn(group, prior[rows], given, choose_kernel(group, prior[rows], given, USERS), USERS)
     starts = range(0, len(prior), CHUNK)
     added = np.concatenate([lesson.shift(callers.take(slice(start, start + CHUNK))) for start in starts])
-    votes = np.zeros(caller.max() + 1)
-    votes[known] = vote_logits(given, lesson, len(known))
-    return np.asarray(added + votes[caller])
+    own_votes = np.zeros(caller.max() + 1)
+    own_votes[known] = vote_logits(given, lesson, len(known))
+    return np.asarray(added + own_votes[caller])
 
 
 def _actions(phase: str, feedback: bool, scores: Floats, spam: NDArray[np.bool_]) -> dict[str, Any]:

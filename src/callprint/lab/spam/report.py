@@ -61,8 +61,8 @@ def _head(findings: Findings) -> str:
     return f"""# Spam calls: measured results
 
 Made by `{findings.command}` (digest of the code: `{findings.digest}`); every number and picture below comes from that
-run: {len(findings.cells):,} cells, seeds {seeds[0]} to {seeds[-1]}; {spread}. A seed draws the trace, the marked calls
-and the false marks anew; the detector was built on other seeds. The results are kept in files, so the command can be
+run: {len(findings.cells):,} cells, seeds {seeds[0]} to {seeds[-1]}; {spread}. A seed draws the trace, the voted calls
+and the false votes anew; the detector was built on other seeds. The results are kept in files, so the command can be
 stopped and resumed. How the algorithms work is in [spit-algorithms.md](../how/spit-algorithms.md).
 
 **Read this first.** No labelled SIP + RTP spam trace is public, so all calls here are simulated: persons with
@@ -70,5 +70,5 @@ friends, businesses that call many, and spammers, as call events from which the 
 code that serves live calls. The detector's scorecard was learned on *other* simulated traces (other populations,
 other campaigns, other seeds), but by the same simulator: how well it carries over to a real network is not known
 from these tables. Baselines and the paper's algorithms have no such prior, and that is part of what is compared.
-F, TP and FP count calls. "Unmarked" leaves out the calls that users marked, whose label a method has seen;
+F, TP and FP count calls. "Unmarked" leaves out the calls that users voted, whose label a method has seen;
 "all" is what the paper appears to report."""

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from callprint.core.spam.live import Thresholds
+from callprint.core.spam.thresholds import Thresholds
 from callprint.lab.spam.experiment import LARGE, NOISES, RATIOS
 from callprint.lab.spam.methods import DETECTOR, OURS
 from callprint.lab.spam.table import COMPETITORS, Table, with_spread
@@ -36,7 +36,7 @@ def comparison(table: Table) -> str:
     own, other = (float(np.mean([pair[i] for pair in gaps])) for i in (0, 1))
     return f"""## Our detector beside the four and the baselines
 
-F-measure on unmarked calls, mean over the traces that all methods were measured on. (The 20,020 calls of
+F-measure on calls without a vote, mean over the traces that all methods were measured on. (The 20,020 calls of
 `{LARGE}` are in the rows of noise 0 and 0.2 only, and without MPCK, which is quadratic.) The paper's four see
 its sixteen features; the others and ours see all. **callprint also knows which calls share a caller and a
 campaign.** Of the others only the two caller-mean baselines are told who called: they learn from the features averaged
@@ -61,7 +61,7 @@ With no feedback at all the others can say nothing (F = 0); callprint says what 
 
 ![no noise](pictures/spit-baselines-noise-0.png)
 
-![a fifth of the marks false](pictures/spit-baselines-noise-20.png)"""
+![a fifth of the votes false](pictures/spit-baselines-noise-20.png)"""
 
 
 def _cells(table: Table) -> tuple[list[tuple[float, float]], list[tuple[float, str]]]:
@@ -110,7 +110,7 @@ def against_cold_start(table: Table) -> str:
     )
     return f"""## Feedback against no feedback
 
-F of callprint on unmarked calls, by trace; "r, n" are feedback ratio and noise. Feedback should never hurt.
+F of callprint on calls without a vote, by trace; "r, n" are feedback ratio and noise. Feedback should never hurt.
 
 | trace | none | {" | ".join(f"{r}, {n}" for r, n in cells)} |
 |---|---|{"---|" * len(cells)}
@@ -124,10 +124,10 @@ def actions(rows: list[dict[str, Any]], millions: list[dict[str, Any]]) -> str:
     limits = Thresholds()
     lines = []
     for row in rows:
-        marks = f"{row['ratio']:.0%}, noise {row['noise']}" if row["ratio"] else "none"
+        votes = f"{row['ratio']:.0%}, noise {row['noise']}" if row["ratio"] else "none"
         kind = "spam" if row["spam"] else "legitimate"
         shares = " | ".join(f"{row[name]:.2%}" for name in ("allow", "watch", "challenge", "block"))
-        lines.append(f"| {row['trace']} | {marks} | {row['phase']} | {kind} | {row['calls']:,} | {shares} |")
+        lines.append(f"| {row['trace']} | {votes} | {row['phase']} | {kind} | {row['calls']:,} | {shares} |")
     legitimate = [row for row in rows if not row["spam"]]
     calls = sum(row["calls"] for row in legitimate)
     blocked = sum(round(row["block"] * row["calls"]) for row in legitimate)
@@ -135,15 +135,15 @@ def actions(rows: list[dict[str, Any]], millions: list[dict[str, Any]]) -> str:
     for million_calls in millions:
         for row in million_calls["actions"]:
             shares = " | ".join(f"{row[kind][s]:.3%}" for kind in ("legitimate", "spam") for s in row["spam"])
-            marks = "yes" if row["feedback"] else "no"
-            judged.append(f"| {million_calls['seed']} | {row['phase']} | {marks} | {shares} |")
+            votes = "yes" if row["feedback"] else "no"
+            judged.append(f"| {million_calls['seed']} | {row['phase']} | {votes} | {shares} |")
     return f"""## Live, at its own thresholds
 
 Every trace was played through the live detector as it runs in production: each call judged at its set-up and at its
 end with what was known then, learning once an hour, thresholds {limits.watch} (watch), {limits.challenge} (challenge)
-and {limits.block} (block). Shares of calls by the action advised. Marks are given a minute after a call ends.
+and {limits.block} (block). Shares of calls by the action advised. Votes are given a minute after a call ends.
 
-| trace | marks | judged at | calls | number | allow | watch | challenge | block |
+| trace | votes | judged at | calls | number | allow | watch | challenge | block |
 |---|---|---|---|---|---|---|---|---|
 {chr(10).join(lines)}
 
@@ -151,7 +151,7 @@ Of {calls:,} judgements of legitimate calls in this table {blocked:,} advised to
 
 The same thresholds on the million calls of the next section, in shares of calls at or above each:
 
-| seed | judged at | marks | legitimate: watch | challenge | block | spam: watch | challenge | block |
+| seed | judged at | votes | legitimate: watch | challenge | block | spam: watch | challenge | block |
 |---|---|---|---|---|---|---|---|---|
 {chr(10).join(judged)}"""
 
@@ -177,7 +177,7 @@ def million(millions: list[dict[str, Any]]) -> str:
     return f"""## Recall at a false-positive rate of 0.01 %
 
 {first["legitimate"]:,} legitimate and {first["spam"]:,} spam calls judged as live, each with what was known of its
-caller so far; {first["marks"]:,} marks on the first day's calls, a tenth of them false; spammers take new numbers
+caller so far; {first["votes"]:,} votes on the first day's calls, a tenth of them false; spammers take new numbers
 each day. The threshold of each row is set on these calls so that {first["false_positive_rate"]:.2%} of the legitimate
 ones lie above it. Mean over the populations of seeds {seeds}.
 
@@ -203,13 +203,13 @@ def ablations(table: Table) -> str:
         rows.append(f"| {method} | " + " | ".join(values) + " |")
     return f"""## What each part is worth
 
-F on unmarked calls, mean over all traces. "Without keys": not told which calls share a caller or a campaign, as most
-baselines are; "without prior": no scorecard. Under them the two baselines that know the caller.
+F on calls without a vote, mean over all traces. "Without keys": it does not know which calls share a caller or a
+campaign, like most baselines; "without prior": no scorecard. Under them the two baselines that know the caller.
 
 | | no feedback | 0.5 % | 2 %, noise 0.2 | 10 %, noise 0.2 | 30 %, noise 0.2 | 50 % |
 |---|---|---|---|---|---|---|
 {chr(10).join(rows)}
 
 At little feedback the lead is owed to the scorecard, at much feedback to the keys: where calls are known to share a
-caller, users' marks on one of them speak for the others. The caller-mean rows show how much of that any method gains
+caller, users' votes on one of them speak for the others. The caller-mean rows show how much of that any method gains
 from the caller's key alone."""

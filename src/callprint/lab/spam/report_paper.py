@@ -79,20 +79,20 @@ def beside_the_paper(
             + ", ".join(f"{t} {spread[t]:.2f}" for t in HARDER)
             + "; at 30 and 50 % at most "
             + ", ".join(f"{t} {wider[t]:.2f}" for t in HARDER),
-            "each of our seeds draws another population and campaign, not only other marks",
+            "each of our seeds draws another population and campaign, not only other votes",
         ),
         (
             "Fig. 9, 10: noise on v6, ratio 0.3",
             "TP and TN of eMPCK above 0.8 up to noise 0.2",
             f"noise 0: TP {noisy[0.0][0]:.2f}, TN {1 - noisy[0.0][1]:.2f}; "
             f"noise 0.2: TP {noisy[0.2][0]:.2f}, TN {1 - noisy[0.2][1]:.2f}",
-            "all pairs of marks are constraints of full weight here; how the paper weighed them is not known",
+            "all pairs of votes are constraints of full weight here; how the paper weighed them is not known",
         ),
         (
             "Fig. 10: pMPCK",
             "completely unusable through its false positives at every noise",
             f"FP {min(pmpck):.2f} to {max(pmpck):.2f} over noise 0 to 1, {pmpck[0]:.2f} at noise 0",
-            "our set-up features hold caller histories, so true marks go far; with noise it is unusable, too",
+            "our set-up features hold caller histories, so true votes go far; with noise it is unusable, too",
         ),
         (
             "Fig. 9, 10: beyond noise 0.5",
@@ -254,7 +254,7 @@ def timing(rows: list[dict[str, Any]]) -> str:
     ]
     return f"""## Time against calls (v7)
 
-CPU milliseconds of one thread to convergence, mean and standard deviation over repeats with other marks, 10 % feedback.
+CPU milliseconds of one thread to convergence, mean and standard deviation over repeats with other votes, 10 % feedback.
 MPCK here is itself vectorised: its farthest pair is found by matrix products, only when a metric changed.
 
 | calls | MPCK, ms | eMPCK, ms | ratio | iterations |
@@ -295,5 +295,5 @@ Volume under TP - FP over all calls, noise 0 to 1 and ratio 0.1 to 1, by the tra
 The paper's volumes are negative on v5 to v7, although with noise beyond one half any method that follows its users
 is as wrong as it was right below it, which alone would give about 0; its protocol for noise or score must differ
 from the one written in its text. Nothing here was tuned to meet those figures. callprint loses its volume to noise
-beyond one half only: where every mark is false (noise 1) its mean TP - FP over the four traces is
+beyond one half only: where every vote is false (noise 1) its mean TP - FP over the four traces is
 {turned[DETECTOR]:.2f}, that of eMPCK {turned["eMPCK"]:.2f}."""

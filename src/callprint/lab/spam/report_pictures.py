@@ -28,9 +28,9 @@ def draw(table: Table, timing: list[dict[str, Any]], pictures: Path) -> None:
     plots.lines(noisy, "noise", "rate", pictures / "spit-noise.png")
     for noise in (0.0, 0.2):
         shown = [m for m in (*COMPETITORS, DETECTOR) if m not in {"eMPCK multi-class", "pMPCK"}]
-        panels = {t: {m: table.series(t, m, "f", noise, "unmarked") for m in shown} for t in TRACES}
+        panels = {t: {m: table.series(t, m, "f", noise, "without_vote") for m in shown} for t in TRACES}
         name = f"spit-baselines-noise-{int(100 * noise)}.png"
-        plots.lines(panels, "feedback ratio", "F, unmarked calls", pictures / name)
+        plots.lines(panels, "feedback ratio", "F, calls without a vote", pictures / name)
     times: plots.Series = {
         m: [(row["calls"], row[m], row[f"{m} spread"]) for row in timing] for m in CONTENDERS
     }

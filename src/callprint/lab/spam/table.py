@@ -31,7 +31,13 @@ class Table:
         return [row[scope][measure] for row in self._rows.get((trace, method, ratio, noise), [])]
 
     def mean(
-        self, trace: str, method: str, ratio: float, noise: float, measure: str = "f", scope: str = "unmarked"
+        self,
+        trace: str,
+        method: str,
+        ratio: float,
+        noise: float,
+        measure: str = "f",
+        scope: str = "without_vote",
     ) -> float:
         """Return the mean over seeds, NaN where nothing was computed."""
         found = self.values(trace, method, ratio, noise, measure, scope)
@@ -40,17 +46,17 @@ class Table:
     def is_complete(self, trace: str, ratio: float, noise: float) -> bool:
         """Return whether every method that is meant to judge this trace was measured in this cell."""
         methods = [m for m in (*COMPETITORS, DETECTOR) if (trace, m) != (LARGE, "MPCK")]
-        return all(self.values(trace, m, ratio, noise, "f", "unmarked") for m in methods)
+        return all(self.values(trace, m, ratio, noise, "f", "without_vote") for m in methods)
 
     def with_all_of_ours(self, ratio: float, noise: float) -> list[str]:
         """Return the traces in which our detector and its ablations were measured."""
-        return [t for t in TRACES if all(self.values(t, m, ratio, noise, "f", "unmarked") for m in OURS)]
+        return [t for t in TRACES if all(self.values(t, m, ratio, noise, "f", "without_vote") for m in OURS)]
 
     def over_traces(
         self, traces: Sequence[str], method: str, ratio: float, noise: float
     ) -> tuple[float, float, int]:
-        """Return F on unmarked calls, averaged over traces: mean over seeds, standard deviation, number of seeds."""
-        found = [self.values(trace, method, ratio, noise, "f", "unmarked") for trace in traces]
+        """Return F on calls without a vote, averaged over traces: mean, standard deviation and number of seeds."""
+        found = [self.values(trace, method, ratio, noise, "f", "without_vote") for trace in traces]
         found = [values for values in found if values]
         if not found:
             return float("nan"), 0.0, 0
@@ -61,7 +67,7 @@ class Table:
     def series(
         self, trace: str, method: str, measure: str, noise: float = 0.0, scope: str = "all"
     ) -> plots.Points:
-        """Return the measure against the feedback ratio; noise is in the marks only, so it says nothing at ratio 0."""
+        """Return the measure against the feedback ratio; noise is in the votes only, so it says nothing at ratio 0."""
         points = []
         for ratio in sorted({*RATIOS, *SURFACE_RATIOS} if scope == "all" else RATIOS):
             found = self.values(trace, method, ratio, noise if ratio else 0.0, measure, scope)

@@ -1,1 +1,1 @@
-"""The identification paper: its windows, networks, training procedure, heads, tables and figures, on our data."""
+"""The identification paper's networks: windows, architectures, training, heads, and the models made from them."""

@@ -1,58 +1,44 @@
-"""How much of the paper's procedure is run: in full, reduced for one processor core, or a sketch for tests."""
+"""How much of the paper's training a network gets: all of it, as much as one processor core can do, or a sketch."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from callprint.training.paper.networks import ALEXNET, CNN, GOOGLENET
 from callprint.training.paper.procedure import Procedure
-from callprint.training.sampling import PAPER_K
 
 COMPARED_K = 20  # the k at which the paper compares its three networks
-SEEDS_OF_SMALL = (2, 3)
-SMALL_K = (2, 4)
 LARGE_K = 40
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What is trained and what is examined."""
+    """How a network is trained, and on how many windows it is examined."""
 
     name: str
-    says: str  # how it differs from the paper's procedure, for the report
-    procedures: tuple[Procedure, ...]  # in the order in which they run
-    examined_windows: int  # of each flow, at most
-    examined_large: int  # the same from k = LARGE_K on
-    validated_windows: int  # at most; 0: all
-    validated_large: int  # the same beyond LARGE_K
+    procedure: Callable[[str, int, int], Procedure]  # kind, k, seed -> how that network is trained
+    examined_of_flow: tuple[int, int]  # windows at most: below k = LARGE_K, and from there on
+    validated_in_all: tuple[int, int]  # windows at most, 0 for all: up to k = LARGE_K, and beyond
     head_windows: int  # training windows whose deep features train the heads, at most
 
     def windows_of_flow(self, k: int) -> int:
         """Return how many windows of a flow are examined, at most."""
-        return self.examined_large if k >= LARGE_K else self.examined_windows
+        return self.examined_of_flow[k >= LARGE_K]
 
     def validated(self, k: int) -> int:
         """Return how many windows validate, at most; 0: all."""
-        return self.validated_large if k > LARGE_K else self.validated_windows
-
-    def named(self, kind: str, k: int) -> list[Procedure]:
-        """Return the procedures of one network, one for each seed."""
-        return [one for one in self.procedures if (one.kind, one.k) == (kind, k) and not one.penalised]
-
-    def with_norms(self) -> list[Procedure]:
-        """Return the procedures that add a norm of the weights to the loss."""
-        return [one for one in self.procedures if one.penalised]
+        return self.validated_in_all[k > LARGE_K]
 
 
-# Windows that one epoch of the reduced budget looks at, set so that all takes about an hour of one core: as many for
-# every k as one core can, so that the columns of a table differ in k and not in what was seen.
+# Windows that one epoch of the reduced budget looks at, chosen so that the whole report takes about an hour of one
+# core: where one core can, as many for every k, so that the columns of a table differ in k and not in what was seen.
 REDUCED_EPOCHS = 4
 REDUCED_BATCH = 25
 REDUCED_LARGE_BATCH = 10  # k from COMPARED_K on: more steps for the same windows
-STARTING_K = 10  # large AlexNets start from its convolutions, or a hundred steps would teach them nothing
+STARTING_K = (
+    10  # large AlexNets start from its convolutions: a hundred steps from scratch would teach them nothing
+)
 REDUCED_WINDOWS = {2: 5000, 4: 5000, 6: 5000, 8: 5000, 10: 5000, 20: 2100, 40: 630, 100: 315}
 REDUCED_COMPARED = {CNN: 2100, GOOGLENET: 2100}
-NORM_K = 4  # at which L1 and L2, the paper's future work, are tried
-NORMS = {"l1": 1e-6, "l2": 1e-4}
 CLASSES = 21  # of our data: what a number of windows is divided by
 
 
@@ -70,73 +56,13 @@ def _reduced(kind: str, k: int, seed: int = 1) -> Procedure:
     )
 
 
-def _order(make: Callable[[str, int, int], Procedure]) -> tuple[Procedure, ...]:
-    # What matters most first: a run that is stopped early has most of the tables.
-    plan = [(ALEXNET, k, 1) for k in (4, 2, 10, 20)]
-    plan += [(CNN, COMPARED_K, 1), (GOOGLENET, COMPARED_K, 1)]
-    plan += [(ALEXNET, k, 1) for k in (6, 8, 40, 100)]
-    plan += [(ALEXNET, k, seed) for seed in SEEDS_OF_SMALL for k in SMALL_K]
-    norms = [replace(make(ALEXNET, NORM_K, 1), **{norm: weight}) for norm, weight in NORMS.items()]
-    return (*(make(*one) for one in plan), *norms)
+def _sketch(kind: str, k: int, seed: int) -> Procedure:
+    return replace(_reduced(kind, k, seed), most_windows=4, epochs=1, batch=16, start=None)
 
 
-FULL = Budget(
-    "full",
-    "The paper's procedure in full: all windows, 20 epochs, batches of 100, dropout 0.5 in all of the first seven "
-    "layers.",
-    tuple(
-        Procedure(kind, k, seed)
-        for seed in (1, 2, 3)
-        for kind, k in [*((ALEXNET, k) for k in PAPER_K), (CNN, COMPARED_K), (GOOGLENET, COMPARED_K)]
-    )
-    + tuple(Procedure(ALEXNET, NORM_K, **{norm: weight}) for norm, weight in NORMS.items()),
-    examined_windows=20,
-    examined_large=20,
-    validated_windows=0,
-    validated_large=0,
-    head_windows=20_000,
-)
+FULL = Budget("full", Procedure, examined_of_flow=(20, 20), validated_in_all=(0, 0), head_windows=20_000)
 REDUCED = Budget(
-    "reduced",
-    "There was no GPU: instead of 20 epochs over all windows, 4 epochs (2 at k = 100) over as many windows as "
-    "the tables say, drawn evenly over the applications, in batches of 25 instead of 100 (10 from k = 20 on), "
-    "without the dropout of AlexNet's convolutions (with 0.5 there a few hundred steps learn nothing; the "
-    "full layers keep theirs). From k = 20 on AlexNet's convolutions start from those trained at k = 10. So "
-    "the accuracies are those of networks that have not finished learning, the more so from k = 20 on, where "
-    "fewer windows fit into the time: what the tables say of those k is the budget first, and k second. "
-    "Parameters and times are what they are in full.",
-    _order(_reduced),
-    examined_windows=5,
-    examined_large=1,
-    validated_windows=1000,
-    validated_large=210,
-    head_windows=2100,
+    "reduced", _reduced, examined_of_flow=(5, 1), validated_in_all=(1000, 210), head_windows=2100
 )
-
-
-def _sketched(procedure: Procedure) -> Procedure:
-    return replace(procedure, most_windows=4, epochs=1, batch=16, start=None)
-
-
-QUICK = Budget(
-    "quick",
-    "A sketch that shows that everything runs: a few steps of each network, so its figures mean nothing.",
-    tuple(_sketched(_reduced(*one)) for one in ((ALEXNET, 2), (CNN, COMPARED_K), (GOOGLENET, COMPARED_K))),
-    examined_windows=1,
-    examined_large=1,
-    validated_windows=40,
-    validated_large=40,
-    head_windows=80,
-)
-
-
-def one_network(budget: Budget, kind: str, k: int, seed: int) -> Budget:
-    """Return a budget of the same name for one network: what it trains, the whole budget finds in the cache."""
-    planned = [one for one in budget.procedures if (one.kind, one.k, one.seed) == (kind, k, seed)]
-    if budget.name == FULL.name:
-        planned = planned or [Procedure(kind, k, seed)]
-    elif not planned:
-        planned = [
-            _reduced(kind, k, seed) if budget.name == REDUCED.name else _sketched(_reduced(kind, k, seed))
-        ]
-    return replace(budget, procedures=tuple(planned))
+QUICK = Budget("quick", _sketch, examined_of_flow=(1, 1), validated_in_all=(40, 40), head_windows=80)
+BUDGETS = {budget.name: budget for budget in (FULL, REDUCED, QUICK)}

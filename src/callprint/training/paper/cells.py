@@ -1,4 +1,4 @@
-"""One cell of the paper's tables: a network trained, exported, and examined in ONNX Runtime, kept in the cache."""
+"""One cell of the paper's tables: a network, trained, exported, examined in ONNX Runtime and kept in the cache."""
 
 import json
 from collections.abc import Callable
@@ -11,7 +11,7 @@ import onnxruntime
 
 from callprint.core.ground.errors import ModelError
 from callprint.core.identify.card import INPUT_MATRIX
-from callprint.training.classes import TRAINING_SPLIT, classes_of
+from callprint.training.classes import classes_of, training_flows
 from callprint.training.dataset import Dataset
 from callprint.training.examine import LEAST_PACKETS
 from callprint.training.paper.budgets import Budget
@@ -33,6 +33,11 @@ VALIDATED = "validated"  # the paper's 20 %: other windows of the same calls
 RUN_BYTES = 16 << 20  # of k-matrices in one run of a graph
 
 
+def examined_splits(dataset: Dataset) -> list[str]:
+    """Return the splits that examine networks, as far as the dataset has them."""
+    return [split for split in EXAMINED_SPLITS if len(dataset.of_split(split))]
+
+
 def by_window(split: str) -> str:
     """Return the name of a split's windows, drawn by random steps."""
     return f"{split}, windows"
@@ -45,7 +50,7 @@ def by_flow(split: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """What a network says of some windows."""
+    """A network's scores of some windows."""
 
     logits: np.ndarray  # (n, classes) float32
     features: np.ndarray  # (n, units) float32
@@ -94,7 +99,7 @@ def run_graph(
 def examined_images(
     dataset: Dataset, training: Images, validation: Images, k: int, budget: Budget
 ) -> dict[str, Images]:
-    """Return everything that a network is asked about."""
+    """Return all windows that a network is examined on, and those that train its heads."""
     asked = {
         TRAINED: training.part(np.arange(min(budget.head_windows, len(training.flow)))),
         VALIDATED: validation,
@@ -108,7 +113,7 @@ def examined_images(
 
 
 def cell_identity(dataset: Dataset, procedure: Procedure) -> dict[str, Any]:
-    """Return what a cell of the cache must have been made from."""
+    """Return what identifies the procedure and the data that a cell of the cache was made from."""
     return {"procedure": asdict(procedure), "images": images_digest(dataset)}
 
 
@@ -121,7 +126,7 @@ def make_cell(
     threads: int,
     on_epoch: Callable[[EpochResult], None] = lambda _result: None,
 ) -> Cell:
-    """Train, export and examine a network, or return what the cache holds of it. Raises ModelError."""
+    """Train, export and examine a network, or return it from the cache. Raises ModelError."""
     folder = cache / budget.name / procedure.name
     identity = cell_identity(dataset, procedure)
     found = read_cell(procedure, folder, identity)
@@ -131,7 +136,7 @@ def make_cell(
     if procedure.start is not None:
         start = convolution_weights(make_cell(dataset, procedure.start, budget, cache, threads=threads).graph)
     folder.mkdir(parents=True, exist_ok=True)
-    flows = dataset.of_split(TRAINING_SPLIT, LEAST_PACKETS)
+    flows = training_flows(dataset)
     classes, _engines, target = classes_of(dataset, flows)
     validated = budget.validated(procedure.k)
     of_each = -(-validated // len(classes)) if validated else None
@@ -145,7 +150,7 @@ def make_cell(
         epochs = [EpochResult(**one) for one in json.loads(epochs_file.read_text())]
 
     def keep(result: EpochResult) -> None:
-        # An epoch that was interrupted after it was noted is run again.
+        # An epoch that was interrupted after it was written down runs again.
         epochs[:] = [*(one for one in epochs if one.epoch < result.epoch), result]
         epochs_file.write_text(json.dumps([asdict(one) for one in epochs]))
         on_epoch(result)
@@ -187,12 +192,12 @@ def _write_cell(
     }
     with (folder / "scores.npz").open("wb") as file:
         np.savez(file, **arrays)
-    # Last: a cell without it is made again.
+    # Written last: a cell without it is made again.
     (folder / "cell.json").write_text(json.dumps({"identity": identity, "facts": facts}, indent=1))
 
 
 def read_cell(procedure: Procedure, folder: Path, identity: dict[str, Any] | None = None) -> Cell | None:
-    """Return a finished cell of the cache, None when there is none. Raises ModelError when it is of other data."""
+    """Return a finished cell of the cache, None when there is none. Raises ModelError when other data made it."""
     file = folder / "cell.json"
     if not file.exists():
         return None

@@ -41,7 +41,7 @@ class GraphWriter:
         return name
 
     def model(self, taken: onnx.ValueInfoProto, given: list[onnx.ValueInfoProto]) -> onnx.ModelProto:
-        """Return the whole."""
+        """Return the finished model."""
         graph = helper.make_graph(self.nodes, "paper", [taken], given, self.constants)
         opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(ML_DOMAIN, ML_OPSET)]
         model = helper.make_model(graph, opset_imports=opsets, producer_name="callprint")
@@ -132,7 +132,7 @@ def matrix_input(k: int) -> onnx.ValueInfoProto:
 
 
 def save_model(model: onnx.ModelProto, path: Path) -> None:
-    """Write a graph; whoever is interrupted leaves none."""
+    """Write a graph; an interruption leaves no half of one."""
     partial = path.with_suffix(".partial")
     partial.write_bytes(model.SerializeToString())
     partial.replace(path)

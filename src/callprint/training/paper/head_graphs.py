@@ -31,7 +31,7 @@ def _kernel_machine(writer: GraphWriter, head: Head, rows: str) -> str:
     vectors = np.zeros((len(every), len(head.mean)), np.float64)
     weights = np.zeros((len(every), head.classes), np.float64)
     bias = np.full(head.classes, ABSENT, np.float64)
-    # Two classes are one machine, whose decision speaks for the second and against the first.
+    # Two classes have one machine, whose decision is for the second and against the first.
     columns = [(i, 1.0) for i in head.present] if len(machines) > 1 else [(head.present[1], 1.0)]
     for machine, support, (column, sign) in zip(machines, used, columns, strict=True):
         vectors[place[support]] = machine.support_vectors_
@@ -55,7 +55,8 @@ def _kernel_machine(writer: GraphWriter, head: Head, rows: str) -> str:
 
 
 def _naive_bayes(writer: GraphWriter, head: Head, rows: str) -> str:
-    # log p(class) + sum over units of log N(x; mean, variance), with the square expanded: double, it cancels.
+    # log p(class) + sum over units of log N(x; mean, variance), with the square expanded.
+    # In double precision, since the terms cancel.
     model = head.classifier
     inverse = 1.0 / model.var_  # (present, units)
     constant = (
@@ -73,7 +74,7 @@ def _naive_bayes(writer: GraphWriter, head: Head, rows: str) -> str:
 
 
 def _spread(writer: GraphWriter, head: Head, present: str) -> str:
-    # Columns of the classes that the head knows, to their places among all.
+    # Moves the columns of the classes that the head knows to where they are among all classes.
     places = np.zeros((len(head.present), head.classes), np.float32)
     places[np.arange(len(head.present)), head.present] = 1.0
     return writer.node("MatMul", [present, writer.constant(places)])

@@ -1,7 +1,7 @@
-"""Classifiers on deep features, and what they say in Python: the measure of their ONNX form (head_graphs.py).
+"""Classifiers on deep features, and their scores in Python, which their ONNX form (head_graphs.py) is checked against.
 
-A head's logits are such that their softmax is what it believes: logarithms of probabilities, but for the SVM, whose
-decision values are none. So the graphs serve behind the same card as networks do.
+The softmax of a head's logits is what it believes: they are logarithms of probabilities, except those of the SVM, which
+are decision values. So the same kind of card serves heads and networks.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ FOREST_TREES = 60
 SVM_COST = 10.0
 ABSENT = np.float32(-30.0)  # decision value of a class without training windows: far below any other
 LEAST_PROBABILITY = 1e-6  # of a leaf that never saw a class
-# Features that a network never uses for a class have next to no variance; unsmoothed they would decide all.
+# Features that a network never uses for a class have next to no variance; unsmoothed they would decide alone.
 VARIANCE_SMOOTHING = 1e-2
 
 
@@ -70,7 +70,7 @@ def _rows(name: str, features: np.ndarray, mean: np.ndarray, deviation: np.ndarr
 
 
 def head_logits(head: Head, features: np.ndarray) -> np.ndarray:
-    """Return logits (n, classes) float32 of deep features (n, units); absent classes have the least there is."""
+    """Return logits (n, classes) float32 of deep features (n, units); absent classes have the lowest score."""
     rows = _rows(head.name, features, head.mean, head.deviation)
     if head.name == SVM:
         found = head.classifier.decision_function(rows).reshape(len(rows), -1)

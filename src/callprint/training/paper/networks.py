@@ -20,18 +20,6 @@ ALEXNET_CHANNELS = (64, 96, 96, 64, 64)  # ours: the paper gives none, these fit
 ALEXNET_UNITS = (4096, 1024)
 DROPOUT = 0.5  # the paper, section VI-B: in each of the first seven layers
 
-PAPER_PARAMETERS = {
-    2: 21_827_434,
-    4: 21_827_434,
-    6: 38_604_650,
-    8: 38_604_650,
-    10: 55_381_866,
-    20: 88_936_298,
-    40: 172_822_378,
-    100: 424_480_618,
-}
-"""Table II of the paper, for 10 applications."""
-
 
 class PaperNetwork(nn.Module):
     """Convolutions, then deep features, then scores; without softmax, which belongs to the loss."""
@@ -72,7 +60,7 @@ def alexnet(
     for i, channels in enumerate(ALEXNET_CHANNELS):
         layers += [nn.Conv2d(before, channels, KERNEL, 2 if i == 0 else 1, KERNEL // 2), nn.ReLU()]
         if i == len(ALEXNET_CHANNELS) - 1:
-            layers.append(nn.MaxPool2d(2, ceil_mode=True))  # same padding: a lone row stays one
+            layers.append(nn.MaxPool2d(2, ceil_mode=True))  # same padding: a single row stays one row
         layers.append(nn.Dropout(convolution_dropout))
         before = channels
     size = before * _halved(_halved(k)) * (MATRIX_COLUMNS // 4)
@@ -89,7 +77,7 @@ def alexnet(
 
 
 def cnn(k: int, classes: int, dropout: float = DROPOUT) -> PaperNetwork:
-    """Return a CNN of LeNet's form (LeCun 1998, the paper's [6]): two convolutions with pools, two full layers."""
+    """Return a CNN in the form of LeNet (LeCun 1998, the paper's [6]): two convolutions with pools, two full layers."""
     convolutions = nn.Sequential(
         nn.Conv2d(1, 20, KERNEL, padding=KERNEL // 2),
         nn.ReLU(),
@@ -112,7 +100,7 @@ def _convolution(taken: int, channels: int, kernel: int, stride: int = 1) -> nn.
 
 
 class Inception(nn.Module):
-    """One module of GoogLeNet: four ways to look at the same image, side by side."""
+    """One module of GoogLeNet: four paths through the same image, side by side."""
 
     def __init__(
         self, taken: int, one: int, three: tuple[int, int], five: tuple[int, int], pool: int
@@ -165,7 +153,7 @@ def googlenet(k: int, classes: int, dropout: float = 0.4) -> PaperNetwork:
 
 
 def _initialised(network: PaperNetwork) -> PaperNetwork:
-    # He et al. 2015: without it nothing reaches the last of eight layers under dropout of 0.5 in each.
+    # He et al. 2015: without it, nothing reaches the last of eight layers with a dropout of 0.5 in each.
     for part in network.modules():
         if isinstance(part, nn.Conv2d | nn.Linear):
             nn.init.kaiming_normal_(part.weight, nonlinearity="relu")

@@ -22,7 +22,7 @@ CONSTANT_EPOCHS = 2  # the learning rate decays after them
 
 @dataclass(frozen=True, slots=True)
 class Procedure:
-    """How one network is trained; the defaults are the paper's, but `decay`, which it does not give."""
+    """How one network is trained; the defaults are the paper's, except `decay`, which it does not give."""
 
     kind: str
     k: int
@@ -82,9 +82,9 @@ def _start_from(network: PaperNetwork, convolutions: list[np.ndarray]) -> None:
 
 
 def _keep_freed_memory() -> None:
-    # A step asks for gigabytes and frees them. glibc returns such pieces to the system, which clears them again for
-    # the next step: with both kept, a step of a large network on a CPU takes half as long. Other C libraries: no such
-    # function, nothing to do.
+    # A step allocates gigabytes and frees them. glibc returns such blocks to the system, which clears them again for
+    # the next step; when it keeps them, a step of a large network on a CPU takes half as long. Other C libraries have
+    # no such function.
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:
         mallopt(MALLOC_MMAP_MAX, 0)
@@ -92,7 +92,7 @@ def _keep_freed_memory() -> None:
 
 
 def _mixed_precision(device: torch.device) -> bool:
-    # bfloat16 needs no loss scaling; processors without instructions for it would compute it slower than float32.
+    # bfloat16 needs no loss scaling; a processor without instructions for it computes it slower than float32.
     return device.type == "cuda" or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
@@ -109,9 +109,8 @@ def train(
 ) -> PaperNetwork:
     """Train a network on windows; target: (flows of the dataset,) class of each; digest: names the data.
 
-    `convolutions`: weights and biases to start from, in the order of the layers.
-
-    An interrupted run goes on from `state_file`. Raises ModelError when that belongs to another run.
+    `convolutions`: weights and biases to start from, in the order of the layers. An interrupted run resumes from
+    `state_file`. Raises ModelError when that belongs to another run.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     _keep_freed_memory()
@@ -185,7 +184,7 @@ def _keep(path: Path, identity: dict[str, Any], network: Any, optimizer: Any, ep
     }
     partial = path.with_suffix(".partial")
     torch.save(state, partial)
-    partial.replace(path)  # so that an interruption leaves the old state or the whole new one
+    partial.replace(path)  # an interruption leaves the old state or the whole new one
 
 
 def _resume(path: Path, identity: dict[str, Any], network: Any, optimizer: Any) -> int:

@@ -1,4 +1,4 @@
-"""A trained network, or a head on its features, as a model to serve: 8-bit weights where accuracy holds."""
+"""A trained network, or a head on its features, as a model to serve: with 8-bit weights where they cost no accuracy."""
 
 import logging
 import tempfile
@@ -12,24 +12,23 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 
 from callprint.core.identify.card import INPUT_MATRIX, MATRIX_COLUMNS, ModelCard, ModelInput, Policy
 from callprint.inference.onnx_identifier import OnnxIdentifier
-from callprint.training.classes import TRAINING_SPLIT
+from callprint.training.classes import TRAINING_SPLIT, classes_of, training_flows
 from callprint.training.dataset import Dataset
 from callprint.training.examine import LEAST_PACKETS, examine
 from callprint.training.export import sha256, write_model
-from callprint.training.paper.cells import TRAINED, VALIDATED, Cell, run_graph, session
-from callprint.training.paper.experiment import Findings
+from callprint.training.paper.budgets import Budget
+from callprint.training.paper.cells import TRAINED, VALIDATED, Cell, examined_splits, run_graph, session
 from callprint.training.paper.graphs import FEATURES, LOGITS
 from callprint.training.paper.head_graphs import combined_model
 from callprint.training.paper.heads import fit_head, head_logits
-from callprint.training.paper.rates import count_right
 from callprint.training.paper.windows import as_input, first_windows, leaky_windows
 from callprint.training.sampling import View
-from callprint.training.statistics import fit_temperature
+from callprint.training.statistics import fit_temperature, right_of
 
 THRESHOLD = 0.9  # the paper, section VII
 CALIBRATED_WINDOWS = 160
 CALIBRATION_BATCH = 16
-TOLERATED_LOSS = 0.005  # of accuracy, by window, for a quarter of the size
+TOLERATED_LOSS = 0.005  # of accuracy by flow, for a quarter of the size
 
 
 class _Reader(CalibrationDataReader):  # type: ignore[misc] # ONNX Runtime ships no types
@@ -64,7 +63,7 @@ def quantised(graph: Path, images: np.ndarray) -> bytes:
         whole.write_bytes(without_features(graph).SerializeToString())
         root = logging.getLogger()
         level = root.level
-        root.setLevel(logging.ERROR)  # it would advise preprocessing, which there is nothing to gain from
+        root.setLevel(logging.ERROR)  # it would recommend preprocessing, which gains nothing here
         try:
             quantize_static(
                 whole,
@@ -92,15 +91,15 @@ def calibration_images(dataset: Dataset, target: np.ndarray, k: int) -> np.ndarr
 
 @dataclass(frozen=True, slots=True)
 class _Graph:
-    """What is served of a cell."""
+    """The part of a cell that is served."""
 
     data: bytes  # k-matrices in, logits out
-    validated: np.ndarray  # (n, classes) float32: what it says of the validation windows
+    validated: np.ndarray  # (n, classes) float32: logits of the validation windows
     facts: dict[str, Any]  # for the card
 
 
 def _with_head(cell: Cell, target: np.ndarray, head: str) -> _Graph:
-    # Weights stay float32: a kernel or a threshold on features of 8 bits is another one.
+    # Weights stay float32: on 8-bit features a kernel or a threshold would be a different one.
     trained, validated = cell.scores[TRAINED], cell.scores[VALIDATED]
     classes = trained.logits.shape[1]
     fitted = fit_head(head, trained.features, target[trained.flow], classes, cell.procedure.seed)
@@ -108,15 +107,15 @@ def _with_head(cell: Cell, target: np.ndarray, head: str) -> _Graph:
     return _Graph(data, head_logits(fitted, validated.features), {"head": head, "weights": "float32"})
 
 
-def _network_alone(findings: Findings, cell: Cell) -> _Graph:
+def _network_alone(dataset: Dataset, cell: Cell, target: np.ndarray) -> _Graph:
     # With 8-bit weights unless that costs accuracy.
-    dataset, target, k = findings.dataset, findings.target, cell.procedure.k
+    k = cell.procedure.k
     small = quantised(cell.graph, calibration_images(dataset, target, k))
     examined = first_windows(dataset, dataset.of_split(TRAINING_SPLIT, max(LEAST_PACKETS, k)), k)
     of_first = target[examined.flow]
     whole = without_features(cell.graph).SerializeToString()
-    before = count_right(run_graph(session(whole, 1), [LOGITS], examined.images)[0].argmax(1), of_first)
-    after = count_right(run_graph(session(small, 1), [LOGITS], examined.images)[0].argmax(1), of_first)
+    before = right_of(run_graph(session(whole, 1), [LOGITS], examined.images)[0].argmax(1), of_first)
+    after = right_of(run_graph(session(small, 1), [LOGITS], examined.images)[0].argmax(1), of_first)
     holds = after.share >= before.share - TOLERATED_LOSS
     facts = {
         "weights": "8 bit" if holds else "float32",
@@ -126,34 +125,39 @@ def _network_alone(findings: Findings, cell: Cell) -> _Graph:
     return _Graph(small if holds else whole, cell.scores[VALIDATED].logits, facts)
 
 
-def ship(findings: Findings, cell: Cell, out: Path, version: str, head: str | None = None) -> ModelCard:
+def ship(
+    dataset: Dataset, cell: Cell, budget: Budget, out: Path, version: str, head: str | None = None
+) -> ModelCard:
     """Write a cell's network, or with `head` (of heads.HEADS) that on its features, as a model with its card.
 
-    The temperature is fitted on validation windows, which are of the calls that trained the network: byte images
-    leave no call of dataset1 to calibrate on. So its confidence is too high on other calls, and the card says so.
+    The temperature is fitted on validation windows, which are from the calls that trained the network: every call of
+    dataset1 has trained it, so none is left to calibrate on. Its confidence is therefore too high on other calls, and
+    the card says so.
     """
-    dataset, target, k = findings.dataset, findings.target, cell.procedure.k
-    graph = _with_head(cell, target, head) if head else _network_alone(findings, cell)
+    k = cell.procedure.k
+    flows = training_flows(dataset)
+    classes, engines, target = classes_of(dataset, flows)
+    graph = _with_head(cell, target, head) if head else _network_alone(dataset, cell, target)
     temperature = fit_temperature(graph.validated, target[cell.scores[VALIDATED].flow])
     name = f"{cell.procedure.kind}-k{k}" + (f"-{head.replace(' ', '-')}" if head else "")
     card = ModelCard(
         name=name.lower(),
         version=version,
-        classes=findings.classes,
-        engines=findings.engines,
+        classes=classes,
+        engines=engines,
         input=ModelInput(INPUT_MATRIX, MATRIX_COLUMNS, 0, k, k),
         checkpoints=(k,),
         policy=Policy(THRESHOLD, ((k, round(temperature, 3)),), ()),
         onnx_file=out.name,
         onnx_sha256=sha256(graph.data),
-        training=_training(findings, cell) | graph.facts,
+        training=_training(dataset, flows, cell, budget) | graph.facts,
         accuracy={},
     )
     identifier = OnnxIdentifier(card, graph.data)
     view = View(f"first {k} packets", 0, k, False)
     accuracy = {
         split: {view.name: examine(dataset, identifier, split, (view,))[0].summary()}
-        for split in findings.splits
+        for split in examined_splits(dataset)
     }
     card = replace(card, accuracy=accuracy)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -161,15 +165,14 @@ def ship(findings: Findings, cell: Cell, out: Path, version: str, head: str | No
     return card
 
 
-def _training(findings: Findings, cell: Cell) -> dict[str, Any]:
-    flows = findings.dataset.of_split(TRAINING_SPLIT, LEAST_PACKETS)
+def _training(dataset: Dataset, flows: np.ndarray, cell: Cell, budget: Budget) -> dict[str, Any]:
     return {
         "split": TRAINING_SPLIT,
         "flows": len(flows),
-        "calls": len(np.unique(findings.dataset.call[flows])),
+        "calls": len(np.unique(dataset.call[flows])),
         "windows": cell.facts["training_windows"],
-        "dataset_sha256": findings.dataset.digest,
-        "budget": findings.budget.name,
+        "dataset_sha256": dataset.digest,
+        "budget": budget.name,
         "settings": asdict(cell.procedure),
         "calibrated_on": "windows of the calls that trained it: its confidence is too high on other calls",
     }

@@ -28,28 +28,19 @@ class Images:
 
 
 def window_starts(packets: int, k: int, rng: np.random.Generator) -> np.ndarray:
-    """Return the first packets (n,) int64 of a flow's windows, each a random step in [1, k] behind the one before."""
+    """Return the first packets (n,) int64 of a flow's windows, each a random step in [1, k] after the one before."""
     steps = rng.integers(1, k + 1, max(0, packets - k))
     starts = np.cumsum(np.r_[0, steps])
     return starts[starts + k <= packets]
 
 
 def cut_images(dataset: Dataset, flow: np.ndarray, first: np.ndarray, k: int) -> Images:
-    """Return the image of k packets from `first` on of each flow; both (n,) int64. Windows that do not fit are out."""
+    """Return the image of k packets from `first` on of each flow, both (n,) int64, without windows that do not fit."""
     images = np.zeros((len(flow), k, MATRIX_COLUMNS), np.uint8)
     filled = np.zeros(len(flow), np.int64)
     for start in range(0, len(flow), CHUNK):
         part = slice(start, start + CHUNK)
-        nothing = np.zeros(len(flow[part]), np.bool_)
-        windows = cut_windows(
-            dataset.buffer,
-            dataset.spans,
-            flow[part],
-            first[part],
-            np.full(len(flow[part]), k),
-            tail=nothing,
-            lead=nothing,
-        )
+        windows = cut_windows(dataset.buffer, dataset.spans, flow[part], first[part], k)
         matrices, filled[part] = k_matrices(windows.buffer, windows.spans, k)
         images[part] = np.rint(matrices * 255.0).astype(np.uint8)
     whole = filled == k
@@ -59,7 +50,7 @@ def cut_images(dataset: Dataset, flow: np.ndarray, first: np.ndarray, k: int) ->
 def images_digest(dataset: Dataset) -> str:
     """Return the SHA-256 of what the networks here can see: labels, and the first packets of every flow.
 
-    RTCP and handshakes, which byte images do not show, may change without a network being trained again.
+    RTCP and handshakes are not in byte images: when they change, no network has to be trained again.
     """
     total = hashlib.sha256()
     for column in (dataset.application, dataset.split, dataset.packets):
@@ -117,5 +108,5 @@ def windows_by_flow(dataset: Dataset, flows: np.ndarray, k: int, most: int, seed
 
 
 def first_windows(dataset: Dataset, flows: np.ndarray, k: int) -> Images:
-    """Return the first k packets of each flow that has so many: what the paper's pending flow is judged by."""
+    """Return the first k packets of each flow that has as many: what the paper judges a pending flow by."""
     return cut_images(dataset, flows, np.zeros(len(flows), np.int64), k)

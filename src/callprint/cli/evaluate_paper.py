@@ -1,0 +1,36 @@
+"""`callprint evaluate --paper`: the identification paper's tables and figures on our data."""
+
+import argparse
+import sys
+
+import torch
+from rich.console import Console
+
+from callprint.cli.paper_options import PAPER_REPORT, QUICK_PAPER_REPORT, budget_name
+from callprint.cli.stages import shown_stages
+from callprint.inference import load_model
+from callprint.lab.paper.experiment import run_experiment
+from callprint.lab.paper.plan import PLANS
+from callprint.lab.paper.report import write_paper_report
+from callprint.training.dataset import Dataset
+
+
+def evaluate_paper(args: argparse.Namespace, dataset: Dataset, console: Console) -> int:
+    """Make the paper's report and return the exit code. Raises DatasetError or ModelError."""
+    compact = load_model(args.model)
+    out = args.out or (QUICK_PAPER_REPORT if args.quick else PAPER_REPORT)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with shown_stages(console) as on_stage:
+        findings = run_experiment(
+            dataset,
+            PLANS[budget_name(args)],
+            args.cache,
+            threads=torch.get_num_threads(),
+            train_missing=not args.cached,
+            on_stage=on_stage,
+        )
+        on_stage("report")
+        folder = args.data if args.data.is_dir() else None
+        write_paper_report(findings, compact, out, " ".join(["callprint", *sys.argv[1:]]), folder, args.cache)
+    console.print(f"{out} and {out.parent / 'pictures'}/", highlight=False)
+    return 0

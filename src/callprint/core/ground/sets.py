@@ -1,0 +1,34 @@
+"""Set-associative tables: a key may stand in any of the WAYS entries of the one set that its hash chooses.
+
+Memory is fixed and a look-up costs at most WAYS comparisons. What a match is, and what becomes of a displaced
+entry, is the business of each table.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from callprint.core.ground.compiled import Array, compiled
+from callprint.core.ground.mixing import mix
+
+WAYS = 8
+"""Entries of a set."""
+
+
+@compiled
+def first_of_set(entries: int, key_hash: np.unsignedinteger[Any]) -> int:
+    """Return the first entry of a key's set in a table of `entries` (a power of two, at least WAYS)."""
+    return int((np.int64(key_hash) & (entries // WAYS - 1)) * WAYS)
+
+
+@compiled
+def entry_to_claim(entries: Array, first: int, stale_before_ns: int, draws: int) -> int:
+    """Return the entry for a new key in the set at `first`: the first one empty or stale, else a drawn one.
+
+    entries: (n,) with `used` and `time_ns`. `draws` counts the draws and so makes each a different one. The oldest
+    entry is not the one to go: a few more calls than ways, all sending every 20 ms, would push each other out forever.
+    """
+    for way in range(first, first + WAYS):
+        if not entries[way].used or entries[way].time_ns < stale_before_ns:
+            return int(way)
+    return int(first + np.int64(mix(np.uint64(draws)) & np.uint64(WAYS - 1)))

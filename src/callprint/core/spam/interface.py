@@ -1,0 +1,55 @@
+"""What every spam detector can do: judge calls, learn from votes, remember."""
+
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from callprint.core.call import CallRecord, Judgement, Phase, Vote
+from callprint.core.ground.snapshot import Snapshot
+from callprint.core.spam.sightings import NOTHING_SEEN, Seen
+
+Vector = NDArray[np.float64]
+SeenOfBoth = tuple[Seen, Seen]
+"""What was seen lately of the caller and of the campaign."""
+NEITHER_SEEN: SeenOfBoth = (NOTHING_SEEN, NOTHING_SEEN)
+
+
+class SpamDetector(Protocol):
+    """Judges calls by their features, in the order of packet time, from one thread.
+
+    Calls are judged at packet time, votes are given by the wall clock: both in nanoseconds since the epoch.
+    """
+
+    def judge(
+        self, facts: Any, features: Vector, phase: Phase, now_ns: int, seen: SeenOfBoth = NEITHER_SEEN
+    ) -> Judgement:
+        """Judge one call.
+
+        facts: its CALL row (calls/facts.py) with the keys of caller, callee and campaign; features: its raw vector
+        `(FEATURE_COUNT,)` (features.py), NaN for what is not known in this phase; seen: plain counts of the last
+        calls of its caller and its campaign, for the reason.
+        """
+        ...
+
+    def teach(self, calls: Iterable[CallRecord], votes: Iterable[Vote], now_ns: int) -> None:
+        """Take in earlier votes, once at the start; calls: END rows of the callers voted on, the earliest first."""
+        ...
+
+    def take_votes(self, votes: Iterable[Vote], now_ns: int) -> None:
+        """Take in new votes."""
+        ...
+
+    def snapshot(self) -> Snapshot:
+        """Return everything that a later judgement may depend on."""
+        ...
+
+    def restore(self, state: Snapshot) -> None:
+        """Go on from a snapshot. Raises ConfigError when it is damaged or of another detector."""
+        ...
+
+
+def in_order(votes: Iterable[Vote]) -> list[Vote]:
+    """Return votes in the order in which they were given: what is learned must not depend on how they came."""
+    return sorted(votes, key=lambda vote: (vote.given_at_ns, vote.user, vote.caller))

@@ -1,0 +1,80 @@
+"""Who is asked for verdicts: an `Identifier` (the network), which answers with `Judgements`."""
+
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from callprint.core.flow.engine import FlowEvents
+from callprint.core.ground.compiled import Array
+from callprint.core.verdicts.rule import questions, unanswered
+
+
+class Judgements(Protocol):
+    """An identifier's answers about n evidence logs."""
+
+    @property
+    def application(self) -> Array:
+        """(n,) int16: the best class of each."""
+
+    @property
+    def confidence(self) -> Array:
+        """(n,) float32: its calibrated probability."""
+
+    @property
+    def reason(self) -> Array:
+        """(n,) uint8 into REASONS (core/verdict.py): 0 for sure, otherwise why the application is unknown."""
+
+
+class Identifier(Protocol):
+    """Names the applications behind evidence logs (core/evidence.py)."""
+
+    @property
+    def name(self) -> str:
+        """Name and version of the model, as verdicts give it."""
+
+    @property
+    def applications(self) -> tuple[str, ...]:
+        """The names of the classes."""
+
+    @property
+    def minimum_k(self) -> int:
+        """The fewest RTP packets that it judges."""
+
+    def identify(self, evidence: Array, spans: Array) -> Judgements:
+        """Judge the logs evidence[spans[i, 0]:spans[i, 1]]; evidence: (bytes,) uint8, spans: (n, 2) int64."""
+
+
+class Names(NamedTuple):
+    """The names that verdicts quote from an identifier."""
+
+    model: str  # name and version
+    applications: tuple[str, ...]  # by class
+
+    @classmethod
+    def of(cls, identifier: Identifier | None) -> "Names":
+        """Return the names of an identifier; without one there is no model and no class."""
+        if identifier is None:
+            return cls(NO_MODEL, ())
+        return cls(identifier.name, identifier.applications)
+
+
+NO_MODEL = "none"
+"""The model in a verdict when no model looked at the evidence."""
+
+
+def ask(identifier: Identifier | None, drain: FlowEvents) -> Array:
+    """Return an identifier's answers about the evidence of each event, (n,) ANSWER. It sees each log once."""
+    answers = unanswered(len(drain.events))
+    if identifier is None:
+        return answers
+    asked = questions(drain.events, drain.flows, identifier.minimum_k)
+    if len(asked):
+        starts, ends = drain.events["start"][asked], drain.events["end"][asked]
+        # Two events may ask about one log, as a checkpoint and the horizon at the same packet do. No log is empty, so
+        # those that end at the same byte are the same.
+        _, first, log_of = np.unique(ends, return_index=True, return_inverse=True)
+        judgements = identifier.identify(drain.evidence, np.column_stack([starts[first], ends[first]]))
+        answers["application"][asked] = judgements.application[log_of]
+        answers["confidence"][asked] = judgements.confidence[log_of]
+        answers["reason"][asked] = judgements.reason[log_of]
+    return answers

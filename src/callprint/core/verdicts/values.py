@@ -1,0 +1,105 @@
+"""From FLOW rows to the values of core/verdict.py: keys, verdicts, summaries."""
+
+from collections.abc import Iterator
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+
+from callprint.core.flow.rtp_statistics import CODEC_NAMES, expected_packets
+from callprint.core.ground.addresses import address_text
+from callprint.core.ground.compiled import Array
+from callprint.core.identify.decision import CONFIDENCE_DECIMALS
+from callprint.core.verdict import REASONS, UNKNOWN, FlowKey, FlowSummary, Verdict
+from callprint.core.verdicts.identifier import NO_MODEL, Names
+
+_VERDICT_FIELDS = tuple(field.name for field in fields(Verdict))
+_SUMMARY_FIELDS = tuple(field.name for field in fields(FlowSummary))
+
+
+def flow_keys(flows: Array) -> list[FlowKey]:
+    """Return the keys of flows; flows: (n,) FLOW."""
+    columns = {
+        **{f"{side}_ip": _addresses(flows, side) for side in ("src", "dst")},
+        **{name: flows[name] for name in ("src_port", "dst_port", "ssrc", "first_seen_ns")},
+    }
+    return [FlowKey(*row) for row in _rows(columns, FlowKey._fields)]
+
+
+def flow_verdicts(flows: Array, names: Names) -> list[Verdict]:
+    """Return the verdicts in FLOW rows; flows: (n,) FLOW. `names`: of the identifier that was asked."""
+    best = [
+        names.applications[number] if names.applications and number >= 0 else None
+        for number in flows["application"].tolist()
+    ]
+    unknown = flows["unknown"].tolist()
+    columns = {
+        "flow": flow_keys(flows),
+        "application": [
+            UNKNOWN if name is None or not_sure else name
+            for name, not_sure in zip(best, unknown, strict=True)
+        ],
+        "best_application": best,
+        "confidence": [round(value, CONFIDENCE_DECIMALS) for value in flows["confidence"].tolist()],
+        "k": flows["verdict_k"],
+        "final": flows["final"] != 0,
+        "model": [NO_MODEL if name is None else names.model for name in best],
+        "started_midflow": flows["started_midflow"] != 0,
+        "last_seen_ns": flows["evidence_last_ns"],
+        "decided_at_ns": flows["decided_at_ns"],
+        "reason": [REASONS[number] for number in flows["reason"].tolist()],
+    }
+    return [Verdict(*row) for row in _rows(columns, _VERDICT_FIELDS)]
+
+
+def flow_summaries(flows: Array, keys: list[FlowKey], ended: list[str]) -> list[FlowSummary]:
+    """Return the counters and statistics of flows.
+
+    flows: (n,) FLOW; keys: of each; ended: one of ENDED_NAMES, or RUNNING, of each.
+    """
+    expected = expected_packets(flows)
+    rates, jitters = flows["clock_rate_hz"].tolist(), flows["jitter"].tolist()
+    columns = {
+        "flow": keys,
+        "codec": [CODEC_NAMES.get(number, "dynamic") for number in flows["payload_type"].tolist()],
+        "expected": expected,
+        "lost": np.maximum(0, expected - (flows["received"] - flows["duplicates"])),
+        "jitter_ms": [
+            round(jitter * 1e3 / rate, 3) if rate else 0.0
+            for jitter, rate in zip(jitters, rates, strict=True)
+        ],
+        "last_seen_ns": flows["last_rtp_ns"],
+        "ended": ended,
+        **{name: flows[name] for name in ("payload_type", "clock_rate_hz", "packets", "bytes")},
+        **{name: flows[name] for name in ("long_packets", "rtcp_packets", "duplicates", "reordered")},
+    }
+    return [FlowSummary(*row) for row in _rows(columns, _SUMMARY_FIELDS)]
+
+
+def unknown_evidence(verdicts: list[Verdict], events: Array, evidence: Array) -> list[tuple[Verdict, bytes]]:
+    """Return the final verdicts that name no application, each with its evidence log; none without a log.
+
+    events: (n,) EVENT, of each verdict; evidence: (bytes,) uint8, the logs that they delimit.
+    """
+    spans = zip(events["start"].tolist(), events["end"].tolist(), strict=True)
+    return [
+        (verdict, evidence[start:end].tobytes())
+        for verdict, (start, end) in zip(verdicts, spans, strict=True)
+        if verdict.final and verdict.reason is not None and end > start
+    ]
+
+
+def _addresses(flows: Array, side: str) -> list[str]:
+    """Return the addresses of one side of flows as text."""
+    return [
+        address_text(hi, lo)
+        for hi, lo in zip(flows[f"{side}_hi"].tolist(), flows[f"{side}_lo"].tolist(), strict=True)
+    ]
+
+
+def _rows(columns: dict[str, Any], names: tuple[str, ...]) -> Iterator[tuple[Any, ...]]:
+    """Return columns (arrays or lists) as rows of plain Python values, with the fields in the order of `names`."""
+    in_order = (columns[name] for name in names)
+    return zip(
+        *(column.tolist() if isinstance(column, np.ndarray) else column for column in in_order), strict=True
+    )

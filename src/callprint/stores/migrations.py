@@ -1,0 +1,25 @@
+"""What has changed in the tables since 0.1.0: each entry takes both stores one version further.
+
+The tables of 0.1.0 are in sqlite_schema.py and cql/. An entry that was released is never changed, so its statements
+are written out. A new field of a verdict, a flow summary or a call is one entry, a column at a time:
+
+    Migration(
+        sqlite=("ALTER TABLE flow ADD COLUMN skew_ppm REAL",),
+        cassandra=("ALTER TABLE flow_by_key ADD skew_ppm double",),
+    ),
+
+Old rows have no value there: NULL, "not known". Cassandra holds verdicts in verdict_by_flow, verdict_by_host_day and
+verdict_by_application_hour, and calls in call_by_id, call_by_number_day and call_by_hour.
+"""
+
+from typing import NamedTuple
+
+
+class Migration(NamedTuple):
+    """The statements of one version; none where a store has no part in it."""
+
+    sqlite: tuple[str, ...] = ()
+    cassandra: tuple[str, ...] = ()  # with the settings in braces that cassandra_schema.statements fills in
+
+
+SINCE_0_1_0: tuple[Migration, ...] = ()
