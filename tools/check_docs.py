@@ -1,5 +1,5 @@
-"""Checks the docs: every relative link leads to a file, every `callprint ...` example in a console block parses, and
-no placeholder of a template is left.
+"""Checks the docs: relative links and paths in back-ticks lead to files, every file is reachable from an index, every
+`callprint ...` example in a console block parses, and no placeholder of a template is left.
 
 Run by `make check`. Prints each defect with file and line; exit code 1 when there is one.
 """
@@ -17,6 +17,10 @@ from callprint.cli import COMMANDS
 
 ROOT = Path(__file__).resolve().parent.parent
 LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(?:#[^)]*)?\)")
+PATH = re.compile(r"`([\w-][\w./-]*)`")
+PATHS_BEGIN_AT = (ROOT, ROOT / "src" / "callprint", ROOT / "src" / "callprint" / "core")
+HISTORY = (ROOT / "CHANGELOG.md", ROOT / "docs" / "adr")
+"""Documents that name files as they were then."""
 PLACEHOLDER = re.compile(r"@@\w+@@")
 EXAMPLE = re.compile(r"^\s*(?:\$ )?(?:.*\| )?callprint ((?:{})\b[^|>#`]*)".format("|".join(COMMANDS)))
 
@@ -34,6 +38,50 @@ def broken_links(path: Path) -> list[str]:
         for target in LINK.findall(line)
         if "://" not in target and not target.startswith("mailto:") and not (path.parent / target).exists()
     ]
+
+
+def wrong_paths(path: Path) -> list[str]:
+    """Return a line for each path in back-ticks that the project does not have."""
+    if any(path.is_relative_to(place) for place in HISTORY):
+        return []
+    return [
+        f"{path.relative_to(ROOT)}:{number}: no such file: {found}"
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        for found in PATH.findall(line)
+        if names_our_file(found) and not any((place / found).exists() for place in PATHS_BEGIN_AT)
+    ]
+
+
+def names_our_file(found: str) -> bool:
+    """Return whether a text in back-ticks is to be a path of the project; `cli/NAME.py` is only the form of one."""
+    if found != found.lower():
+        return False
+    folder, slash, _ = found.partition("/")
+    if not slash:  # a module, by its name alone
+        return found.endswith(".py") and not any((ROOT / "src").rglob(found))
+    return found.endswith(".py") or any((place / folder).is_dir() for place in PATHS_BEGIN_AT)
+
+
+def unreachable() -> list[str]:
+    """Return a line for each file below docs/ that no index leads to, or, for a picture, no document."""
+    links = {path: linked_files(path) for path in documents()}
+    index = ROOT / "docs" / "README.md"
+    defects = []
+    for path in sorted((ROOT / "docs").rglob("*.*")):
+        if path.suffix == ".md":
+            reached = path == index or path in links[index] | links.get(path.parent / "README.md", set())
+        else:
+            reached = any(path in found for found in links.values())
+        if not reached:
+            defects.append(f"{path.relative_to(ROOT)}: no index of the docs leads here")
+    return defects
+
+
+def linked_files(path: Path) -> set[Path]:
+    """Return the files that a document links to."""
+    return {
+        (path.parent / target).resolve() for target in LINK.findall(path.read_text()) if "://" not in target
+    }
 
 
 def placeholders(path: Path) -> list[str]:
@@ -81,8 +129,9 @@ def refusal(words: list[str]) -> str | None:
 
 def main() -> int:
     """Check everything and return the exit code."""
-    checks = (broken_links, placeholders, bad_examples)
+    checks = (broken_links, wrong_paths, placeholders, bad_examples)
     defects = [defect for path in documents() for check in checks for defect in check(path)]
+    defects += unreachable()
     for defect in defects:
         print(defect)
     print(f"{len(documents())} documents, {len(defects)} defects")

@@ -33,6 +33,7 @@ class LaterSummary(FlowSummary):
     capture: str | None = None
 
 
+KEY_HINTS = get_type_hints(FlowKey)
 LATER = NamedRows(LaterSummary, released=SUMMARIES._released)
 
 
@@ -42,7 +43,7 @@ def of_right_types(row):
     for field in fields(row):
         value, hint = getattr(row, field.name), hints[field.name]
         if hint is FlowKey:
-            assert all(type(part) is FlowKey.__annotations__[name] for name, part in value._asdict().items())
+            assert all(type(part) is KEY_HINTS[name] for name, part in value._asdict().items())
         else:
             assert isinstance(value, hint | int if hint is float else hint)
             assert hint is bool or type(value) is not bool
