@@ -82,7 +82,7 @@ def test_the_rows_are_the_same_whatever_the_batches(data):
 
 
 def test_assembly_can_be_spread_by_call_id_before_one_judge():
-    """What a cluster does: several assemblers, one home of the histories, and the same rows."""
+    """As in a cluster: several assemblers, one place for the histories, and the same rows."""
     script = sorted(step for number in range(20) for step in whole_call(number, 7.3 * number))
     alone = CallPipeline(history=CallHistory(64))
     expected = play(alone, script)

@@ -1,7 +1,7 @@
 """Real SIP and RTP between real phones (SIPp in network namespaces), read back from the capture alone.
 
 Twelve people call their friends; one robot dials through numbers and one campaign changes its number with
-every call. What SIPp was told to do is the truth; the packets are all that callprint sees: once live, by
+every call. What SIPp was made to do is the truth; the packets are all that callprint sees: once live, by
 `callprint identify --interface`, and once from a capture that tcpdump made of the same minute.
 """
 
@@ -229,14 +229,14 @@ def test_with_a_key_the_same_calls_come_without_a_number(capture, seen):
 
 
 def test_live_and_capture_give_the_same_calls(folder, seen):
-    (log,) = folder.glob("0-*.log")  # what the first program said: callprint itself
-    said_of_ring = log.read_text()
-    if " 0 dropped by the kernel" not in " ".join(said_of_ring.split()):
+    (log,) = folder.glob("0-*.log")  # the output of the first program: callprint itself
+    output = log.read_text()
+    if " 0 dropped by the kernel" not in " ".join(output.split()):
         pytest.skip("the machine was too busy: callprint itself says that the kernel dropped packets")
     rows = [json.loads(line) for line in (folder / "live.jsonl").read_text().splitlines()]
     ended = [row for row in rows if row["type"] == "call" and row["phase"] == "end"]
 
-    def said(row) -> tuple:
+    def values_of(row) -> tuple:
         return (
             row["call_id"],
             row["caller"],
@@ -246,9 +246,9 @@ def test_live_and_capture_give_the_same_calls(folder, seen):
             row["ended_by"],
         )
 
-    live = sorted((*said(row), len(row["caller_flows"]), len(row["callee_flows"])) for row in ended)
+    live = sorted((*values_of(row), len(row["caller_flows"]), len(row["callee_flows"])) for row in ended)
     read = sorted(
-        (*said(call_object(call)), len(call.caller_flows), len(call.callee_flows)) for call in seen.ended
+        (*values_of(call_object(call)), len(call.caller_flows), len(call.callee_flows)) for call in seen.ended
     )
     assert live == read
 
