@@ -10,7 +10,6 @@ ROOT = Path(__file__).resolve().parents[2]
 CORE = ROOT / "src" / "callprint" / "core"
 FOLDERS = ("src", "capture_agent", "topologies", "tests", "benchmarks", "tools")
 MOST_LINES = 400
-SHARED_NAMES = {"Step"}  # of the order of records at a site, and of a clustering's iterations
 
 FILES = sorted([*ROOT.glob("*.py"), *(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))])
 
@@ -33,5 +32,5 @@ def test_no_two_classes_of_the_core_share_a_name():
             if isinstance(node, ast.ClassDef):
                 homes[node.name].append(str(path.relative_to(CORE)))
     assert len(homes) > 50
-    shared = {name: files for name, files in homes.items() if len(files) > 1 and name not in SHARED_NAMES}
+    shared = {name: files for name, files in homes.items() if len(files) > 1}
     assert shared == {}

@@ -292,7 +292,7 @@ dtls_srtp_length         | bytes    | length of use_srtp in a ClientHello
 """A line for each field, by group: name, unit, meaning. A *position* counts from 1; 0: not there."""
 
 
-class Feature(NamedTuple):
+class FlowFeature(NamedTuple):
     """A field of the feature row."""
 
     name: str
@@ -305,8 +305,10 @@ class Feature(NamedTuple):
         return COLUMNS.get(self.name, (self.name,))
 
 
-FEATURES: dict[str, tuple[Feature, ...]] = {
-    group: tuple(Feature(*(cell.strip() for cell in line.split("|"))) for line in table.strip().splitlines())
+FEATURES: dict[str, tuple[FlowFeature, ...]] = {
+    group: tuple(
+        FlowFeature(*(cell.strip() for cell in line.split("|"))) for line in table.strip().splitlines()
+    )
     for group, table in TABLES.items()
 }
 """Features by group, in column order. Training drops whole groups, so that no verdict leans on one."""

@@ -46,7 +46,7 @@ class WaitingMessage(NamedTuple):
 
 
 @dataclass(slots=True)
-class Step:
+class ReadyStep:
     """What may be worked off now: flows first, then messages, then time."""
 
     flows: list[FlowResults] = field(default_factory=list)
@@ -119,7 +119,7 @@ class SiteOrder:
             source.joined = False
             self._silent = True
 
-    def steps(self) -> Iterator[Step]:
+    def steps(self) -> Iterator[ReadyStep]:
         """Give what has become complete since the last call."""
         if self._silent:
             self._silent = False
@@ -127,14 +127,14 @@ class SiteOrder:
         for number, source in list(self.sources.items()):
             while source.progress and _complete(source, source.progress[0]):
                 progress = source.progress.popleft()
-                step = Step(self._release(number, source, progress))
+                step = ReadyStep(self._release(number, source, progress))
                 source.clock_ns = progress.origin.clock_ns
                 source.latest_clock_ns = max(source.latest_clock_ns, source.clock_ns)
                 source.joined, source.ended = True, progress.ended
                 yield self._timed(step)
         yield from self._relieve()
 
-    def _timed(self, step: Step) -> Step:
+    def _timed(self, step: ReadyStep) -> ReadyStep:
         """Add the messages that are ready, and the time."""
         alive = [source for source in self.sources.values() if source.joined and not source.ended]
         step.over = not alive
@@ -147,15 +147,15 @@ class SiteOrder:
         step.now_ns = now_ns if abs(now_ns) < NEVER_NS else None
         return step
 
-    def _leave(self) -> Iterator[Step]:
+    def _leave(self) -> Iterator[ReadyStep]:
         """Let sources that fell silent go, with what they had sent."""
-        step = Step()
+        step = ReadyStep()
         for number, source in self.sources.items():
             if not source.joined and not source.ended and not source.progress:
                 step.flows += self._release(number, source, None)
         yield self._timed(step)
 
-    def _relieve(self) -> Iterator[Step]:
+    def _relieve(self) -> Iterator[ReadyStep]:
         """Release flows and messages without progress when too many wait."""
         while self.waiting > MOST_WAITING or sum(len(s.flows) for s in self.sources.values()) > MOST_WAITING:
             number, source = max(
@@ -163,7 +163,7 @@ class SiteOrder:
             )
             messages = sum(len(batch.messages) for batch in source.batches.values())
             self.released_early += len(source.flows) + messages
-            step = Step(self._release(number, source, None))
+            step = ReadyStep(self._release(number, source, None))
             while self.merged and self.waiting > MOST_WAITING:
                 self.waiting -= 1
                 step.messages.append(heapq.heappop(self.merged).message)

@@ -12,7 +12,7 @@ from callprint.core.call import CallRecord, Vote
 from callprint.core.calls.assembly import CallAssembler
 from callprint.core.calls.events import CallEvent
 from callprint.core.calls.settings import CallSettings
-from callprint.core.relay.order import SiteOrder, Step, Topic
+from callprint.core.relay.order import ReadyStep, SiteOrder, Topic
 from callprint.core.relay.site_inputs import FlowResults, SignallingRecord, SiteInput, VoteUpdate
 from callprint.core.signalling.identity import IdentityReader
 from callprint.core.spam.interface import SpamDetector
@@ -84,7 +84,7 @@ class SiteCalls:
             return self.order.knows(origin.source, Topic.SIGNALLING, partition, origin.sequence)
         return False
 
-    def _work_off(self, step: Step) -> list[CallEvent]:
+    def _work_off(self, step: ReadyStep) -> list[CallEvent]:
         events: list[CallEvent] = []
         for results in step.flows:
             events += self.assembler.add_flows(self._reports(results))
