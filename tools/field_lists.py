@@ -114,7 +114,7 @@ def call_schema() -> Schema:
     """Return the schema of a call object."""
     keys = {"type": "array", "items": {"$ref": "#/$defs/flow"}}
     number = {"type": ["number", "null"]}
-    features = strict_object({spec.name: {"description": spec.definition, **number} for spec in FEATURES})
+    features = strict_object({each.column: {"description": each.definition, **number} for each in FEATURES})
     special = {tuple[FlowKey, ...]: keys, tuple[float, ...]: {**features, "type": ["object", "null"]}}
     over = [state for state in CallState if state in ENDED_STATES]
     return {
