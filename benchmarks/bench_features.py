@@ -4,7 +4,7 @@
     .venv/bin/python benchmarks/bench_features.py calls.npz
 
 Quick networks are trained without one group of features each, and once on windows as they were recorded; the held-out
-calls of each fold are judged in several views. Prints the table of docs/use/models.md.
+calls of each fold are judged in several views. Prints the table of docs/results/feature-groups.md.
 """
 
 import argparse

@@ -162,10 +162,8 @@ def why_missed(packets: int, times: dict[str, list[float]]) -> list[str]:
     ours_ns = statistics.median(times[SECOND]) / packets * 1e9
     return [
         f"Why not 8 times: ndpiReader takes {ndpi_ns:.0f} ns a packet on this machine, so {ndpi_ns / 8:.0f} ns would "
-        f"be needed; callprint takes {ours_ns:.0f} ns. docs/how/flow-engine.md says where they go. The next ideas: one "
-        "flow row is four cache lines, of which a decided flow needs two: addresses, sequence and counters belong "
-        "together in 128 bytes, what only verdicts need elsewhere. And a reader that takes the headers alone of a "
-        "decided flow's packets: the kernel now copies 214 bytes, of which 54 are looked at.",
+        f"be needed; callprint takes {ours_ns:.0f} ns. A profile is in docs/results/notes.md, ideas that were not "
+        "tried yet are in docs/how/flow-engine.md.",
         "",
     ]
 

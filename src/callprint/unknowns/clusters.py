@@ -1,4 +1,4 @@
-"""Clusters of unknown flows in the embedding of the compact network (docs/use/unknowns.md says how it was chosen).
+"""Clusters of unknown flows in the embedding of the compact network (docs/results/unknowns.md says why).
 
 The embedding is the space of the open-set score: whitened by the spread within known applications, so that what varies
 from call to call of one application counts little, and what differs between applications counts much.

@@ -11,11 +11,11 @@ from callprint.training.statistics import share
 
 SEED = 1
 TEXT = (
-    "At the horizon, with something done to the packets before they are judged (`lab/identification/adversity.py`): "
-    "packets lost, delayed (exponentially, so that they overtake each other), a missed start, hidden fields. Addresses "
-    "and ports cannot matter: evidence does not hold them, and NAT changes nothing else unless it gives RTP and RTCP "
-    "unrelated ports. The last row overwrites the fields that losses and clocks are read from, so no verdict of it "
-    "should be sure."
+    "At the horizon, with packets altered before they are judged (`lab/identification/adversity.py`): packets lost, "
+    "delayed (exponentially, so that they overtake each other), a missed start, hidden fields. Addresses and ports "
+    "cannot matter: evidence does not hold them, and NAT changes nothing else unless it gives RTP and RTCP unrelated "
+    "ports. The last row overwrites the fields from which losses and clocks are read, so none of its verdicts should "
+    "be sure."
 )
 
 

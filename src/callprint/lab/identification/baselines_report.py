@@ -36,10 +36,10 @@ def earlier_section(
     """Append what earlier works looked at, with classifiers of their kind."""
     report.add("## Beside earlier works")
     report.add(
-        "What earlier works looked at, with classifiers of their kind, trained on the same flows of dataset1 and asked "
-        "after the first 10 packets. *Leaky* is the paper's protocol: windows of dataset1 split 80 / 20 at random, so "
-        "that windows of one call are on both sides. The columns before it say what the same classifier is worth on "
-        "other calls."
+        "The inputs of earlier works, with classifiers of their kind, trained on the same flows of dataset1 and "
+        "judging after the first 10 packets. *Leaky* is the paper's protocol: windows of dataset1 split 80 / 20 at "
+        "random, so that windows of one call are on both sides. The columns before it show how good the same "
+        "classifier is on other calls."
     )
     rows = []
     for found in measured:
@@ -53,7 +53,7 @@ def earlier_section(
         for split in results
     )
     report.add(
-        f"The SSRC alone should be worth no more than chance: {chance}, applications drawn evenly. What it is worth "
+        f"The SSRC alone should be no better than chance: {chance}, with applications drawn evenly. Whatever it gains "
         "beyond that comes from senders that do not draw it at random ([notes.md](notes.md))."
     )
 

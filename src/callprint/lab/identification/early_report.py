@@ -62,7 +62,7 @@ def early_section(report: Report, dataset: Dataset, identifier: OnnxIdentifier, 
     report.add(
         f"A flow is judged at k = {', '.join(map(str, identifier.checkpoints))}; the first sure verdict is its "
         "provisional one, and the final one refines it at the horizon. Flows whose first sure verdict is at each k, "
-        "and what became of the provisional verdicts:"
+        "and how the provisional verdicts turned out:"
     )
     report.table(
         [

@@ -45,15 +45,15 @@ def open_set_section(
     applications = len({one.application for one in rounds})
     report.add("## Applications left out of training")
     chance = (
-        f"with {seeds} seeds: their mean, the interval for as many flows as one seed asks about, and least to largest"
+        f"with {seeds} seeds: mean, the interval for the number of flows of one seed, and smallest to largest"
         if seeds > 1
         else "with one seed"
     )
     report.add(
         f"Each of {applications} applications was left out of a quick training run on dataset1 in turn, {chance}. Its "
         "flows are the strangers, other calls of the remaining applications the known ones, all at the horizon. "
-        "*Detected*: strangers beyond the limit that 5% of the known flows pass. *False unknowns*: known flows of the "
-        "other splits beyond that limit, which dataset1 alone has set."
+        "*Detected*: strangers beyond the limit that 5% of the known flows exceed. *False unknowns*: known flows of "
+        "the other splits beyond that limit, which is set on dataset1 alone."
     )
     rows = []
     for score, name in SCORES.items():
@@ -71,14 +71,14 @@ def open_set_section(
     head = ["score", "area under the ROC curve", "detected", *(["seeds"] if seeds > 1 else [])]
     report.table([*head, *(f"false unknowns, {split}" for split in splits)], rows)
     report.add(
-        f"OpenMax has its tails from the few held-out calls of each application: {_beyond_tails(rounds):.0%} of the "
-        "other known flows are more likely beyond them than not."
+        "OpenMax fits its tails to the few held-out calls of each application: "
+        f"{_beyond_tails(rounds):.0%} of the other known flows are more likely beyond them than not."
     )
     report.add(
-        "A limit set on calls between the pairs of applications that dataset1 has does not know other peers. So the "
-        "limit of a card is set on held-out calls and the same as if another peer had answered, and a verdict needs "
-        "confidence as well. What each limit makes `unknown`, with these quick networks (*By flow* says how often the "
-        "one that ships is sure):"
+        "A limit set on calls between the pairs of applications in dataset1 does not account for other peers. So the "
+        "limit of a card is set on held-out calls both as recorded and as if another peer had answered, and a verdict "
+        "needs confidence as well. The share that each limit makes `unknown`, with these quick networks (*By flow* "
+        "has the share that the shipped one is sure of):"
     )
     limits = (RECORDED, PEERS_VARIED, as_verdicts(threshold))
     report.table(

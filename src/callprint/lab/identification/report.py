@@ -129,7 +129,7 @@ def _head(
         f"Made by `{command}`. Model: {identifier.name}, `{card.onnx_file}`, SHA-256 `{card.onnx_sha256[:16]}…`; "
         f"trained on {card.training.get('flows', '?')} flows of {card.training.get('calls', '?')} calls of dataset1 "
         "and nothing else: features, network, temperatures and thresholds were chosen on folds of dataset1 by call "
-        "([models.md](../use/models.md#how-it-was-chosen) says what was seen before what was chosen)."
+        "([models.md](../use/models.md#how-it-was-chosen) says which results had been seen before each choice)."
     )
     for split in splits:
         flows = dataset.of_split(split)
@@ -168,7 +168,7 @@ def _seeds(
     report.add(f"## {len(models)} seeds")
     first = " The model above is that of the first seed." if models[0] is identifier else ""
     report.add(
-        f"The same recipe with {len(models)} seeds of training, folds and limits: mean, and least to largest.{first}"
+        f"The same recipe with {len(models)} seeds of training, folds and limits: mean, and smallest to largest.{first}"
     )
     found = [{split: _examined(dataset, model, split) for split in splits} for model in models]
     report.table(["split", "looked at", "application right", "sure", "of these right"], seeds_rows(found))
@@ -202,7 +202,7 @@ def _left_out(
     codecs = extras.experiments.unseen_codecs(splits)
     report.add(
         "Each codec of each application was left out of a quick training run on dataset1 once; its flows in the "
-        "other splits were then judged by that network, and by one that had everything."
+        "other splits were then judged by that network, and by one trained on everything."
     )
     report.table(
         ["split", "flows", "codec in the training data", "never heard from that application"],

@@ -34,8 +34,8 @@ def speed_section(report: Report, took_s: dict[int, float]) -> None:
     """Append the section."""
     report.add("## Speed")
     report.add(
-        f"From evidence in memory to verdicts, features included, for {TIMED_FLOWS} flows of which k packets are "
-        "looked at (Table IV of the paper): processor time of one thread, best of "
+        f"From evidence in memory to verdicts, features included, for the first k packets of {TIMED_FLOWS} flows "
+        "(Table IV of the paper): processor time of one thread, best of "
         f"{TIMED_RUNS} runs, on the machine that wrote this report: {processor()}. The paper's times are of its "
         "deployed form (AlexNet features and an SVM) on its machine. Batches, threads, smaller numbers: "
         "[inference.md](inference.md)."

@@ -61,7 +61,7 @@ def strangers_section(report: Report, folder: Path, identifier: OnnxIdentifier) 
     if known:
         report.add(
             f"{len(known)} further flows are of applications that it knows, by the name of their capture. (Another "
-            "version, or a file that is played, is another sender.) Its verdicts:"
+            "version counts as another sender, and so does playing a file.) Its verdicts:"
         )
         report.table(
             ["capture", "application", "verdict", "best confidence", "packets"],

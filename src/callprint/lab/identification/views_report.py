@@ -88,7 +88,7 @@ def k_section(report: Report, dataset: Dataset, identifier: OnnxIdentifier, spli
     report.add(
         f"From the flow's first packet; k = {HORIZON} is the final verdict, with the RTCP of ten further seconds. "
         "*By window*: windows of k packets, a random step in [1, k] apart as in the paper, "
-        f"{WINDOWS_PER_FLOW} drawn of each flow at most."
+        f"at most {WINDOWS_PER_FLOW} from each flow."
     )
     curves: dict[str, dict[str, list[float]]] = {}
     rows = []

@@ -75,10 +75,10 @@ def _head(report: Report, findings: Findings, command: str) -> None:
     report.add(
         "Two protocols for every network, from one training run. *Leaky validation* is the paper's: windows of "
         "dataset1 split 80 / 20 at random, so that windows of one call are on both sides. The honest one asks the same "
-        "network about calls that it never saw: *dataset2* (other calls, voices, addresses) and *cross* (the other "
-        "end is another application); by window as in the paper, and by flow, which gets one verdict from its first k "
-        "packets. In brackets the 95 % Wilson interval; with several seeds mean ± standard deviation over them, and "
-        "the interval of their mean. Flows count from 10 packets on, and from k packets on."
+        "network about calls that it has never seen: *dataset2* (other calls, voices, addresses) and *cross* (the "
+        "other end is another application); by window as in the paper, and by flow, which gets one verdict from its "
+        "first k packets. In brackets the 95 % Wilson interval; with several seeds mean ± standard deviation over "
+        "them, and the interval of their mean. Flows count from 10 packets on, and from k packets on."
     )
 
 
@@ -153,7 +153,7 @@ def _compared(report: Report, findings: Findings) -> None:
     report.table(["network", "parameters", *accuracy_head(findings), "paper, leaky"], rows)
     ratio = counted(GOOGLENET, 20, len(findings.classes)) / counted(ALEXNET, 20, len(findings.classes))
     report.add(
-        f"The paper finds GoogLeNet dearer in time and space. Ours, which has no wide full layer, has {ratio:.1%} of "
+        f"The paper finds that GoogLeNet takes more time and space. Ours, with no wide full layer, has {ratio:.1%} of "
         "AlexNet's parameters."
     )
 
@@ -254,8 +254,8 @@ def _figure_6(report: Report, findings: Findings) -> None:
     )
     report.table(["windows of", "k", "probability at least 0.9", "of these right"], sure)
     report.add(
-        "The paper: true results lie close to 1, false ones anywhere from 0.2 to 0.98. It proposes to look into "
-        "results below 0.9; the table says how far that threshold can be trusted, uncalibrated as in the paper."
+        "The paper: true results are close to 1, false ones anywhere from 0.2 to 0.98. It proposes to examine "
+        "results below 0.9; the table shows how far that threshold can be trusted, uncalibrated as in the paper."
     )
 
 
@@ -298,9 +298,9 @@ def _figure_7(report: Report, findings: Findings) -> None:
     report.table(["features of", "asked", "the network itself", *HEADS], rows)
     largest = max(head.difference for heads in findings.heads.values() for head in heads)
     report.add(
-        f"Paper: {published.HEADS_ACCURACY} for each of the four, leaky. Trained on the deep features (the last layer "
-        "but one) of windows that trained the network. Each network with each head is one ONNX graph from k-matrix to "
-        f"scores; over {sum(len(one) for one in findings.heads.values())} such graphs no class score differs by more "
-        f"than {largest:.1e} from network and scikit-learn in Python. The graphs with the SVM stay in the cache as "
-        f"`{svm_graph(next(iter(findings.cells.values()))).name}`."
+        f"Paper: {published.HEADS_ACCURACY} for each of the four, leaky. Trained on the deep features (the second to "
+        "last layer) of windows on which the network was trained. Each network with each head is one ONNX graph from "
+        f"k-matrix to scores; over {sum(len(one) for one in findings.heads.values())} such graphs no class score "
+        f"differs by more than {largest:.1e} from network and scikit-learn in Python. The graphs with the SVM stay in "
+        f"the cache as `{svm_graph(next(iter(findings.cells.values()))).name}`."
     )

@@ -94,7 +94,7 @@ def _batches(report: Report, findings: Findings) -> None:
     report.table(head, rows)
     report.add(
         f"Batches of {BATCH}, {threads} threads, best of {RUNS}; the goal is {GOAL_MS:.0f} ms a flow. "
-        "*ms a flow* is by the clock and suffers from whatever else the machine does; processor time is the sum of the "
+        "*ms a flow* is wall-clock time and depends on what else the machine does; processor time is the sum of the "
         "threads. Static quantisation is that of weights and activations, calibrated on windows of dataset1; "
         "[notes.md](notes.md) says why it is not the dynamic kind."
     )

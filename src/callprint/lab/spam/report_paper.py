@@ -129,8 +129,8 @@ def beside_the_paper(
     lines = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     return f"""## Beside the paper: every figure and table
 
-TP and FP over all calls. What the pages at hand do not hold (features, traces, the constraints' weights, protocols of
-noise and score) had to be chosen anew, so the shapes can be compared, the heights hardly.
+TP and FP over all calls. What the available pages do not contain (features, traces, the constraints' weights, protocols
+of noise and score) had to be chosen here, so the shapes of curves can be compared, but hardly their heights.
 
 | of the paper | it says | here | why they differ |
 |---|---|---|---|
@@ -241,7 +241,7 @@ Mean over seeds and feedback ratios 0.1 to 0.9; the last iteration, which moves 
 On average eMPCK changes the number of iterations by {mean[1] / mean[0] - 1.0:+.0%}, in the paper by
 {5.47 / 7.37 - 1.0:+.0%}.
 Learning the metrics on the initial clusters saves iterations where those clusters are already good; that depends on
-the traces, which could not be had."""
+the traces, which could not be obtained."""
 
 
 def timing(rows: list[dict[str, Any]]) -> str:
