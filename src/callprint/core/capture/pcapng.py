@@ -45,7 +45,7 @@ TICKS_BINARY = 2  # a tick is 2 ** -value seconds
 
 LATEST_NS = 2**62 - 1
 EARLIEST_NS = -(2**62)
-"""The years 2116 and 1823. The difference of any two times, and any time with a time-out added to it, fits in 64 bits."""
+"""The years 2116 and 1823. The difference of any two times, and any time plus a time-out, fits in 64 bits."""
 
 INTERFACE = np.dtype(
     [
