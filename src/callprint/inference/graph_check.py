@@ -40,7 +40,7 @@ def check_graph(data: bytes, name: str) -> None:
     try:
         _check(memoryview(data), name)
     except (IndexError, ValueError):
-        raise ModelError(f"{name} is no ONNX file, or a damaged one") from None
+        raise ModelError(f"{name} is not a network: no ONNX file, or a damaged one") from None
 
 
 def _check(data: memoryview, name: str) -> None:
