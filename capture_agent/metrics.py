@@ -1,10 +1,20 @@
 """The agent's counters, for Prometheus and as one line for people."""
 
+import contextlib
+import socket
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 from callprint.core.ground.errors import ConfigError
+
+MAXIMUM_CONNECTIONS = 16
+"""Connections at a time: a scraper needs one for a moment, and the agent needs its descriptors for records."""
+
+TIMEOUT_S = 5.0
+"""How long a connection may be silent."""
 
 Read = Callable[[], Mapping[tuple[str, str], float]]
 """Returns the counters as {(name, labels in Prometheus notation or ""): value}."""
@@ -59,10 +69,9 @@ class MetricsServer:
     def __init__(self, host: str, port: int) -> None:
         """Bind the port, 0 for any free one (see `port`). Raises ConfigError when that is not possible."""
         try:
-            self._server = ThreadingHTTPServer((host, port), _Handler)
+            self._server = _Server((host, port), _Handler)
         except (OSError, OverflowError) as error:
             raise ConfigError(f"metrics cannot be served at {host}:{port}: {error}") from error
-        self._server.daemon_threads = True
         self.port: int = self._server.server_address[1]
         self._serving = False
 
@@ -79,7 +88,44 @@ class MetricsServer:
         self._server.server_close()
 
 
+class _Server(ThreadingHTTPServer):
+    """One thread for each connection, of which there are MAXIMUM_CONNECTIONS: a new one ends the oldest.
+
+    So idle connections, however many, keep neither descriptors nor a scraper out.
+    """
+
+    daemon_threads = True
+
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        self._lock = threading.Lock()
+        self._connections: OrderedDict[socket.socket, None] = OrderedDict()
+        self._freed = threading.Condition(self._lock)
+        super().__init__(address, handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Answer in a thread, as soon as there is room."""
+        with self._lock:
+            while len(self._connections) >= MAXIMUM_CONNECTIONS:
+                with contextlib.suppress(OSError):
+                    next(iter(self._connections)).shutdown(socket.SHUT_RDWR)  # ends what its thread waits for
+                self._freed.wait(TIMEOUT_S)
+            self._connections[request] = None
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        """Close a connection and make room for the next."""
+        super().shutdown_request(request)
+        with self._lock:
+            self._connections.pop(request, None)
+            self._freed.notify()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Do not print tracebacks of scrapers that leave early."""
+
+
 class _Handler(BaseHTTPRequestHandler):
+    timeout = TIMEOUT_S
+
     def do_GET(self) -> None:
         if self.path != "/metrics":
             self.send_error(404, "there is only /metrics")

@@ -11,6 +11,7 @@ has left.
 """
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -54,7 +55,7 @@ class Spool:
         self._folder = folder
         self._limit_bytes = limit_bytes
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._lock = _lock(folder)
             self._unlock = weakref.finalize(self, os.close, self._lock)
             for partial in folder.glob(f"*{_PARTIAL}"):
@@ -139,7 +140,7 @@ class Spool:
         with contextlib.suppress(OSError):  # if that fails, the next start waits for Kafka
             path = self._folder / _PARTITIONS
             partial = path.with_name(path.name + _PARTIAL)
-            partial.write_text(json.dumps(known))
+            _write_private(partial, json.dumps(known).encode())
             partial.rename(path)
 
     def close(self) -> None:
@@ -164,7 +165,7 @@ class Spool:
         path = self._folder / f"{number:016}.{record.topic}.{record.partition}.{len(record.data)}"
         partial = path.with_name(path.name + _PARTIAL)
         try:
-            partial.write_bytes(record.data)
+            _write_private(partial, record.data)
             partial.rename(path)
         except OSError:
             with contextlib.suppress(OSError):
@@ -193,6 +194,15 @@ def _sync(unsynced: "queue.Queue[Path]", folder: Path) -> None:
                 finally:
                     os.close(descriptor)
         unsynced.task_done()
+
+
+def _write_private(path: Path, data: bytes) -> None:
+    """Write a file that its owner alone can read: records are people's calls."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with open(descriptor, "wb", buffering=0) as file:  # noqa: PTH123 - a descriptor
+        written = file.write(data)
+    if written != len(data):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
 
 def _is_torn(path: Path) -> bool:

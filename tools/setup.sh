@@ -52,6 +52,9 @@ esac
 all=$(echo "$before $(echo "$extras" | tr ',' ' ')" | tr ' ' '\n' | sed '/^$/d' | sort -u | paste -sd, -)
 say "setting up .venv with callprint[$all]"
 .venv/bin/uv pip install --quiet --compile-bytecode --python .venv/bin/python --constraint constraints.txt --editable ".[$all]"
+# An editable install finds its packages after Python has looked through its path: in the folder above the clone, a clone
+# named `callprint` would pass for the package. A line in the path comes first.
+.venv/bin/python -c 'import os, sysconfig; open(os.path.join(sysconfig.get_path("purelib"), "callprint-source.pth"), "w").write(os.path.abspath("src") + "\n")'
 : > .venv/callprint-extras
 for extra in $(echo "$all" | tr ',' ' '); do
     echo "$extra $wanted" >> .venv/callprint-extras

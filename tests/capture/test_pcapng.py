@@ -65,8 +65,8 @@ def test_unknown_blocks_are_skipped_at_any_length(size):
         (0x80 | 32, 0, (7 << 32) | (1 << 31), 7_500_000_000),
         (0x80 | 60, 0, (1 << 60) | (1 << 59), 1_500_000_000),
         (6, -3600, 3_600_000_001, 1000),
-        (6, 10**12, 1, 2**63 - 1),  # later than 64 bits of nanoseconds can express
-        (0, 0, 2**64 - 1, 2**63 - 1),
+        (6, 10**12, 1, pcapng.LATEST_NS),  # later than 64 bits of nanoseconds can express
+        (0, 0, 2**64 - 1, pcapng.LATEST_NS),
     ],
 )
 def test_clock_resolutions_and_offsets(resolution, offset_s, ticks, time_ns):
@@ -88,12 +88,12 @@ def test_any_clock_gives_the_exact_time_or_saturates(ticks, resolution, offset_s
     got = pcapng.ticks_to_ns(np.uint64(ticks), mode, np.uint64(value), offset_s)
     base = 2 if resolution & 0x80 else 10
     exact = int(Fraction(ticks, base ** (resolution & 0x7F)) * 10**9)
-    earliest, latest = -(2**63) + 1, 2**63 - 1
-    exact = min(exact, latest)
-    expected = max(earliest, min(exact + offset_s * 10**9, latest))
-    # Near the ends of the range the time saturates up to two seconds early; a 34-bit fraction is exact to 1 ns.
-    tolerance = 2 * 10**9 if abs(expected) > latest - 2 * 10**9 else 1
+    exact = min(exact, 2**63 - 1)
+    expected = max(pcapng.EARLIEST_NS, min(exact + offset_s * 10**9, pcapng.LATEST_NS))
+    # Near 64 bits the time saturates up to two seconds early; a 34-bit fraction is exact to 1 ns.
+    tolerance = 2 * 10**9 if exact > 2**63 - 1 - 2 * 10**9 else 1
     assert abs(got - expected) <= tolerance
+    assert pcapng.EARLIEST_NS <= got <= pcapng.LATEST_NS
 
 
 def _bad_trailer(stream: bytes) -> bytes:

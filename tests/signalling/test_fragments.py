@@ -60,6 +60,35 @@ def test_overlapping_fragments_condemn_their_datagram():
     assert sum(reassembler.outcomes.values()) == 2 + len(rest)
 
 
+class _Pieces(dict):
+    """The pieces of a datagram, counting how often one is looked at."""
+
+    looks = 0
+
+    def __getitem__(self, offset):
+        self.looks += 1
+        return super().__getitem__(offset)
+
+    def items(self):
+        self.looks += len(self)
+        return super().items()
+
+    def __iter__(self):
+        self.looks += len(self)
+        return super().__iter__()
+
+
+def test_a_fragment_is_compared_with_its_neighbours_alone():
+    reassembler = FragmentReassembler()
+    key = (0, 1, 0, 2, 9)
+    reassembler.add(0, Fragment(key, UDP, 8, True, b"12345678"))
+    pieces = reassembler._datagrams[key].pieces = _Pieces(reassembler._datagrams[key].pieces)
+    for at in range(2, 8000):
+        assert reassembler.add(0, Fragment(key, UDP, at * 8, True, b"12345678")) is None
+    assert pieces.looks <= 2 * 8000
+    assert reassembler.held == 7999
+
+
 def test_pieces_that_never_come_are_given_up_in_packet_time():
     reassembler = FragmentReassembler()
     first, second, *rest = fragments(DATAGRAM)

@@ -1,5 +1,6 @@
 """TCP: whatever the network does to the segments, the same messages come out; nothing goes uncounted."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sip_samples import INVITE
@@ -9,6 +10,7 @@ from callprint.core.signalling.tcp import (
     FIN,
     HOLE_TIMEOUT_NS,
     MAXIMUM_HELD,
+    MAXIMUM_HELD_SEGMENTS,
     SYN,
     TcpOutcome,
     TcpReassembler,
@@ -170,3 +172,79 @@ def test_encrypted_bytes_are_skipped_without_being_kept():
     for _ in range(100):
         assert framer.feed(b"\x17\x03\x03\x01\x00" + bytes(range(256))) == []
     assert framer.buffered < 2048
+
+
+def _examined(segments: list[bytes]) -> tuple[int, list[bytes]]:
+    """Feed segments to one framer; return how many bytes it looked at, and its messages."""
+    framer = SipFramer(synced=True)
+    got = [message for piece in segments for message in framer.feed(piece)]
+    return framer.examined, got
+
+
+START_LINES = b"ABCDEFGHIJKLMNOP x SIP/2.0\n" * 2400
+
+
+@pytest.mark.parametrize(
+    "wire",
+    [
+        START_LINES,
+        START_LINES + b"Content-Length: x\r\n\r\n",
+        START_LINES + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\n" + START_LINES,
+        (START_LINES[:270] + b"Content-Length: 9000000\r\n\r\n") * 100,
+        b"INVITE sip:b@x SIP/2.0\r\nX: " + b"y" * 65_000,
+        b"\r\n\r\n\r" * 10_000,
+        INVITE * 150,
+    ],
+)
+def test_one_segment_costs_a_few_looks_at_each_byte(wire):
+    examined, _ = _examined([wire])
+    assert examined <= 8 * len(wire)
+
+
+@pytest.mark.parametrize("longer", [1, 4])
+def test_a_head_or_body_that_comes_byte_by_byte_costs_the_same_for_each_byte(longer):
+    head = b"INVITE sip:b@x SIP/2.0\r\n" + b"X: y\r\n" * 500 * longer
+    body = (
+        INVITE.replace(b"Content-Length: 3", b"Content-Length: %d" % (3000 * longer)) + b"z" * 3000 * longer
+    )
+    for wire in (head, body):
+        examined, _ = _examined([bytes([byte]) for byte in wire])
+        assert examined <= 8 * len(wire)
+
+
+def test_after_a_head_that_makes_no_sense_the_message_behind_it_is_found():
+    damaged = b"INVITE sip:x@y SIP/2.0\r\nContent-Length: many\r\n" * 3
+    assert _examined([damaged + INVITE])[1] == [INVITE]
+    assert _examined([damaged + b"\r\n" + INVITE])[1] == [INVITE]
+
+
+class _Counted(int):
+    """A sequence number that counts how often one is compared with another."""
+
+    comparisons = 0
+
+    def __lt__(self, other: int) -> bool:
+        _Counted.comparisons += 1
+        return int(self) < int(other)
+
+
+def test_segments_behind_a_hole_are_not_searched_by_every_segment_before_it(monkeypatch):
+    monkeypatch.setattr(TcpReassembler, "_hold", _hold_counted(TcpReassembler._hold))
+    tcp = TcpReassembler()
+    tcp.segment(0, KEY, 0, SYN, b"")
+    for i in range(MAXIMUM_HELD_SEGMENTS):
+        tcp.segment(0, KEY, 5000 + 2 * i, 0, b"A")
+    _Counted.comparisons = 0
+    for i in range(1000):
+        tcp.segment(0, KEY, 1 + i, 0, b"A")
+    assert _Counted.comparisons <= 1000
+    assert tcp.held == MAXIMUM_HELD_SEGMENTS
+    _assert_adds_up(tcp, 1 + MAXIMUM_HELD_SEGMENTS + 1000)
+
+
+def _hold_counted(hold):
+    def counted(self, stream, time_ns, sequence, payload):
+        hold(self, stream, time_ns, sequence, payload)
+        stream.order[:] = [_Counted(each) for each in stream.order]  # stays a heap
+
+    return counted

@@ -1,5 +1,7 @@
 """Which store a URL means."""
 
+import os
+import stat
 import sys
 from pathlib import Path
 
@@ -67,3 +69,15 @@ def test_a_query_for_what_is_no_address(address):
 def test_a_query_for_no_rows():
     with pytest.raises(StoreError, match="limit"):
         VerdictQuery(limit=0)
+
+
+def test_a_new_store_and_its_folder_are_for_their_owner_alone(tmp_path):
+    old = os.umask(0)
+    try:
+        with open_store(str(tmp_path / "new" / "v.sqlite")):
+            made = [tmp_path / "new", *(tmp_path / "new").iterdir()]
+            modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in made}
+    finally:
+        os.umask(old)
+    assert modes.pop("new") == 0o700
+    assert set(modes.values()) == {0o600}

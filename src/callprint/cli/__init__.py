@@ -11,6 +11,7 @@ from typing import TextIO
 
 from callprint import __version__
 from callprint.core.ground.errors import CallprintError
+from callprint.output.console import printable_lines
 
 EXIT_USAGE = 2
 EXIT_DAMAGED = 3
@@ -124,7 +125,8 @@ def _run(argv: Sequence[str]) -> int:
             return EXIT_USAGE
         return int(args.run(args))
     except CallprintError as error:
-        print(f"callprint: {error}", file=sys.stderr)
+        # Messages quote captures, models and stores, whose text must not reach the terminal as it is.
+        print(f"callprint: {printable_lines(str(error))}", file=sys.stderr)
         return EXIT_ERROR
     except ModuleNotFoundError as error:
         extra = {"torch": "train", "sklearn": "spit", "matplotlib": "train", "onnxruntime": "cpu"}.get(

@@ -10,6 +10,15 @@ from rich.console import Console
 from rich.text import Text
 
 from callprint.cli.parsers import positive
+from callprint.cli.targets import (
+    STANDARD_OUTPUT,
+    is_one_of,
+    json_target,
+    not_written,
+    open_target,
+    output_target,
+)
+from callprint.core.ground.errors import StoreError
 from callprint.output.console import make_console, printable
 from callprint.stores import VerdictStore, open_store
 
@@ -31,8 +40,11 @@ class Question(Generic[Row]):
         """Print the answer as the options want it and return the exit code. Raises StoreError."""
         limit: int | None = args.limit
         with open_store(args.store, create=False) as store:
-            if args.json or args.csv:
-                write_data(self.ask(store, limit), self.write_json if args.json else self.write_csv)
+            target: str | None = args.json or args.csv
+            if target is not None:
+                if is_one_of(target, [store.url.removeprefix("sqlite:")]):
+                    raise StoreError(f"{target} is the store that is asked: name another file")
+                write_data(self.ask(store, limit), self.write_json if args.json else self.write_csv, target)
             else:
                 most = limit or self.rows_for_people
                 # One row more than the table shows tells whether the store has more.
@@ -70,12 +82,40 @@ def add_answer_options(parser: argparse.ArgumentParser, rows_for_people: int) ->
         help=f"at most this many, the latest (default: {rows_for_people} in the table, all as JSON or CSV)",
     )
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="JSON Lines on standard output")
-    form.add_argument("--csv", action="store_true", help="CSV on standard output")
+    add_json_option(form, "JSON Lines")
+    add_data_option(form, "--csv", output_target, "CSV")
 
 
-def write_data(rows: Iterable[Row], write: Callable[[Iterable[Row], TextIO], int]) -> None:
-    """Write rows to standard output, in UTF-8 whatever the locale is."""
+def add_json_option(parser: argparse._ActionsContainer, what: str) -> None:
+    """Add --json [FILE]: to FILE, to standard output when there is none or FILE is -."""
+    add_data_option(parser, "--json", json_target, what)
+
+
+def add_data_option(
+    parser: argparse._ActionsContainer, name: str, kind: Callable[[str], str], what: str
+) -> None:
+    """Add an option such as --json [FILE]; `kind` is the argparse type of FILE."""
+    parser.add_argument(
+        name,
+        metavar="FILE",
+        nargs="?",
+        const=STANDARD_OUTPUT,
+        type=kind,
+        help=f"{what}, to FILE or (without FILE, or with -) to standard output",
+    )
+
+
+def write_data(
+    rows: Iterable[Row], write: Callable[[Iterable[Row], TextIO], int], target: str = STANDARD_OUTPUT
+) -> None:
+    """Write rows to a file or standard output, in UTF-8 whatever the locale is. Raises StoreError."""
+    if target != STANDARD_OUTPUT:
+        with open_target(target) as stream:
+            try:
+                write(rows, stream)
+            except OSError as error:
+                raise not_written(target, error) from error
+        return
     reconfigure = getattr(sys.stdout, "reconfigure", None)
     if reconfigure is not None:
         reconfigure(encoding="utf-8")

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from callprint.cli.parsers import Subparsers, add_command
+from callprint.cli.targets import output_path
 from callprint.training.dataset import (
     BuildReport,
     Dataset,
@@ -32,7 +33,9 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
     build = actions.add_parser("build", help="read labelled captures", description=DESCRIPTION)
     add_data_option(build, "captures and flows.csv")
-    build.add_argument("--out", type=Path, required=True, metavar="FILE", help="dataset file to write (.npz)")
+    build.add_argument(
+        "--out", type=output_path, required=True, metavar="FILE", help="dataset file to write (.npz)"
+    )
     build.add_argument(
         "--without",
         metavar="NAMES",

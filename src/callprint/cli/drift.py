@@ -8,8 +8,9 @@ from rich.console import Console
 from rich.text import Text
 
 from callprint.cli import EXIT_DRIFT
-from callprint.cli.answers import add_store_option
+from callprint.cli.answers import add_json_option, add_store_option
 from callprint.cli.parsers import Subparsers, add_command, add_time_options
+from callprint.cli.targets import open_target
 from callprint.core.ground.errors import ModelError
 from callprint.core.identify.drift import LEAST_FLOWS, Drift, measure
 from callprint.drift import ComparedFlows, from_captures, from_verdicts
@@ -48,9 +49,7 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
         "--model", metavar="FILE", type=Path, default=DEFAULT_MODEL, help="network (default: %(default)s)"
     )
     add_time_options(parser, "verdicts decided")
-    parser.add_argument(
-        "--json", action="store_true", help="one JSON object for each part on standard output"
-    )
+    add_json_option(parser, "one JSON object for each part")
     parser.set_defaults(run=run)
     return parser
 
@@ -76,8 +75,9 @@ def run(args: argparse.Namespace) -> int:
             f"{_left_out(compared)}; drift needs {LEAST_FLOWS}"
         )
     if args.json:
-        for drift in found:
-            print(json.dumps(_object(drift)))
+        with open_target(args.json) as stream:
+            for drift in found:
+                print(json.dumps(_object(drift)), file=stream)
     else:
         _print(make_console(data_on_stdout=False), found, compared)
     return EXIT_DRIFT if any(drift.alarm for drift in found) else 0

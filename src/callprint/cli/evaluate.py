@@ -11,6 +11,7 @@ from callprint.cli.dataset import add_data_option, read_data
 from callprint.cli.paper_options import PAPER_REPORT, add_evaluation_options
 from callprint.cli.parsers import Subparsers, add_command
 from callprint.cli.stages import shown_stages
+from callprint.cli.targets import output_path
 from callprint.inference import DEFAULT_MODEL, load_model
 from callprint.lab.identification.report import Extras, write_report
 from callprint.training.dataset import Dataset
@@ -40,7 +41,7 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--out",
-        type=Path,
+        type=output_path,
         metavar="FILE",
         help=f"report to write; its pictures go to pictures/ beside it (default: {DEFAULT_REPORT})",
     )

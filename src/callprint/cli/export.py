@@ -11,6 +11,7 @@ from rich.console import Console
 
 from callprint.cli.dataset import read_data
 from callprint.cli.parsers import Subparsers, add_command
+from callprint.cli.targets import output_path
 from callprint.core.ground.errors import ModelError
 from callprint.core.identify.card import INPUT_FEATURES
 from callprint.inference import DEFAULT_MODEL, OnnxIdentifier, load_model
@@ -39,7 +40,9 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
     parser.add_argument(
         "--precision", choices=sorted(PRECISIONS), required=True, help="of the network to write"
     )
-    parser.add_argument("--out", metavar="FILE", type=Path, required=True, help="network to write (.onnx)")
+    parser.add_argument(
+        "--out", metavar="FILE", type=output_path, required=True, help="network to write (.onnx)"
+    )
     parser.add_argument(
         "--data",
         metavar="PATH",

@@ -2,10 +2,8 @@
 
 import argparse
 import contextlib
-import io
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, TextIO, TypeVar
 
 from rich.console import Console
@@ -17,10 +15,11 @@ from callprint.cli.evidence import add_evidence_options, evidence_limits
 from callprint.cli.numbers import add_number_options, identity_reader
 from callprint.cli.parsers import Subparsers, add_command, port
 from callprint.cli.reading import read_captures, read_interfaces, say_kernel_counters, say_verdict
+from callprint.cli.targets import STANDARD_OUTPUT, is_one_of, json_target, not_written, open_target
 from callprint.core.call import CallRecord
 from callprint.core.dissect import SIGNALLING_PORTS
 from callprint.core.flow import EngineSettings
-from callprint.core.ground.errors import ModelError, StoreError
+from callprint.core.ground.errors import ModelError
 from callprint.core.spam.call_pipeline import CallPipeline
 from callprint.core.spam.detector_names import DETECTORS, OWN
 from callprint.core.spam.detectors import make_detector
@@ -103,7 +102,9 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
         help="for spam calls: our own (default), or one of the paper's four algorithms, which cannot judge before "
         "users have voted",
     )
-    parser.add_argument("--json", metavar="FILE", help="write JSON Lines to FILE, or - for standard output")
+    parser.add_argument(
+        "--json", metavar="FILE", type=json_target, help="write JSON Lines to FILE, or - for standard output"
+    )
     where = parser.add_mutually_exclusive_group()
     where.add_argument(
         "--store",
@@ -120,9 +121,14 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:
     """Identify and return the exit code. Raises CallprintError when nothing can be read or kept."""
-    console, messages = make_console(data_on_stdout=args.json == "-"), make_messages()
+    console, messages = make_console(data_on_stdout=args.json == STANDARD_OUTPUT), make_messages()
     if bool(args.captures) == bool(args.interface):
         messages.print("callprint identify: name either captures, or interfaces with --interface")
+        return EXIT_USAGE
+    if args.json and is_one_of(args.json, [*args.captures, args.model or "", args.store or ""]):
+        messages.print(
+            f"callprint identify: --json {printable(args.json)} would overwrite what is to be read"
+        )
         return EXIT_USAGE
     limits = evidence_limits(args)
     identifier = _identifier(args.model)
@@ -135,7 +141,7 @@ def run(args: argparse.Namespace) -> int:
             else open_captures(args.captures)
         )
         store = None if args.no_store else stack.enter_context(open_store(args.store, evidence_limits=limits))
-        stream = stack.enter_context(_json_stream(args.json)) if args.json else None
+        stream = stack.enter_context(open_target(args.json, encoding="ascii")) if args.json else None
         shown = _Shown(stream, console if args.interface else None)
         detector = make_detector(args.detector)
         calls = CallPipeline(identities=identity_reader(args), detector=detector)
@@ -254,27 +260,4 @@ class _Shown:
         except OSError as error:
             if self._stream is sys.stdout:
                 raise  # cli.main handles a standard output that fails
-            raise _not_written(self._stream.name, error) from error
-
-
-@contextlib.contextmanager
-def _json_stream(target: str) -> Iterator[TextIO]:
-    """Give the stream for JSON Lines. Each line is written at once: the reader of a live run waits for it."""
-    if target == "-":
-        if isinstance(sys.stdout, io.TextIOWrapper):
-            sys.stdout.reconfigure(line_buffering=True)
-        yield sys.stdout
-        return
-    try:
-        stream = Path(target).open("w", encoding="ascii", buffering=1)  # noqa: SIM115 - closed below
-    except OSError as error:
-        raise _not_written(target, error) from error
-    try:
-        yield stream
-    finally:
-        with contextlib.suppress(OSError):  # every line has been written, or its failure reported
-            stream.close()
-
-
-def _not_written(name: str, error: OSError) -> StoreError:
-    return StoreError(f"{name}: {error.strerror}")
+            raise not_written(self._stream.name, error) from error

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from callprint.cli.parsers import Subparsers, add_command, positive
+from callprint.cli.targets import output_path
 
 DEFAULT_CACHE = Path("~/.cache/callprint/spit")
 LEARNING_TRACES = 200
@@ -50,7 +51,7 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
         help=f"how many of them (default: {LEARNING_TRACES})",
     )
     learn.add_argument(
-        "--output", type=Path, help="module to write (default: the one that the detector imports)"
+        "--output", type=output_path, help="module to write (default: the one that the detector imports)"
     )
     parser.set_defaults(run=run)
     return parser

@@ -10,6 +10,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from callprint.cli.dataset import read_data
 from callprint.cli.paper_options import add_training_options
 from callprint.cli.parsers import Subparsers, add_command
+from callprint.cli.targets import output_path
 from callprint.cli.train_paper import train_paper
 from callprint.core.ground.errors import ConfigError
 from callprint.training.models import make_compact_model
@@ -33,7 +34,9 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
         nargs="+",
         help="file written by `callprint dataset build`, or folder of captures with flows.csv; several are joined",
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="network to write (.onnx)")
+    parser.add_argument(
+        "--out", type=output_path, required=True, metavar="FILE", help="network to write (.onnx)"
+    )
     parser.add_argument(
         "--seed", type=int, default=defaults.seed, help="of all random numbers (default: %(default)s)"
     )

@@ -7,8 +7,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from callprint.cli.answers import add_store_option
+from callprint.cli.answers import add_json_option, add_store_option
 from callprint.cli.parsers import Subparsers, add_command
+from callprint.cli.targets import open_target, output_path
 from callprint.core.ground.errors import DatasetError
 from callprint.inference import DEFAULT_MODEL, OnnxIdentifier, load_model
 from callprint.output.console import endpoint, make_console, make_table, printable, quantity
@@ -41,10 +42,8 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
     """Add the command to the parser of `callprint`."""
     parser = add_command(subparsers, "unknowns", DESCRIPTION, EPILOG)
     _add_common_options(parser)
-    parser.add_argument("--map", type=Path, metavar="FILE", help="write a picture of the flows (SVG)")
-    parser.add_argument(
-        "--json", action="store_true", help="a JSON object for each cluster on standard output"
-    )
+    parser.add_argument("--map", type=output_path, metavar="FILE", help="write a picture of the flows (SVG)")
+    add_json_option(parser, "a JSON object for each cluster")
     parser.set_defaults(run=show)
     actions = parser.add_subparsers(title="actions", metavar="ACTION")
     name = actions.add_parser(
@@ -94,8 +93,9 @@ def show(args: argparse.Namespace) -> int:
         except OSError as error:
             raise DatasetError(f"{args.map}: {error.strerror}") from error
     if args.json:
-        for cluster in found.clusters:
-            print(json.dumps(_object(found, cluster), ensure_ascii=False))
+        with open_target(args.json) as stream:
+            for cluster in found.clusters:
+                print(json.dumps(_object(found, cluster), ensure_ascii=False), file=stream)
         return 0
     console = make_console(data_on_stdout=False)
     if not found.flows:

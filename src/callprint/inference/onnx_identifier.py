@@ -15,6 +15,7 @@ from callprint.core.identify.card import INPUT_FEATURES, ModelCard, parse_card
 from callprint.core.identify.decision import Decisions, decide
 from callprint.core.identify.features import features, packet_counts
 from callprint.core.identify.k_matrix import k_matrices
+from callprint.inference.graph_check import check_graph
 
 LARGEST_MODEL = 2 << 30  # bytes
 FEATURE_BATCH = 4096  # evidence logs for one run of the network: bounds memory
@@ -26,6 +27,7 @@ class OnnxIdentifier:
 
     def __init__(self, card: ModelCard, graph: bytes, threads: int = 1) -> None:
         """Load the network. Raises ModelError when it is damaged or does not fit the card."""
+        check_graph(graph, card.onnx_file)
         self.card = card
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
@@ -41,6 +43,9 @@ class OnnxIdentifier:
         except Exception as error:  # ONNX Runtime has no base class for what a graph can do to it
             raise ModelError(f"{card.onnx_file} is not a network for ONNX Runtime: {error}") from error
         self._check_shapes()
+        form = card.input
+        row = (form.columns,) if form.kind == INPUT_FEATURES else (1, form.maximum_packets, form.columns)
+        self._run(np.zeros((2, *row), np.float32))  # what cannot run is refused before anything is read
 
     def _check_shapes(self) -> None:
         form = self.card.input
@@ -107,7 +112,7 @@ class OnnxIdentifier:
             else:
                 images, packets[part] = k_matrices(evidence, spans[part], form.maximum_packets)
                 rows = images[:, np.newaxis]  # (n, 1, k, 256) float32
-            results = self._session.run(self._outputs, {form.kind: rows})
+            results = self._run(rows)
             logits[part] = results[0]
             if len(results) > 1:
                 novelty[part] = results[1]
@@ -127,8 +132,27 @@ class OnnxIdentifier:
         for start in range(0, len(spans), FEATURE_BATCH):
             part = slice(start, start + FEATURE_BATCH)
             rows = features(evidence, spans[part], self.card.input.maximum_packets)
-            (positions[part],) = self._session.run(["embedding"], {INPUT_FEATURES: rows})
+            (positions[part],) = self._results(["embedding"], rows)
         return positions
+
+    def _run(self, rows: np.ndarray) -> list[np.ndarray]:
+        """Return logits and, if there is one, novelty. Raises ModelError unless there is one of each for each row."""
+        results = self._results(self._outputs, rows)
+        shapes = [(len(rows), len(self.card.classes)), (len(rows),)]
+        for name, result, shape in zip(self._outputs, results, shapes, strict=False):
+            if result.shape != shape or result.dtype.kind != "f":
+                raise ModelError(
+                    f"{self.card.onnx_file} gives {name} of shape {result.shape} and type {result.dtype} for "
+                    f"{len(rows)} flows, instead of {shape} and float32"
+                )
+        return results
+
+    def _results(self, outputs: list[str], rows: np.ndarray) -> list[np.ndarray]:
+        try:
+            results: list[np.ndarray] = self._session.run(outputs, {self.card.input.kind: rows})
+        except Exception as error:  # ONNX Runtime has no base class for what a graph can do to it
+            raise ModelError(f"{self.card.onnx_file} cannot run: {error}") from error
+        return results
 
     def identify(self, evidence: np.ndarray, spans: np.ndarray) -> Decisions:
         """Judge the logs evidence[spans[i, 0]:spans[i, 1]]; evidence: (bytes,) uint8, spans: (n, 2) int64."""

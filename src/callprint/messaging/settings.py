@@ -1,11 +1,14 @@
 """How to reach Kafka: brokers, TLS, SASL. One value for agents, spouts and tools."""
 
+import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
 from callprint.core.ground.errors import ConfigError
+
+log = logging.getLogger(__name__)
 
 PASSWORD_VARIABLE = "CALLPRINT_KAFKA_PASSWORD"
 SASL_MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
@@ -31,6 +34,11 @@ class KafkaSettings:
             raise ConfigError(
                 f"kafka.sasl_mechanism must be one of {', '.join(SASL_MECHANISMS)}, not {self.sasl_mechanism!r}"
             )
+
+        if self.tls_ca is None and (self.tls_certificate is not None or self.tls_key is not None):
+            raise ConfigError("kafka.tls_certificate and kafka.tls_key do nothing without kafka.tls_ca")
+        if self.tls_key is not None and self.tls_certificate is None:
+            raise ConfigError("kafka.tls_key does nothing without kafka.tls_certificate")
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> "KafkaSettings":
@@ -61,6 +69,11 @@ class KafkaSettings:
             password = os.environ.get(PASSWORD_VARIABLE)
             if password is None:
                 raise ConfigError(f"no password for the Kafka user {self.sasl_user}: set {PASSWORD_VARIABLE}")
+            if self.sasl_mechanism == "PLAIN" and self.tls_ca is None:
+                log.warning(
+                    "SASL PLAIN without TLS sends the password of %s in clear text: set kafka.tls_ca (--tls-ca)",
+                    self.sasl_user,
+                )
             options |= {
                 "sasl_mechanism": self.sasl_mechanism,
                 "sasl_plain_username": self.sasl_user,

@@ -9,6 +9,9 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+_NOT_SHOWN = frozenset(("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"))
+"""Unicode categories: control, format, unassigned, private, surrogate; separators of lines and of paragraphs."""
+
 UNBOUNDED = 10_000  # columns: wider than any table, to measure how wide one would be
 
 
@@ -49,11 +52,18 @@ def _prepared(kind: type[Console], stream: TextIO) -> Console:
 def printable(text: str) -> str:
     """Return text from outside, with everything replaced that could control a terminal or hide other text.
 
-    Control characters, escape sequences, bidirectional overrides, surrogates: Unicode's categories C*.
+    Control characters, escape sequences, marks and overrides of direction, surrogates (Unicode's categories C*), and
+    the separators of lines and paragraphs, which some terminals obey.
     """
     return "".join(
-        "\N{REPLACEMENT CHARACTER}" if unicodedata.category(letter)[0] == "C" else letter for letter in text
+        "\N{REPLACEMENT CHARACTER}" if unicodedata.category(letter) in _NOT_SHOWN else letter
+        for letter in text
     )
+
+
+def printable_lines(text: str) -> str:
+    """Return a message of one or more lines, each made `printable`."""
+    return "\n".join(map(printable, text.split("\n")))
 
 
 def endpoint(address: str, port: int) -> str:

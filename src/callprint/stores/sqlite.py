@@ -207,10 +207,12 @@ class SqliteStore(VerdictStore):
         if not create:
             raise StoreError(f"there is no verdict store at {path}; `callprint identify CAPTURE` makes one")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # SQLite gives the files that it puts beside this one the same mode.
+            os.close(os.open(path, os.O_CREAT | os.O_CLOEXEC | os.O_RDWR, 0o600))
         except OSError as error:
             raise StoreError(
-                f"the folder of the store {path} cannot be made ({error.strerror}); "
+                f"the store {path} cannot be made ({error.strerror}); "
                 "name another path with --store or CALLPRINT_STORE"
             ) from error
 

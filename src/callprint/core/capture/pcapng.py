@@ -43,7 +43,9 @@ TICKS_MULTIPLY = 0  # nanoseconds = ticks * value
 TICKS_DIVIDE = 1  # nanoseconds = ticks // value
 TICKS_BINARY = 2  # a tick is 2 ** -value seconds
 
-_LATEST_NS = 2**63 - 1
+LATEST_NS = 2**62 - 1
+EARLIEST_NS = -(2**62)
+"""The years 2116 and 1823. The difference of any two times, and any time plus a time-out, fits in 64 bits."""
 
 INTERFACE = np.dtype(
     [
@@ -125,11 +127,11 @@ def _resolution(option: int) -> tuple[int, int]:
 
 @compiled
 def ticks_to_ns(ticks: np.uint64, mode: int, value: np.uint64, offset_s: int) -> int:
-    """Convert a 64-bit time stamp to nanoseconds since the epoch; what does not fit becomes the latest time.
+    """Convert a 64-bit time stamp to nanoseconds since the epoch, from EARLIEST_NS to LATEST_NS.
 
     Damaged files may hold any number here, so the conversion saturates instead of wrapping around.
     """
-    latest = np.uint64(_LATEST_NS)
+    latest = np.uint64(2**63 - 1)
     if mode == TICKS_MULTIPLY:
         nanoseconds = latest if ticks > latest // value else ticks * value
     elif mode == TICKS_DIVIDE:
@@ -150,10 +152,10 @@ def ticks_to_ns(ticks: np.uint64, mode: int, value: np.uint64, offset_s: int) ->
             )
     result: int = np.int64(nanoseconds)  # type: ignore[assignment]  # compiled code has one integer type
     if offset_s > 9_223_372_035 - result // 1_000_000_000:
-        return _LATEST_NS
+        return LATEST_NS
     if offset_s < -9_223_372_035:
-        return -_LATEST_NS
-    return result + offset_s * 1_000_000_000
+        return EARLIEST_NS
+    return min(max(result + offset_s * 1_000_000_000, EARLIEST_NS), LATEST_NS)
 
 
 @compiled

@@ -4,10 +4,12 @@ RFC 791 3.2 and RFC 8200 4.5, with the caution of RFC 5722: a datagram whose fra
 a whole. A datagram is given up FRAGMENT_TIMEOUT_NS after its first piece, or when others need its room. Once its
 first fragment shows that it is not SIP, its bytes are dropped, so that media and attacks cost a table entry each.
 
-Every fragment ends in one FragmentOutcome; those of unfinished datagrams are in `held`.
+Every fragment ends in one FragmentOutcome; those of unfinished datagrams are in `held`. A fragment is compared with its
+two neighbours alone, however many pieces its datagram has.
 """
 
 import re
+from bisect import bisect_left
 from collections import Counter, OrderedDict
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -46,6 +48,7 @@ class Fragment:
 class _Datagram:
     since_ns: int
     pieces: dict[int, bytes] = field(default_factory=dict)  # offset -> payload
+    offsets: list[int] = field(default_factory=list)  # of `pieces`, ascending
     size: int = 0  # bytes held
     total: int = -1  # known with the last fragment
     ignored: bool = False
@@ -80,12 +83,14 @@ class FragmentReassembler:
         if datagram.pieces.get(fragment.offset) == fragment.payload:
             self.outcomes[FragmentOutcome.BROKEN] += 1  # a repetition, which does the datagram no harm
             return None
-        if not self._fits(datagram, fragment):
+        at = bisect_left(datagram.offsets, fragment.offset)
+        if not self._fits(datagram, fragment, at):
             self._drop(datagram, FragmentOutcome.BROKEN)
             datagram.ignored = True
             self.outcomes[FragmentOutcome.BROKEN] += 1
             return None
         datagram.pieces[fragment.offset] = fragment.payload
+        datagram.offsets.insert(at, fragment.offset)
         datagram.size += len(fragment.payload)
         self._bytes += len(fragment.payload)
         self.held += 1
@@ -107,7 +112,7 @@ class FragmentReassembler:
         self._datagrams.clear()
 
     def _finish(self, key: FragmentKey, datagram: _Datagram) -> bytes | None:
-        whole = b"".join(payload for _, payload in sorted(datagram.pieces.items()))
+        whole = b"".join(datagram.pieces[offset] for offset in datagram.offsets)
         length = int.from_bytes(whole[4:6], "big")
         sound = 8 <= length <= len(whole)
         self._drop(datagram, FragmentOutcome.USED if sound else FragmentOutcome.BROKEN)
@@ -122,23 +127,24 @@ class FragmentReassembler:
         return datagram
 
     @staticmethod
-    def _fits(datagram: _Datagram, fragment: Fragment) -> bool:
+    def _fits(datagram: _Datagram, fragment: Fragment, at: int) -> bool:
+        """Return whether a fragment lies between its neighbours, `at` being its index among the offsets."""
         end = fragment.offset + len(fragment.payload)
         if not fragment.payload or end > MAXIMUM_DATAGRAM or (fragment.more and end % 8):
             return False
         if datagram.total >= 0 and (not fragment.more or end > datagram.total):
             return False
-        if not fragment.more and any(at + len(piece) > end for at, piece in datagram.pieces.items()):
-            return False
-        return not any(
-            at < end and fragment.offset < at + len(piece) for at, piece in datagram.pieces.items()
-        )
+        offsets = datagram.offsets
+        if at < len(offsets) and (not fragment.more or offsets[at] < end):
+            return False  # something lies behind the last fragment, or this one overlaps the next
+        return at == 0 or offsets[at - 1] + len(datagram.pieces[offsets[at - 1]]) <= fragment.offset
 
     def _drop(self, datagram: _Datagram, outcome: FragmentOutcome) -> None:
         self.outcomes[outcome] += len(datagram.pieces)
         self.held -= len(datagram.pieces)
         self._bytes -= datagram.size
         datagram.pieces.clear()
+        datagram.offsets.clear()
         datagram.size = 0
 
     def _expire(self, now_ns: int) -> None:

@@ -2,11 +2,13 @@
 
 Passive and bounded: nobody can be asked to send again. A hole that is not filled within `HOLE_TIMEOUT_NS`, or
 behind which more than `MAXIMUM_HELD` bytes wait, is given up, and the framer looks for the next message. The
-limits are in packet time and bytes, so a replay gives the same messages.
+limits are in packet time and bytes, so a replay gives the same messages. A segment costs its bytes and, behind a
+hole, the logarithm of how many wait there; however many do, no segment looks at all of them.
 
 Every segment ends in one TcpOutcome; those that wait behind a hole are in `held`.
 """
 
+import heapq
 from collections import Counter, OrderedDict
 from dataclasses import dataclass
 from enum import StrEnum
@@ -37,8 +39,9 @@ class TcpOutcome(StrEnum):
 @dataclass(slots=True)
 class _Stream:
     framer: SipFramer
-    expected: int | None  # next sequence number; None before the first payload
-    held: dict[int, tuple[int, bytes]]  # sequence number -> packet time, payload
+    expected: int | None  # next sequence number, not wrapped at 2**32; None before the first payload
+    held: dict[int, bytes]  # sequence number, not wrapped -> payload
+    order: list[int]  # heap of the keys of `held`: the earliest is the first
     held_bytes: int
     hole_since_ns: int
 
@@ -116,11 +119,9 @@ class TcpReassembler:
         overdue = time_ns - stream.hole_since_ns >= HOLE_TIMEOUT_NS
         full = stream.held_bytes > MAXIMUM_HELD or len(stream.held) > MAXIMUM_HELD_SEGMENTS
         if stream.held and (overdue or full):
-            expected = stream.expected
-            assert expected is not None  # nothing is held before the first payload
             self.holes += 1
             stream.framer.lost()
-            stream.expected = min(stream.held, key=lambda s: -_distance(s, expected))
+            stream.expected = stream.order[0]
             stream.hole_since_ns = time_ns
             messages += self._drain(stream)
         return messages
@@ -128,7 +129,7 @@ class TcpReassembler:
     def _deliver(self, stream: _Stream, sequence: int, payload: bytes) -> list[bytes]:
         assert stream.expected is not None
         fresh = payload[_distance(sequence, stream.expected) :]
-        stream.expected = (stream.expected + len(fresh)) & 0xFFFFFFFF
+        stream.expected += len(fresh)
         self.outcomes[TcpOutcome.USED] += 1
         return stream.framer.feed(fresh) + self._drain(stream)
 
@@ -136,31 +137,35 @@ class TcpReassembler:
         messages: list[bytes] = []
         while stream.held:
             expected = stream.expected
-            assert expected is not None
-            sequence = max(stream.held, key=lambda s: _distance(s, expected))  # the earliest one
-            if _distance(sequence, expected) < 0:
+            assert expected is not None  # nothing is held before the first payload
+            if stream.order[0] > expected:
                 break
-            _, payload = stream.held.pop(sequence)
+            sequence = heapq.heappop(stream.order)
+            payload = stream.held.pop(sequence)
             stream.held_bytes -= len(payload)
             self.held -= 1
-            fresh = payload[_distance(sequence, expected) :]
+            fresh = payload[expected - sequence :]
             self.outcomes[TcpOutcome.USED if fresh else TcpOutcome.REPEATED] += 1
-            stream.expected = (expected + len(fresh)) & 0xFFFFFFFF
+            stream.expected = expected + len(fresh)
             messages += stream.framer.feed(fresh)
         return messages
 
     def _hold(self, stream: _Stream, time_ns: int, sequence: int, payload: bytes) -> None:
+        assert stream.expected is not None
+        sequence = stream.expected - _distance(sequence, stream.expected)
         before = stream.held.get(sequence)
         if before is not None:
-            if len(before[1]) >= len(payload):
+            if len(before) >= len(payload):
                 self.outcomes[TcpOutcome.REPEATED] += 1
                 return
-            stream.held_bytes -= len(before[1])
+            stream.held_bytes -= len(before)
             self.held -= 1
             self.outcomes[TcpOutcome.REPEATED] += 1  # the longer one holds all its bytes
         if not stream.held:
             stream.hole_since_ns = time_ns
-        stream.held[sequence] = (time_ns, payload)
+        if before is None:
+            heapq.heappush(stream.order, sequence)
+        stream.held[sequence] = payload
         stream.held_bytes += len(payload)
         self.held += 1
 
@@ -171,7 +176,7 @@ class TcpReassembler:
     def _open(self, key: StreamKey, synced: bool) -> _Stream:
         if len(self._streams) >= self._maximum_streams:
             self._evict()
-        stream = _Stream(SipFramer(synced), None, {}, 0, 0)
+        stream = _Stream(SipFramer(synced), None, {}, [], 0, 0)
         self._streams[key] = stream
         return stream
 

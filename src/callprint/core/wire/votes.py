@@ -14,8 +14,9 @@ from callprint.core.ground.errors import DecodeError
 MAXIMUM_BYTES = 8_192
 MAXIMUM_TEXT = 512
 MAXIMUM_USER = 128
-AHEAD_NS = 86_400 * 1_000_000_000
-"""How far in the future a vote may have been given: one from further ahead would never fade."""
+AHEAD_NS = 300 * 1_000_000_000
+"""How far in the future a vote may have been given. Clocks differ by minutes; until its time has come, such a vote
+would be newer than every other, and push others out."""
 
 _VOTE = ("type", "call_id", "from_tag", "caller", "user", "given_at_ns", "spam")
 _ENTRY = ("type", "caller", "user", "given_at_ns")

@@ -1,0 +1,100 @@
+"""Files that commands write: never a capture, never an input, readable by their owner alone."""
+
+import contextlib
+import io
+import os
+import sys
+from argparse import ArgumentTypeError
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TextIO
+
+from callprint.core.capture.pcap import is_pcap
+from callprint.core.capture.pcapng import SECTION_HEADER
+from callprint.core.ground.errors import CaptureError, StoreError
+from callprint.output.console import printable
+from callprint.sources.streams import open_stream
+
+STANDARD_OUTPUT = "-"
+OWNER_ONLY = 0o600
+
+
+def output_path(text: str) -> Path:
+    """Return the path of a file to be written; an argparse type that refuses to overwrite a capture."""
+    return Path(output_target(text))
+
+
+def output_target(text: str) -> str:
+    """Return FILE, or - for standard output; an argparse type that refuses to overwrite a capture."""
+    if Path(text).is_dir():
+        raise ArgumentTypeError(f"{printable(text)} is a folder: name a file")
+    if text != STANDARD_OUTPUT and _is_capture(text):
+        raise ArgumentTypeError(
+            f"{printable(text)} is a packet capture and would be overwritten: name another file"
+        )
+    return text
+
+
+def json_target(text: str) -> str:
+    """Return FILE, or - for standard output; an argparse type for --json, whose value is easily forgotten."""
+    try:
+        return output_target(text)
+    except ArgumentTypeError as error:
+        raise ArgumentTypeError(f"{error}, or write `--json -` for standard output") from error
+
+
+def is_one_of(target: str, inputs: Iterable[str | Path]) -> bool:
+    """Return whether a target is one of the files that are read, also by another name of it (a link)."""
+    if target == STANDARD_OUTPUT or not Path(target).is_file():  # a pipe or a device may be both
+        return False
+    for each in inputs:
+        with contextlib.suppress(OSError, ValueError):
+            if Path(target).samefile(each):
+                return True
+    return False
+
+
+@contextlib.contextmanager
+def open_target(target: str, encoding: str = "utf-8") -> Iterator[TextIO]:
+    """Give the stream of a target; each line is written at once. Raises StoreError when it cannot be opened."""
+    if target == STANDARD_OUTPUT:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(line_buffering=True)
+        yield sys.stdout
+        return
+    try:
+        stream = open(target, "w", encoding=encoding, buffering=1, opener=_open_private)  # noqa: SIM115
+    except OSError as error:
+        raise not_written(target, error) from error
+    try:
+        yield stream
+    finally:
+        with contextlib.suppress(OSError):  # every line has been written, or its failure reported
+            stream.close()
+
+
+def not_written(name: str, error: OSError) -> StoreError:
+    """Return the error for a file that cannot be opened or take more."""
+    return StoreError(f"{name}: {error.strerror}")
+
+
+def _open_private(path: str, flags: int) -> int:
+    return os.open(path, flags, OWNER_ONLY)
+
+
+def _is_capture(path: str) -> bool:
+    """Return whether there is a file that begins like a capture, also a compressed one."""
+    try:
+        if not Path(path).is_file():
+            return False
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except (OSError, ValueError):  # no such file, or none that could be read: opening it will tell
+        return False
+    head = bytearray(4)
+    try:
+        open_stream(descriptor).readinto(memoryview(head))
+    except (OSError, CaptureError):
+        return False
+    finally:
+        os.close(descriptor)
+    return is_pcap(bytes(head)) or bytes(head) == SECTION_HEADER.to_bytes(4, "big")
