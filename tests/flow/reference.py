@@ -201,10 +201,27 @@ class ReferenceEngine:
             flow.last_active_ns = max(flow.last_active_ns, packet.time_ns)
             self._accept_rtcp(flow, packet)
             return
+        waiting = self.candidates.get(self._pair(ports), [])
+        flow = self._by_source(packet)
+        if flow and not (waiting and waiting[0][1].rtp):
+            flow.rtcp_packets += 1
+            self.outcomes[Outcome.ACCEPTED_RTCP] += 1
+            return
         candidate = self._candidate(packet)
         self._drop(candidate, "rtcp", Outcome.ORPHAN_RTCP)
         candidate.rtcp = packet
         candidate.time_ns = packet.time_ns
+
+    def _by_source(self, packet: Packet) -> Flow | None:
+        """Return the flow of the reporting SSRC between the same addresses that was active last."""
+        wanted = (packet.source, packet.destination, packet.ssrc)
+        flows = [
+            flow
+            for (source, _, destination, _, ssrc), flow in self.flows.items()
+            if (source, destination, ssrc) == wanted
+            and not self._too_old(packet.time_ns, flow.last_active_ns)
+        ]
+        return max(flows, key=lambda flow: flow.last_active_ns, default=None)
 
     def _accept_rtcp(self, flow: Flow, packet: Packet) -> None:
         self.outcomes[Outcome.ACCEPTED_RTCP] += 1

@@ -90,12 +90,14 @@ def traffic(draw):
                         )
                     )
                     time_ms += draw(st.sampled_from([0, 20, 1500, 61_000]))
-            ssrc = draw(st.sampled_from([7, 8]))  # a source may come back
+            # A source may come back. No two flows between the same addresses share an SSRC: which of two equally
+            # active ones RTCP on foreign ports belongs to is left open.
+            ssrc = 10 * session + draw(st.sampled_from([7, 8]))
             sequence = draw(st.sampled_from([0, 5, 30000, 65533]))
             for _ in range(draw(st.integers(1, 10))):
                 kind = draw(st.sampled_from([PacketKind.RTP] * 6 + [PacketKind.RTCP, PacketKind.RTP_LONG]))
-                multiplexed = draw(st.booleans())
-                rtcp_port = 1 if kind == PacketKind.RTCP and not multiplexed else 0
+                # Multiplexed, on the next port, or on ports that only `a=rtcp` announced.
+                rtcp_port = draw(st.sampled_from([0, 1, 1001])) if kind == PacketKind.RTCP else 0
                 packets.append(
                     Packet(
                         time_ms=time_ms,

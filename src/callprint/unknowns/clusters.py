@@ -16,7 +16,7 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 
 from callprint.core.evidence import EVIDENCE_RTP, split
-from callprint.core.flow.rtp_statistics import CODEC_NAMES
+from callprint.core.flow.payload_types import CODEC_NAMES
 from callprint.core.verdict import FlowKey
 from callprint.inference import OnnxIdentifier
 from callprint.stores import UnknownEvidence

@@ -18,7 +18,7 @@ from typing import TypeVar
 
 from callprint.core.call import ENDED_STATES, CallState, EndedBy
 from callprint.core.calls.settings import CallSettings
-from callprint.core.flow.rtp_statistics import CODEC_NAMES
+from callprint.core.flow.payload_types import CODEC_NAMES
 from callprint.core.ground.addresses import Endpoint
 from callprint.core.signalling.identity import Identity
 from callprint.core.signalling.sdp import SessionDescription

@@ -77,13 +77,19 @@ def _add_media(
     for prefix, flows in (("caller", caller), ("callee", callee)):
         packets = octets = 0.0
         for report in flows:
-            share = _share(report, started_ns, ended_ns)
+            share = _share(report, started_ns, ended_ns) * _sent_once(report)
             packets += share * (report.summary.packets + report.summary.long_packets)
             octets += share * report.summary.bytes
         row[f"{prefix}_packets"] = round(packets)
         row[f"{prefix}_bytes"] = round(octets)
     longest = max(caller, key=lambda report: report.summary.packets, default=None)
     row["caller_jitter_ms"] = longest.summary.jitter_ms if longest is not None else np.nan
+
+
+def _sent_once(report: FlowReport) -> float:
+    """Return the part of a flow's packets that are no copies: a SPAN port may deliver every packet twice."""
+    received = report.summary.packets + report.summary.long_packets
+    return max(0.0, 1.0 - report.summary.duplicates / received) if received else 1.0
 
 
 def _share(report: FlowReport, started_ns: int, ended_ns: int) -> float:

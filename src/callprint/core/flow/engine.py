@@ -27,6 +27,8 @@ from callprint.core.flow.layout import (
     MAP_FIELDS,
     NEVER_NS,
     STATE,
+    TYPE,
+    TYPES_OF_FLOW,
     Tables,
 )
 from callprint.core.flow.sweep import SWEEP_EVERY_NS, sweep
@@ -108,7 +110,9 @@ class FlowEngine:
             flows=np.zeros(s.maximum_flows, dtype=FLOW),
             due_ns=np.full(s.maximum_flows, NEVER_NS, dtype=np.int64),
             free_rows=np.zeros(s.maximum_flows, dtype=np.int32),
+            types=np.zeros(TYPES_OF_FLOW * s.maximum_flows, dtype=TYPE),
             slots=np.zeros(slots, dtype=np.uint64),
+            sources=np.zeros(slots, dtype=np.uint64),
             group_hash=np.zeros(GROUP, dtype=np.uint32),
             candidates=np.zeros(ways, dtype=CANDIDATE),
             held_rtp=np.zeros(ways * HELD_BYTES, dtype=np.uint8),

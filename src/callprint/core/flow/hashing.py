@@ -39,6 +39,14 @@ def media_session_hash(row: Row) -> np.uint32:
 
 
 @compiled
+def source_hash(row: Row, ssrc: np.uint32) -> np.uint32:
+    """Return the hash of a source between two addresses, whatever its ports."""
+    zero = np.uint64(0)
+    addresses = _hash(row.src_hi, row.src_lo, zero, row.dst_hi, row.dst_lo, zero)
+    return np.uint32(mix((np.uint64(addresses) << _S32) | np.uint64(ssrc)) >> _S32)
+
+
+@compiled
 def _hash(
     src_hi: np.uint64,
     src_lo: np.uint64,

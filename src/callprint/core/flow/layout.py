@@ -55,11 +55,11 @@ FLOW = np.dtype(
         ("duplicates", "<i8"),
         ("reordered", "<i8"),
         ("restart_sequence", "<i4"),  # next number that would prove a restart, -1 for none
-        # Interarrival jitter, RFC 3550 A.8, in time-stamp units.
+        # Interarrival jitter of `payload_type`, RFC 3550 A.8, in time-stamp units.
         ("clock_rate_hz", "<u4"),  # 0: not yet known
         ("jitter", "<f8"),
         ("last_timestamp", "<u4"),
-        ("first_timestamp", "<u4"),
+        ("window_timestamp", "<u4"),  # where the current estimate of the clock rate began
         ("last_arrival_ns", "<i8"),
         # Counters.
         ("packets", "<i8"),  # RTP packets accepted by the filter
@@ -74,12 +74,13 @@ FLOW = np.dtype(
         ("evidence_rtcp", "<u2"),
         ("next_checkpoint", "u1"),  # index into `Tables.checkpoints`
         ("evidence_state", "u1"),
-        ("payload_type", "u1"),
+        ("payload_type", "u1"),  # that of most packets; what others there are, `Tables.types` holds
         ("started_midflow", "u1"),
         # The verdict, as in the paper's map database.
         ("final", "u1"),
         ("unknown", "u1"),
         ("reason", "u1"),
+        ("clock_votes", "u1"),  # windows that agree on `clock_rate_hz`; CLOCK_SETTLED: no more are asked
         ("application", "<i2"),
         ("verdict_k", "<u2"),
         ("sure_k", "<u2"),  # k of the first sure verdict, 0 for none yet: no further checkpoint is needed
@@ -90,6 +91,30 @@ FLOW = np.dtype(
     align=True,
 )
 """One flow: its key, statistics, evidence chain and verdict."""
+
+TYPES_OF_FLOW = 4
+"""Rows of TYPE for each flow: one about its own payload type, and one each for three others."""
+
+TYPE = np.dtype(
+    [
+        ("jitter", "<f8"),
+        ("last_arrival_ns", "<i8"),
+        ("window_ns", "<i8"),  # arrival of the packet with `window_timestamp`
+        ("packets", "<i8"),  # of this type; in a flow's first row: all that do not count for its own type
+        ("clock_rate_hz", "<u4"),
+        ("last_timestamp", "<u4"),
+        ("window_timestamp", "<u4"),
+        ("generation", "<u4"),  # in a flow's first row: the tenant whose rows these are
+        ("payload_type", "u1"),
+        ("clock_votes", "u1"),
+    ],
+    align=True,
+)
+"""The statistics of a payload type that is not the main one of its flow: its time stamps may run by another clock.
+
+They are swapped with those in the FLOW row once the type has more packets. Of a flow's first row only `packets`,
+`window_ns` and `generation` are used. A flow of one type whose clock rate is known never touches these rows.
+"""
 
 MAP_FIELDS = (
     *("sure_k", "final", "unknown", "reason"),
@@ -206,7 +231,9 @@ class Tables(NamedTuple):
     flows: Array  # (maximum_flows,) FLOW
     due_ns: Array  # (maximum_flows,) int64: nothing to do for the row before then; NEVER_NS when free
     free_rows: Array  # (maximum_flows,) int32, a stack
+    types: Array  # (TYPES_OF_FLOW * maximum_flows,) TYPE
     slots: Array  # (>= 2 * maximum_flows,) uint64: hash << 32 | row + 1, 0 for empty; `slot_mask` + 1 in use
+    sources: Array  # like `slots`, by addresses and SSRC (sources.py)
     group_hash: Array  # (GROUP,) uint32: hashes of the packets that are worked on together
     candidates: Array  # (sets * WAYS,) CANDIDATE
     held_rtp: Array  # (sets * WAYS * HELD_BYTES,) uint8

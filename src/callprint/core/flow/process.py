@@ -7,7 +7,7 @@ flows, as long as nothing has to be evicted: that is why two hosts of the core a
 
 import numpy as np
 
-from callprint.core.flow import candidates, handshakes, rtp_statistics, table
+from callprint.core.flow import candidates, handshakes, rtp_statistics, sources, table
 from callprint.core.flow.accept import accept_rtcp, accept_rtp
 from callprint.core.flow.events import end_flow, has_room
 from callprint.core.flow.hashing import half_session_hash
@@ -22,6 +22,7 @@ _RTCP = int(PacketKind.RTCP)
 _STUN = int(PacketKind.STUN)
 _DTLS = int(PacketKind.DTLS)
 _RTP_LONG = int(PacketKind.RTP_LONG)
+_ACCEPTED_RTCP = int(Outcome.ACCEPTED_RTCP)
 _ACCEPTED_RTP_LONG = int(Outcome.ACCEPTED_RTP_LONG)
 _UNCONFIRMED = int(Outcome.UNCONFIRMED)
 _ORPHAN_RTCP = int(Outcome.ORPHAN_RTCP)
@@ -114,7 +115,7 @@ def _take_known_rtp(tables: Tables, row: int, data: Array, packet: Row, sequence
     """Take in an RTP packet of the source that holds the flow."""
     flow = tables.flows[row]
     time_ns = packet.time_ns
-    rtp_statistics.update(tables, row, sequence, be32(data, packet.offset + 4), time_ns)
+    rtp_statistics.update(tables, row, data, packet, sequence)
     flow.last_rtp_ns = max(flow.last_rtp_ns, time_ns)
     flow.last_active_ns = max(flow.last_active_ns, time_ns)
     if packet.kind == _RTP_LONG:
@@ -135,6 +136,15 @@ def _take_rtcp(tables: Tables, data: Array, packet: Row, key_hash: np.uint32) ->
         flow.last_active_ns = max(flow.last_active_ns, time_ns)
         accept_rtcp(tables, row, data, packet.offset, packet.length, time_ns)
         return
+    way = candidates.find(tables, key_hash, packet, ssrc, False)
+    if way < 0 or not tables.candidates[way].has_rtp:
+        row = sources.find(tables, packet, ssrc)
+        if row >= 0:
+            # Neither evidence nor a sign of life: verdicts depend on the flow's own ports alone, because that is what
+            # models have learnt from and what partitions are made by.
+            tables.flows[row].rtcp_packets += 1
+            tables.outcomes[_ACCEPTED_RTCP] += 1
+            return
     way = _candidate_of(tables, key_hash, packet, ssrc, False)
     candidates.drop_rtcp(tables, way, _ORPHAN_RTCP)
     candidates.hold_rtcp(tables, way, data, packet)
@@ -172,9 +182,9 @@ def _promote(tables: Tables, way: int, key_hash: np.uint32, packet: Row) -> int:
     flow.last_active_ns = time_ns
     flow.horizon_ns = NEVER_NS
     tables.due_ns[row] = time_ns + state.idle_timeout_ns
-    second = int(tables.held_rtp[held + 1])
-    rtp_statistics.begin(tables, row, entry.sequence, be32(tables.held_rtp, held + 4), second & 0x7F, time_ns)
-    marker = second >> 7
+    rtp_statistics.begin(tables, row, held, entry)
+    sources.enter(tables, row)
+    marker = tables.held_rtp[held + 1] >> 7
     if time_ns - state.source_start_ns < _RUNNING_AT_START_NS and not marker and entry.sequence > 1:
         flow.started_midflow = 1
     handshakes.recall(tables, row)

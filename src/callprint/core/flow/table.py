@@ -6,7 +6,7 @@ the flow of an RTP packet and, for an RTCP packet, the flow whose sender reports
 
 import numpy as np
 
-from callprint.core.flow import free_list
+from callprint.core.flow import free_list, sources
 from callprint.core.flow.layout import BLOCK, COLLECTING, DECIDED, FLOW, NEVER_NS, NO_APPLICATION, Tables
 from callprint.core.ground.compiled import Row, compiled, prefetch
 from callprint.core.ground.endpoints import same_endpoints, same_port_pairs
@@ -97,7 +97,7 @@ def _enter(tables: Tables, row: int) -> None:
 
 @compiled
 def _double_index(tables: Tables) -> None:
-    """Spread the index over twice the slots. It begins small, because a small index stays in the caches."""
+    """Spread both indices over twice the slots. It begins small, because a small index stays in the caches."""
     state = tables.state[0]
     used = state.slot_mask + 1
     state.slot_mask = 2 * used - 1
@@ -106,6 +106,7 @@ def _double_index(tables: Tables) -> None:
     for row in range(state.fresh_row):
         if tables.due_ns[row] != NEVER_NS:
             _enter(tables, row)
+    sources.spread(tables)
 
 
 @compiled

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from callprint.core.flow.rtp_statistics import CODEC_NAMES, expected_packets
+from callprint.core.flow.payload_types import CODEC_NAMES
+from callprint.core.flow.rtp_statistics import expected_packets
 from callprint.core.ground.addresses import address_text
 from callprint.core.ground.compiled import Array
 from callprint.core.identify.decision import CONFIDENCE_DECIMALS

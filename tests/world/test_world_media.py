@@ -1,0 +1,71 @@
+"""Media numbers in situations that users of other tools have reported; cases.csv says where each value is from."""
+
+import json
+
+import pytest
+
+from callprint.cli import main
+
+
+@pytest.fixture
+def identified(world, capsys):
+    """Return a function: number of a case -> (its flows, its calls), as `identify --json` gives them."""
+
+    def identify(case):
+        (capture,) = world.glob(f"{case}-*.pcap")
+        assert main(["identify", str(capture), "--json", "-", "--no-store"]) == 0
+        rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        return [row for row in rows if row["type"] == "flow"], [row for row in rows if row["type"] == "call"]
+
+    return identify
+
+
+@pytest.mark.parametrize("case", ["20", "21"])
+def test_rtcp_on_ports_of_its_own_belongs_to_its_flow(identified, case):
+    flows, _ = identified(case)
+    assert [flow["rtcp_packets"] for flow in flows] == [4, 4]
+
+
+@pytest.mark.parametrize("case", ["22", "22b"])
+def test_copies_are_no_loss_and_no_jitter(identified, case):
+    ((flow,), _) = identified(case)
+    assert (flow["expected"], flow["lost"], flow["clock_rate_hz"]) == (200, 5, 48000)
+    assert flow["jitter_ms"] == pytest.approx(1.437, abs=0.0015)
+
+
+def test_a_burst_at_the_start_does_not_decide_on_the_clock(identified):
+    flows, _ = identified("23")
+    assert [flow["clock_rate_hz"] for flow in flows] == [8000, 8000]
+    assert max(flow["jitter_ms"] for flow in flows) <= 0.001
+
+
+@pytest.mark.parametrize(
+    ("case", "payload_type", "clock_rate_hz", "codec"),
+    [("24", 111, 48000, "opus"), ("25", 0, 8000, "PCMU"), ("26", 0, 8000, "PCMU")],
+    ids=["codec change", "noise first", "digits"],
+)
+def test_the_codec_is_that_of_most_packets_and_others_are_no_jitter(
+    identified, case, payload_type, clock_rate_hz, codec
+):
+    ((flow,), calls) = identified(case)
+    assert (flow["payload_type"], flow["clock_rate_hz"]) == (payload_type, clock_rate_hz)
+    assert flow["jitter_ms"] == 0.0
+    assert calls[-1]["caller_codec"] == codec
+
+
+def test_jitter_is_that_of_arrival(identified):
+    ((flow,), _) = identified("27")
+    assert flow["jitter_ms"] == 22.419
+
+
+def test_wrap_and_restart_are_no_loss(identified):
+    ((wrapped,), _) = identified("28")
+    assert [wrapped[name] for name in ("lost", "duplicates", "reordered")] == [1, 1, 1]
+    ((restarted,), _) = identified("32")
+    assert [restarted[name] for name in ("expected", "lost")] == [200, 0]
+
+
+def test_copies_are_not_sent_by_the_caller(identified):
+    """96 packets, 20 ms apart, in 2 s of talk: the first one comes 100 ms after the answer."""
+    _, calls = identified("35")
+    assert calls[-1]["features"]["caller_packets_per_s"] == 48.0
