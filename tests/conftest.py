@@ -20,6 +20,12 @@ def labelled_calls() -> Path:
     return _shared_folder("calls", "flows.csv")
 
 
+@pytest.fixture(scope="session")
+def world() -> Path:
+    """The folder of captures of situations that users of other tools have reported: cases.csv says what is right."""
+    return _shared_folder("world", "cases.csv")
+
+
 def _shared_folder(name: str, index: str) -> Path:
     folder = SHARED_DATA / name
     if not (folder / index).exists():

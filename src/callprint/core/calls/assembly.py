@@ -228,7 +228,7 @@ class CallAssembler:
         )
         call.on_request(message, Side.CALLER, raw.time_ns)
         if session is not None:
-            call.on_media(session, Side.CALLER)
+            self._announced(call, session, Side.CALLER)
         self._table.add(call)
         self._live.note(call)
         record = record_of(call, Phase.SETUP, raw.time_ns)
@@ -243,7 +243,7 @@ class CallAssembler:
             call.on_response(message, sender, time_ns)
         session = self._session(message)
         if session is not None and was_open:
-            call.on_media(session, sender)
+            self._announced(call, session, sender)
             self._live.note(call)
         if was_open and call.ended:
             self._closed(call)
@@ -253,10 +253,19 @@ class CallAssembler:
     def _session(self, message: SipMessage) -> SessionDescription | None:
         try:
             body = sdp_of(message)
-            return parse_sdp(body) if body else None
+            if not body:
+                return None
+            session = parse_sdp(body)
         except SipError as error:
             self.body_defects[error.defect] += 1
             return None
+        self.body_defects.update(session.defects)
+        return session
+
+    def _announced(self, call: Attempt, session: SessionDescription, sender: Side) -> None:
+        displaced = call.on_media(session, sender)
+        if displaced:
+            self.body_defects[SipDefect.SDP_ENDPOINTS] += displaced
 
     # -- time
 

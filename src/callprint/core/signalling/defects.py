@@ -25,6 +25,9 @@ class SipDefect(StrEnum):
     SDP_CONNECTION = "sdp_connection"  # a broken c= line
     SDP_MEDIA = "sdp_media"  # a broken m= line
     SDP_ATTRIBUTE = "sdp_attribute"  # a broken a=rtcp, a=rtpmap or a=ssrc line
+    SDP_ENDPOINTS = (
+        "sdp_endpoints"  # more candidates than are kept, or endpoints of one party: the oldest went
+    )
 
 
 class SipError(DecodeError):
