@@ -97,6 +97,6 @@ def _messages(calls: CallAssembler) -> object:
         table.add_section()
     for defect, count in calls.body_defects.most_common():
         table.add_row(
-            f"{count:,}", f"passed over in their bodies: {defect.replace('_', ' ')} (docs/use/spit.md)"
+            f"{count:,}", f"damaged in part, the rest counts: {defect.replace('_', ' ')} (docs/use/spit.md)"
         )
     return table

@@ -74,7 +74,7 @@ class CallAssembler:
         self.reader = SignallingReader(self._settings.maximum_streams)
         self.outcomes: Counter[MessageOutcome] = Counter()
         self.defects: Counter[SipDefect] = Counter()  # of messages
-        self.body_defects: Counter[SipDefect] = Counter()  # of SDP in messages that are fine otherwise
+        self.body_defects: Counter[SipDefect] = Counter()  # of parts of messages that count otherwise
         self.evicted_calls = 0
         self.flows_settled_early = 0
 
@@ -197,6 +197,8 @@ class CallAssembler:
         self._advance(raw.time_ns)
         try:
             message = parse_message(raw.payload)
+            if message.from_.recovered or message.to.recovered:
+                self.body_defects[SipDefect.DISPLAY_NAME] += 1
             found = self._table.find(message)
             if found is not None:
                 self._in_call(*found, message, raw.time_ns)

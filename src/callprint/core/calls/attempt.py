@@ -23,7 +23,7 @@ from callprint.core.ground.addresses import Endpoint
 from callprint.core.signalling.identity import Identity
 from callprint.core.signalling.sdp import SessionDescription
 from callprint.core.signalling.sip import SipMessage
-from callprint.core.signalling.text import parameters, printable
+from callprint.core.signalling.text import identifier, parameters, printable
 from callprint.core.verdict import FlowReport
 
 MAXIMUM_KEPT = 16
@@ -252,7 +252,7 @@ def top_branch(message: SipMessage) -> str:
     via = message.header("via")
     if via is None:
         return ""
-    return printable(parameters(via.partition(",")[0].partition(";")[2]).get("branch", ""))
+    return identifier(parameters(via.partition(",")[0].partition(";")[2]).get("branch", ""))
 
 
 def _keep(kept: dict[_T, None], value: _T) -> None:
