@@ -10,6 +10,7 @@ from callprint.core.ground.errors import ConfigError
 from callprint.core.signalling.address import parse_uri
 from callprint.core.signalling.identity import ANONYMOUS, IdentityReader, NumberingPlan, attestation
 from callprint.core.signalling.sip import parse_message
+from callprint.numbering import completion
 
 KEY = b"0123456789abcdef"
 
@@ -37,6 +38,24 @@ KEY = b"0123456789abcdef"
 )
 def test_normalisation(country, uri, text):
     assert IdentityReader(NumberingPlan(country)).of_uri(parse_uri(uri)).text == text
+
+
+@pytest.mark.parametrize(
+    ("country", "user", "text"),
+    [
+        ("1", "+12025550101", "+12025550101"),
+        ("1", "12025550101", "+12025550101"),
+        ("1", "2025550101", "+12025550101"),
+        ("1", "1001", "1001@x"),
+        ("34", "911234567", "+34911234567"),
+        ("39", "3331234567", "+393331234567"),
+        ("49", "30123456", "30123456@x"),  # Germany has a trunk prefix: this may be a local number
+        ("999", "2025550101", "2025550101@x"),
+    ],
+)
+def test_national_numbers_of_countries_without_trunk_prefix(country, user, text):
+    reader = IdentityReader(NumberingPlan(country, complete=completion(country)))
+    assert reader.of_uri(parse_uri(f"sip:{user}@x")).text == text
 
 
 def test_every_way_to_write_a_number_has_one_pseudonym_and_no_number_in_it():

@@ -56,23 +56,76 @@ def test_the_shape_tells_programs_apart_not_their_numbers():
     assert parse_sdp(TWO_MEDIA.replace(b"49170", b"50000").replace(b"jdoe", b"mary")).shape == shape
 
 
+AUDIO = b"v=0\nc=IN IP4 192.0.2.1\nm=audio 4000 RTP/AVP 96\na=rtpmap:96 opus/48000/2\n"
+
+
 @pytest.mark.parametrize(
     ("line", "defect"),
     [
         (b"hello", SipDefect.SDP_LINE),
-        (b"c=IN IP4", SipDefect.SDP_CONNECTION),
-        (b"c=OUT IP4 1.2.3.4", SipDefect.SDP_CONNECTION),
         (b"m=audio", SipDefect.SDP_MEDIA),
         (b"m=audio 70000 RTP/AVP 0", SipDefect.SDP_MEDIA),
-        (b"m=audio -1 RTP/AVP 0", SipDefect.SDP_MEDIA),
+        (b"m=audio -1 RTP/AVP 0\nc=IN IP4 192.0.2.9\na=rtcp:9", SipDefect.SDP_MEDIA),
         (b"a=rtpmap:999 X/8000", SipDefect.SDP_ATTRIBUTE),
+        (b"a=rtpmap:96", SipDefect.SDP_ATTRIBUTE),
         (b"a=ssrc:99999999999 cname:x", SipDefect.SDP_ATTRIBUTE),
         (b"a=rtcp:99999", SipDefect.SDP_ATTRIBUTE),
-        (b"m=audio 1 RTP/AVP 0\n" * 33, SipDefect.TOO_LONG),
-        (b"x=\n" * 1001, SipDefect.TOO_LONG),
+        (b"m=video 0 RTP/AVP 96\na=rtpmap:96", SipDefect.SDP_ATTRIBUTE),
+        (b"m=video 0 RTP/AVP 96\nc=IN IP4", SipDefect.SDP_CONNECTION),
     ],
 )
-def test_a_broken_description_names_its_defect(line, defect):
+def test_a_broken_line_costs_itself_and_no_more(line, defect):
+    session = parse_sdp(AUDIO + line)
+    assert session.defects == (defect,)
+    assert session.media[0] == parse_sdp(AUDIO).media[0]
+
+
+@pytest.mark.parametrize("line", [b"c=IN IP4", b"c=OUT IP4 1.2.3.4"])
+def test_a_broken_connection_is_nowhere(line):
+    session = parse_sdp(AUDIO + line)
+    assert (session.defects, session.media[0].endpoints()) == ((SipDefect.SDP_CONNECTION,), [])
+
+
+def test_media_beyond_the_limit_are_passed_over():
+    session = parse_sdp(b"v=0\n" + b"m=audio 1 RTP/AVP 0\n" * 33)
+    assert (len(session.media), session.defects) == (32, (SipDefect.TOO_LONG,))
+
+
+def test_of_too_many_candidates_the_last_ones_are_kept():
+    lines = b"".join(b"a=candidate:1 1 udp 1 192.0.2.7 %d typ host\n" % port for port in range(5000, 5130))
+    session = parse_sdp(AUDIO + lines)
+    assert session.defects == (SipDefect.SDP_ENDPOINTS,) * 2
+    candidates = session.media[0].candidates
+    assert (len(candidates), candidates[0], candidates[-1]) == (128, ("192.0.2.7", 5002), ("192.0.2.7", 5129))
+
+
+def test_a_refused_medium_means_nothing_a_bundled_one_does():
+    refused = b"m=video 0 RTP/AVP 97\na=candidate:1 1 udp 1 192.0.2.7 5000 typ host\n"
+    medium = parse_sdp(b"v=0\n" + refused).media[0]
+    assert (medium.refused, medium.endpoints(), medium.rtcp_endpoint) == (True, [], None)
+    bundled = parse_sdp(b"v=0\n" + refused + b"a=bundle-only\n").media[0]
+    assert bundled.endpoints() == [("192.0.2.7", 5000)]
+
+
+@pytest.mark.parametrize(
+    ("lines", "endpoint"),
+    [
+        (b"", ("192.0.2.1", 4001)),
+        (b"a=rtcp-mux\n", ("192.0.2.1", 4000)),
+        (b"a=rtcp:53020\n", ("192.0.2.1", 53020)),
+        (b"a=rtcp:53020 IN IP4 126.16.64.4\n", ("126.16.64.4", 53020)),
+    ],
+)
+def test_where_rtcp_is_wanted_and_at_which_clock_rate(lines, endpoint):
+    medium = parse_sdp(AUDIO + lines).media[0]
+    assert medium.rtcp_endpoint == endpoint
+    assert medium.clock_rates == ((96, 48000),)
+
+
+@pytest.mark.parametrize(
+    ("text", "defect"), [(b"hello", SipDefect.SDP_LINE), (b"x=\n" * 1001, SipDefect.TOO_LONG)]
+)
+def test_what_is_no_description_is_refused(text, defect):
     with pytest.raises(SipError) as caught:
-        parse_sdp(b"v=0\n" + line)
+        parse_sdp(text)
     assert caught.value.defect is defect

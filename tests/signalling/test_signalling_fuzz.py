@@ -58,7 +58,9 @@ def test_sip_parses_or_raises_the_one_error(data):
 @given(st.one_of(st.binary(max_size=300), damaged(TWO_MEDIA)))
 def test_sdp_parses_or_raises_the_one_error(data):
     try:
-        parse_sdp(data)
+        session = parse_sdp(data)
+        assert len(session.defects) <= data.count(b"\n") + data.count(b"\r") + 1, "at most one a line"
+        assert all(medium.endpoints() == [] for medium in session.media if medium.refused)
     except SipError as error:
         assert 0 <= error.offset <= len(data)  # noqa: PT017 - both outcomes are allowed, this one has a rule
 

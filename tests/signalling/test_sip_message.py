@@ -57,6 +57,13 @@ def test_lists_are_split_outside_quotes_and_brackets():
         ("<sip:user;par=u%40example.net@example.com>", "user;par=u@example.net", "example.com", ""),
         ("<sip:alice:secret@[2001:DB8::1]:5070;lr>;x;tag=t", "alice", "2001:db8::1", "t"),
         ("<tel:+49-30-123456;phone-context=x>;tag=t", "+49-30-123456", "", "t"),
+        ("<sip:+12025550101;npdi;rn=+12025550190@x.org;user=phone>", "+12025550101", "x.org", ""),
+        ("<sip:2025550101;tgrp=tg1;trunk-context=x.org@x.org>", "2025550101", "x.org", ""),
+        ("<sip:+12025550101;cpc=ordinary;isup-oli=00@x.org>", "+12025550101", "x.org", ""),
+        ("<tel:5550101;phone-context=+1-202>;tag=t", "+1-2025550101", "", "t"),
+        ("<sip:5550101;phone-context=+1202@x.org;user=phone>", "+12025550101", "x.org", ""),
+        ('"Ann\\" <sip:ann@x.org>;tag=t', "ann", "x.org", "t"),
+        ('"Ann <sip:ann@x.org>;tag=t', "ann", "x.org", "t"),
         ('"<sip:not@this.one>" <sip:real@one>', "real", "one", ""),
         ("<SIPS:host.only>", "", "host.only", ""),
     ],
@@ -82,7 +89,7 @@ def test_addresses(from_, user, host, tag):
         (b"314159 INVITE", b"36893488147419103232 INVITE", SipDefect.CSEQ),
         (b"314159 INVITE", "٣ INVITE".encode(), SipDefect.CSEQ),
         (b"Alice <sip:alice@atlanta.example>", b"Alice", SipDefect.ADDRESS),
-        (b'"Bob" <', b'"Bob <', SipDefect.ADDRESS),
+        (b'"Bob" <sip:', b'"Bob <sip', SipDefect.ADDRESS),
         (b"<sip:bob@biloxi.example>\r\nFrom", b"<sip:bob@biloxi.example\r\nFrom", SipDefect.ADDRESS),
         (b"<sip:bob@biloxi.example>\r\nFrom", b"<sip:bob@>\r\nFrom", SipDefect.ADDRESS),
         (b"Content-Length: 3", b"Content-Length: -999", SipDefect.CONTENT_LENGTH),
@@ -99,6 +106,16 @@ def test_a_broken_message_names_its_defect(old, new, defect):
         parse_message(broken)
     assert caught.value.defect is defect
     assert f"at byte {caught.value.offset}" in str(caught.value)
+
+
+def test_long_identifiers_stay_distinct_and_bounded():
+    def read(call_id: str):
+        return parse_message(INVITE.replace(b"a84b4c76e66710@pc33.atlanta.example", call_id.encode())).call_id
+
+    assert read("x" * 1024) == "x" * 1024
+    one, other = read("x" * 5000 + "1"), read("x" * 5000 + "2")
+    assert one != other
+    assert len(one) == 256 + 1 + 32
 
 
 def test_text_cut_inside_a_header_is_refused_at_its_end():

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from callprint.core.ground.errors import ConfigError
 from callprint.core.signalling.identity import IdentityReader, NumberingPlan
+from callprint.numbering import completion
 
 KEY_VARIABLE = "CALLPRINT_PSEUDONYM_KEY_FILE"
 COUNTRY_VARIABLE = "CALLPRINT_COUNTRY_CODE"
@@ -40,4 +41,4 @@ def identity_reader(args: argparse.Namespace) -> IdentityReader:
             key = Path(args.pseudonym_key).expanduser().read_bytes().strip()
         except OSError as error:
             raise ConfigError(f"pseudonym key {args.pseudonym_key}: {error.strerror}") from error
-    return IdentityReader(NumberingPlan(args.country_code), key)
+    return IdentityReader(NumberingPlan(args.country_code, complete=completion(args.country_code)), key)

@@ -93,4 +93,10 @@ def _messages(calls: CallAssembler) -> object:
         table.add_row(f"{count:,}", f"do not parse: {defect.replace('_', ' ')} (docs/use/spit.md)")
     table.add_section()
     table.add_row(f"{calls.messages:,}", "read; each is in exactly one line above")
+    if calls.body_defects:
+        table.add_section()
+    for defect, count in calls.body_defects.most_common():
+        table.add_row(
+            f"{count:,}", f"damaged in part, the rest counts: {defect.replace('_', ' ')} (docs/use/spit.md)"
+        )
     return table

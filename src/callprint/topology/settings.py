@@ -14,6 +14,7 @@ from callprint.core.signalling.identity import IdentityReader, NumberingPlan
 from callprint.core.spam.detector_names import DETECTORS, OWN
 from callprint.messaging.settings import KafkaSettings
 from callprint.messaging.topics import DEAD_LETTERS, FEEDBACK, MEDIA, SIGNALLING, TopicNames
+from callprint.numbering import completion
 
 PREFIX = "callprint."
 STATIC, GROUP = "static", "group"
@@ -93,7 +94,7 @@ class TopologySettings:
                 raise ConfigError(
                     f"{PREFIX}pseudonym_key_file {self.pseudonym_key_file}: {error.strerror}"
                 ) from error
-        return IdentityReader(NumberingPlan(self.country_code), key)
+        return IdentityReader(NumberingPlan(self.country_code, complete=completion(self.country_code)), key)
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> "TopologySettings":

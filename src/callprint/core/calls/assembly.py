@@ -74,7 +74,7 @@ class CallAssembler:
         self.reader = SignallingReader(self._settings.maximum_streams)
         self.outcomes: Counter[MessageOutcome] = Counter()
         self.defects: Counter[SipDefect] = Counter()  # of messages
-        self.body_defects: Counter[SipDefect] = Counter()  # of SDP in messages that are fine otherwise
+        self.body_defects: Counter[SipDefect] = Counter()  # of parts of messages that count otherwise
         self.evicted_calls = 0
         self.flows_settled_early = 0
 
@@ -197,6 +197,8 @@ class CallAssembler:
         self._advance(raw.time_ns)
         try:
             message = parse_message(raw.payload)
+            if message.from_.recovered or message.to.recovered:
+                self.body_defects[SipDefect.DISPLAY_NAME] += 1
             found = self._table.find(message)
             if found is not None:
                 self._in_call(*found, message, raw.time_ns)
@@ -228,7 +230,7 @@ class CallAssembler:
         )
         call.on_request(message, Side.CALLER, raw.time_ns)
         if session is not None:
-            call.on_media(session, Side.CALLER)
+            self._announced(call, session, Side.CALLER)
         self._table.add(call)
         self._live.note(call)
         record = record_of(call, Phase.SETUP, raw.time_ns)
@@ -243,7 +245,7 @@ class CallAssembler:
             call.on_response(message, sender, time_ns)
         session = self._session(message)
         if session is not None and was_open:
-            call.on_media(session, sender)
+            self._announced(call, session, sender)
             self._live.note(call)
         if was_open and call.ended:
             self._closed(call)
@@ -253,10 +255,19 @@ class CallAssembler:
     def _session(self, message: SipMessage) -> SessionDescription | None:
         try:
             body = sdp_of(message)
-            return parse_sdp(body) if body else None
+            if not body:
+                return None
+            session = parse_sdp(body)
         except SipError as error:
             self.body_defects[error.defect] += 1
             return None
+        self.body_defects.update(session.defects)
+        return session
+
+    def _announced(self, call: Attempt, session: SessionDescription, sender: Side) -> None:
+        displaced = call.on_media(session, sender)
+        if displaced:
+            self.body_defects[SipDefect.SDP_ENDPOINTS] += displaced
 
     # -- time
 

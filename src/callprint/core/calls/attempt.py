@@ -23,11 +23,13 @@ from callprint.core.ground.addresses import Endpoint
 from callprint.core.signalling.identity import Identity
 from callprint.core.signalling.sdp import SessionDescription
 from callprint.core.signalling.sip import SipMessage
-from callprint.core.signalling.text import parameters, printable
+from callprint.core.signalling.text import identifier, parameters, printable
 from callprint.core.verdict import FlowReport
 
 MAXIMUM_KEPT = 16
-"""Most endpoints, SSRCs, dialogs, branches or flows that are kept for one party of a call."""
+"""Most SSRCs, dialogs, branches or flows that are kept for one party of a call."""
+MAXIMUM_ENDPOINTS = 128
+"""Most endpoints that are kept for one party of a call; the oldest make room."""
 
 _T = TypeVar("_T")
 
@@ -58,6 +60,15 @@ class Party:
     codecs: dict[int, str] = field(default_factory=dict)  # payload type -> name, as this party announced it
     offered: str | None = None  # its first announced codec
     flows: list[FlowReport] = field(default_factory=list)  # that this party sends
+
+    def keep_endpoint(self, endpoint: Endpoint) -> bool:
+        """Keep an endpoint as the newest; True when the oldest had to make room for it."""
+        self.endpoints.pop(endpoint, None)
+        self.endpoints[endpoint] = None
+        if len(self.endpoints) <= MAXIMUM_ENDPOINTS:
+            return False
+        del self.endpoints[next(iter(self.endpoints))]
+        return True
 
 
 @dataclass(slots=True)
@@ -166,12 +177,15 @@ class Attempt:
         elif self.answered_ns is None:
             self._on_refusal(message, time_ns)
 
-    def on_media(self, session: SessionDescription, sender: Side) -> None:
-        """Note where and what the sender of this session description wants to receive."""
+    def on_media(self, session: SessionDescription, sender: Side) -> int:
+        """Note where and what the sender wants to receive; return how many endpoints had to make room."""
         party = self.party(sender)
+        displaced = 0
         for medium in session.media:
+            if medium.refused:
+                continue
             for endpoint in medium.endpoints():
-                _keep(party.endpoints, endpoint)
+                displaced += party.keep_endpoint(endpoint)
             for ssrc in medium.ssrcs:
                 _keep(party.ssrcs, ssrc)
             for payload_type, name in medium.codecs:
@@ -179,6 +193,7 @@ class Attempt:
                     party.codecs[payload_type] = name
             if party.offered is None and medium.kind == "audio" and medium.formats:
                 party.offered = _codec_name(medium.formats[0], medium.codecs)
+        return displaced
 
     def _note_agent(self, message: SipMessage, sender: Side) -> None:
         party = self.party(sender)
@@ -237,7 +252,7 @@ def top_branch(message: SipMessage) -> str:
     via = message.header("via")
     if via is None:
         return ""
-    return printable(parameters(via.partition(",")[0].partition(";")[2]).get("branch", ""))
+    return identifier(parameters(via.partition(",")[0].partition(";")[2]).get("branch", ""))
 
 
 def _keep(kept: dict[_T, None], value: _T) -> None:

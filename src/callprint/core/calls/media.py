@@ -61,15 +61,23 @@ class LiveMedia:
 
     def __init__(self) -> None:
         self._calls: defaultdict[Hashable, _CallsOfKey] = defaultdict(_CallsOfKey)  # by Endpoint, and by SSRC
+        self._noted: dict[int, frozenset[Hashable]] = {}  # the keys of a call, by id(call)
 
     def note(self, call: Attempt) -> None:
-        """Learn the endpoints and SSRCs that the call has announced so far."""
-        for key in _keys(call):
+        """Learn the endpoints and SSRCs that the call has now, and drop those that made room."""
+        keys = frozenset(_keys(call))
+        noted = self._noted.get(id(call), frozenset())
+        for key in keys - noted:
             self._calls[key].add(call)
+        self._drop(call, noted - keys)
+        self._noted[id(call)] = keys
 
     def forget(self, call: Attempt) -> None:
         """Drop a call that is over and done with."""
-        for key in _keys(call):
+        self._drop(call, self._noted.pop(id(call), frozenset()))
+
+    def _drop(self, call: Attempt, keys: frozenset[Hashable]) -> None:
+        for key in keys:
             calls = self._calls.get(key)
             if calls is not None:
                 calls.remove(call)
@@ -107,8 +115,7 @@ class LiveMedia:
             (sender, (flow.src_ip, flow.src_port)),
             (receiver, (flow.dst_ip, flow.dst_port)),
         ):
-            if len(party.endpoints) < 2 * MAXIMUM_KEPT:
-                party.endpoints.setdefault(endpoint)
+            party.keep_endpoint(endpoint)
         self.note(call)
 
 

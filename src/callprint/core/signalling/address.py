@@ -6,13 +6,16 @@ from functools import lru_cache
 from urllib.parse import unquote as percent_decode
 
 from callprint.core.signalling.defects import SipDefect, SipError
-from callprint.core.signalling.text import MAXIMUM_TEXT, parameters, printable
+from callprint.core.signalling.text import identifier, parameters, printable
 
 MAXIMUM_URI = 1024
 """Longest URI that is read, characters."""
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]{0,31}")
+_SUBSCRIBER = re.compile(r"(?:\+|%2B)?[0-9*#.\-()]+", re.IGNORECASE)
+_CONTEXT = re.compile(r"\+[0-9.\-()]{1,20}")
 _DISPLAY = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_INTACT = re.compile(r"<(?:sips?|tel):[^<>\"\s]+>", re.IGNORECASE)
 _HOST = re.compile(r"\[([0-9A-Fa-f:.]{2,45})\]|([A-Za-z0-9_.\-]{1,255})")
 
 
@@ -21,7 +24,7 @@ class Uri:
     """The part of a URI that identifies someone."""
 
     scheme: str  # lower case: "sip", "sips", "tel" or another
-    user: str  # percent-decoded, without a password; "" when there is none
+    user: str  # percent-decoded, without parameters and password; "" when there is none
     host: str  # lower case, without port and brackets; "" for tel
     phone: bool  # the URI marks the user part as a telephone number (tel:, user=phone)
 
@@ -32,6 +35,7 @@ class Address:
 
     uri: Uri
     tag: str  # the tag parameter, "" when there is none
+    recovered: bool = False  # the display name before it is broken (RFC 4475 3.1.2.6)
 
 
 @lru_cache(maxsize=4096)
@@ -47,8 +51,8 @@ def parse_uri(text: str) -> Uri:
         raise SipError(SipDefect.ADDRESS, 0, f"no URI in {printable(text, 40)!r}")
     scheme = scheme.lower()
     if scheme == "tel":
-        number = rest.partition(";")[0]
-        return Uri(scheme, printable(number), "", True)
+        number, _, more = rest.partition(";")
+        return Uri(scheme, printable(_in_context(number, more)), "", True)
     if scheme not in ("sip", "sips"):
         return Uri(scheme, printable(rest), "", False)
     user, at, host_part = rest.partition("@")
@@ -57,8 +61,9 @@ def parse_uri(text: str) -> Uri:
     match = _HOST.match(host_part)
     if match is None:
         raise SipError(SipDefect.ADDRESS, 0, f"no host in {printable(text, 40)!r}")
-    user = user.partition(":")[0]
+    user, more = _without_parameters(user.partition(":")[0])
     phone = "user=phone" in host_part[match.end() :].lower()
+    user = _in_context(user, more)
     return Uri(
         scheme,
         printable(percent_decode(user, errors="backslashreplace")),
@@ -70,15 +75,21 @@ def parse_uri(text: str) -> Uri:
 def parse_address(value: str) -> Address:
     """Parse `"Name" <uri>;tag=x` or `uri;tag=x`.
 
+    A display name whose quote never closes is passed over when an intact <sip:...> follows (RFC 4475 3.1.2.6
+    calls that reasonable): otherwise a syntax error would hide the call.
+
     Raises SipError (ADDRESS) when there is no URI, or a quote or bracket is never closed.
     """
     value = value.strip()
     after_display = 0
+    recovered = False
     if value.startswith('"'):
         match = _DISPLAY.match(value)
-        if match is None:
+        intact = _INTACT.search(value) if match is None else None
+        if match is None and intact is None:
             raise SipError(SipDefect.ADDRESS, 0, "a display name without closing quote")
-        after_display = match.end()
+        recovered = intact is not None
+        after_display = intact.start() if intact else match.end() if match else 0
     opened = value.find("<", after_display)
     if opened >= 0:
         closed = value.find(">", opened)
@@ -88,4 +99,21 @@ def parse_address(value: str) -> Address:
     else:
         uri, _, rest = value[after_display:].partition(";")
     tag = parameters(rest).get("tag", "") if rest else ""
-    return Address(parse_uri(uri), printable(tag, MAXIMUM_TEXT))
+    return Address(parse_uri(uri), identifier(tag), recovered)
+
+
+def _without_parameters(user: str) -> tuple[str, str]:
+    """Split a telephone subscriber from its parameters (RFC 3261 19.1.6: npdi, rn, tgrp, cpc, isup-oli ...).
+
+    Only where the user part is a number: any other may contain semicolons as it likes.
+    """
+    number, semicolon, more = user.partition(";")
+    return (number, more) if semicolon and _SUBSCRIBER.fullmatch(number) else (user, "")
+
+
+def _in_context(number: str, more: str) -> str:
+    """Complete a local number by its phone-context (RFC 3966 5.1.5), where that is the start of a global one."""
+    if number.startswith("+") or not more:
+        return number
+    context = parameters(more).get("phone-context", "")
+    return context + number if _CONTEXT.fullmatch(context) else number

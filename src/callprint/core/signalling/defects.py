@@ -19,12 +19,16 @@ class SipDefect(StrEnum):
     CALL_ID = "call_id"  # empty, or several words
     CSEQ = "cseq"  # no number below 2**32, no method, or not the method of the request
     ADDRESS = "address"  # a From, To or identity header that holds no address
+    DISPLAY_NAME = "display_name"  # its quote never closes, but an intact address follows: passed over
     CONTENT_LENGTH = "content_length"  # no number, or more than the datagram holds
     MULTIPART = "multipart"  # no boundary is named, it never comes, or bodies nest too deep
     SDP_LINE = "sdp_line"  # a line of SDP that is not `x=value`
     SDP_CONNECTION = "sdp_connection"  # a broken c= line
     SDP_MEDIA = "sdp_media"  # a broken m= line
     SDP_ATTRIBUTE = "sdp_attribute"  # a broken a=rtcp, a=rtpmap or a=ssrc line
+    SDP_ENDPOINTS = (
+        "sdp_endpoints"  # more candidates than are kept, or endpoints of one party: the oldest went
+    )
 
 
 class SipError(DecodeError):

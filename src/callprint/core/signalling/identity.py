@@ -10,6 +10,7 @@ import base64
 import hmac
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -41,6 +42,9 @@ class NumberingPlan:
     country_code: str = ""  # digits, for example "49"
     international_prefix: str = "00"
     trunk_prefix: str = "0"  # stands before a national number; "" where there is none
+    complete: Callable[[str], str] | None = (
+        None  # digits to "+" and E.164 digits, or ""; for what is left over
+    )
 
     def __post_init__(self) -> None:
         """Raise ConfigError when a prefix is not made of digits."""
@@ -67,7 +71,7 @@ class NumberingPlan:
         elif not self.trunk_prefix:
             number = self.country_code + digits
         else:
-            return ""
+            return self.complete(digits) if self.complete is not None else ""
         return f"+{number}" if len(number) in _E164_DIGITS and number[0] != "0" else ""
 
 

@@ -4,7 +4,11 @@ Only what joins calls with media flows and tells callers apart is read: o=, s=, 
 rtcp (RFC 3605), rtcp-mux (RFC 5761), rtpmap, ssrc (RFC 5576), candidate (RFC 8839) and the direction.
 Every other well-formed line is skipped, but is part of the `shape`.
 
-Invariant, fuzzed: any bytes give a SessionDescription or a SipError; nothing else.
+A broken line costs what it says and is listed in `defects`; the rest of the description counts. An m= line that
+does not parse still begins a section, so that its attributes are not taken for those of the medium before it.
+
+Invariant, fuzzed: any bytes give a SessionDescription, with at most one defect a line and bounded lists, or a
+SipError; nothing else.
 """
 
 import re
@@ -18,7 +22,9 @@ from callprint.core.signalling.text import printable
 MAXIMUM_LINES = 1000
 MAXIMUM_MEDIA = 32
 MAXIMUM_ATTRIBUTES = 64
-"""Most codecs, SSRCs or candidates that are kept of one medium."""
+"""Most codecs or SSRCs that are kept of one medium."""
+MAXIMUM_CANDIDATES = 128
+"""Most ICE candidates that are kept of one medium; of more, the last ones, each of the others a defect."""
 
 UNSPECIFIED = ("0.0.0.0", "::")
 """Addresses that mean nowhere: the old way to put someone on hold (RFC 3264 8.4), or ICE has yet to find one."""
@@ -41,10 +47,26 @@ class Medium:
     formats: tuple[str, ...]  # payload types in order of preference
     address: str  # IP address in canonical text; "" when it is a name or missing
     rtcp_port: int  # a=rtcp, else port + 1 (RFC 3550 11), else port with rtcp-mux
+    rtcp_address: str  # that of a=rtcp (RFC 3605), else `address`
+    rtcp_mux: bool  # RTCP may share the port of RTP (RFC 5761)
     direction: str  # one of DIRECTIONS
     codecs: tuple[tuple[int, str], ...]  # payload type and encoding name, from rtpmap
+    clock_rates: tuple[tuple[int, int], ...]  # payload type and clock rate in Hz, from rtpmap
     ssrcs: tuple[int, ...]
     candidates: tuple[Endpoint, ...]  # ICE: other endpoints at which the party may receive
+    bundle_only: bool  # port 0 because it uses the port of another medium (RFC 9143 6)
+
+    @property
+    def refused(self) -> bool:
+        """True when the medium is refused or switched off: nothing in its section means anything (RFC 3264 6)."""
+        return self.port == 0 and not self.bundle_only
+
+    @property
+    def rtcp_endpoint(self) -> Endpoint | None:
+        """Where its sender wants RTCP; None when the medium is refused or the address unknown."""
+        if self.port == 0 or self.rtcp_port == 0 or self.rtcp_address in ("", *UNSPECIFIED):
+            return None
+        return self.rtcp_address, self.rtcp_port
 
     @property
     def held(self) -> bool:
@@ -52,7 +74,9 @@ class Medium:
         return self.direction in ("sendonly", "inactive") or self.address in UNSPECIFIED
 
     def endpoints(self) -> list[Endpoint]:
-        """Return every endpoint at which the party may receive RTP."""
+        """Return every endpoint at which the party may receive RTP; none when the medium is refused."""
+        if self.refused:
+            return []
         somewhere = self.port != 0 and self.address not in ("", *UNSPECIFIED)
         here = [(self.address, self.port)] if somewhere else []
         return here + [candidate for candidate in self.candidates if candidate not in here]
@@ -66,13 +90,13 @@ class SessionDescription:
     session: str  # s=
     media: tuple[Medium, ...]
     shape: str  # line types and attribute names in order: a habit of the program that wrote it
+    defects: tuple[SipDefect, ...] = ()  # of lines that were passed over, and of candidates beyond the limit
 
 
 def parse_sdp(data: bytes) -> SessionDescription:
     """Parse one SDP body.
 
-    Raises SipError (SDP_LINE, SDP_CONNECTION, SDP_MEDIA, SDP_ATTRIBUTE, TOO_LONG) naming the byte offset
-    in `data`.
+    Raises SipError (TOO_LONG, SDP_LINE) when it has too many lines, or none that is `x=value`.
     """
     lines = _LINE_END.split(data.decode("utf-8", "backslashreplace"))
     if len(lines) > MAXIMUM_LINES:
@@ -82,31 +106,37 @@ def parse_sdp(data: bytes) -> SessionDescription:
     sections: list[_Section] = []
     origin = name = ""
     shape: list[str] = []
-    at = 0
+    defects: list[SipDefect] = []
     for line in lines:
-        where = min(at, len(data))
-        at += len(line) + 1
         if not line.strip():
             continue
         if len(line) < 2 or line[1] != "=" or not line[0].isalpha():
-            raise SipError(SipDefect.SDP_LINE, where, f"no SDP in {printable(line, 40)!r}")
+            defects.append(SipDefect.SDP_LINE)
+            continue
         kind, value = line[0], line[2:].strip()
         shape.append(f"a={value.partition(':')[0]}" if kind == "a" else kind)
-        if kind == "m":
-            if len(sections) == MAXIMUM_MEDIA:
-                raise SipError(SipDefect.TOO_LONG, where, f"more than {MAXIMUM_MEDIA} media")
-            section = _media_line(value, where)
-            sections.append(section)
-        elif kind == "c":
-            section.address = _connection(value, where)
-        elif kind == "a":
-            section.attribute(value, where)
-        elif kind == "o":
-            origin = printable(value.partition(" ")[0])
-        elif kind == "s":
-            name = printable(value)
+        try:
+            if kind == "m":
+                section = _Section("", 0, "", ())  # for the attributes of an m= line that is passed over
+                if len(sections) == MAXIMUM_MEDIA:
+                    raise SipError(SipDefect.TOO_LONG, 0, f"more than {MAXIMUM_MEDIA} media")
+                section = _media_line(value)
+                sections.append(section)
+            elif kind == "c":
+                section.address = ""  # a broken c= does not fall back to the address of the session
+                section.address = _connection(value)
+            elif kind == "a":
+                section.attribute(value)
+            elif kind == "o":
+                origin = printable(value.partition(" ")[0])
+            elif kind == "s":
+                name = printable(value)
+        except SipError as error:
+            defects.append(error.defect)
+    if not shape and defects:
+        raise SipError(SipDefect.SDP_LINE, 0, f"no SDP in {printable(lines[0], 40)!r}")
     media = tuple(section.finish(session) for section in sections)
-    return SessionDescription(origin, name, media, ",".join(shape))
+    return SessionDescription(origin, name, media, ",".join(shape), tuple(defects))
 
 
 class _Section:
@@ -120,40 +150,53 @@ class _Section:
         self.address: str | None = None
         self.direction: str | None = None
         self.rtcp_port: int | None = None
+        self.rtcp_address = ""
         self.mux = False
+        self.bundle_only = False
         self.codecs: list[tuple[int, str]] = []
+        self.clock_rates: list[tuple[int, int]] = []
         self.ssrcs: dict[int, None] = {}
         self.candidates: dict[Endpoint, None] = {}
 
-    def attribute(self, value: str, where: int) -> None:
-        """Read one a= line; an attribute that nobody here needs is skipped."""
+    def attribute(self, value: str) -> None:
+        """Read one a= line; an attribute that nobody here needs is skipped.
+
+        Raises SipError (SDP_ATTRIBUTE, SDP_ENDPOINTS) when it does not parse, or displaces an older one.
+        """
         name, _, rest = value.partition(":")
         name, rest = name.strip().lower(), rest.strip()
         if name in DIRECTIONS:
             self.direction = name
         elif name == "rtcp-mux":
             self.mux = True
+        elif name == "bundle-only":
+            self.bundle_only = True
         elif name == "rtcp":
             match = _RTCP.fullmatch(rest)
             if match is None or int(match.group(1)) > 65_535:
-                raise SipError(SipDefect.SDP_ATTRIBUTE, where, f"a=rtcp:{printable(rest, 40)}")
+                raise SipError(SipDefect.SDP_ATTRIBUTE, 0, f"a=rtcp:{printable(rest, 40)}")
             self.rtcp_port = int(match.group(1))
+            self.rtcp_address = canonical_address(match.group(2) or "")
         elif name == "rtpmap":
             match = _RTPMAP.fullmatch(rest)
             if match is None or int(match.group(1)) > 127:
-                raise SipError(SipDefect.SDP_ATTRIBUTE, where, f"a=rtpmap:{printable(rest, 40)}")
+                raise SipError(SipDefect.SDP_ATTRIBUTE, 0, f"a=rtpmap:{printable(rest, 40)}")
             if len(self.codecs) < MAXIMUM_ATTRIBUTES:
                 self.codecs.append((int(match.group(1)), printable(match.group(2), 64)))
+                self.clock_rates.append((int(match.group(1)), int(match.group(3))))
         elif name == "ssrc":
             match = _SSRC.fullmatch(rest)
             if match is None or int(match.group(1)) >= 2**32:
-                raise SipError(SipDefect.SDP_ATTRIBUTE, where, f"a=ssrc:{printable(rest, 40)}")
+                raise SipError(SipDefect.SDP_ATTRIBUTE, 0, f"a=ssrc:{printable(rest, 40)}")
             if len(self.ssrcs) < MAXIMUM_ATTRIBUTES:
                 self.ssrcs[int(match.group(1))] = None
-        elif name == "candidate" and len(self.candidates) < MAXIMUM_ATTRIBUTES:
+        elif name == "candidate":
             candidate = _candidate(rest)
             if candidate is not None:
                 self.candidates[candidate] = None
+            if len(self.candidates) > MAXIMUM_CANDIDATES:
+                del self.candidates[next(iter(self.candidates))]
+                raise SipError(SipDefect.SDP_ENDPOINTS, 0, f"more than {MAXIMUM_CANDIDATES} candidates")
 
     def finish(self, session: "_Section") -> Medium:
         """Return the finished medium; what it leaves open is taken from the session part."""
@@ -167,10 +210,14 @@ class _Section:
             formats=self.formats,
             address=address or "",
             rtcp_port=self.rtcp_port if self.rtcp_port is not None else own_port,
+            rtcp_address=self.rtcp_address or address or "",
+            rtcp_mux=mux,
             direction=self.direction or session.direction or "sendrecv",
             codecs=tuple(self.codecs),
+            clock_rates=tuple(self.clock_rates),
             ssrcs=tuple(self.ssrcs),
             candidates=tuple(self.candidates),
+            bundle_only=self.bundle_only,
         )
 
 
@@ -184,19 +231,19 @@ def canonical_address(text: str) -> str:
     return str(mapped or address).partition("%")[0]
 
 
-def _media_line(value: str, where: int) -> _Section:
+def _media_line(value: str) -> _Section:
     words = value.split()
     port = words[1].partition("/")[0] if len(words) >= 3 else ""
     if not (port.isascii() and port.isdigit()) or len(port) > 5 or int(port) > 65_535:
-        raise SipError(SipDefect.SDP_MEDIA, where, f"m={printable(value, 40)}")
+        raise SipError(SipDefect.SDP_MEDIA, 0, f"m={printable(value, 40)}")
     formats = tuple(printable(word, 32) for word in words[3 : 3 + MAXIMUM_ATTRIBUTES])
     return _Section(printable(words[0].lower(), 32), int(port), printable(words[2].upper(), 64), formats)
 
 
-def _connection(value: str, where: int) -> str:
+def _connection(value: str) -> str:
     words = value.split()
     if len(words) != 3 or words[0].upper() != "IN" or words[1].upper() not in ("IP4", "IP6"):
-        raise SipError(SipDefect.SDP_CONNECTION, where, f"c={printable(value, 40)}")
+        raise SipError(SipDefect.SDP_CONNECTION, 0, f"c={printable(value, 40)}")
     return canonical_address(words[2].partition("/")[0])  # multicast carries /ttl/count
 
 

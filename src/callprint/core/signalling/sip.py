@@ -2,7 +2,8 @@
 
 What is refused: anything without a readable start line, header block, Call-ID, From, To or CSeq, because a
 message that cannot be assigned to a call is of no use here. What is forgiven: bare line feeds, odd capitals,
-unknown headers and methods, a missing Via, damaged header lines that nobody needs, leading empty lines, a missing
+unknown headers and methods, a missing Via, a quote that never closes before an
+address in angle brackets, damaged header lines that nobody needs, leading empty lines, a missing
 last empty line, bytes after Content-Length in a datagram (dropped, as RFC 3261 18.3 has it). Text that is not
 UTF-8 is kept with its bytes escaped.
 
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 
 from callprint.core.signalling.address import Address, Uri, parse_address, parse_uri
 from callprint.core.signalling.defects import SipDefect, SipError
-from callprint.core.signalling.text import MAXIMUM_TEXT, printable, split_outside
+from callprint.core.signalling.text import identifier, printable, split_outside
 
 MAXIMUM_MESSAGE = 131_072
 """Longest message, bytes: above what a UDP datagram can hold, and twice what TCP messages need in practice."""
@@ -202,9 +203,9 @@ def _cseq(value: str, offset: int) -> tuple[int, str]:
 
 
 def _call_id(value: str, offset: int) -> str:
-    if not value or len(value) > MAXIMUM_TEXT or any(c.isspace() for c in value):
+    if not value or any(c.isspace() for c in value):
         raise SipError(SipDefect.CALL_ID, offset, f"Call-ID {printable(value, 40)!r}")
-    return printable(value)
+    return identifier(value)
 
 
 def _address(value: str, offset: int) -> Address:

@@ -1,9 +1,13 @@
 """Small rules that several SIP headers share: quoted strings, lists, parameters, printable text."""
 
+from hashlib import sha256
+
 from callprint.core.signalling.defects import SipDefect, SipError
 
 MAXIMUM_TEXT = 256
 """Longest text, in characters, that is kept of anything from outside (identities, user agents, tags)."""
+MAXIMUM_IDENTIFIER = 1024
+"""Longest Call-ID, tag or branch, in characters, that is kept as it is; RFC 3261 25.1 sets no limit."""
 MAXIMUM_VALUES = 256
 """Most values or parameters that are read from one header."""
 
@@ -15,6 +19,19 @@ def printable(text: str, limit: int = MAXIMUM_TEXT) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def identifier(text: str) -> str:
+    """Return a Call-ID, tag or branch in printable and bounded form: of a longer one, its start and its digest.
+
+    So two long identifiers with the same start stay two, in bounded memory.
+    """
+    if len(text) <= MAXIMUM_TEXT:
+        return printable(text)  # as released versions kept it
+    if len(text) > MAXIMUM_IDENTIFIER:
+        digest = sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:32]
+        text = f"{text[:MAXIMUM_TEXT]}~{digest}"
+    return printable(text, MAXIMUM_IDENTIFIER)
 
 
 def split_outside(text: str, separator: str) -> list[str]:
