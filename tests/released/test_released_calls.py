@@ -79,6 +79,14 @@ def test_histories_and_detectors_keep_their_numbers(detector):
     assert_holds(was.plain["detector"], found.plain["detector"])
 
 
+COUNTED_COPIES = ("caller_packets_per_s", "callee_packets_per_s", "caller_media_share")
+"""Features into which 0.1.0 counted packets that were captured twice; the score moves in its seventh decimal."""
+
+
+def without(features, names):
+    return {name: value for name, value in features.items() if name not in names} if features else features
+
+
 @pytest.mark.parametrize("detector", ["callprint", "empck"])
 def test_a_site_goes_on_where_it_was(detector):
     """The strongest proof that nothing was lost: what the next inputs lead to, up to the end of every call."""
@@ -92,6 +100,9 @@ def test_a_site_goes_on_where_it_was(detector):
         for was, row in zip(rows, map(plain, found), strict=True):
             passed_over = () if was["detector"] == row["detector"] else JUDGEMENT
             wanted = {field: value for field, value in was.items() if field not in passed_over}
+            wanted["features"] = without(was["features"], COUNTED_COPIES)
+            if wanted.get("spam_score") is not None:
+                assert row["spam_score"] == pytest.approx(wanted.pop("spam_score"), abs=1e-6)
             assert not list(differences(wanted, row, was["call_id"]))
 
 
