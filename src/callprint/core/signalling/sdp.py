@@ -10,6 +10,7 @@ Invariant, fuzzed: any bytes give a SessionDescription or a SipError; nothing el
 import re
 from dataclasses import dataclass
 from ipaddress import ip_address
+from typing import NamedTuple
 
 from callprint.core.ground.addresses import Endpoint
 from callprint.core.signalling.defects import SipDefect, SipError
@@ -31,6 +32,14 @@ _SSRC = re.compile(r"(\d{1,10})(?: .*)?", re.ASCII)
 _RTCP = re.compile(r"(\d{1,5})(?: +IN +IP[46] +(\S+))? *", re.ASCII)
 
 
+class Rtpmap(NamedTuple):
+    """What a payload type stands for (a=rtpmap)."""
+
+    payload_type: int
+    name: str  # of the encoding
+    clock_rate_hz: int
+
+
 @dataclass(frozen=True, slots=True)
 class Medium:
     """One m= section: what its sender wants to receive, and where."""
@@ -42,7 +51,7 @@ class Medium:
     address: str  # IP address in canonical text; "" when it is a name or missing
     rtcp_port: int  # a=rtcp, else port + 1 (RFC 3550 11), else port with rtcp-mux
     direction: str  # one of DIRECTIONS
-    codecs: tuple[tuple[int, str], ...]  # payload type and encoding name, from rtpmap
+    codecs: tuple[Rtpmap, ...]
     ssrcs: tuple[int, ...]
     candidates: tuple[Endpoint, ...]  # ICE: other endpoints at which the party may receive
 
@@ -121,7 +130,7 @@ class _Section:
         self.direction: str | None = None
         self.rtcp_port: int | None = None
         self.mux = False
-        self.codecs: list[tuple[int, str]] = []
+        self.codecs: list[Rtpmap] = []
         self.ssrcs: dict[int, None] = {}
         self.candidates: dict[Endpoint, None] = {}
 
@@ -143,7 +152,8 @@ class _Section:
             if match is None or int(match.group(1)) > 127:
                 raise SipError(SipDefect.SDP_ATTRIBUTE, where, f"a=rtpmap:{printable(rest, 40)}")
             if len(self.codecs) < MAXIMUM_ATTRIBUTES:
-                self.codecs.append((int(match.group(1)), printable(match.group(2), 64)))
+                payload_type, clock_rate_hz = int(match.group(1)), int(match.group(3))
+                self.codecs.append(Rtpmap(payload_type, printable(match.group(2), 64), clock_rate_hz))
         elif name == "ssrc":
             match = _SSRC.fullmatch(rest)
             if match is None or int(match.group(1)) >= 2**32:
