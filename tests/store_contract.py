@@ -76,6 +76,16 @@ class StoreContract:
             store.put_flows([each])
         assert [row.summary for row in store.verdicts(VerdictQuery())] == [same_end]
 
+    @pytest.mark.parametrize("announced_first", [True, False])
+    def test_what_sdp_announced_completes_a_summary_and_nothing_takes_it_away(self, store, announced_first):
+        without = summary(codec="dynamic", payload_type=98)
+        complete = replace(without, announced_codec="speex", announced_clock_rate_hz=16_000)
+        store.put_verdicts([verdict()])
+        for each in (complete, without, complete) if announced_first else (without, complete, without):
+            store.put_flows([each])
+        store.put_flows([replace(without, last_seen_ns=without.last_seen_ns - 1, ended="running")])
+        assert [row.summary for row in store.verdicts(VerdictQuery())] == [complete]
+
     def test_the_last_verdict_of_a_flow(self, store):
         early, later, final = provisional(k=4), provisional(k=40), verdict()
         store.put_verdicts([final, early, later])

@@ -88,6 +88,10 @@ class CaptureRun:
             self.store_rest()
 
     def _report_flows(self, reports: list[FlowReport]) -> None:
+        if self.calls is not None:
+            reports = self.calls.assembler.with_announced(reports)
+            # They complete the rows of the same flows.
+            self._reports += (report for report in reports if report.summary.announced_codec is not None)
         for report in reports:
             self.on_report(report)
         if self.calls is not None:

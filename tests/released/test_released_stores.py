@@ -34,6 +34,13 @@ def test_a_file_of_a_released_version_holds_what_was_put_in(tmp_path, version):
         assert_holds(golden_json("expected/store.json")["allowed"], list(store.allowed()))
 
 
+def test_what_came_later_is_not_known_of_a_released_file(tmp_path):
+    with opened(tmp_path, NEWEST) as store:
+        summaries = [stored.summary for stored in store.verdicts(VerdictQuery()) if stored.summary]
+        assert summaries
+        assert {(each.announced_codec, each.announced_clock_rate_hz) for each in summaries} == {(None, None)}
+
+
 def test_a_released_migration_of_sqlite_never_changes():
     digests = [hashlib.sha256(";\n".join(migration).encode()).hexdigest() for migration in MIGRATIONS]
     released = golden_json("expected/sqlite-sha256.json")

@@ -13,7 +13,7 @@ def test_each_medium_has_its_own_endpoint_and_falls_back_to_the_session():
     assert (session.origin, session.session) == ("jdoe", "SDP Seminar")
     assert audio.endpoints() == [("224.2.17.12", 49170)]
     assert (audio.rtcp_port, audio.direction) == (49171, "sendrecv")
-    assert audio.codecs == ((0, "PCMU"), (101, "telephone-event"))
+    assert audio.codecs == ((0, "PCMU", 8000), (101, "telephone-event", 8000))
     assert video.endpoints() == [("2001:db8::1", 51372)]
     assert (video.rtcp_port, video.direction, video.protocol) == (51380, "recvonly", "RTP/SAVPF")
 
@@ -119,7 +119,7 @@ def test_a_refused_medium_means_nothing_a_bundled_one_does():
 def test_where_rtcp_is_wanted_and_at_which_clock_rate(lines, endpoint):
     medium = parse_sdp(AUDIO + lines).media[0]
     assert medium.rtcp_endpoint == endpoint
-    assert medium.clock_rates == ((96, 48000),)
+    assert medium.codecs == ((96, "opus", 48000),)
 
 
 @pytest.mark.parametrize(

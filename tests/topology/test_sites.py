@@ -1,6 +1,7 @@
 """The sites of one task on a real store: journal, snapshots, deaths, a store that does not answer."""
 
 import random
+import re
 from dataclasses import replace
 
 import pytest
@@ -12,7 +13,7 @@ from callprint.core.ground.errors import DecodeError, StoreError
 from callprint.core.relay.site_inputs import FlowResults
 from callprint.core.signalling.identity import IdentityReader
 from callprint.core.wire.source import site_of
-from callprint.stores import CallQuery
+from callprint.stores import CallQuery, VerdictQuery
 from callprint.stores.sqlite import SqliteStore
 
 pytest.importorskip("kafka", reason="the extra `cluster` is not installed")
@@ -109,6 +110,31 @@ def test_a_store_that_fails_at_any_time_only_delays(frames, store, monkeypatch, 
     away = Away(store, chance)
     drive(frames, store, chance, 7, monkeypatch, opened=lambda: away)
     assert stored(store) == wanted(frames)
+
+
+@pytest.mark.parametrize("failing", [False, True])
+def test_stored_flows_are_completed_by_what_sdp_announced(tmp_path, store, monkeypatch, failing):
+    """Other bolts store the flows; the site's bolt knows what SDP says about them."""
+    packets = busy_line(5)
+    packets = [
+        (*sent, data.replace(b"RTP/AVP 8\r\n", b"RTP/AVP 8\r\na=rtpmap:8 G729/8000\r\n"))
+        for *sent, data in packets
+    ]
+    packets = [(*sent, re.sub(rb"Content-Length: \d+", b"", data)) for *sent, data in packets]
+    write_capture(tmp_path / "calls.pcap", packets)
+    frames = frames_of(tmp_path / "calls.pcap")
+    for each in inputs_of(record(frames, batch=200)).in_turn():
+        if isinstance(each, FlowResults):
+            store.put_verdicts(each.verdicts)
+            store.put_flows(each.summaries)
+    chance = random.Random(1)
+    away = Away(store, chance) if failing else store
+    drive(frames, store, chance, 3, monkeypatch, opened=lambda: away)
+    found = [row.summary for row in store.verdicts(VerdictQuery())]
+    assert len(found) == 10
+    # Every third call has no signalling.
+    assert sum(summary.announced_codec == "G729" for summary in found) == 8
+    assert sum(summary.announced_codec is None for summary in found) == 2
 
 
 def test_each_vote_is_taken_once_and_allowed_callers_are_left_alone(frames, store):

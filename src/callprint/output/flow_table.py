@@ -110,7 +110,7 @@ def _cells(report: Reported, sure_at: SureAt | None) -> Cells:
     return {
         **cells,
         "packets": Text(f"{summary.packets:,}"),
-        "codec": Text(f"{printable(summary.codec)} ({summary.payload_type})"),
+        "codec": Text(f"{printable(summary.announced_codec or summary.codec)} ({summary.payload_type})"),
         "lost": Text(f"{summary.lost / summary.expected:.1%}" if summary.expected else "–"),
         # Without the clock rate of the time stamps there is no jitter to compute.
         "jitter": Text(f"{summary.jitter_ms:.1f} ms" if summary.clock_rate_hz else "–"),

@@ -42,7 +42,7 @@ def verdict_rows(verdict: Verdict) -> Iterator[Row]:
     """
     if not isinstance(verdict.confidence, float) or not 0 <= verdict.confidence <= 1:
         raise RowError(f"a verdict on {verdict.flow} has the confidence {verdict.confidence!r}")
-    columns, cells = _cells(VERDICT, verdict)
+    columns, cells = _cells(VERDICT, verdict, "")
     bucket = bucket_of(*verdict.flow)
     day, hour = verdict.decided_at_ns // DAY_NS, verdict.decided_at_ns // HOUR_NS
     yield Row("verdict_by_flow", verdict.flow[:4], columns, cells)
@@ -53,8 +53,11 @@ def verdict_rows(verdict: Verdict) -> Iterator[Row]:
 
 
 def summary_row(summary: FlowSummary) -> Row:
-    """Return the row of a flow summary. Raises RowError when it is incomplete."""
-    columns, cells = _cells(SUMMARY, summary)
+    """Return the row of a flow summary. Raises RowError when it is incomplete.
+
+    What is not known is not written, so that a later summary that covers the same can complete the row.
+    """
+    columns, cells = _cells(SUMMARY, summary, None)
     covered = summary_order(summary)[1]
     return Row("flow_by_key", summary.flow[:4], (*columns, "covered"), (*cells, covered))
 
@@ -94,10 +97,12 @@ def _row(
     return Row(table, partition, (*columns, *apart), (*cells, *partition[-len(apart) :]))
 
 
-def _cells(columns: Columns[About], value: About) -> tuple[tuple[str, ...], tuple[object, ...]]:
+def _cells(
+    columns: Columns[About], value: About, absent_text: str | None
+) -> tuple[tuple[str, ...], tuple[object, ...]]:
     """Return the columns and cells of a verdict or summary. Raises RowError when one is missing.
 
-    An absent text is '', and any other absent value is not written (cql/001).
+    An absent value is not written, or a text as `absent_text`, which nothing written later replaces (cql/001).
     """
     row = columns.row(value)
     if None not in row:
@@ -106,8 +111,8 @@ def _cells(columns: Columns[About], value: About) -> tuple[tuple[str, ...], tupl
     for name, cell in zip(columns.names, row, strict=True):
         if cell is not None:
             written[name] = cell
-        elif name in columns.optional_texts:
-            written[name] = ""
+        elif name in columns.optional_texts and absent_text is not None:
+            written[name] = absent_text
         elif name not in columns.optional:
             raise RowError(f"a {type(value).__name__} of {value.flow} has no {name}")
     return tuple(written), tuple(written.values())

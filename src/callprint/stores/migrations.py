@@ -22,4 +22,15 @@ class Migration(NamedTuple):
     cassandra: tuple[str, ...] = ()  # with the settings in braces that cassandra_schema.statements fills in
 
 
-SINCE_0_1_0: tuple[Migration, ...] = ()
+SINCE_0_1_0: tuple[Migration, ...] = (
+    Migration(
+        sqlite=(
+            "ALTER TABLE flow ADD COLUMN announced_codec TEXT",
+            "ALTER TABLE flow ADD COLUMN announced_clock_rate_hz INTEGER",
+        ),
+        cassandra=(
+            "ALTER TABLE flow_by_key ADD announced_codec text",
+            "ALTER TABLE flow_by_key ADD announced_clock_rate_hz bigint",
+        ),
+    ),
+)

@@ -9,13 +9,26 @@ from callprint.stores.queries import VerdictQuery
 # ON CONFLICT rather than INSERT OR IGNORE: the latter would also skip a row that breaks a NOT NULL or a
 # CHECK, and a verdict would be lost in silence.
 PUT_VERDICT = insert_statement("verdict", VERDICT.names) + " ON CONFLICT DO NOTHING"
+# The SQL form of queries.summary_order.
+_NEW_ORDER, _OLD_ORDER = (
+    f"({row}.last_seen_ns, {row}.packets + {row}.long_packets + {row}.rtcp_packets)"
+    for row in ("excluded", "flow")
+)
+# Of two summaries that cover the same, the later one only completes the first, as it does in Cassandra.
 PUT_FLOW = (
     insert_statement("flow", SUMMARY.names)
     + " ON CONFLICT DO UPDATE SET "
-    + ", ".join(f"{column} = excluded.{column}" for column in SUMMARY.names[len(KEY_COLUMNS) :])
-    # The SQL form of queries.summary_order.
-    + " WHERE (excluded.last_seen_ns, excluded.packets + excluded.long_packets + excluded.rtcp_packets)"
-    + " > (flow.last_seen_ns, flow.packets + flow.long_packets + flow.rtcp_packets)"
+    + ", ".join(
+        f"{column} = iif({_NEW_ORDER} > {_OLD_ORDER}, excluded.{column}, coalesce(flow.{column}, excluded.{column}))"
+        for column in SUMMARY.names[len(KEY_COLUMNS) :]
+    )
+    + f" WHERE {_NEW_ORDER} > {_OLD_ORDER} OR ({_NEW_ORDER} = {_OLD_ORDER} AND ("
+    + " OR ".join(
+        f"(flow.{column} IS NULL AND excluded.{column} IS NOT NULL)"
+        for column in SUMMARY.names
+        if column in SUMMARY.optional
+    )
+    + "))"
 )
 PUT_MODEL = insert_statement("model", MODEL.names) + " ON CONFLICT DO NOTHING"
 SELECT_MODELS = f"SELECT {MODEL.selected()} FROM model ORDER BY first_used_ns, name, digest"

@@ -23,6 +23,7 @@ from callprint.core.relay.site_inputs import SiteInput
 from callprint.core.relay.site_snapshot import Fetch
 from callprint.core.signalling.identity import IdentityReader
 from callprint.core.spam.detectors import make_detector
+from callprint.core.verdict import FlowSummary
 from callprint.stores import VerdictStore
 from callprint.votes import teach
 
@@ -74,6 +75,7 @@ class Sites:
         self._loaded: OrderedDict[int, _Loaded] = OrderedDict()
         self._waiting: defaultdict[int, list[SiteInput]] = defaultdict(list)
         self._rows: list[CallRecord] = []
+        self._announced: list[FlowSummary] = []  # complete what is stored of these flows
         self._votes_due_s = self._rest_until_s = 0.0
 
     def put(self, site: int, site_input: SiteInput) -> None:
@@ -123,8 +125,15 @@ class Sites:
         loaded.entries += 1
         for site_input in inputs:
             self._rows += loaded.calls.take(site_input)
+            self._announced += loaded.calls.announced
 
     def _store_rows(self) -> None:
+        if self._announced:
+            try:
+                self._opened().put_flows(self._announced)
+            except RowError as error:
+                log.error("what SDP announced for %d flows is not stored: %s", len(self._announced), error)
+            self._announced = []
         if not self._rows:
             return
         try:
@@ -164,6 +173,7 @@ class Sites:
     def _restored(self, site: int, number: int, state: bytes, now_s: float) -> _Loaded:
         calls = SiteCalls(site, make_detector(self._detector), self._identities)
         entries, rows = number, []
+        announced: list[FlowSummary] = []
         journal = list(self._opened().call_journal(site, number))
         try:
             if not site_snapshot.restore(calls, Snapshot.unpack(state), self._fetch):
@@ -172,11 +182,13 @@ class Sites:
             for entry_number, entry in journal:
                 for site_input in decode_inputs(entry, self._fetch):
                     rows += calls.take(site_input)
+                    announced += calls.announced
                 entries = entry_number + 1
         except DecodeError as error:
             log.error("what was known of the calls of site %08x is lost: %s", site, error)
             return self._fresh(site, journal[-1][0] + 1 if journal else number, now_s)
         self._rows += rows
+        self._announced += announced
         log.info("site %08x: %d journal entries taken again, %d rows", site, len(journal), len(rows))
         return _Loaded(calls, entries, number, now_s)
 

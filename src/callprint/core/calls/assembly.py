@@ -12,6 +12,7 @@ histories and detectors (spam/judging.py) see the events of all.
 import heapq
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from enum import StrEnum
 
 from callprint.core.call import EndedBy, Phase
@@ -87,6 +88,22 @@ class CallAssembler:
     def messages(self) -> int:
         """SIP messages seen: the sum of `outcomes` and `defects`."""
         return sum(self.outcomes.values()) + sum(self.defects.values())
+
+    def with_announced(self, reports: Iterable[FlowReport]) -> list[FlowReport]:
+        """Return flows that have ended, completed by what SDP says about their payload types.
+
+        Ask before `add_flows`, and give it what this returns.
+        """
+        return [self._with_announced(report) for report in reports]
+
+    def _with_announced(self, report: FlowReport) -> FlowReport:
+        found = self._live.announced(report)
+        if found is None:
+            return report
+        summary = replace(
+            report.summary, announced_codec=found.codec, announced_clock_rate_hz=found.clock_rate_hz
+        )
+        return FlowReport(report.verdict, summary)
 
     def add_flows(self, reports: Iterable[FlowReport]) -> list[CallEvent]:
         """Take flows that have ended, before the packets of the batch in which their end was noticed.

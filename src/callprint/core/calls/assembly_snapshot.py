@@ -95,6 +95,7 @@ def _party_out(party: Party, reports: ReportTable) -> Plain:
         "codecs": {str(payload_type): name for payload_type, name in party.codecs.items()},
         "offered": party.offered,
         "flows": [reports.add(report) for report in party.flows],
+        "clock_rates_hz": {str(payload_type): rate for payload_type, rate in party.clock_rates_hz.items()},
     }
 
 
@@ -108,6 +109,7 @@ def _party_in(values: Plain, reports: Sequence[FlowReport]) -> Party:
         {int(payload_type): name for payload_type, name in values["codecs"].items()},
         values["offered"],
         [reports[number] for number in values["flows"]],
+        {int(payload_type): int(rate) for payload_type, rate in values.get("clock_rates_hz", {}).items()},
     )
 
 

@@ -14,14 +14,14 @@ proxies falls under the same rule.
 
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from callprint.core.call import ENDED_STATES, CallState, EndedBy
 from callprint.core.calls.settings import CallSettings
 from callprint.core.flow.payload_types import CODEC_NAMES
 from callprint.core.ground.addresses import Endpoint
 from callprint.core.signalling.identity import Identity
-from callprint.core.signalling.sdp import SessionDescription
+from callprint.core.signalling.sdp import Rtpmap, SessionDescription
 from callprint.core.signalling.sip import SipMessage
 from callprint.core.signalling.text import identifier, parameters, printable
 from callprint.core.verdict import FlowReport
@@ -60,6 +60,7 @@ class Party:
     codecs: dict[int, str] = field(default_factory=dict)  # payload type -> name, as this party announced it
     offered: str | None = None  # its first announced codec
     flows: list[FlowReport] = field(default_factory=list)  # that this party sends
+    clock_rates_hz: dict[int, int] = field(default_factory=dict)  # of `codecs`, by payload type
 
     def keep_endpoint(self, endpoint: Endpoint) -> bool:
         """Keep an endpoint as the newest; True when the oldest had to make room for it."""
@@ -188,9 +189,10 @@ class Attempt:
                 displaced += party.keep_endpoint(endpoint)
             for ssrc in medium.ssrcs:
                 _keep(party.ssrcs, ssrc)
-            for payload_type, name in medium.codecs:
+            for payload_type, name, clock_rate_hz in medium.codecs:
                 if len(party.codecs) < 4 * MAXIMUM_KEPT:
                     party.codecs[payload_type] = name
+                    party.clock_rates_hz[payload_type] = clock_rate_hz
             if party.offered is None and medium.kind == "audio" and medium.formats:
                 party.offered = _codec_name(medium.formats[0], medium.codecs)
         return displaced
@@ -247,6 +249,22 @@ class Attempt:
             self._end(CallState.COMPLETED, by, time_ns, time_ns)
 
 
+class Announced(NamedTuple):
+    """What SDP says that a payload type stands for."""
+
+    codec: str
+    clock_rate_hz: int | None
+
+
+def announced(sender: Party, receiver: Party, payload_type: int) -> Announced | None:
+    """Return what a payload type stands for: what the RECEIVER announced (RFC 3264 5.1), else the sender."""
+    for party in (receiver, sender):
+        name = party.codecs.get(payload_type)
+        if name is not None:
+            return Announced(name, party.clock_rates_hz.get(payload_type) or None)
+    return None
+
+
 def top_branch(message: SipMessage) -> str:
     """Return the branch of the topmost Via, "" when it has none: it names the hop's transaction."""
     via = message.header("via")
@@ -260,8 +278,8 @@ def _keep(kept: dict[_T, None], value: _T) -> None:
         kept.setdefault(value)
 
 
-def _codec_name(payload_type: str, codecs: tuple[tuple[int, str], ...]) -> str | None:
-    for number, name in codecs:
+def _codec_name(payload_type: str, codecs: tuple[Rtpmap, ...]) -> str | None:
+    for number, name, _ in codecs:
         if str(number) == payload_type:
             return name
     return CODEC_NAMES.get(int(payload_type)) if payload_type.isdecimal() else None

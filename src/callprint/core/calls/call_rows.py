@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from callprint.core.call import NOT_JUDGED, CallRecord, Phase
-from callprint.core.calls.attempt import Attempt, Party
+from callprint.core.calls.attempt import Attempt, Party, announced
 from callprint.core.verdict import FlowKey, FlowReport
 
 
@@ -56,12 +56,9 @@ def _application(flows: Sequence[FlowReport]) -> str | None:
 
 
 def _codec(sender: Party, receiver: Party) -> str | None:
-    """Return what the sender sends; a dynamic payload type means what the RECEIVER's SDP announced (RFC 3264 5.1)."""
+    """Return what the sender sends, by SDP or else by the static payload types."""
     if not sender.flows:
         return sender.offered
     summary = _longest_first(sender.flows)[0].summary
-    for party in (receiver, sender):
-        name = party.codecs.get(summary.payload_type)
-        if name is not None:
-            return name
-    return summary.codec
+    found = announced(sender, receiver, summary.payload_type)
+    return found.codec if found is not None else summary.codec

@@ -17,7 +17,7 @@ from bisect import bisect, insort
 from collections import defaultdict
 from collections.abc import Hashable
 
-from callprint.core.calls.attempt import MAXIMUM_KEPT, Attempt, Side
+from callprint.core.calls.attempt import MAXIMUM_KEPT, Announced, Attempt, Side, announced
 from callprint.core.ground.addresses import Endpoint
 from callprint.core.verdict import FlowReport
 
@@ -89,6 +89,30 @@ class LiveMedia:
 
         There can be several: when the next call uses the same ports and SSRC at once, both share one long flow.
         """
+        fitting = self._fitting(report)
+        for call, side in _of_their_time(fitting, report):
+            self._give(call, side, report)
+        return bool(fitting)
+
+    def announced(self, report: FlowReport) -> Announced | None:
+        """Return what SDP says about a flow's payload type; None where no call in progress that fits does.
+
+        Of several calls that fit, the one at whose time the flow was says it, as in `join`. Flows joined so far play no
+        part, since when they settle depends on the host.
+        """
+
+        def apart_ns(candidate: tuple[Attempt, Side]) -> tuple[int, int, str, str]:
+            call, _ = candidate
+            return _apart_ns(call, report), call.started_ns, call.call_id, call.from_tag
+
+        for call, side in sorted(self._fitting(report), key=apart_ns):
+            found = announced(call.party(side), call.party(side.other), report.summary.payload_type)
+            if found is not None:
+                return found
+        return None
+
+    def _fitting(self, report: FlowReport) -> list[tuple[Attempt, Side]]:
+        """Return the calls that a flow fits best, each with its sender."""
         flow = report.verdict.flow
         source, destination = (flow.src_ip, flow.src_port), (flow.dst_ip, flow.dst_port)
         known: dict[int, Attempt] = {}
@@ -101,10 +125,7 @@ class LiveMedia:
             if side is not None and _overlap_ns(call, report) >= 0:
                 candidates.append((strength, call, side))
         strongest = max((strength for strength, _, _ in candidates), default=0)
-        fitting = [(call, side) for strength, call, side in candidates if strength == strongest]
-        for call, side in _of_their_time(fitting, report):
-            self._give(call, side, report)
-        return bool(candidates)
+        return [(call, side) for strength, call, side in candidates if strength == strongest]
 
     def _give(self, call: Attempt, side: Side, report: FlowReport) -> None:
         flow = report.verdict.flow
@@ -138,14 +159,12 @@ def _of_their_time(fitting: list[tuple[Attempt, Side]], report: FlowReport) -> l
 
     def distance(candidate: tuple[Attempt, Side]) -> tuple[bool, int, int, str, str]:
         call, side = candidate
-        begin_ns, end_ns = _talk(call, last_ns)
         # Of calls that begin in the same instant, each should get its own flow.
         served = any(
             first_ns <= other.summary.last_seen_ns and other.verdict.flow.first_seen_ns <= last_ns
             for other in call.party(side).flows
         )
-        apart_ns = abs(first_ns - begin_ns) + abs(last_ns - end_ns)
-        return served, apart_ns, call.started_ns, call.call_id, call.from_tag
+        return served, _apart_ns(call, report), call.started_ns, call.call_id, call.from_tag
 
     for call, side in sorted(fitting, key=distance):
         begin_ns, end_ns = _talk(call, last_ns)
@@ -164,6 +183,13 @@ def _talk(call: Attempt, last_ns: int) -> tuple[int, int]:
     """Return from when to when a call should have media; a call that goes on lasts as long as the flow."""
     begin_ns = call.answered_ns if call.answered_ns is not None else call.started_ns
     return begin_ns, max(begin_ns, call.ended_ns if call.ended_ns is not None else last_ns)
+
+
+def _apart_ns(call: Attempt, report: FlowReport) -> int:
+    """Return how far the begin and end of a flow are from those of the call's talk, together."""
+    first_ns, last_ns = report.verdict.flow.first_seen_ns, report.summary.last_seen_ns
+    begin_ns, end_ns = _talk(call, last_ns)
+    return abs(first_ns - begin_ns) + abs(last_ns - end_ns)
 
 
 def _overlap_ns(call: Attempt, report: FlowReport) -> int:

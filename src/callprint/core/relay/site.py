@@ -45,11 +45,18 @@ class SiteCalls:
         self.judge = CallJudge(detector=detector, maximum_calls=self.settings.maximum_calls + 1)
         self.verdicts: OrderedDict[FlowKey, Verdict] = OrderedDict()
         self.user_votes = UserVotes(self.judge)
+        self.announced: list[
+            FlowSummary
+        ] = []  # of the last input: flows about whose payload type SDP says something
         self.over = False  # nothing more will come: the site was one run of one agent, which has ended
         self.repeats = 0
 
     def take(self, site_input: SiteInput) -> list[CallRecord]:
-        """Take an input; return the rows that it completes. An input that was taken before gives none."""
+        """Take an input; return the rows that it completes. An input that was taken before gives none.
+
+        `announced` then holds the summaries of flows that it ended, where SDP announced their payload types.
+        """
+        self.announced = []
         if isinstance(site_input, VoteUpdate):
             self.user_votes.take(site_input.votes, site_input.allowed)
             return []
@@ -87,7 +94,11 @@ class SiteCalls:
     def _work_off(self, step: ReadyStep) -> list[CallEvent]:
         events: list[CallEvent] = []
         for results in step.flows:
-            events += self.assembler.add_flows(self._reports(results))
+            reports = self.assembler.with_announced(self._reports(results))
+            self.announced += (
+                report.summary for report in reports if report.summary.announced_codec is not None
+            )
+            events += self.assembler.add_flows(reports)
         for message in step.messages:
             events += self.assembler.message(message)
         if step.now_ns is not None:

@@ -14,6 +14,7 @@ SipError; nothing else.
 import re
 from dataclasses import dataclass
 from ipaddress import ip_address
+from typing import NamedTuple
 
 from callprint.core.ground.addresses import Endpoint
 from callprint.core.signalling.defects import SipDefect, SipError
@@ -37,6 +38,14 @@ _SSRC = re.compile(r"(\d{1,10})(?: .*)?", re.ASCII)
 _RTCP = re.compile(r"(\d{1,5})(?: +IN +IP[46] +(\S+))? *", re.ASCII)
 
 
+class Rtpmap(NamedTuple):
+    """What a payload type stands for (a=rtpmap)."""
+
+    payload_type: int
+    name: str  # of the encoding
+    clock_rate_hz: int
+
+
 @dataclass(frozen=True, slots=True)
 class Medium:
     """One m= section: what its sender wants to receive, and where."""
@@ -50,8 +59,7 @@ class Medium:
     rtcp_address: str  # that of a=rtcp (RFC 3605), else `address`
     rtcp_mux: bool  # RTCP may share the port of RTP (RFC 5761)
     direction: str  # one of DIRECTIONS
-    codecs: tuple[tuple[int, str], ...]  # payload type and encoding name, from rtpmap
-    clock_rates: tuple[tuple[int, int], ...]  # payload type and clock rate in Hz, from rtpmap
+    codecs: tuple[Rtpmap, ...]
     ssrcs: tuple[int, ...]
     candidates: tuple[Endpoint, ...]  # ICE: other endpoints at which the party may receive
     bundle_only: bool  # port 0 because it uses the port of another medium (RFC 9143 6)
@@ -153,8 +161,7 @@ class _Section:
         self.rtcp_address = ""
         self.mux = False
         self.bundle_only = False
-        self.codecs: list[tuple[int, str]] = []
-        self.clock_rates: list[tuple[int, int]] = []
+        self.codecs: list[Rtpmap] = []
         self.ssrcs: dict[int, None] = {}
         self.candidates: dict[Endpoint, None] = {}
 
@@ -182,8 +189,8 @@ class _Section:
             if match is None or int(match.group(1)) > 127:
                 raise SipError(SipDefect.SDP_ATTRIBUTE, 0, f"a=rtpmap:{printable(rest, 40)}")
             if len(self.codecs) < MAXIMUM_ATTRIBUTES:
-                self.codecs.append((int(match.group(1)), printable(match.group(2), 64)))
-                self.clock_rates.append((int(match.group(1)), int(match.group(3))))
+                payload_type, clock_rate_hz = int(match.group(1)), int(match.group(3))
+                self.codecs.append(Rtpmap(payload_type, printable(match.group(2), 64), clock_rate_hz))
         elif name == "ssrc":
             match = _SSRC.fullmatch(rest)
             if match is None or int(match.group(1)) >= 2**32:
@@ -214,7 +221,6 @@ class _Section:
             rtcp_mux=mux,
             direction=self.direction or session.direction or "sendrecv",
             codecs=tuple(self.codecs),
-            clock_rates=tuple(self.clock_rates),
             ssrcs=tuple(self.ssrcs),
             candidates=tuple(self.candidates),
             bundle_only=self.bundle_only,

@@ -1,7 +1,7 @@
 """From FLOW rows to the values of core/verdict.py: keys, verdicts, summaries."""
 
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,8 @@ from callprint.core.verdict import REASONS, UNKNOWN, FlowKey, FlowSummary, Verdi
 from callprint.core.verdicts.identifier import NO_MODEL, Names
 
 _VERDICT_FIELDS = tuple(field.name for field in fields(Verdict))
-_SUMMARY_FIELDS = tuple(field.name for field in fields(FlowSummary))
+_SUMMARY_FIELDS = tuple(field.name for field in fields(FlowSummary) if field.default is MISSING)
+"""The fields that a FLOW row gives; the others are filled in where they are known."""
 
 
 def flow_keys(flows: Array) -> list[FlowKey]:
