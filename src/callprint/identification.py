@@ -12,6 +12,7 @@ from callprint.core.packets import Outcome
 from callprint.core.spam.call_pipeline import CallPipeline
 from callprint.core.verdict import FlowReport, Verdict
 from callprint.core.verdicts.pipeline import IdentificationPipeline, PipelineOutput
+from callprint.sources.batch import PacketSource
 from callprint.stores import VerdictStore
 
 STORE_BATCH = 2_000
@@ -39,26 +40,26 @@ class CaptureRun:
     _calls: list[CallRecord] = field(default_factory=list)
     _unknown: list[tuple[Verdict, bytes]] = field(default_factory=list)
 
-    def process(self, data: np.ndarray, records: np.ndarray) -> None:
-        """Process a batch of frames; data: (bytes,) uint8, records: (n,) RECORD."""
+    def process(self, data: np.ndarray, records: np.ndarray, capture: str | None = None) -> None:
+        """Process a batch of frames; data: (bytes,) uint8, records: (n,) RECORD; `capture`: where they are from."""
         self.packets += len(records)
         packets = dissect(data, records, signalling_ports=self.signalling_ports)
-        output = self.pipeline.process(data, packets)
+        output = self.pipeline.process(data, packets, capture=capture)
         self._add_output(output)
         # Flows and calls come out in the order in which packets caused them, whatever the size of the batch: call
         # assembly gets the packets up to a flow's end, then the flow, then the packets from there on.
         done = 0
         ended = zip(output.report_packets, output.reports, strict=True)
         for at, reports in groupby(ended, key=lambda pair: pair[0]):
-            self._assemble_calls(data, packets[done:at], records[done:at])
+            self._assemble_calls(data, packets[done:at], records[done:at], capture)
             done = at
             self._report_flows([report for _, report in reports])
-        self._assemble_calls(data, packets[done:], records[done:])
+        self._assemble_calls(data, packets[done:], records[done:], capture)
 
-    def process_all(self, batches: Iterable[tuple[np.ndarray, np.ndarray]]) -> Iterable[None]:
+    def process_all(self, source: PacketSource) -> Iterable[None]:
         """Process batch after batch and yield after each, so that the caller can show progress or stop."""
-        for data, records in batches:
-            self.process(data, records)
+        for data, records in source:
+            self.process(data, records, source.capture)
             yield
 
     def finish(self) -> None:
@@ -97,9 +98,11 @@ class CaptureRun:
         if self.calls is not None:
             self._add_calls(self.calls.add_flows(reports))
 
-    def _assemble_calls(self, data: np.ndarray, packets: np.ndarray, records: np.ndarray) -> None:
+    def _assemble_calls(
+        self, data: np.ndarray, packets: np.ndarray, records: np.ndarray, capture: str | None
+    ) -> None:
         if self.calls is not None and len(packets):
-            self._add_calls(self.calls.process(data, packets, records))
+            self._add_calls(self.calls.process(data, packets, records, capture))
 
     def _add_calls(self, calls: list[CallRecord]) -> None:
         self._calls += calls

@@ -97,8 +97,10 @@ def test_lines_come_in_the_same_order_however_the_capture_comes(tmp_path, monkey
     for capture, read_bytes in ((path, 1 << 20), (compressed, 1 << 20), (path, 977), (path, 20_011)):
         monkeypatch.setattr(captures, "READ_BYTES", read_bytes)
         assert main(["identify", str(capture), "--no-store", "--json", "-"]) == 0
-        told.append(capsys.readouterr().out.splitlines())
-    kinds = "".join(json.loads(line)["type"][0] for line in told[0])
+        lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        assert {line.pop("capture") for line in lines} == {str(capture)}
+        told.append(lines)
+    kinds = "".join(line["type"][0] for line in told[0])
     assert kinds.count("f") == 12
     assert "fc" in kinds[:-12]
     assert "cf" in kinds[2:]

@@ -30,7 +30,7 @@ RELEASED = {Verdict: RELEASED_VERDICT, FlowSummary: RELEASED_SUMMARY}
 class LaterSummary(FlowSummary):
     """A summary as a later version may have it."""
 
-    capture: str | None = None
+    skew_ppm: str | None = None
 
 
 KEY_HINTS = get_type_hints(FlowKey)
@@ -77,13 +77,13 @@ def test_a_field_more_costs_nothing():
     today = [summary(), summary(packets=7)]
     for text in (rows_to_text(today), json.dumps([RELEASED_SUMMARY] * 2)):
         read = LATER.read_text(text)
-        assert [row.capture for row in read] == [None, None]
+        assert [row.skew_ppm for row in read] == [None, None]
         assert rows_to_text(read) == rows_to_text(text_to_summaries(text))
 
 
 def test_what_a_later_version_adds_is_passed_over():
     today = summary()
-    later = LaterSummary(*(getattr(today, field.name) for field in fields(today)), capture="eth0")
+    later = LaterSummary(*(getattr(today, field.name) for field in fields(today)), skew_ppm="12")
     assert text_to_summaries(LATER.text([later])) == [today]
     assert LATER.read_text(LATER.text([later])) == [later]
 

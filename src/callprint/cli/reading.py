@@ -43,7 +43,7 @@ def read_interfaces(
         stored_s = listened_s = time.monotonic()
         read_bytes = 0
         for data, records in source:
-            run.process(data, records)
+            run.process(data, records, source.capture)
             read_bytes += int(records["captured"].sum())
             progress.update(read_bytes, run.packets, run.flows)
             if time.monotonic() - stored_s >= STORE_EVERY_S:

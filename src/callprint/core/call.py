@@ -158,6 +158,10 @@ class CallRecord:
             30, SETUP, "Features in their units (docs/use/spit.md); null: not known, or of another version."
         ),
     ]
+    capture: Annotated[
+        Name | None,
+        Field(31, SETUP, "File or interface that the call was first seen in; null in the topology."),
+    ] = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,11 +108,15 @@ class FlowSummary:
     ended: Annotated[
         Ended, Field(30, END, "`idle`, `evicted` (the bounded table was full), `capture_end`, or `running`.")
     ]
+    capture: Annotated[
+        Name | None,
+        Field(31, END, "File or interface that the flow was first seen in; null in the topology."),
+    ] = None
     announced_codec: Annotated[
         Name | None,
-        Field(31, END, "Encoding name that SDP gave the payload type; null when no signalling was seen."),
+        Field(32, END, "Encoding name that SDP gave the payload type; null when no signalling was seen."),
     ] = None
-    announced_clock_rate_hz: Annotated[int | None, Field(32, END, "RTP clock rate that SDP gave it.")] = None
+    announced_clock_rate_hz: Annotated[int | None, Field(33, END, "RTP clock rate that SDP gave it.")] = None
 
 
 @dataclass(frozen=True, slots=True)

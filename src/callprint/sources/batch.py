@@ -19,6 +19,10 @@ class PacketSource(Protocol):
     """A source of batches that can be iterated over once; its figures are up to date between batches."""
 
     @property
+    def capture(self) -> str | None:
+        """The name of the file or interface that the last batch came from."""
+
+    @property
     def bytes_total(self) -> int | None:
         """How many bytes there are to read; None if that is not known (a pipe, an interface)."""
 

@@ -66,6 +66,11 @@ class CaptureSource:
         self._stream: ByteStream | None = None
 
     @property
+    def capture(self) -> str | None:
+        """The file that the last batch came from, as it was named; `-` for standard input."""
+        return self.files[-1].path if self.files else None
+
+    @property
     def bytes_done(self) -> int:
         """Bytes read so far; of a compressed file, compressed bytes."""
         return self._bytes_before + (self._stream.bytes_read if self._stream else 0)

@@ -36,6 +36,7 @@ class LiveSource:
         self.bytes_total = None  # a live source has no end
         self.bytes_done = 0
         self.packets = 0
+        self.capture: str | None = None  # the interface that the last batch came from
         self.not_captures = 0
         self.warnings: list[CaptureError] = []
         self._rings = rings
@@ -85,6 +86,7 @@ class LiveSource:
             left -= count
             self.packets += count
             self.bytes_done += int(records["captured"][:count].sum(dtype=np.int64))
+            self.capture = ring.interface
             yield Batch(ring.data, records[:count])
         ring.release()
         return True

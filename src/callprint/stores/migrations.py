@@ -25,12 +25,18 @@ class Migration(NamedTuple):
 SINCE_0_1_0: tuple[Migration, ...] = (
     Migration(
         sqlite=(
+            "ALTER TABLE flow ADD COLUMN capture TEXT",
             "ALTER TABLE flow ADD COLUMN announced_codec TEXT",
             "ALTER TABLE flow ADD COLUMN announced_clock_rate_hz INTEGER",
+            "ALTER TABLE call ADD COLUMN capture TEXT",
         ),
         cassandra=(
+            "ALTER TABLE flow_by_key ADD capture text",
             "ALTER TABLE flow_by_key ADD announced_codec text",
             "ALTER TABLE flow_by_key ADD announced_clock_rate_hz bigint",
+            "ALTER TABLE call_by_id ADD capture text",
+            "ALTER TABLE call_by_number_day ADD capture text",
+            "ALTER TABLE call_by_hour ADD capture text",
         ),
     ),
 )

@@ -72,6 +72,7 @@ class CallAssembler:
         self._flow_count = 0
         self._events: list[CallEvent] = []
         self._now_ns = -NEVER_NS
+        self._capture: str | None = None  # of the batch that is read
         self.reader = SignallingReader(self._settings.maximum_streams)
         self.outcomes: Counter[MessageOutcome] = Counter()
         self.defects: Counter[SipDefect] = Counter()  # of messages
@@ -119,12 +120,16 @@ class CallAssembler:
             self.flows_settled_early += 1
         return self._taken()
 
-    def process(self, data: Array, packets: Array, records: Array | None = None) -> list[CallEvent]:
+    def process(
+        self, data: Array, packets: Array, records: Array | None = None, capture: str | None = None
+    ) -> list[CallEvent]:
         """Take a batch; return the events that it brings about.
 
         data: (bytes,) uint8, packets: (n,) PACKET in the order of capture; kinds other than signalling only
         move time on. With `records`, the (n,) RECORD of the packets, fragmented messages are read, too.
+        `capture`: the name of the file or interface that the batch is from.
         """
+        self._capture = capture
         for message in self.reader.read(data, packets, records):
             self._take(message)
         if len(packets):
@@ -244,6 +249,7 @@ class CallAssembler:
             attestation=attestation(message),
             campaign=campaign_key(message, session, raw.source_ip),
             signalling_ip=raw.source_ip,
+            capture=self._capture,
         )
         call.on_request(message, Side.CALLER, raw.time_ns)
         if session is not None:

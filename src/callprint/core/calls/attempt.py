@@ -98,6 +98,7 @@ class Attempt:
     refused_ns: int | None = None  # when a refusal came after which the call may be tried again
     cancel_ns: int | None = None
     closed_ns: int = 0  # packet time at which its end became known
+    capture: str | None = None  # where its first INVITE was read
     branches: dict[str, None] = field(default_factory=dict)
     dialogs: dict[str, None] = field(default_factory=dict)  # To tags with a 2xx and no BYE yet
 

@@ -40,6 +40,7 @@ def record_of(call: Attempt, phase: Phase, now_ns: int) -> CallRecord:
         reason=NOT_JUDGED.reason,
         detector=NOT_JUDGED.detector,
         features=(),
+        capture=call.capture,
     )
 
 

@@ -93,6 +93,7 @@ def media_only_attempt(flows: list[FlowReport]) -> Attempt:
         answered_ns=callee[0].verdict.flow.first_seen_ns if callee else None,
         ended_ns=ended_ns,
         ended_by=EndedBy.MEDIA,
+        capture=caller[0].summary.capture,
     )
 
 

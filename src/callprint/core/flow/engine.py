@@ -37,6 +37,9 @@ from callprint.core.ground.errors import ConfigError
 from callprint.core.ground.sets import WAYS
 from callprint.core.packets import MAXIMUM_PAYLOAD, OUTCOMES, PACKET, Outcome
 
+MOST_CAPTURES = 1 << 16
+"""Captures whose names are kept, as many as the field of a FLOW row can number."""
+
 
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
@@ -141,14 +144,22 @@ class FlowEngine:
         state["horizon_after_ns"] = round(s.horizon_after_s * 1e9)
         state["horizon_at_latest_ns"] = round(s.horizon_at_latest_s * 1e9)
         self._started = False
+        self.captures: list[str | None] = [None]
+        """Names of captures by the numbers in FLOW rows."""
+        self._capture_numbers: dict[str | None, int] = {None: 0}
 
     def process(
-        self, data: Array, packets: Array, source_start_ns: int | None = None
+        self,
+        data: Array,
+        packets: Array,
+        source_start_ns: int | None = None,
+        capture: str | None = None,
     ) -> Iterator[FlowEvents]:
         """Take a batch in and yield its events, in several parts when there are many.
 
         data: (bytes,) uint8, packets: (n,) PACKET. `source_start_ns`: when the capture began, by default the
-        first packet's time. Deal with each part (set its verdicts) before asking for the next.
+        first packet's time. `capture`: the name of the file or interface that the batch is from. Deal with
+        each part (set its verdicts) before asking for the next.
         """
         if not len(packets):
             return
@@ -159,6 +170,7 @@ class FlowEngine:
             state["clock_ns"] = first_ns
             state["next_sweep_ns"] = first_ns + SWEEP_EVERY_NS
             state["source_start_ns"] = first_ns if source_start_ns is None else source_start_ns
+        self._tables.state["capture"] = self._number_of(capture)
         data = read_only(data)
         done = 0
         while done < len(packets):
@@ -176,6 +188,14 @@ class FlowEngine:
             yield from self._drain()
         self._tables.state["sweep_all"] = 0
         self._started = False
+
+    def _number_of(self, capture: str | None) -> int:
+        """Return the number of a capture; of more than FLOW rows can tell apart, the rest is not known."""
+        number = self._capture_numbers.get(capture)
+        if number is None and len(self.captures) < MOST_CAPTURES:
+            number = self._capture_numbers[capture] = len(self.captures)
+            self.captures.append(capture)
+        return number or 0
 
     def _drain(self) -> Iterator[FlowEvents]:
         state = self._tables.state

@@ -85,6 +85,7 @@ FLOW = np.dtype(
         ("verdict_k", "<u2"),
         ("sure_k", "<u2"),  # k of the first sure verdict, 0 for none yet: no further checkpoint is needed
         ("confidence", "<f4"),
+        ("capture", "<u2"),  # number of the capture in which its source was confirmed; 0: not known
         ("evidence_last_ns", "<i8"),  # the last RTP packet in the evidence
         ("decided_at_ns", "<i8"),
     ],
@@ -195,6 +196,7 @@ STATE = np.dtype(
         ("next_sweep_ns", "<i8"),
         ("sweep_row", "<i8"),  # -1: no sweep under way
         ("sweep_all", "<i8"),  # 1: the sweep ends every flow (end of the capture)
+        ("capture", "<i8"),  # number of the capture that the batch is from; 0: not known
         ("source_start_ns", "<i8"),  # when the capture began
         ("fresh_row", "<i8"),  # rows from here on were never used
         ("free_rows", "<i8"),

@@ -176,6 +176,7 @@ def _promote(tables: Tables, way: int, key_hash: np.uint32, packet: Row) -> int:
     held = way * HELD_BYTES
     copy_endpoints(flow, packet)
     flow.ssrc = entry.ssrc
+    flow.capture = state.capture
     time_ns = entry.rtp_time_ns
     flow.first_seen_ns = time_ns
     flow.last_rtp_ns = time_ns

@@ -39,9 +39,11 @@ class CallPipeline:
         """Take flows that have ended, before the packets of the batch in which their end was noticed."""
         return self._judged(self.assembler.add_flows(reports))
 
-    def process(self, data: Array, packets: Array, records: Array | None = None) -> list[CallRecord]:
+    def process(
+        self, data: Array, packets: Array, records: Array | None = None, capture: str | None = None
+    ) -> list[CallRecord]:
         """Take a batch; return the rows that it completes. The arguments are those of CallAssembler.process."""
-        return self._judged(self.assembler.process(data, packets, records))
+        return self._judged(self.assembler.process(data, packets, records, capture))
 
     def message(self, message: RawMessage) -> list[CallRecord]:
         """Take one whole SIP message; return the rows that it completes."""

@@ -52,9 +52,15 @@ class IdentificationPipeline:
         self._identifier = identifier
         self._keep_unknown = keep_unknown
 
-    def process(self, data: Array, packets: Array, source_start_ns: int | None = None) -> PipelineOutput:
-        """Take a batch in; data: (bytes,) uint8, packets: (n,) PACKET."""
-        return self._collect(self.engine.process(data, packets, source_start_ns))
+    def process(
+        self,
+        data: Array,
+        packets: Array,
+        source_start_ns: int | None = None,
+        capture: str | None = None,
+    ) -> PipelineOutput:
+        """Take a batch in; the arguments are those of FlowEngine.process."""
+        return self._collect(self.engine.process(data, packets, source_start_ns, capture))
 
     def finish(self) -> PipelineOutput:
         """Judge and report every flow that is still open."""
@@ -79,6 +85,7 @@ class IdentificationPipeline:
         ends = np.flatnonzero(events["kind"] == EVENT_END)
         last = flow_verdicts(resolution.flows[ends], names)
         causes = [ENDED_NAMES[number] for number in events["ended"][ends].tolist()]
-        summaries = flow_summaries(resolution.flows[ends], [verdict.flow for verdict in last], causes)
+        keys = [verdict.flow for verdict in last]
+        summaries = flow_summaries(resolution.flows[ends], keys, causes, self.engine.captures)
         output.reports += map(FlowReport, last, summaries)
         output.report_packets += events["packet"][ends].tolist()

@@ -1,6 +1,6 @@
 """From FLOW rows to the values of core/verdict.py: keys, verdicts, summaries."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import MISSING, fields
 from typing import Any
 
@@ -15,7 +15,7 @@ from callprint.core.verdict import REASONS, UNKNOWN, FlowKey, FlowSummary, Verdi
 from callprint.core.verdicts.identifier import NO_MODEL, Names
 
 _VERDICT_FIELDS = tuple(field.name for field in fields(Verdict))
-_SUMMARY_FIELDS = tuple(field.name for field in fields(FlowSummary) if field.default is MISSING)
+_SUMMARY_FIELDS = (*(field.name for field in fields(FlowSummary) if field.default is MISSING), "capture")
 """The fields that a FLOW row gives; the others are filled in where they are known."""
 
 
@@ -54,10 +54,13 @@ def flow_verdicts(flows: Array, names: Names) -> list[Verdict]:
     return [Verdict(*row) for row in _rows(columns, _VERDICT_FIELDS)]
 
 
-def flow_summaries(flows: Array, keys: list[FlowKey], ended: list[str]) -> list[FlowSummary]:
+def flow_summaries(
+    flows: Array, keys: list[FlowKey], ended: list[str], captures: Sequence[str | None] = (None,)
+) -> list[FlowSummary]:
     """Return the counters and statistics of flows.
 
-    flows: (n,) FLOW; keys: of each; ended: one of ENDED_NAMES, or RUNNING, of each.
+    flows: (n,) FLOW; keys: of each; ended: one of ENDED_NAMES, or RUNNING, of each; captures: their names
+    by number.
     """
     expected = expected_packets(flows)
     rates, jitters = flows["clock_rate_hz"].tolist(), flows["jitter"].tolist()
@@ -72,6 +75,7 @@ def flow_summaries(flows: Array, keys: list[FlowKey], ended: list[str]) -> list[
         ],
         "last_seen_ns": flows["last_rtp_ns"],
         "ended": ended,
+        "capture": [captures[number] for number in flows["capture"].tolist()],
         **{name: flows[name] for name in ("payload_type", "clock_rate_hz", "packets", "bytes")},
         **{name: flows[name] for name in ("long_packets", "rtcp_packets", "duplicates", "reordered")},
     }
