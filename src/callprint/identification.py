@@ -10,7 +10,7 @@ from callprint.core.call import CallRecord
 from callprint.core.dissect import SIGNALLING_PORTS, dissect
 from callprint.core.packets import Outcome
 from callprint.core.spam.call_pipeline import CallPipeline
-from callprint.core.verdict import FlowReport, Verdict
+from callprint.core.verdict import FlowReport, FlowSummary, Verdict
 from callprint.core.verdicts.pipeline import IdentificationPipeline, PipelineOutput
 from callprint.sources.batch import PacketSource
 from callprint.stores import VerdictStore
@@ -33,10 +33,12 @@ class CaptureRun:
     calls: CallPipeline | None = None
     on_call: Callable[[CallRecord], None] = lambda _call: None
     signalling_ports: tuple[int, ...] = SIGNALLING_PORTS  # of SIP over TCP
+    on_announced: Callable[[FlowSummary], None] = lambda _summary: None  # completes the row of its flow
     packets: int = 0
     flows: int = 0
     _verdicts: list[Verdict] = field(default_factory=list)
     _reports: list[FlowReport] = field(default_factory=list)
+    _announced: list[FlowSummary] = field(default_factory=list)
     _calls: list[CallRecord] = field(default_factory=list)
     _unknown: list[tuple[Verdict, bytes]] = field(default_factory=list)
 
@@ -68,7 +70,7 @@ class CaptureRun:
         self._add_output(output)
         self._report_flows(output.reports)
         if self.calls is not None:
-            self._add_calls(self.calls.finish())
+            self._add_calls(self.calls, self.calls.finish())
         self.store_rest()
 
     @property
@@ -89,23 +91,23 @@ class CaptureRun:
             self.store_rest()
 
     def _report_flows(self, reports: list[FlowReport]) -> None:
-        if self.calls is not None:
-            reports = self.calls.assembler.with_announced(reports)
-            # They complete the rows of the same flows.
-            self._reports += (report for report in reports if report.summary.announced_codec is not None)
-        for report in reports:
+        for report in reports if self.calls is None else self.calls.assembler.with_announced(reports):
             self.on_report(report)
         if self.calls is not None:
-            self._add_calls(self.calls.add_flows(reports))
+            self._add_calls(self.calls, self.calls.add_flows(reports))
 
     def _assemble_calls(
         self, data: np.ndarray, packets: np.ndarray, records: np.ndarray, capture: str | None
     ) -> None:
         if self.calls is not None and len(packets):
-            self._add_calls(self.calls.process(data, packets, records, capture))
+            self._add_calls(self.calls, self.calls.process(data, packets, records, capture))
 
-    def _add_calls(self, calls: list[CallRecord]) -> None:
+    def _add_calls(self, pipeline: CallPipeline, calls: list[CallRecord]) -> None:
         self._calls += calls
+        announced = pipeline.assembler.take_announced()
+        self._announced += announced
+        for summary in announced:
+            self.on_announced(summary)
         for call in calls:
             self.on_call(call)
         if len(self._calls) >= STORE_BATCH:
@@ -115,10 +117,11 @@ class CaptureRun:
         """Store what was found and is not stored yet. `finish` does so at the end; call it after a failure."""
         if self.store is not None:
             self.store.put_verdicts(self._verdicts)
-            self.store.put_flows([report.summary for report in self._reports])
+            self.store.put_flows([report.summary for report in self._reports] + self._announced)
             self.store.put_calls(self._calls)
             self.store.put_unknown_evidence(self._unknown)
         self._verdicts.clear()
         self._reports.clear()
+        self._announced.clear()
         self._calls.clear()
         self._unknown.clear()

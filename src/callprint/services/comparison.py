@@ -1,7 +1,7 @@
 """The embedded path beside the distributed one: the rows that a store must hold, and how what it holds differs."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from callprint.core.spam.call_pipeline import CallPipeline
@@ -32,7 +32,12 @@ def embedded(captures: Sequence[str | Path], identifier: Identifier | None, dete
     calls: set[str] = set()
 
     def take_report(report: FlowReport) -> None:
-        summaries[report.summary.flow] = report.summary
+        # Without what SDP announced by now: what is stored of that is known when the flow has settled.
+        summary = replace(report.summary, announced_codec=None, announced_clock_rate_hz=None)
+        summaries[summary.flow] = summary
+
+    def take_announced(summary: FlowSummary) -> None:
+        summaries[summary.flow] = summary
 
     run = CaptureRun(
         IdentificationPipeline(identifier),
@@ -41,6 +46,7 @@ def embedded(captures: Sequence[str | Path], identifier: Identifier | None, dete
         on_report=take_report,
         calls=CallPipeline(detector=make_detector(detector)),
         on_call=lambda call: calls.add(repr(call)),
+        on_announced=take_announced,
     )
     for data, records in open_captures([str(capture) for capture in captures]):
         run.process(data, records)

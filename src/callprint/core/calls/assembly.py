@@ -42,7 +42,7 @@ from callprint.core.signalling.identity import IdentityReader, attestation
 from callprint.core.signalling.reader import RawMessage, SignallingReader
 from callprint.core.signalling.sdp import SessionDescription, parse_sdp
 from callprint.core.signalling.sip import SipMessage, parse_message
-from callprint.core.verdict import FlowKey, FlowReport
+from callprint.core.verdict import FlowKey, FlowReport, FlowSummary
 
 _IN_DIALOG = frozenset({"ACK", "BYE", "CANCEL", "PRACK", "UPDATE", "INFO", "REFER", "INVITE"})
 
@@ -73,6 +73,7 @@ class CallAssembler:
         self._events: list[CallEvent] = []
         self._now_ns = -NEVER_NS
         self._capture: str | None = None  # of the batch that is read
+        self._announced_flows: list[FlowSummary] = []
         self.reader = SignallingReader(self._settings.maximum_streams)
         self.outcomes: Counter[MessageOutcome] = Counter()
         self.defects: Counter[SipDefect] = Counter()  # of messages
@@ -91,9 +92,9 @@ class CallAssembler:
         return sum(self.outcomes.values()) + sum(self.defects.values())
 
     def with_announced(self, reports: Iterable[FlowReport]) -> list[FlowReport]:
-        """Return flows that have ended, completed by what SDP says about their payload types.
+        """Return flows that have just ended with what SDP says by now about their payload types, for people to read.
 
-        Ask before `add_flows`, and give it what this returns.
+        What is stored is `take_announced`: it does not depend on how soon the end of a flow was noticed.
         """
         return [self._with_announced(report) for report in reports]
 
@@ -105,6 +106,11 @@ class CallAssembler:
             report.summary, announced_codec=found.codec, announced_clock_rate_hz=found.clock_rate_hz
         )
         return FlowReport(report.verdict, summary)
+
+    def take_announced(self) -> list[FlowSummary]:
+        """Return, once, the summaries of flows that have settled, where SDP announced their payload types."""
+        announced, self._announced_flows = self._announced_flows, []
+        return announced
 
     def add_flows(self, reports: Iterable[FlowReport]) -> list[CallEvent]:
         """Take flows that have ended, before the packets of the batch in which their end was noticed.
@@ -317,15 +323,22 @@ class CallAssembler:
         due_ns, _, _, report = heapq.heappop(self._flows)
         settles_ns = min(due_ns, max(self._now_ns, report.summary.last_seen_ns))
         without_call = []
-        if self._live.join(report):
+        if self._join(report):
             # The call has learned the flow's addresses: the other direction may have waited for just that.
-            without_call += [other for other in self._alone.take(report) if not self._live.join(other)]
+            without_call += [other for other in self._alone.take(report) if not self._join(other)]
         else:
             without_call.append(report)
         until_ns = settles_ns + self._settings.flow_settles_after_ns
         for flow in without_call:
             for call in self._alone.add(flow, until_ns):
                 self._settled_alone(call, settles_ns)
+
+    def _join(self, report: FlowReport) -> bool:
+        """Join a flow with its calls, and note what they announced; False when it belongs to none."""
+        summary = self._with_announced(report).summary
+        if summary.announced_codec is not None:
+            self._announced_flows.append(summary)
+        return self._live.join(report)
 
     def _call_due(self, call: Attempt, now_ns: int) -> None:
         if call.ended:

@@ -45,16 +45,15 @@ class SiteCalls:
         self.judge = CallJudge(detector=detector, maximum_calls=self.settings.maximum_calls + 1)
         self.verdicts: OrderedDict[FlowKey, Verdict] = OrderedDict()
         self.user_votes = UserVotes(self.judge)
-        self.announced: list[
-            FlowSummary
-        ] = []  # of the last input: flows about whose payload type SDP says something
+        # Of the last input: flows that settled, about whose payload type SDP says something.
+        self.announced: list[FlowSummary] = []
         self.over = False  # nothing more will come: the site was one run of one agent, which has ended
         self.repeats = 0
 
     def take(self, site_input: SiteInput) -> list[CallRecord]:
         """Take an input; return the rows that it completes. An input that was taken before gives none.
 
-        `announced` then holds the summaries of flows that it ended, where SDP announced their payload types.
+        `announced` then holds the summaries of flows that settled, where SDP announced their payload types.
         """
         self.announced = []
         if isinstance(site_input, VoteUpdate):
@@ -94,20 +93,18 @@ class SiteCalls:
     def _work_off(self, step: ReadyStep) -> list[CallEvent]:
         events: list[CallEvent] = []
         for results in step.flows:
-            reports = self.assembler.with_announced(self._reports(results))
-            self.announced += (
-                report.summary for report in reports if report.summary.announced_codec is not None
-            )
-            events += self.assembler.add_flows(reports)
+            events += self.assembler.add_flows(self._reports(results))
         for message in step.messages:
             events += self.assembler.message(message)
         if step.now_ns is not None:
             events += self.assembler.advance(step.now_ns)
         if step.over:
             events += self.assembler.finish()
+            self.announced += self.assembler.take_announced()
             self.assembler = CallAssembler(self.settings, self.identities)
             self.verdicts.clear()
             self.over = not is_named(self.site)
+        self.announced += self.assembler.take_announced()
         return events
 
     def _reports(self, results: FlowResults) -> Iterable[FlowReport]:
