@@ -27,26 +27,31 @@ MAXIMUM_SIP_LINE = 2048
 
 
 @compiled
-def classify_udp(data: Array, at: int, length: int) -> tuple[int, bool]:
-    """Return (PacketKind of the payload, whether it stands behind a TURN channel header)."""
+def classify_udp(data: Array, at: int, length: int) -> tuple[int, int, int]:
+    """Return (PacketKind, where the payload begins, its length): behind the framing of a relay, if media has one."""
     if length == 0:
-        return EMPTY, False
+        return EMPTY, at, length
     first = data[at]
     if first >> 6 == 2:
-        return classify_media(data, at, length), False
+        return classify_media(data, at, length), at, length
     if first <= 3:
-        return STUN if _is_stun(data, at, length) else NOT_RTP, False
+        if not _is_stun(data, at, length):
+            return NOT_RTP, at, length
+        begin, inside = _data_of_indication(data, at)
+        kind = _media_inside(data, begin, inside)
+        return (STUN, at, length) if kind == NOT_RTP else (kind, begin, inside)
     if first < 20:
         if first >= 16 and length >= 12 and be32(data, at + 4) == 0x5A525450:  # "ZRTP"
-            return ZRTP, False
+            return ZRTP, at, length
     elif first < 64:
         if _is_dtls(data, at, length):
-            return DTLS, False
+            return DTLS, at, length
     elif first < 80:
-        kind = _classify_channel(data, at, length)
+        begin, inside = _data_of_channel(data, at, length)
+        kind = _media_inside(data, begin, inside)
         if kind != NOT_RTP:
-            return kind, True
-    return SIP_UDP if _is_sip(data, at, length) else NOT_RTP, False
+            return kind, begin, inside
+    return SIP_UDP if _is_sip(data, at, length) else NOT_RTP, at, length
 
 
 @compiled
@@ -97,19 +102,46 @@ def _is_dtls(data: Array, at: int, length: int) -> bool:
 
 
 @compiled
-def _classify_channel(data: Array, at: int, length: int) -> int:
-    """Return the media kind inside a TURN ChannelData message (RFC 8656 12.4), NOT_RTP when there is none.
+def _media_inside(data: Array, at: int, length: int) -> int:
+    """Return the media kind of what a relay's framing holds, NOT_RTP when it is no media: then it is no framing."""
+    if length < 8 or data[at] >> 6 != 2:
+        return NOT_RTP
+    kind = classify_media(data, at, length)
+    return NOT_RTP if kind == RTP_INVALID else kind
+
+
+@compiled
+def _data_of_channel(data: Array, at: int, length: int) -> tuple[int, int]:
+    """Return (begin, length) of what a TURN ChannelData message holds (RFC 8656 12.4), length 0 for none.
 
     Its header is no more than a number and a length, so it counts only in front of what is media itself.
     """
     if length < CHANNEL_HEADER + 8:
-        return NOT_RTP
+        return at, 0
     inner = be16(data, at + 2)
     padding = length - CHANNEL_HEADER - inner
-    if inner == 0 or not 0 <= padding <= 3 or data[at + CHANNEL_HEADER] >> 6 != 2:
-        return NOT_RTP
-    kind = classify_media(data, at + CHANNEL_HEADER, inner)
-    return NOT_RTP if kind == RTP_INVALID else kind
+    return at + CHANNEL_HEADER, inner if 0 <= padding <= 3 else 0
+
+
+@compiled
+def _data_of_indication(data: Array, at: int) -> tuple[int, int]:
+    """Return (begin, length) of DATA in a TURN Send or Data indication (RFC 8656 11), length 0 for none.
+
+    The caller has checked that it is STUN. As in ChannelData the relay is the far endpoint: the peer behind it
+    (XOR-PEER-ADDRESS) is not seen in packets of a channel, and one media session must not become two.
+    """
+    if be16(data, at) not in (0x0016, 0x0017) or be32(data, at + 4) != 0x2112A442:
+        return at, 0
+    end = at + 20 + be16(data, at + 2)
+    at += 20
+    while end - at >= 4:
+        size = be16(data, at + 2)
+        if size > end - at - 4:
+            break
+        if be16(data, at) == 0x0013:
+            return at + 4, size
+        at += 4 + (size + 3) // 4 * 4  # attributes are padded to words (RFC 8489 14)
+    return at, 0
 
 
 @compiled
