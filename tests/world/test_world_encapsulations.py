@@ -41,3 +41,10 @@ def test_the_signalling_of_a_call_as_hep3(identified):
 def test_media_in_turn_indications(identified):
     flows, _ = identified("43")
     assert [flow["packets"] for flow in flows] == [100, 100]
+
+
+def test_signalling_over_websocket(identified):
+    flows, calls = identified("44", "--sip-port", "5060", "--sip-port", "5066")
+    assert [flow["packets"] for flow in flows] == [60, 60]
+    assert [(call["state"], call["final_status"]) for call in calls] == [("completed", 200)]
+    assert [len(calls[0][side]) for side in ("caller_flows", "callee_flows")] == [1, 1]
