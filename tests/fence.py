@@ -14,7 +14,7 @@ import sys
 import numpy as np
 from capture_files import enhanced, interface, obsolete, pcap, section, simple
 from frames import ethernet, ipv4, ipv6, ipv6_fragment, records, rtcp, rtp, tcp, udp
-from link_samples import LINKS, TUNNELS, hep, indication
+from link_samples import FRAMED, LINKS, TUNNELS, hep, indication
 
 from callprint.core import dissect
 from callprint.core.capture import CaptureDecoder
@@ -24,6 +24,7 @@ PAGE = mmap.PAGESIZE
 ROOM = 4 * PAGE
 
 FRAMES = [*LINKS.values(), *((1, frame) for frame, _ in TUNNELS.values())]
+FRAMES += [(1, ethernet(ipv4(udp(payload, *ports)))) for payload, ports, _ in FRAMED.values()]
 FRAMES += [
     (1, ethernet(ipv4(tcp(b"INVITE"), 6))),
     (1, ethernet(ipv4(udp(rtcp())))),

@@ -2,7 +2,7 @@
 
 import struct
 
-from frames import ethernet, ipv4, ipv6, mpls, rtp, udp, vlan, vn_tag
+from frames import ethernet, ipv4, ipv6, mpls, rtcp, rtp, udp, vlan, vn_tag
 
 MEDIA = rtp()
 IPV4 = ipv4(udp(MEDIA))
@@ -129,4 +129,35 @@ TUNNELS = {
         ethernet(vlan(mpls(ipv4(udp(gtp(ipv4(IPV6, 41)), 2152, 2152))), 0x8847), 0x8100),
         4,
     ),
+}
+
+
+def multiplexed(media: bytes, length: int | None = None) -> bytes:
+    """Return a multiplexed TURN message of Microsoft's relays."""
+    return struct.pack("!HHQ", 0xFF10, 8 + len(media) if length is None else length, 77) + media
+
+
+def zoom(kind: int, size: int, media: bytes, changes: dict[int, int] | None = None) -> bytes:
+    """Return media behind a media header of Zoom of `size` bytes, some of which are changed."""
+    header = bytearray([kind]) + b"\1\0\xfb\x90\x14\x11\4\xff" + bytes(size - 9)
+    for at, value in (changes or {}).items():
+        header[at] = value
+    return bytes(header) + media
+
+
+BY_SERVER = b"\5\0\3\0\x4f\x83\x79\4"
+DYNAMIC = rtp(payload_type=112)
+# name -> (UDP payload, ports, the media in it)
+FRAMED = {
+    "multiplexed TURN": (multiplexed(MEDIA), (40000, 3478), MEDIA),
+    "multiplexed TURN, padded": (multiplexed(rtcp()) + b"\0\0", (3478, 40000), rtcp()),
+    "Zoom audio": (BY_SERVER + zoom(15, 19, DYNAMIC), (8801, 40000), DYNAMIC),
+    "Zoom video": (BY_SERVER + zoom(16, 20, DYNAMIC), (40000, 8810), DYNAMIC),
+    "Zoom video with frame": (BY_SERVER + zoom(16, 24, DYNAMIC, {20: 2}), (8801, 40000), DYNAMIC),
+    "Zoom screen": (BY_SERVER + zoom(13, 27, DYNAMIC, {7: 30}), (8801, 40000), DYNAMIC),
+    "Zoom RTCP": (BY_SERVER + zoom(33, 16, rtcp()), (40000, 8801), rtcp()),
+    "Zoom audio between parties": (zoom(15, 19, DYNAMIC), (40000, 40002), DYNAMIC),
+    "Zoom video between parties": (zoom(16, 24, DYNAMIC, {20: 2}), (40000, 40002), DYNAMIC),
+    "Zoom screen between parties": (zoom(30, 20, DYNAMIC), (40000, 40002), DYNAMIC),
+    "Zoom RTCP between parties": (zoom(35, 16, rtcp()), (40000, 40002), rtcp()),
 }

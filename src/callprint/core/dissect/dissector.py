@@ -208,7 +208,7 @@ def _descend(
                     if inside >= 0:
                         at, length = begin, inside
                         depth += 1
-                kind, begin, length = classify_udp(data, at, length)
+                kind, begin, length = classify_udp(data, at, length, source, destination)
                 if begin != at:
                     depth += 1
                 row.length = np.uint32(length)
