@@ -14,7 +14,7 @@ import sys
 import numpy as np
 from capture_files import enhanced, interface, obsolete, pcap, section, simple
 from frames import ethernet, ipv4, ipv6, ipv6_fragment, records, rtcp, rtp, tcp, udp
-from link_samples import LINKS, TUNNELS
+from link_samples import FRAMED, LINKS, TUNNELS, hep, indication
 
 from callprint.core import dissect
 from callprint.core.capture import CaptureDecoder
@@ -24,12 +24,15 @@ PAGE = mmap.PAGESIZE
 ROOM = 4 * PAGE
 
 FRAMES = [*LINKS.values(), *((1, frame) for frame, _ in TUNNELS.values())]
+FRAMES += [(1, ethernet(ipv4(udp(payload, *ports)))) for payload, ports, _ in FRAMED.values()]
 FRAMES += [
     (1, ethernet(ipv4(tcp(b"INVITE"), 6))),
     (1, ethernet(ipv4(udp(rtcp())))),
     (1, ethernet(ipv4(udp(rtp(bytes(40), first=0x9F))))),
     (1, ethernet(ipv4(udp(b"INVITE sip:a@b SIP/2.0\r\n\r\n")))),
     (1, ethernet(ipv4(udp(b"\x40\x01\0\x0c" + rtp(b""))))),
+    (1, ethernet(ipv4(udp(hep(b"INVITE sip:a@b SIP/2.0\r\n\r\n"), 9060, 9060)))),
+    (1, ethernet(ipv4(udp(indication(rtcp()))))),
     (1, ethernet(ipv6(ipv6_fragment(udp(rtp()), 0), 44), 0x86DD)),
     (1, ethernet(ipv6(b"\x3c" + bytes(7) + b"\x11\0" + bytes(6) + udp(rtp()), 0), 0x86DD)),
 ]

@@ -61,6 +61,10 @@ def vlan(payload: bytes, ethertype: int = 0x0800) -> bytes:
     return struct.pack("!HH", 100, ethertype) + payload
 
 
+def vn_tag(payload: bytes, ethertype: int = 0x0800) -> bytes:
+    return struct.pack("!IH", 0x00010002, ethertype) + payload
+
+
 def mpls(payload: bytes, last: bool = True) -> bytes:
     return struct.pack("!I", (1000 << 12) | (last << 8) | 64) + payload
 

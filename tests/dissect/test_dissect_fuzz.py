@@ -8,15 +8,16 @@ import subprocess
 import sys
 from pathlib import Path
 
-from frames import records
+from frames import ethernet, ipv4, records, udp
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from link_samples import LINKS, TUNNELS
+from link_samples import FRAMED, LINKS, TUNNELS
 
 from callprint.core import dissect
 from callprint.core.packets import PacketKind
 
 SAMPLES = [*LINKS.values(), *((1, frame) for frame, _ in TUNNELS.values())]
+SAMPLES += [(1, ethernet(ipv4(udp(payload, *ports)))) for payload, ports, _ in FRAMED.values()]
 LINK_TYPES = [*{link for link, _ in SAMPLES}, 9999]
 FENCE = Path(__file__).parents[1] / "fence.py"
 

@@ -2,7 +2,7 @@
 
 import pytest
 from frames import DESTINATION, SOURCE, ethernet, ipv4, records, udp, vlan
-from link_samples import FRAME, IPV4, LINKS, MEDIA, SNAP, TUNNELS, gtp, wifi
+from link_samples import FRAME, IPV4, IPV6_ENDS, LINKS, MEDIA, SNAP, TUNNELS, chunk, gtp, hep, wifi
 
 from callprint.core import dissect
 from callprint.core.dissect.layers import MAXIMUM_DEPTH
@@ -48,9 +48,65 @@ def test_the_key_is_that_of_the_innermost_packet():
     assert (row["src_port"], row["dst_port"]) == (1111, 2222)
 
 
-@pytest.mark.parametrize("port", [4789, 8472, 6081, 2152, 3544])
+@pytest.mark.parametrize("port", [4789, 8472, 6081, 2152, 3544, 37008, 9060])
 def test_rtp_on_a_tunnel_port_is_still_rtp(port):
     assert kind_of(ethernet(ipv4(udp(MEDIA, port, port)))) == PacketKind.RTP
+
+
+INVITE = b"INVITE sip:bob@example.org SIP/2.0\r\nVia: x\r\n\r\n"
+
+
+def captured(packet: bytes):
+    return one(ethernet(ipv4(udp(packet, 33333, 9060))))
+
+
+def test_what_hep_encapsulates_has_its_own_endpoints():
+    row = captured(hep(INVITE, ports=(5060, 5070)))
+    assert (PacketKind(int(row["kind"])), row["length"]) == (PacketKind.SIP_UDP, len(INVITE))
+    assert (row["src_lo"], row["dst_lo"]) == (0xFFFF_C000_0209, 0xFFFF_C633_6409)
+    assert (row["src_port"], row["dst_port"], row["transport"]) == (5060, 5070, 17)
+    row = captured(hep(MEDIA, IPV6_ENDS))
+    assert (row["src_hi"], row["src_lo"], row["dst_lo"]) == (0, 1, 2)
+
+
+@pytest.mark.parametrize(
+    "packet",
+    [
+        hep(MEDIA, b""),
+        hep(MEDIA, chunk(3, bytes(4)) + chunk(6, bytes(16))),
+        hep(MEDIA)[:4] + b"\0\1" + hep(MEDIA)[6:],
+        hep(MEDIA) + b"\0",
+        b"HEP3\0\6",
+        b"HEP3\0",
+    ],
+    ids=["no addresses", "mixed addresses", "too short", "too long", "nothing in it", "cut"],
+)
+def test_hep_without_a_payload_between_endpoints_is_other_udp(packet):
+    row = captured(packet)
+    assert (PacketKind(int(row["kind"])), row["depth"], row["length"]) == (PacketKind.NOT_RTP, 0, len(packet))
+    assert (row["src_lo"], row["src_port"], row["dst_port"]) == (0xFFFF_C000_0201, 33333, 9060)
+
+
+@pytest.mark.parametrize(
+    "addresses",
+    [
+        chunk(3, bytes(3)) + chunk(4, bytes(4)),
+        chunk(5, bytes(16)) + chunk(6, bytes(15)),
+        b"\0\0\0\1\0\5",
+        b"\0\0\0\1\xff\xff",
+        chunk(5, bytes(10) + b"\xff\xff" + bytes(4)) + chunk(6, bytes(16)),
+    ],
+    ids=["short IPv4", "short IPv6", "shorter than its header", "reaches out", "from IPv4 to IPv6"],
+)
+def test_hep_whose_chunks_contradict_each_other_is_malformed(addresses):
+    row = captured(hep(MEDIA, addresses))
+    assert PacketKind(int(row["kind"])) == PacketKind.MALFORMED
+
+
+@pytest.mark.parametrize("head", [b"\2\0\0\1\1", b"\1\4\0\1\1", b"\1\0\0\2\1", b"\1\0\0\1\x0a\xff"], ids=repr)
+def test_tzsp_that_holds_no_frame_is_other_udp(head):
+    frame = ethernet(ipv4(udp(head + FRAME, 50000, 37008)))
+    assert kind_of(frame) == PacketKind.NOT_RTP
 
 
 def test_encapsulations_beyond_the_limit_are_not_taken_off():

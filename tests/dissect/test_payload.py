@@ -4,6 +4,7 @@ import struct
 
 import pytest
 from frames import ethernet, ipv4, records, rtcp, rtp, udp
+from link_samples import indication
 
 from callprint.core import dissect
 from callprint.core.packets import MAXIMUM_PAYLOAD, PacketKind
@@ -145,3 +146,27 @@ def test_turn_channel_data_around_media_is_taken_off(padding):
 def test_turn_channel_data_around_anything_else_is_not(payload):
     row = one(payload)
     assert (row["kind"], row["length"]) == (PacketKind.NOT_RTP, len(payload))
+
+
+@pytest.mark.parametrize("media", [rtp(bytes(21)), rtcp(), rtp(bytes(300))])
+@pytest.mark.parametrize("method", [0x0016, 0x0017])
+def test_media_in_turn_indications_is_taken_out(media, method):
+    row = one(indication(media, method))
+    assert (row["kind"], row["length"], row["depth"]) == (kind_of(media), len(media), 1)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        indication(stun()),
+        indication(b""),
+        indication(rtp(payload_type=70)),
+        indication(rtp(), 0x0001),
+        stun(0x0016),
+        stun(0x0016, struct.pack("!HH", 0x0013, 40) + rtp(b"")),
+    ],
+    ids=["a connectivity check", "empty", "invalid RTP", "a request", "no attributes", "DATA reaches out"],
+)
+def test_turn_indications_with_anything_else_are_stun(payload):
+    row = one(payload)
+    assert (row["kind"], row["length"], row["depth"]) == (PacketKind.STUN, len(payload), 0)

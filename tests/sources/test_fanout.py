@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 from bpf_machine import run
-from frames import ethernet, ipv4, ipv6, ipv6_fragment, mpls, rtcp, rtp, tcp, udp, vlan
+from frames import ethernet, ipv4, ipv6, ipv6_fragment, mpls, rtcp, rtp, tcp, udp, vlan, vn_tag
 from hypothesis import given
 from hypothesis import strategies as st
 from link_samples import TUNNELS
@@ -31,6 +31,8 @@ IPV4 = {
     "plain": ethernet,
     "below a second tag": lambda p: ethernet(vlan(p), 0x8100),
     "below a third tag": lambda p: ethernet(vlan(vlan(p), 0x8100), 0x88A8),
+    "VN-Tag": lambda p: ethernet(vn_tag(p), 0x8926),
+    "VN-Tag and two tags": lambda p: ethernet(vn_tag(vlan(vlan(p), 0x8100), 0x8100), 0x8926),
     "PPPoE": lambda p: ethernet(pppoe(p), 0x8864),
     "tagged PPPoE": lambda p: ethernet(vlan(pppoe(p), 0x8864), 0x8100),
     "MPLS": lambda p: ethernet(mpls(mpls(p), last=False), 0x8847),
@@ -41,6 +43,7 @@ IPV6 = {
     "tagged": lambda p: ethernet(vlan(p, 0x86DD), 0x8100),
     "PPPoE": lambda p: ethernet(pppoe(p, 0x0057), 0x8864),
     "MPLS": lambda p: ethernet(mpls(p), 0x8847),
+    "VN-Tag": lambda p: ethernet(vn_tag(vlan(mpls(p), 0x8847), 0x8100), 0x8926),
 }
 HEADERS = {
     "none": lambda p: (p, 17),

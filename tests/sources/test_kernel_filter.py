@@ -5,7 +5,7 @@ import random
 import numpy as np
 import pytest
 from bpf_machine import run
-from frames import ethernet, ipv4, ipv6, ipv6_fragment, records, rtp, tcp, udp, vlan
+from frames import ethernet, ipv4, ipv6, ipv6_fragment, records, rtp, tcp, udp, vlan, vn_tag
 from link_samples import LINKS, TUNNELS
 from tshark_oracle import manifest
 
@@ -30,6 +30,9 @@ KEPT = {
     "tagged signalling": ethernet(vlan(ipv4(CALL, 6)), 0x8100),
     "twice tagged IPv6": ethernet(vlan(vlan(ipv6(MEDIA), 0x86DD), 0x8100), 0x88A8),
     "thrice tagged": ethernet(vlan(vlan(vlan(ipv4(MEDIA)), 0x8100), 0x8100), 0x8100),
+    "signalling below a VN-Tag": ethernet(vn_tag(ipv4(CALL, 6)), 0x8926),
+    "media below VN-Tag and two tags": ethernet(vn_tag(vlan(vlan(ipv4(MEDIA)), 0x8100), 0x8100), 0x8926),
+    "VN-Tag below a tag": ethernet(vlan(vn_tag(ipv4(MEDIA)), 0x8926), 0x8100),
     "first piece of UDP": ethernet(ipv4(MEDIA, fragment=0x2000)),
     "last piece of UDP": ethernet(ipv4(MEDIA, fragment=0x0010)),
     "piece over IPv6": ethernet(ipv6(ipv6_fragment(MEDIA, 9), 44), 0x86DD),
@@ -43,6 +46,9 @@ DROPPED = {
     "web": ethernet(ipv4(WEB, 6)),
     "web over IPv6": ethernet(ipv6(WEB, 6), 0x86DD),
     "tagged web": ethernet(vlan(ipv4(WEB, 6)), 0x8100),
+    "web below a VN-Tag": ethernet(vn_tag(ipv4(WEB, 6)), 0x8926),
+    "web below VN-Tag and tag": ethernet(vn_tag(vlan(ipv6(WEB, 6), 0x86DD), 0x8100), 0x8926),
+    "ARP below a VN-Tag": ethernet(vn_tag(bytes(28), 0x0806), 0x8926),
     "web behind options": ethernet(ipv6(b"\x06\0" + bytes(6) + WEB, 0), 0x86DD),
     "piece of TCP": ethernet(ipv4(CALL, 6, fragment=0x2000)),
     "piece of TCP over IPv6": ethernet(ipv6(ipv6_fragment(CALL, 9, 6), 44), 0x86DD),

@@ -6,7 +6,7 @@ the lowest port bit, as Kafka's partitions do: a flow, its RTCP and its reverse 
 
     UDP and TCP over IPv4 and IPv6    by addresses and ports
     fragments, tunnels                by the (outer) addresses alone
-    VLAN tags, PPPoE, MPLS            by what is below them, as far as it is followed
+    VN-Tag, VLAN tags, PPPoE, MPLS    by what is below them, as far as it is followed
     anything else                     by the link addresses, if there are any
 
 Unlike in the filter, a packet begins at its IP header when it arrives and at its link header when it leaves, so
@@ -49,6 +49,8 @@ from callprint.sources.kernel_filter import (
     TAGS,
     TCP,
     UDP,
+    VN_TAG,
+    VN_TAG_BYTES,
     XOR_X,
     Assembler,
     Instruction,
@@ -58,8 +60,8 @@ from callprint.sources.kernel_filter import (
 NETWORK = 0xFFF00000  # SKF_NET_OFF: from here on, offsets count from the network header
 LINK = 0xFFE00000  # SKF_LL_OFF: the same from the link header
 
-TUNNEL_PORTS = (2152, 3544, 4788, 6080, 8472)
-"""GTP-U, Teredo, VXLAN and Geneve without the lowest bit: their ports say nothing about the sessions inside."""
+TUNNEL_PORTS = (2152, 3544, 4788, 6080, 8472, 9060, 37008)
+"""GTP-U, Teredo, VXLAN, Geneve, HEP, TZSP without the lowest bit: their ports say nothing about the sessions inside."""
 
 _MPLS_LABELS = 4  # that are followed before the link addresses must do
 _PRIME_1, _PRIME_2, _PRIME_3 = 0x9E3779B1, 0x85EBCA77, 0xC2B2AE3D
@@ -107,26 +109,40 @@ def build_fanout(*, ethernet: bool = True) -> list[Instruction]:
 
 
 def _below_tags(program: Assembler) -> None:
-    """Find the IP header: set X to its offset and jump to "ipv4", "ipv6" or "other"."""
-    for tags in range(3):
-        program.emit(JUMP_EQUAL, 0x0800, f"ipv4 {tags}")
-        program.emit(JUMP_EQUAL, 0x86DD, f"ipv6 {tags}")
-        program.emit(JUMP_EQUAL, 0x8864, f"pppoe {tags}")
-        program.emit(JUMP_EQUAL, 0x8847, f"mpls {tags}")
-        program.emit(JUMP_EQUAL, 0x8848, f"mpls {tags}")
-        if tags < 2:
-            program.when_any(TAGS, f"tag {tags}")
+    """Find the IP header: set X to its offset and jump to "ipv4", "ipv6" or "other". A is the EtherType."""
+    _below_vlan_tags(program, 0)
+    program.label("below VN-Tag")
+    program.emit(SET_X, VN_TAG_BYTES)
+    program.emit(LOAD_HALF, NETWORK + VN_TAG_BYTES - 2)
+    _below_vlan_tags(program, VN_TAG_BYTES)
+
+
+def _below_vlan_tags(program: Assembler, first: int) -> None:
+    """Do so for what begins at `first`."""
+    for at in (first, first + 4, first + 8):
+        program.emit(JUMP_EQUAL, 0x0800, f"ipv4 at {at}")
+        program.emit(JUMP_EQUAL, 0x86DD, f"ipv6 at {at}")
+        program.emit(JUMP_EQUAL, 0x8864, f"pppoe at {at}")
+        program.emit(JUMP_EQUAL, 0x8847, f"mpls at {at}")
+        program.emit(JUMP_EQUAL, 0x8848, f"mpls at {at}")
+        if at < first + 8:
+            program.when_any(TAGS, f"tag at {at}")
+        if at == 0:
+            program.emit(JUMP_EQUAL, VN_TAG, "VN-Tag")
         program.jump("other")
+        if at == 0:
+            program.label("VN-Tag")
+            program.jump("below VN-Tag")
         for name in ("ipv4", "ipv6"):
-            program.label(f"{name} {tags}")
+            program.label(f"{name} at {at}")
             program.jump(name)
-        program.label(f"pppoe {tags}")
-        _pppoe(program, 4 * tags)
-        program.label(f"mpls {tags}")
-        _mpls(program, 4 * tags)
-        program.label(f"tag {tags}")
-        program.emit(SET_X, 4 * tags + 4)
-        program.emit(LOAD_HALF, NETWORK + 4 * tags + 2)
+        program.label(f"pppoe at {at}")
+        _pppoe(program, at)
+        program.label(f"mpls at {at}")
+        _mpls(program, at)
+        program.label(f"tag at {at}")
+        program.emit(SET_X, at + 4)
+        program.emit(LOAD_HALF, NETWORK + at + 2)
 
 
 def _to_version(program: Assembler, ipv4: int, ipv6: int, here: str) -> None:

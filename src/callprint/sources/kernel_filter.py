@@ -1,9 +1,9 @@
 """The filter that the kernel runs before it copies a packet: classic BPF, assembled here.
 
 It passes what the dissector can use: UDP, TCP on the signalling ports, fragments of UDP datagrams, and encapsulations
-that may contain any of these, below up to two VLAN tags, over IPv4 and over IPv6 with extension headers. Classic BPF
-has no loops, so the walk over extension headers is unrolled; whatever is nested deeper, or inside a tunnel, passes:
-the filter saves work, the dissector decides.
+that may contain any of these, below a VN-Tag and up to two VLAN tags, over IPv4 and over IPv6 with extension headers.
+Classic BPF has no loops, so the walk over extension headers is unrolled; whatever is nested deeper, or inside a tunnel,
+passes: the filter saves work, the dissector decides.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,9 @@ PROTOCOL, PACKET_TYPE = ANCILLARY + 0, ANCILLARY + 4
 PACKET_OUTGOING = 4
 
 TAGS = (0x8100, 0x88A8, 0x9100, 0x9200)
-_CARRIERS = (0x8847, 0x8848, 0x8864, 0x6558, 0x880B, 0x876B)  # MPLS, PPPoE, bridging, PPP: all of it passes
+VN_TAG, VN_TAG_BYTES = 0x8926, 6
+# MPLS, PPPoE, bridging, PPP, a VN-Tag below others: all of it passes.
+_CARRIERS = (0x8847, 0x8848, 0x8864, 0x6558, 0x880B, 0x876B, VN_TAG)
 TUNNELS = (4, 41, 47, 97, 137)  # IP protocols that carry packets
 OPTIONS = (0, 43, 60, 135, 139, 140)  # IPv6 extension headers that count in units of eight bytes
 FRAGMENT, AUTHENTICATION, TCP, UDP = 44, 51, 6, 17
@@ -129,21 +131,19 @@ def build_filter(
 
 
 def _link(program: Assembler) -> None:
-    """Find the EtherType of an Ethernet frame, below up to two VLAN tags or behind LLC and SNAP."""
-    for tags in range(3):
-        at = 12 + 4 * tags
-        program.emit(SET_X, at + 2)
-        program.emit(LOAD_HALF, at)
-        if tags < 2:
-            program.when_any(TAGS, f"tag {tags}")
-            if tags == 0:
-                program.emit(JUMP_AT_LEAST, 0x600, "network", "snap")
-            else:
-                program.jump("network")
-            program.label(f"tag {tags}")
-        else:
-            program.when_any(TAGS, "accept link")
+    """Find the EtherType of an Ethernet frame: below a VN-Tag and up to two VLAN tags, or behind LLC and SNAP."""
+    for first in (12, 12 + VN_TAG_BYTES):
+        program.label(f"tags from {first}")
+        for tags in range(3):
+            at = first + 4 * tags
+            program.emit(SET_X, at + 2)
+            program.emit(LOAD_HALF, at)
+            program.when_any(TAGS, f"tag at {at}" if tags < 2 else "accept link")
+            if at == 12:
+                program.emit(JUMP_EQUAL, VN_TAG, f"tags from {12 + VN_TAG_BYTES}")
+                program.emit(JUMP_AT_LEAST, 0x600, "", "snap")
             program.jump("network")
+            program.label(f"tag at {at}")
     program.label("snap")
     program.emit(LOAD_WORD, 14)
     program.emit(AND, 0xFFFFFF00)

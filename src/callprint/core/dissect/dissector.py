@@ -7,6 +7,7 @@ cost only the packets that have them. Rows are filled in place: nothing is alloc
 
 import numpy as np
 
+from callprint.core.dissect.hep import BROKEN, is_hep, read_hep
 from callprint.core.dissect.layers import (
     CISCO_HDLC,
     COOKED,
@@ -38,8 +39,10 @@ from callprint.core.dissect.layers import (
     TCP,
     TEREDO,
     TRUNCATED,
+    TZSP,
     UDP,
     VLAN,
+    VN_TAG,
     VXLAN,
     WIFI,
     layer_behind,
@@ -61,7 +64,7 @@ from callprint.core.dissect.links import (
     step_wifi,
 )
 from callprint.core.dissect.network import TO_THE_END, step_ipv4, step_ipv6
-from callprint.core.dissect.payload import CHANNEL_HEADER, classify_udp
+from callprint.core.dissect.payload import classify_udp
 from callprint.core.dissect.tunnels import (
     step_geneve,
     step_gre,
@@ -69,7 +72,9 @@ from callprint.core.dissect.tunnels import (
     step_mpls,
     step_pppoe,
     step_teredo,
+    step_tzsp,
     step_vlan,
+    step_vn_tag,
     tunnel_of_port,
 )
 from callprint.core.ground.compiled import Array, Row, compiled, read_only
@@ -196,13 +201,18 @@ def _descend(
                 return (TRUNCATED if cut else MALFORMED), at, depth
             tunnel = tunnel_of_port(data, at, at + length, source, destination)
             if tunnel < 0:
-                kind, channel = classify_udp(data, at, length)
-                if channel:
-                    length = be16(data, at + 2)
-                    at += CHANNEL_HEADER
+                if is_hep(data, at, at + length):
+                    begin, inside = read_hep(data, at, at + length, row)
+                    if inside == BROKEN:
+                        return MALFORMED, at, depth
+                    if inside >= 0:
+                        at, length = begin, inside
+                        depth += 1
+                kind, begin, length = classify_udp(data, at, length, source, destination)
+                if begin != at:
                     depth += 1
                 row.length = np.uint32(length)
-                return FIRST_KIND + kind, at, depth
+                return FIRST_KIND + kind, begin, depth
             row.transport = np.uint8(0)
             row.src_port = row.dst_port = np.uint16(0)
             layer = tunnel
@@ -242,6 +252,10 @@ def _step(layer: int, data: Array, at: int, end: int) -> tuple[int, int]:
         return step_geneve(data, at, end)
     if layer == TEREDO:
         return step_teredo(data, at, end)
+    if layer == VN_TAG:
+        return step_vn_tag(data, at, end)
+    if layer == TZSP:
+        return step_tzsp(data, at, end)
     if layer == COOKED:
         return step_cooked(data, at, end)
     if layer == COOKED2:

@@ -39,6 +39,8 @@ GTP_U = 28
 GENEVE = 29
 TEREDO = 30
 PPI = 31
+VN_TAG = 32
+TZSP = 33
 
 FIRST_KIND = 100
 SHORT = FIRST_KIND - 1
@@ -83,6 +85,8 @@ def layer_of_ethertype(ethertype: int) -> int:
         return MPLS
     if ethertype == 0x8864:
         return PPPOE
+    if ethertype == 0x8926:  # the VN-Tag of Cisco's fabric extenders (802.1BR's predecessor)
+        return VN_TAG
     if ethertype == 0x6558:  # transparent Ethernet bridging, in GRE and Geneve
         return ETHERNET
     if ethertype in (0x880B, 0x876B):  # PPP as EtherType: enhanced GRE, TCP/IP compression

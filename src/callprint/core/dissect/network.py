@@ -6,7 +6,7 @@ from callprint.core.dissect.layers import FRAGMENT, MALFORMED, SHORT, layer_of_p
 from callprint.core.ground.compiled import Array, Row, compiled
 from callprint.core.ground.loads import be16, be32, be64, load8
 
-_IPV4_MAPPED = np.uint64(0x0000_FFFF_0000_0000)
+IPV4_MAPPED = np.uint64(0x0000_FFFF_0000_0000)
 
 TO_THE_END = -1
 """The length field is zero: segmentation offload, or a jumbogram; the datagram fills what there is."""
@@ -22,9 +22,9 @@ def step_ipv4(data: Array, at: int, end: int, row: Row) -> tuple[int, int, int]:
     if data[at] >> 4 != 4 or header < 20 or (total != 0 and total < header):
         return MALFORMED, at, TO_THE_END
     row.src_hi = np.uint64(0)
-    row.src_lo = _IPV4_MAPPED | np.uint64(be32(data, at + 12))
+    row.src_lo = IPV4_MAPPED | np.uint64(be32(data, at + 12))
     row.dst_hi = np.uint64(0)
-    row.dst_lo = _IPV4_MAPPED | np.uint64(be32(data, at + 16))
+    row.dst_lo = IPV4_MAPPED | np.uint64(be32(data, at + 16))
     if end - at < header:
         return SHORT, at, TO_THE_END
     stop = at + total if total else TO_THE_END
@@ -60,7 +60,7 @@ def step_ipv6(data: Array, at: int, end: int, row: Row) -> tuple[int, int, int]:
     row.src_lo = be64(data, at + 16)
     row.dst_hi = be64(data, at + 24)
     row.dst_lo = be64(data, at + 32)
-    if _is_mapped(row.src_hi, row.src_lo) != _is_mapped(row.dst_hi, row.dst_lo):
+    if is_mapped(row.src_hi, row.src_lo) != is_mapped(row.dst_hi, row.dst_lo):
         return MALFORMED, at, TO_THE_END  # no flow goes from IPv4 to IPv6 (RFC 4291 2.5.5.2)
     header = load8(data, at + 6)
     at += 40
@@ -91,6 +91,6 @@ def step_ipv6(data: Array, at: int, end: int, row: Row) -> tuple[int, int, int]:
 
 
 @compiled
-def _is_mapped(high: np.uint64, low: np.uint64) -> bool:
+def is_mapped(high: np.uint64, low: np.uint64) -> bool:
     """Return whether these are the halves of ::ffff:a.b.c.d, the form in which rows hold IPv4 addresses."""
     return bool(high == np.uint64(0) and low >> np.uint64(32) == np.uint64(0xFFFF))

@@ -3,6 +3,7 @@
 First byte  0..3 STUN, 16..19 ZRTP, 20..63 DTLS, 64..79 TURN channel, 128..191 RTP or RTCP; SIP is text.
 """
 
+from callprint.core.dissect.framings import find_media
 from callprint.core.ground.compiled import Array, compiled
 from callprint.core.ground.loads import be16, be32, load8
 from callprint.core.packets import MAXIMUM_PAYLOAD, PacketKind
@@ -19,34 +20,36 @@ RTCP_LONG = int(PacketKind.RTCP_LONG)
 RTP_INVALID = int(PacketKind.RTP_INVALID)
 NOT_RTP = int(PacketKind.NOT_RTP)
 
-CHANNEL_HEADER = 4
-"""Bytes of channel number and length before the payload of a TURN ChannelData message."""
+_BACNET_PORTS = 0xBAC0 >> 4  # 47808 to 47823
 
 MAXIMUM_SIP_LINE = 2048
 """Bytes in which the first line of a SIP request must end."""
 
 
 @compiled
-def classify_udp(data: Array, at: int, length: int) -> tuple[int, bool]:
-    """Return (PacketKind of the payload, whether it stands behind a TURN channel header)."""
+def classify_udp(data: Array, at: int, length: int, source: int, destination: int) -> tuple[int, int, int]:
+    """Return (PacketKind, where the payload begins, its length): behind its framing, where media has one.
+
+    source, destination: the UDP ports.
+    """
     if length == 0:
-        return EMPTY, False
+        return EMPTY, at, length
     first = data[at]
     if first >> 6 == 2:
-        return classify_media(data, at, length), False
+        if first == 0x81 and _is_bacnet(data, at, length, source, destination):
+            return NOT_RTP, at, length
+        return classify_media(data, at, length), at, length
+    if 16 <= first < 20 and length >= 12 and be32(data, at + 4) == 0x5A525450:  # "ZRTP"
+        return ZRTP, at, length
+    begin, inside = find_media(data, at, length, source, destination)
+    kind = _media_inside(data, begin, inside)
+    if kind != NOT_RTP:
+        return kind, begin, inside
     if first <= 3:
-        return STUN if _is_stun(data, at, length) else NOT_RTP, False
-    if first < 20:
-        if first >= 16 and length >= 12 and be32(data, at + 4) == 0x5A525450:  # "ZRTP"
-            return ZRTP, False
-    elif first < 64:
-        if _is_dtls(data, at, length):
-            return DTLS, False
-    elif first < 80:
-        kind = _classify_channel(data, at, length)
-        if kind != NOT_RTP:
-            return kind, True
-    return SIP_UDP if _is_sip(data, at, length) else NOT_RTP, False
+        return STUN if _is_stun(data, at, length) else NOT_RTP, at, length
+    if 20 <= first < 64 and _is_dtls(data, at, length):
+        return DTLS, at, length
+    return SIP_UDP if _is_sip(data, at, length) else NOT_RTP, at, length
 
 
 @compiled
@@ -67,12 +70,34 @@ def classify_media(data: Array, at: int, length: int) -> int:
         return RTP_INVALID  # these payload types would look like RTCP (RFC 5761), so nobody may use them
     header = 12 + 4 * (load8(data, at) & 0x0F)
     if data[at] & 0x10:
-        if header + 4 > length:
+        header += 4
+        if header > length:
             return RTP_INVALID
-        header += 4 + 4 * be16(data, at + header + 2)
+        if header + 4 * be16(data, at + header - 2) > length and (
+            second & 0x7F < 96 or _is_extension(be16(data, at + header - 4))
+        ):
+            return RTP_INVALID
     if header > length:
         return RTP_INVALID
     return RTP if length <= MAXIMUM_PAYLOAD else RTP_LONG
+
+
+@compiled
+def _is_extension(profile: int) -> bool:
+    """Whether these are the first two bytes of a header extension of RFC 8285, so that it is not encrypted.
+
+    Discord has encrypted the extension with the payload. Its length is then any number, and sequence numbers alone can
+    tell: such packets count as RTP of a dynamic payload type until they fail to follow one another.
+    """
+    return profile == 0xBEDE or profile >> 4 == 0x100
+
+
+@compiled
+def _is_bacnet(data: Array, at: int, length: int, source: int, destination: int) -> bool:
+    """BACnet/IP (ASHRAE 135 annex J): 0x81, a function, its whole length; it looks like RTP with one CSRC."""
+    if length < 4 or load8(data, at + 1) > 12 or be16(data, at + 2) != length:
+        return False
+    return source >> 4 == _BACNET_PORTS or destination >> 4 == _BACNET_PORTS
 
 
 @compiled
@@ -97,18 +122,11 @@ def _is_dtls(data: Array, at: int, length: int) -> bool:
 
 
 @compiled
-def _classify_channel(data: Array, at: int, length: int) -> int:
-    """Return the media kind inside a TURN ChannelData message (RFC 8656 12.4), NOT_RTP when there is none.
-
-    Its header is no more than a number and a length, so it counts only in front of what is media itself.
-    """
-    if length < CHANNEL_HEADER + 8:
+def _media_inside(data: Array, at: int, length: int) -> int:
+    """Return the media kind of what a relay's framing holds, NOT_RTP when it is no media: then it is no framing."""
+    if length < 8 or data[at] >> 6 != 2:
         return NOT_RTP
-    inner = be16(data, at + 2)
-    padding = length - CHANNEL_HEADER - inner
-    if inner == 0 or not 0 <= padding <= 3 or data[at + CHANNEL_HEADER] >> 6 != 2:
-        return NOT_RTP
-    kind = classify_media(data, at + CHANNEL_HEADER, inner)
+    kind = classify_media(data, at, length)
     return NOT_RTP if kind == RTP_INVALID else kind
 
 

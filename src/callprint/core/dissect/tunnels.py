@@ -5,15 +5,19 @@ Every step takes the buffer, where its header begins and where the bytes end, an
 
 from callprint.core.dissect.layers import (
     ETHERNET,
+    FDDI,
     GENEVE,
     GTP_U,
     IPV6,
     MPLS,
     NOT_IP,
     PPP,
+    RAW_IP,
     SHORT,
     TEREDO,
+    TZSP,
     VXLAN,
+    WIFI,
     layer_behind,
     layer_of_ethertype,
     layer_of_version,
@@ -27,6 +31,7 @@ PORT_VXLAN_LINUX = 8472  # what the Linux kernel used before the number was assi
 PORT_GENEVE = 6081
 PORT_GTP_U = 2152
 PORT_TEREDO = 3544
+PORT_TZSP = 37008
 
 
 @compiled
@@ -38,6 +43,17 @@ def step_vlan(data: Array, at: int, end: int) -> tuple[int, int]:
     if ethertype < 0x600:
         return NOT_IP, at
     return layer_of_ethertype(ethertype), at + 4
+
+
+@compiled
+def step_vn_tag(data: Array, at: int, end: int) -> tuple[int, int]:
+    """A VN-Tag: direction and interfaces in four bytes, then the next EtherType, or a length and LLC."""
+    if end - at < 6:
+        return SHORT, at
+    ethertype = be16(data, at + 4)
+    if ethertype < 0x600:
+        return NOT_IP, at
+    return layer_of_ethertype(ethertype), at + 6
 
 
 @compiled
@@ -112,6 +128,8 @@ def tunnel_of_port(data: Array, at: int, end: int, source: int, destination: int
         begin = _teredo_payload(data, at, end)
         if end - begin >= 40 and data[begin] >> 4 == 6 and be16(data, begin + 4) + 40 <= end - begin:
             return TEREDO
+    elif destination == PORT_TZSP and step_tzsp(data, at, end)[0] not in (NOT_IP, SHORT):
+        return TZSP
     return -1
 
 
@@ -147,6 +165,45 @@ def step_gtp_u(data: Array, at: int, end: int) -> tuple[int, int]:
             at += size
             extension = data[at - 1]
     return step_raw_ip(data, at, end)
+
+
+@compiled
+def step_tzsp(data: Array, at: int, end: int) -> tuple[int, int]:
+    """TaZmen Sniffer Protocol: version 1, a captured frame (type 0 or 1), its link, tagged fields, the frame."""
+    if end - at < 5:
+        return SHORT, at
+    if data[at] != 1 or data[at + 1] > 1:  # keep-alives and configuration hold no frame
+        return NOT_IP, at
+    layer = _layer_of_tzsp(be16(data, at + 2))
+    at += 4
+    while True:
+        if at >= end:
+            return SHORT, at
+        tag = data[at]
+        if tag == 1:  # the end of the fields
+            return layer_behind(layer, at, 1, end)
+        if tag == 0:  # padding
+            at += 1
+        elif end - at < 2:
+            return SHORT, at
+        else:
+            at += 2 + load8(data, at + 1)
+
+
+@compiled
+def _layer_of_tzsp(encapsulation: int) -> int:
+    """Return the layer for a TZSP encapsulation, NOT_IP for token ring, SLIP, and 802.11 with Prism or AVS headers."""
+    if encapsulation == 1:
+        return ETHERNET
+    if encapsulation == 4:
+        return PPP
+    if encapsulation == 5:
+        return FDDI
+    if encapsulation == 7:
+        return RAW_IP
+    if encapsulation == 18:
+        return WIFI
+    return NOT_IP
 
 
 @compiled

@@ -18,7 +18,7 @@ from callprint.core.signalling.sip import HEADER_END, MAXIMUM_MESSAGE, content_l
 MAXIMUM_HEAD = 16_384
 """Longest header block, bytes; a longer one is not SIP and is skipped."""
 
-_START = re.compile(rb"(?:SIP/2\.0 [1-6]\d\d |[A-Z]{3,16} [^\s]{1,1024} SIP/2\.0\r?\n)")
+START_LINE = re.compile(rb"(?:SIP/2\.0 [1-6]\d\d |[A-Z]{3,16} [^\s]{1,1024} SIP/2\.0\r?\n)")
 _LONGEST_START = 1_100
 """Bytes kept while searching: no start line is longer, so none is lost when it comes in two pieces."""
 _BLANK = re.compile(rb"[\r\n]+")
@@ -43,6 +43,11 @@ class SipFramer:
     def buffered(self) -> int:
         """Bytes that wait for the rest of their message."""
         return len(self._buffer)
+
+    @property
+    def inside(self) -> bool:
+        """Whether a message has begun of which the end has not come."""
+        return self._synced and bool(self._buffer)
 
     def feed(self, data: bytes) -> list[bytes]:
         """Take the next bytes of the stream; return the messages that they complete."""
@@ -73,7 +78,7 @@ class SipFramer:
         self._whole = 0
 
     def _search(self) -> bool:
-        match = _START.search(self._buffer)
+        match = START_LINE.search(self._buffer)
         self.examined += match.end() if match else len(self._buffer)
         if match is None:
             self._skip(max(0, len(self._buffer) - _LONGEST_START))
@@ -110,7 +115,7 @@ class SipFramer:
             if len(self._buffer) > MAXIMUM_HEAD or not _could_start(self._buffer):
                 return self._give_up(0)
             return None
-        if _START.match(self._buffer) is None:
+        if START_LINE.match(self._buffer) is None:
             return self._give_up(0)
         self.examined += end.start()
         try:
@@ -126,12 +131,12 @@ class SipFramer:
 
     def _give_up(self, head_end: int) -> bytes:
         """Skip the start line here; with `head_end`, go on at the last start line before it, if there is another."""
-        start = _START.match(self._buffer)
+        start = START_LINE.match(self._buffer)
         past = start.end() if start else 1
         last = None
         if head_end > past:
             self.examined += head_end - past
-            for last in _START.finditer(self._buffer, past, head_end):  # noqa: B007 - the last one is wanted
+            for last in START_LINE.finditer(self._buffer, past, head_end):  # noqa: B007 - the last one is wanted
                 pass
         self._skip(last.start() if last else past)
         self._synced = last is not None

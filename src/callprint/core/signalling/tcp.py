@@ -13,7 +13,7 @@ from collections import Counter, OrderedDict
 from dataclasses import dataclass
 from enum import StrEnum
 
-from callprint.core.signalling.framing import SipFramer
+from callprint.core.signalling.websocket import SignallingFramer
 
 FIN, SYN, RST = 0x01, 0x02, 0x04
 HOLE_TIMEOUT_NS = 3_000_000_000
@@ -38,7 +38,7 @@ class TcpOutcome(StrEnum):
 
 @dataclass(slots=True)
 class _Stream:
-    framer: SipFramer
+    framer: SignallingFramer
     expected: int | None  # next sequence number, not wrapped at 2**32; None before the first payload
     held: dict[int, bytes]  # sequence number, not wrapped -> payload
     order: list[int]  # heap of the keys of `held`: the earliest is the first
@@ -176,7 +176,7 @@ class TcpReassembler:
     def _open(self, key: StreamKey, synced: bool) -> _Stream:
         if len(self._streams) >= self._maximum_streams:
             self._evict()
-        stream = _Stream(SipFramer(synced), None, {}, [], 0, 0)
+        stream = _Stream(SignallingFramer(synced), None, {}, [], 0, 0)
         self._streams[key] = stream
         return stream
 
