@@ -17,7 +17,7 @@ from cassandra.cluster import Cluster
 from traffic import write_calls, write_overlapping
 
 from callprint.core.flow.engine import EngineSettings
-from callprint.core.ground.compiled import Array
+from callprint.core.ground.arrays import Array
 from callprint.inference import DEFAULT_MODEL, load_model
 from callprint.messaging.settings import KafkaSettings
 from callprint.messaging.topics import TopicNames, create_topics

@@ -13,7 +13,7 @@ from pathlib import Path
 from callprint.core.dissect import SIGNALLING_PORTS
 from callprint.core.evidence import HORIZON_PACKETS
 from callprint.core.flow.engine import EngineSettings
-from callprint.core.ground.compiled import Array
+from callprint.core.ground.arrays import Array
 from callprint.core.ground.errors import CallprintError, ConfigError, ModelError
 from callprint.core.identify.card import parse_card
 from callprint.core.relay import packet_shipping

@@ -11,7 +11,7 @@ from callprint.core.dissect import SIGNALLING_PORTS, dissect
 from callprint.core.evidence import HORIZON_PACKETS
 from callprint.core.flow.engine import EngineSettings, FlowEngine, FlowEvents
 from callprint.core.flow.layout import EVENT_END
-from callprint.core.ground.compiled import Array
+from callprint.core.ground.arrays import Array
 from callprint.core.ground.errors import ConfigError
 from callprint.core.relay.packet_shipping import PacketShipper
 from callprint.core.relay.shipping import Shipper

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
-from callprint.core.ground.compiled import Array
+from callprint.core.ground.arrays import Array
 
 SLICE_NS = 50_000_000  # packets within this much capture time go together
 EMPTY_BATCH_EVERY_S = 1.0  # during a silence

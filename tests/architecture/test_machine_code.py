@@ -55,6 +55,7 @@ def tree(tmp_path):
         "__init__.py",
         "machine_code.py",
         "core/__init__.py",
+        "core/ground/arrays.py",
         "core/ground/compiled.py",
         "core/ground/compilation.py",
     ):

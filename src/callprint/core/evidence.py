@@ -18,7 +18,7 @@ after 255 bytes. The reverse direction is never included: a verdict is about the
 Logs of many flows lie one after the other in one buffer; `spans[i] = (start, end)` delimits log i.
 """
 
-from callprint.core.ground.compiled import Array
+from callprint.core.ground.arrays import Array
 
 EVIDENCE_RTP = 0
 EVIDENCE_RTCP = 1

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from callprint.core.ground.compiled import Array
+from callprint.core.ground.arrays import Array
 from callprint.core.verdicts.identifier import Identifier, Judgements
 
 BEAT_EVERY_S = 2.0

@@ -33,7 +33,7 @@ from callprint.core.calls.media import LiveMedia
 from callprint.core.calls.media_only import MediaGroups
 from callprint.core.calls.settings import NEVER_NS, CallSettings
 from callprint.core.calls.table import CallTable
-from callprint.core.ground.compiled import Array
+from callprint.core.ground.arrays import Array
 from callprint.core.ground.errors import DecodeError
 from callprint.core.ground.snapshot import Snapshot
 from callprint.core.signalling.body import sdp_of

@@ -77,7 +77,8 @@ from callprint.core.dissect.tunnels import (
     step_vn_tag,
     tunnel_of_port,
 )
-from callprint.core.ground.compiled import Array, Row, compiled, read_only
+from callprint.core.ground.arrays import Array
+from callprint.core.ground.compiled import Row, compiled, read_only
 from callprint.core.ground.loads import be16, be32, load8
 from callprint.core.packets import PACKET, RECORD, PacketKind
 

@@ -10,7 +10,8 @@ What is said of Zoom is what Princeton's zoom-analysis and nDPI have published. 
 the caller takes one off only where RTP or RTCP is behind it; sequence numbers then have to confirm that.
 """
 
-from callprint.core.ground.compiled import Array, compiled
+from callprint.core.ground.arrays import Array
+from callprint.core.ground.compiled import compiled
 from callprint.core.ground.loads import be16, be32
 
 CHANNEL_HEADER = 4

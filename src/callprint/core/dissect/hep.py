@@ -10,7 +10,8 @@ order, while the times of a capture's packets are what flows and calls are order
 import numpy as np
 
 from callprint.core.dissect.network import IPV4_MAPPED, is_mapped
-from callprint.core.ground.compiled import Array, Row, compiled
+from callprint.core.ground.arrays import Array
+from callprint.core.ground.compiled import Row, compiled
 from callprint.core.ground.loads import be16, be32, be64
 
 _CHUNK_HEADER = 6

@@ -29,7 +29,8 @@ from callprint.core.dissect.layers import (
     layer_of_ethertype,
     layer_of_version,
 )
-from callprint.core.ground.compiled import Array, compiled
+from callprint.core.ground.arrays import Array
+from callprint.core.ground.compiled import compiled
 from callprint.core.ground.loads import be16, le16, load8
 
 

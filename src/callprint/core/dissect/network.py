@@ -3,7 +3,8 @@
 import numpy as np
 
 from callprint.core.dissect.layers import FRAGMENT, MALFORMED, SHORT, layer_of_protocol
-from callprint.core.ground.compiled import Array, Row, compiled
+from callprint.core.ground.arrays import Array
+from callprint.core.ground.compiled import Row, compiled
 from callprint.core.ground.loads import be16, be32, be64, load8
 
 IPV4_MAPPED = np.uint64(0x0000_FFFF_0000_0000)

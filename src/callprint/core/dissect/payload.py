@@ -4,7 +4,8 @@ First byte  0..3 STUN, 16..19 ZRTP, 20..63 DTLS, 64..79 TURN channel, 128..191 R
 """
 
 from callprint.core.dissect.framings import find_media
-from callprint.core.ground.compiled import Array, compiled
+from callprint.core.ground.arrays import Array
+from callprint.core.ground.compiled import compiled
 from callprint.core.ground.loads import be16, be32, load8
 from callprint.core.packets import MAXIMUM_PAYLOAD, PacketKind
 

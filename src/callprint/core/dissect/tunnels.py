@@ -23,7 +23,8 @@ from callprint.core.dissect.layers import (
     layer_of_version,
 )
 from callprint.core.dissect.links import step_raw_ip
-from callprint.core.ground.compiled import Array, compiled
+from callprint.core.ground.arrays import Array
+from callprint.core.ground.compiled import compiled
 from callprint.core.ground.loads import be16, load8
 
 PORT_VXLAN = 4789

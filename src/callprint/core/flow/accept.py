@@ -13,7 +13,8 @@ from callprint.core.flow.layout import (
     WAITING,
     Tables,
 )
-from callprint.core.ground.compiled import Array, compiled
+from callprint.core.ground.arrays import Array
+from callprint.core.ground.compiled import compiled
 from callprint.core.ground.loads import be32
 from callprint.core.packets import Outcome
 

@@ -8,7 +8,8 @@ what stood before an out-of-sequence packet is rejected.
 import numpy as np
 
 from callprint.core.flow.layout import HELD_BYTES, Tables
-from callprint.core.ground.compiled import Array, Row, compiled, copy_bytes
+from callprint.core.ground.arrays import Array
+from callprint.core.ground.compiled import Row, compiled, copy_bytes
 from callprint.core.ground.endpoints import copy_endpoints, same_port_pairs
 from callprint.core.ground.sets import WAYS, entry_to_claim, first_of_set
 from callprint.core.packets import Outcome

@@ -32,7 +32,8 @@ from callprint.core.flow.layout import (
     Tables,
 )
 from callprint.core.flow.sweep import SWEEP_EVERY_NS, sweep
-from callprint.core.ground.compiled import Array, read_only
+from callprint.core.ground.arrays import Array
+from callprint.core.ground.compiled import read_only
 from callprint.core.ground.errors import ConfigError
 from callprint.core.ground.sets import WAYS
 from callprint.core.packets import MAXIMUM_PAYLOAD, OUTCOMES, PACKET, Outcome

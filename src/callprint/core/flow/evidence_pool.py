@@ -3,7 +3,8 @@
 from callprint.core.evidence import EVIDENCE_HEADER
 from callprint.core.flow import free_list
 from callprint.core.flow.layout import BLOCK, Tables
-from callprint.core.ground.compiled import Array, compiled, copy_bytes
+from callprint.core.ground.arrays import Array
+from callprint.core.ground.compiled import compiled, copy_bytes
 
 
 @compiled

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from callprint.core.ground.compiled import Array, compiled
+from callprint.core.ground.arrays import Array
+from callprint.core.ground.compiled import compiled
 
 
 @compiled

@@ -12,7 +12,8 @@ import numpy as np
 from callprint.core.evidence import EVIDENCE_DTLS, EVIDENCE_STUN
 from callprint.core.flow import evidence_pool
 from callprint.core.flow.layout import HELD_BYTES, Tables
-from callprint.core.ground.compiled import Array, Row, compiled, copy_bytes
+from callprint.core.ground.arrays import Array
+from callprint.core.ground.compiled import Row, compiled, copy_bytes
 from callprint.core.ground.endpoints import copy_endpoints, same_endpoints
 from callprint.core.ground.loads import be16, be32
 from callprint.core.ground.sets import WAYS, entry_to_claim, first_of_set

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from callprint.core.ground.compiled import Array
+from callprint.core.ground.arrays import Array
 
 # The state of a flow's evidence: COLLECTING -> WAITING at the H-th packet -> DECIDED when the time for RTCP after
 # it has passed. A flow that ends earlier, or is too slow for H packets, is judged by what it has.

@@ -16,7 +16,8 @@ with digits are known by their form. Any other such type is kept out of the jitt
 import numpy as np
 
 from callprint.core.flow.layout import TYPES_OF_FLOW, Tables
-from callprint.core.ground.compiled import Array, Row, compiled
+from callprint.core.ground.arrays import Array
+from callprint.core.ground.compiled import Row, compiled
 from callprint.core.ground.loads import be16, be32, load8
 
 WINDOW = 32

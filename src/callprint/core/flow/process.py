@@ -13,7 +13,8 @@ from callprint.core.flow.events import end_flow, has_room
 from callprint.core.flow.hashing import half_session_hash
 from callprint.core.flow.layout import ENDED_EVICTED, ENDED_IDLE, GROUP, HELD_BYTES, NEVER_NS, Tables
 from callprint.core.flow.sweep import SWEEP_EVERY_NS, sweep
-from callprint.core.ground.compiled import Array, Row, compiled
+from callprint.core.ground.arrays import Array
+from callprint.core.ground.compiled import Row, compiled
 from callprint.core.ground.endpoints import copy_endpoints
 from callprint.core.ground.loads import be16, be32
 from callprint.core.packets import Outcome, PacketKind

@@ -4,7 +4,8 @@ import numpy as np
 
 from callprint.core.flow import payload_types
 from callprint.core.flow.layout import FLOW, Tables
-from callprint.core.ground.compiled import Array, Row, compiled
+from callprint.core.ground.arrays import Array
+from callprint.core.ground.compiled import Row, compiled
 from callprint.core.ground.loads import be32, load8
 
 MAXIMUM_DROPOUT = 3000  # a jump further ahead is a restart, not loss (RFC 3550 A.1)

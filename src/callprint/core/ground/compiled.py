@@ -4,15 +4,14 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any, ParamSpec, TypeVar
 
-import numpy as np
 from llvmlite import ir
 from numba import config, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from callprint.core.ground.arrays import Array
 from callprint.core.ground.compilation import Compilation
 
-Array = np.ndarray[Any, Any]
 """Any NumPy array; a comment beside it gives its shape and type."""
 Row = Any
 """One row of a structured array: compiled code sees its fields, mypy cannot."""

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from callprint.core.ground.compiled import Array, compiled
+from callprint.core.ground.arrays import Array
+from callprint.core.ground.compiled import compiled
 from callprint.core.ground.mixing import mix
 
 WAYS = 8

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from callprint.core.ground.compiled import Array
+from callprint.core.ground.arrays import Array
 from callprint.core.identify.card import Policy, Steps
 from callprint.core.verdict import REASON_LOW_CONFIDENCE, REASON_NOVEL, REASON_TOO_SHORT, REASONS
 

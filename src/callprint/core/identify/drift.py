@@ -11,7 +11,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from callprint.core.ground.compiled import Array
+from callprint.core.ground.arrays import Array
 from callprint.core.identify.feature_row import FEATURE_NAMES
 from callprint.core.identify.reference import (
     CONFIDENCE_EDGES,

@@ -16,7 +16,8 @@ from callprint.core.evidence import (
     EVIDENCE_STUN,
     HORIZON_RTCP_PACKETS,
 )
-from callprint.core.ground.compiled import Array, Row, compiled_allocating, read_only
+from callprint.core.ground.arrays import Array
+from callprint.core.ground.compiled import Row, compiled_allocating, read_only
 from callprint.core.ground.loads import be16, be32, le16, le32
 from callprint.core.packets import MAXIMUM_PAYLOAD
 

@@ -3,7 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
-from callprint.core.ground.compiled import Array, compiled_allocating, read_only
+from callprint.core.ground.arrays import Array
+from callprint.core.ground.compiled import compiled_allocating, read_only
 from callprint.core.identify.evidence_tables import (
     HANDSHAKE_RECORD,
     MAXIMUM_RTCP,

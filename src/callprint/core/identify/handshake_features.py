@@ -7,7 +7,8 @@ and the suite and extensions of a ServerHello, which answers a ClientHello (only
 
 import numpy as np
 
-from callprint.core.ground.compiled import Array, Row, compiled_allocating
+from callprint.core.ground.arrays import Array
+from callprint.core.ground.compiled import Row, compiled_allocating
 from callprint.core.ground.loads import be16
 from callprint.core.identify.evidence_tables import Integer
 from callprint.core.identify.feature_list import EXTENSIONS, SUITES

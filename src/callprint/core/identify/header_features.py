@@ -7,7 +7,8 @@ form (RFC 8285) and described by order and content.
 
 import numpy as np
 
-from callprint.core.ground.compiled import Array, Row, compiled_allocating
+from callprint.core.ground.arrays import Array
+from callprint.core.ground.compiled import Row, compiled_allocating
 from callprint.core.ground.loads import be16
 from callprint.core.identify.evidence_tables import Integer, signed16, signed32
 

@@ -7,7 +7,8 @@ Each of the first k RTP packets of an evidence log is one row: the UDP payload's
 import numpy as np
 
 from callprint.core.evidence import EVIDENCE_HEADER, EVIDENCE_RTP
-from callprint.core.ground.compiled import Array, compiled_allocating, read_only
+from callprint.core.ground.arrays import Array
+from callprint.core.ground.compiled import compiled_allocating, read_only
 from callprint.core.ground.loads import le16
 from callprint.core.identify.card import MATRIX_COLUMNS
 from callprint.core.identify.evidence_tables import checked_spans

@@ -6,7 +6,8 @@ sees both.
 
 import numpy as np
 
-from callprint.core.ground.compiled import Array, Row, compiled_allocating
+from callprint.core.ground.arrays import Array
+from callprint.core.ground.compiled import Row, compiled_allocating
 from callprint.core.identify.evidence_tables import Integer
 
 LANES = 4  # neighbouring bytes are counted in separate tables: equal ones need not wait for each other

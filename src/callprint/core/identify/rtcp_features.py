@@ -6,7 +6,8 @@ parses as clear compound RTCP (RFC 3550 6.1) to its last byte.
 
 import numpy as np
 
-from callprint.core.ground.compiled import Array, Row, compiled_allocating
+from callprint.core.ground.arrays import Array
+from callprint.core.ground.compiled import Row, compiled_allocating
 from callprint.core.ground.loads import be16, be32
 from callprint.core.identify.evidence_tables import Integer, signed32
 

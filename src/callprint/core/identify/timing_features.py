@@ -6,7 +6,8 @@ Loss and jitter do: training sees calls that were damaged on purpose.
 
 import numpy as np
 
-from callprint.core.ground.compiled import Array, Row, compiled_allocating
+from callprint.core.ground.arrays import Array
+from callprint.core.ground.compiled import Row, compiled_allocating
 from callprint.core.identify.evidence_tables import MAXIMUM_RTP, Integer, signed16, signed32
 
 INCREMENT = np.dtype([("growth", np.int64), ("count", np.int64)], align=True)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from callprint.core.flow.layout import DECIDED
-from callprint.core.ground.compiled import Array
+from callprint.core.ground.arrays import Array
 from callprint.core.relay.flow_assembly import FlowId
 from callprint.core.relay.logs import join_logs
 from callprint.core.wire.media import MediaBatch, PartKind

@@ -17,7 +17,7 @@ import numpy as np
 
 from callprint.core.evidence import EVIDENCE_HEADER
 from callprint.core.flow.layout import DECIDED
-from callprint.core.ground.compiled import Array
+from callprint.core.ground.arrays import Array
 from callprint.core.wire.frame import Origin
 from callprint.core.wire.media import KEY_FIELDS, PART, SHIPPED_PACKET, MediaBatch, PartKind
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from callprint.core.flow.engine import FlowEvents
 from callprint.core.flow.layout import EVENT, EVENT_END, FLOW
-from callprint.core.ground.compiled import Array
+from callprint.core.ground.arrays import Array
 from callprint.core.relay.evidence_logs import EvidenceLogs
 from callprint.core.relay.flow_assembly import FlowId, flow_ids
 from callprint.core.verdict import ENDED_NAMES, RUNNING, FlowSummary, Verdict

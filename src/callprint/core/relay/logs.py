@@ -3,7 +3,8 @@
 import numpy as np
 
 from callprint.core.evidence import EVIDENCE_HEADER
-from callprint.core.ground.compiled import Array, compiled
+from callprint.core.ground.arrays import Array
+from callprint.core.ground.compiled import compiled
 from callprint.core.wire.media import SHIPPED_PACKET
 
 

@@ -3,7 +3,8 @@
 import numpy as np
 
 from callprint.core.flow.engine import EngineSettings, FlowEngine
-from callprint.core.ground.compiled import Array, compiled
+from callprint.core.ground.arrays import Array
+from callprint.core.ground.compiled import compiled
 from callprint.core.packets import PACKET, PacketKind
 from callprint.core.relay.shipping import session_hashes
 from callprint.core.wire.frame import Origin

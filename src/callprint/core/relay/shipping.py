@@ -7,7 +7,8 @@ import numpy as np
 from callprint.core.flow.engine import FlowEvents
 from callprint.core.flow.hashing import media_session_hash
 from callprint.core.flow.layout import EVENT, EVENT_END, FLOW
-from callprint.core.ground.compiled import Array, compiled
+from callprint.core.ground.arrays import Array
+from callprint.core.ground.compiled import compiled
 from callprint.core.relay.logs import join_logs, split_logs
 from callprint.core.wire.frame import Origin
 from callprint.core.wire.media import PART, SHIPPED_FLOW_FIELDS, SHIPPED_PACKET, MediaBatch, PartKind

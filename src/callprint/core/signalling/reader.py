@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from callprint.core.ground.addresses import address_text
-from callprint.core.ground.compiled import Array
+from callprint.core.ground.arrays import Array
 from callprint.core.packets import PACKET, PacketKind
 from callprint.core.signalling.fragments import FragmentReassembler, read_fragment
 from callprint.core.signalling.tcp import TcpReassembler

@@ -10,7 +10,7 @@ from callprint.core.call import CallRecord
 from callprint.core.calls.assembly import CallAssembler
 from callprint.core.calls.events import CallEvent
 from callprint.core.calls.settings import CallSettings
-from callprint.core.ground.compiled import Array
+from callprint.core.ground.arrays import Array
 from callprint.core.signalling.identity import IdentityReader
 from callprint.core.signalling.reader import RawMessage
 from callprint.core.spam.histories import CallHistory

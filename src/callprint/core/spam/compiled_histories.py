@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from callprint.core.ground.compiled import Array, Row, compiled
+from callprint.core.ground.arrays import Array
+from callprint.core.ground.compiled import Row, compiled
 from callprint.core.ground.sets import WAYS, first_of_set
 from callprint.core.spam.features import Feature
 

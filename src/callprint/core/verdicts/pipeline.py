@@ -12,7 +12,7 @@ import numpy as np
 
 from callprint.core.flow.engine import EngineSettings, FlowEngine, FlowEvents
 from callprint.core.flow.layout import EVENT_END
-from callprint.core.ground.compiled import Array
+from callprint.core.ground.arrays import Array
 from callprint.core.verdict import ENDED_NAMES, FlowReport, Verdict
 from callprint.core.verdicts.identifier import Identifier, Names, ask
 from callprint.core.verdicts.rule import resolve

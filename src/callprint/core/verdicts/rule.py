@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from callprint.core.flow.layout import EVENT_CHECKPOINT, EVENT_END, FLOW, MAP_FIELDS, NO_APPLICATION
-from callprint.core.ground.compiled import Array
+from callprint.core.ground.arrays import Array
 from callprint.core.identify.decision import SURE, TOO_SHORT
 
 ANSWER = np.dtype([(name, FLOW[name]) for name in ("application", "confidence", "reason")])

@@ -9,7 +9,7 @@ import numpy as np
 from callprint.core.flow.payload_types import CODEC_NAMES
 from callprint.core.flow.rtp_statistics import expected_packets
 from callprint.core.ground.addresses import address_text
-from callprint.core.ground.compiled import Array
+from callprint.core.ground.arrays import Array
 from callprint.core.identify.decision import CONFIDENCE_DECIMALS
 from callprint.core.verdict import REASONS, UNKNOWN, FlowKey, FlowSummary, Verdict
 from callprint.core.verdicts.identifier import NO_MODEL, Names

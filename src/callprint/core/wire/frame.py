@@ -30,9 +30,8 @@ from typing import Any
 
 import numpy as np
 
+from callprint.core.ground.arrays import Array
 from callprint.core.ground.errors import DecodeError
-
-Array = np.ndarray[Any, Any]
 
 MAGIC = b"CPRT"
 VERSION = 1

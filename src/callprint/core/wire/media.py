@@ -8,17 +8,15 @@ holds the flow's statistics as they stood at the event.
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
 
 import numpy as np
 
 from callprint.core.evidence import EVIDENCE_DTLS
 from callprint.core.flow.layout import DECIDED, EVENT_CHECKPOINT, EVENT_END, EVENT_HORIZON
+from callprint.core.ground.arrays import Array
 from callprint.core.ground.errors import DecodeError
 from callprint.core.verdict import ENDED_NAMES
 from callprint.core.wire.frame import BatchFormat, BatchType, Origin, TableFormat, decode_frame, encode_frame
-
-Array = np.ndarray[Any, Any]
 
 
 class PartKind(IntEnum):

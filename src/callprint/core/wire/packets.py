@@ -5,10 +5,10 @@ Packets are whole, of any length, with the addresses of their flow.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from callprint.core.ground.arrays import Array
 from callprint.core.ground.errors import DecodeError
 from callprint.core.packets import PacketKind
 from callprint.core.wire.frame import (
@@ -20,8 +20,6 @@ from callprint.core.wire.frame import (
     decode_frame,
     encode_frame,
 )
-
-Array = np.ndarray[Any, Any]
 
 MEDIA_KINDS = tuple(map(int, (PacketKind.RTP, PacketKind.RTCP, PacketKind.RTP_LONG, PacketKind.RTCP_LONG)))
 

@@ -187,8 +187,7 @@ ones lie above it. Mean over the populations of seeds {seeds}.
 
 The anchors (ROBO-SPOT: 97 % at below 0.01 %; TouchPal: 99.99 % precision on benign calls) were measured on
 other, real data and are no like-for-like comparison; where the rows above stay below 97 %, this detector does not reach
-the anchor on these campaigns. A spammer that calls seldom, lets people talk and hides behind a trunk is, call by
-call, close to a salesman."""
+the anchor on these campaigns."""
 
 
 def ablations(table: Table) -> str:
@@ -210,6 +209,5 @@ campaign, like most baselines; "without prior": no scorecard. Under them the two
 |---|---|---|---|---|---|---|
 {chr(10).join(rows)}
 
-At little feedback the lead is owed to the scorecard, at much feedback to the keys: where calls are known to share a
-caller, users' votes on one of them speak for the others. The caller-mean rows show how much of that any method gains
-from the caller's key alone."""
+Where calls are known to share a caller, users' votes on one of them speak for the others. The caller-mean rows
+show how much of that any method gains from the caller's key alone."""
