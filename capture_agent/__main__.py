@@ -166,6 +166,7 @@ def run(arguments: argparse.Namespace) -> int:
     publisher = Publisher(kafka, spool, compression=arguments.compression, patient=not live)
     _learn_topics(publisher, settings, arguments.wait_for_kafka, live)
     agent = CaptureAgent(settings, publisher, spool)
+    agent.capture = lambda: source.capture
     if isinstance(source, LiveSource):
         agent.kernel_drops = lambda: sum(ring.dropped for ring in source.statistics())
     if server is not None:

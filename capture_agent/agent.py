@@ -97,6 +97,7 @@ class CaptureAgent:
         self.sip_messages = 0
         self.rtp_lost = 0
         self.kernel_drops: Callable[[], int] = lambda: 0
+        self.capture: Callable[[], str | None] = lambda: None  # the name of what the current batch is from
 
     def run(self, batches: Iterable[tuple[Array, Array]]) -> None:
         """Process batches of frames until there are no more; data: (bytes,) uint8, records: (n,) RECORD."""
@@ -129,21 +130,21 @@ class CaptureAgent:
             for some in _slices(packets, LOOK_UP_NS):
                 self._process(data, some)
                 self._send_packets(self._packets.take(data, some, self.engine))
-        messages = self._sip.read(data, packets, records)
+        messages = self._sip.read(data, packets, records, self.capture())
         self.sip_messages += len(messages)
         self._send_signalling(self._sip_shipper.take(messages))
         self._newest_ns = now_ns if self._newest_ns is None else max(self._newest_ns, now_ns)
         self._ship_statistics(int(packets["time_ns"][-1]))
 
     def _process(self, data: Array, packets: Array) -> None:
-        for events in self.engine.process(data, packets):
+        for events in self.engine.process(data, packets, capture=self.capture()):
             self._ship(events)
 
     def _ship(self, events: FlowEvents) -> None:
         ended = events.flows[events.events["kind"] == EVENT_END]
         expected = ended["expected_before"] + ended["maximum_sequence"] - ended["base_sequence"] + 1
         self.rtp_lost += int(np.maximum(expected - (ended["received"] - ended["duplicates"]), 0).sum())
-        self._send_media(self._shipper.take(events))
+        self._send_media(self._shipper.take(events, self.engine.captures))
 
     def _ship_statistics(self, now_ns: int) -> None:
         every_ns = int(self._settings.statistics_every_s * 1e9)
@@ -152,7 +153,7 @@ class CaptureAgent:
             self._statistics_due_ns = now_ns + every_ns
         elif now_ns >= due_ns:
             self._statistics_due_ns = now_ns + every_ns
-            self._send_media(self._shipper.statistics(self.engine.flows, now_ns))
+            self._send_media(self._shipper.statistics(self.engine.flows, now_ns, self.engine.captures))
 
     def _flush(self, *, ended: bool = False) -> None:
         self._flushed_s = time.monotonic()

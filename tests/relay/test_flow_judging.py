@@ -17,11 +17,12 @@ from callprint.stores.queries import summary_order
 
 SETTINGS = EngineSettings(maximum_flows=64, maximum_candidates=64, evidence_memory_bytes=1 << 20)
 PARTITIONS = 4
+CAPTURE = "a trace.pcap"
 
 
 def embedded() -> PipelineOutput:
     pipeline = IdentificationPipeline(ByLength(), SETTINGS)
-    output = pipeline.process(*traffic(CALLS))
+    output = pipeline.process(*traffic(CALLS), capture=CAPTURE)
     rest = pipeline.finish()
     return PipelineOutput(output.verdicts + rest.verdicts, output.reports + rest.reports)
 
@@ -34,14 +35,14 @@ def records(batch_packets: int, flush_every: int, statistics: bool) -> list[list
     sent = []
     for at in range(0, len(packets), batch_packets):
         batch = packets[at : at + batch_packets]
-        for drain in engine.process(data, batch):
-            sent += shipper.take(drain)
+        for drain in engine.process(data, batch, capture=CAPTURE):
+            sent += shipper.take(drain, engine.captures)
         if statistics:
-            sent += shipper.statistics(engine.flows, int(batch["time_ns"][-1]))
+            sent += shipper.statistics(engine.flows, int(batch["time_ns"][-1]), engine.captures)
         if at // batch_packets % flush_every == 0:
             sent += shipper.flush()
     for drain in engine.finish():
-        sent += shipper.take(drain)
+        sent += shipper.take(drain, engine.captures)
     sent += shipper.flush()
     topics: list[list[bytes]] = [[] for _ in range(PARTITIONS)]
     for partition, media in sent:

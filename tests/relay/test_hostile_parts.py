@@ -24,6 +24,7 @@ from callprint.core.wire.media import PART, MediaBatch, PartKind, decode_media, 
 from callprint.core.wire.rows import rows_to_text, text_to_summaries, text_to_verdicts
 from callprint.stores import VerdictQuery
 from callprint.stores.cassandra_rows import Row, summary_row, verdict_rows
+from callprint.stores.migrations import SINCE_0_1_0
 from callprint.stores.sqlite import SqliteStore
 
 ENGINE = EngineSettings(maximum_flows=64, maximum_candidates=64, evidence_memory_bytes=1 << 20)
@@ -51,12 +52,15 @@ def batches() -> list[MediaBatch]:
 
 @cache
 def column_types() -> dict[tuple[str, str], str]:
-    """The CQL type of every column of the tables of verdicts and flows, from the schema file."""
+    """The CQL type of every column of the tables of verdicts and flows, from the schema."""
     text = files("callprint.stores").joinpath("cql", "001_verdicts_calls.cql").read_text()
     types = {}
     for table, columns in re.findall(r"CREATE TABLE (\w+) \((.*?)PRIMARY KEY", text, re.DOTALL):
         for name, kind in re.findall(r"(\w+) (text|int|bigint|double|boolean)\b", columns):
             types[table, name] = kind
+    later = "\n".join(statement for migration in SINCE_0_1_0 for statement in migration.cassandra)
+    for table, name, kind in re.findall(r"ALTER TABLE (\w+) ADD (\w+) (\w+)", later):
+        types[table, name] = kind
     return types
 
 
@@ -84,6 +88,10 @@ def rows_of(output: JudgeOutput) -> Iterator[Row]:
 
 
 def extreme(dtype: np.dtype, chance: st.DataObject) -> object:
+    if dtype.kind == "S":
+        return chance.draw(
+            st.binary(max_size=8) | st.text(max_size=8).map(lambda name: name.encode(errors="replace"))
+        )
     if dtype.kind == "f":
         return chance.draw(st.sampled_from(EXTREME["f"]))
     info = np.iinfo(dtype)

@@ -11,7 +11,7 @@ from callprint.core.flow.layout import FLOW
 from callprint.core.ground.errors import DecodeError
 from callprint.core.wire import media, packets, progress, signalling
 from callprint.core.wire.frame import BatchFormat, TableFormat, decode_frame, encode_frame
-from callprint.core.wire.media import PART, SHIPPED_FLOW_FIELDS, decode_media, encode_media
+from callprint.core.wire.media import PART, SHIPPED_FLOW_FIELDS, SHIPPED_PACKET, decode_media, encode_media
 from callprint.core.wire.progress import Progress
 from callprint.core.wire.signalling import SignallingBatch, decode_record
 
@@ -27,7 +27,7 @@ def with_a_column_more(batch: BatchFormat) -> BatchFormat:
     )
     return BatchFormat(
         batch.kind,
-        TableFormat((*batch.first.layouts, later), {"codec": NO_CODEC}),
+        TableFormat((*batch.first.layouts, later), {**batch.first.not_known, "codec": NO_CODEC}),
         TableFormat((*batch.second.layouts, batch.second.latest)),
     )
 
@@ -61,7 +61,7 @@ def test_a_later_reader_takes_a_later_batch():
 
 
 def test_a_reader_of_today_refuses_a_later_batch_and_says_what_to_do():
-    with pytest.raises(DecodeError, match=r"layout 1.*upgrade the topology"):
+    with pytest.raises(DecodeError, match=r"layout 2.*upgrade the topology"):
         decode_media(later_sample())
 
 
@@ -91,8 +91,8 @@ def test_a_column_may_go_and_another_may_grow():
     narrow = np.dtype([("gone", "<u4"), ("kept", "u1")])
     wide = np.dtype([("kept", "<u2")])
     first = TableFormat((narrow, wide))
-    older = BatchFormat(media.FORMAT.kind, TableFormat((narrow,)), media.FORMAT.second)
-    newer = BatchFormat(media.FORMAT.kind, first, TableFormat(media.FORMAT.second.layouts * 2))
+    older = BatchFormat(media.FORMAT.kind, TableFormat((narrow,)), TableFormat((SHIPPED_PACKET,)))
+    newer = BatchFormat(media.FORMAT.kind, first, TableFormat((SHIPPED_PACKET, SHIPPED_PACKET)))
     table = np.array([(7, 200), (8, 255)], dtype=narrow)
     frame = decode_frame(media_sample(), media.FORMAT)
     data = encode_frame(older, frame.origin, table, frame.second, frame.payload)

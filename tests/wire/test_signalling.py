@@ -24,7 +24,7 @@ from callprint.core.wire.source import is_named, site_of, source_number
 ORIGIN = Origin(2**64 - 1, 9, -1)
 MESSAGES = (
     RawMessage(-5, "192.0.2.1", b"INVITE"),
-    RawMessage(6, "2001:db8::1", b""),
+    RawMessage(6, "2001:db8::1", b"", "eth0"),
     RawMessage(7, "255.255.255.255", bytes(range(256))),
 )
 BATCH = SignallingBatch(ORIGIN, MESSAGES, (3, 4, 2**64 - 1))
@@ -34,8 +34,10 @@ u64 = st.integers(0, 2**64 - 1)
 packet_time = st.integers(-(2**62), 2**62 - 1)
 origins = st.builds(Origin, u64, u64, packet_time)
 addresses = st.ip_addresses().filter(lambda ip: ip.version == 4 or ip.ipv4_mapped is None).map(str)
+captures = st.none() | st.text(min_size=1, max_size=16).filter(str.isprintable)
 messages = st.lists(
-    st.tuples(st.builds(RawMessage, packet_time, addresses, st.binary(max_size=50)), u64), max_size=6
+    st.tuples(st.builds(RawMessage, packet_time, addresses, st.binary(max_size=50), captures), u64),
+    max_size=6,
 )
 
 

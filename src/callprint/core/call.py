@@ -160,7 +160,7 @@ class CallRecord:
     ]
     capture: Annotated[
         Name | None,
-        Field(31, SETUP, "File or interface that the call was first seen in; null in the topology."),
+        Field(31, SETUP, "File or interface that the call was first seen in."),
     ] = None
 
 

@@ -110,7 +110,7 @@ class FlowSummary:
     ]
     capture: Annotated[
         Name | None,
-        Field(31, END, "File or interface that the flow was first seen in; null in the topology."),
+        Field(31, END, "File or interface that the flow was first seen in."),
     ] = None
     announced_codec: Annotated[
         Name | None,

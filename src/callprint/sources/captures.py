@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from callprint.core.capture import SUPPORTED, CaptureDecoder
+from callprint.core.capture.name import capture_name
 from callprint.core.capture.pcapng import MAXIMUM_BLOCK
 from callprint.core.ground.errors import CaptureError
 from callprint.sources.batch import Batch
@@ -68,7 +69,7 @@ class CaptureSource:
     @property
     def capture(self) -> str | None:
         """The file that the last batch came from, as it was named; `-` for standard input."""
-        return self.files[-1].path if self.files else None
+        return capture_name(self.files[-1].path) if self.files else None
 
     @property
     def bytes_done(self) -> int:

@@ -72,7 +72,6 @@ class CallAssembler:
         self._flow_count = 0
         self._events: list[CallEvent] = []
         self._now_ns = -NEVER_NS
-        self._capture: str | None = None  # of the batch that is read
         self._announced_flows: list[FlowSummary] = []
         self.reader = SignallingReader(self._settings.maximum_streams)
         self.outcomes: Counter[MessageOutcome] = Counter()
@@ -135,8 +134,7 @@ class CallAssembler:
         move time on. With `records`, the (n,) RECORD of the packets, fragmented messages are read, too.
         `capture`: the name of the file or interface that the batch is from.
         """
-        self._capture = capture
-        for message in self.reader.read(data, packets, records):
+        for message in self.reader.read(data, packets, records, capture):
             self._take(message)
         if len(packets):
             self._advance(int(packets["time_ns"].max()))
@@ -255,7 +253,7 @@ class CallAssembler:
             attestation=attestation(message),
             campaign=campaign_key(message, session, raw.source_ip),
             signalling_ip=raw.source_ip,
-            capture=self._capture,
+            capture=raw.capture,
         )
         call.on_request(message, Side.CALLER, raw.time_ns)
         if session is not None:

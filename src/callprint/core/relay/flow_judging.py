@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from callprint.core.capture import name as capture_name
 from callprint.core.flow.engine import FlowEvents
 from callprint.core.flow.layout import EVENT, EVENT_END, FLOW
 from callprint.core.ground.arrays import Array
@@ -120,7 +121,11 @@ def _judge_slices(identifier: Identifier | None, slices: list[_Slice]) -> None:
     verdicts = flow_verdicts(resolution.flows[given], Names.of(identifier))
     kinds = drain.events["kind"]
     summed = np.flatnonzero((kinds == PartKind.STATISTICS) | (kinds == EVENT_END))
-    summaries = _summaries(drain.events[summed], drain.flows[summed])
+    names, drain.flows["capture"] = np.unique(
+        _joined([each.parts["capture"] for each in slices]), return_inverse=True
+    )
+    captures = [capture_name.decoded(name) for name in names.tolist()]
+    summaries = _summaries(drain.events[summed], drain.flows[summed], captures)
 
     begins = np.cumsum([0, *(len(each.parts) for each in slices)])  # of each slice's parts among all
     given_at, summed_at = np.searchsorted(given, begins).tolist(), np.searchsorted(summed, begins).tolist()
@@ -170,7 +175,7 @@ def _rows_of(slices: list[_Slice]) -> tuple[list[int], list[int]]:
     return rows, sure
 
 
-def _summaries(events: Array, flows: Array) -> list[FlowSummary]:
+def _summaries(events: Array, flows: Array, captures: list[str | None]) -> list[FlowSummary]:
     """Return the summaries of flows that go on or ended. events: (n,) EVENT; flows: (n,) FLOW of each, to be changed.
 
     The summary of a flow that goes on claims to have seen a nanosecond less, so that stores prefer the one at the end,
@@ -182,7 +187,7 @@ def _summaries(events: Array, flows: Array) -> list[FlowSummary]:
         RUNNING if goes_on else ENDED_NAMES[number]
         for goes_on, number in zip(running.tolist(), events["ended"].tolist(), strict=True)
     ]
-    return flow_summaries(flows, flow_keys(flows), ended)
+    return flow_summaries(flows, flow_keys(flows), ended, captures)
 
 
 def _joined(arrays: list[Array]) -> Array:

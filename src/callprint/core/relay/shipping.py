@@ -1,9 +1,11 @@
 """From the events of an agent's flow engine to media batches: one stream of batches for each partition."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from callprint.core.capture import name as capture_name
 from callprint.core.flow.engine import FlowEvents
 from callprint.core.flow.hashing import media_session_hash
 from callprint.core.flow.layout import EVENT, EVENT_END, FLOW
@@ -106,8 +108,13 @@ class Shipper:
         """How many batches of each partition were given out, for the agent's progress."""
         return [waiting.sequence for waiting in self._waiting]
 
-    def take(self, drain: FlowEvents) -> list[tuple[int, MediaBatch]]:
-        """Take events in; return the batches that became full, each with its partition."""
+    def take(
+        self, drain: FlowEvents, captures: Sequence[str | None] = (None,)
+    ) -> list[tuple[int, MediaBatch]]:
+        """Take events in; return the batches that became full, each with its partition.
+
+        `captures`: the engine's names of captures.
+        """
         events, flows = drain.events, drain.flows
         generations = np.ascontiguousarray(flows["generation"])
         starts = np.empty(len(events), dtype=np.int64)
@@ -122,7 +129,7 @@ class Shipper:
             *(events, generations, in_event_order),
             *(self._records_tenant, self._sent_records, self._running, first_record),
         )
-        parts = _parts_of(flows[order])
+        parts = _parts_of(flows[order], captures)
         for name in ("time_ns", "k", "kind", "ended"):
             parts[name] = events[name][order]
         parts["first_record"] = first_record[order]
@@ -130,15 +137,20 @@ class Shipper:
         self._clock_ns = max(self._clock_ns, int(flows["last_active_ns"].max()))
         return self._collect(partition[order], parts, packets, payload)
 
-    def statistics(self, flows: Array, now_ns: int) -> list[tuple[int, MediaBatch]]:
-        """Take the statistics of every flow that goes on. flows: the engine's rows; now_ns: packet time."""
+    def statistics(
+        self, flows: Array, now_ns: int, captures: Sequence[str | None] = (None,)
+    ) -> list[tuple[int, MediaBatch]]:
+        """Take the statistics of every flow that goes on.
+
+        flows: the engine's rows; now_ns: packet time; captures: the engine's names of captures.
+        """
         rows = np.flatnonzero(self._running)
         if not len(rows):
             return []
         running = flows[rows]
         partition = session_hashes(running) % self._partitions
         order = np.argsort(partition, kind="stable")
-        parts = _parts_of(running[order])
+        parts = _parts_of(running[order], captures)
         parts["kind"] = PartKind.STATISTICS
         parts["time_ns"] = now_ns
         parts["first_record"] = self._sent_records[rows][order]
@@ -190,11 +202,14 @@ class Shipper:
         return batch
 
 
-def _parts_of(flows: Array) -> Array:
+def _parts_of(flows: Array, captures: Sequence[str | None]) -> Array:
     """Return parts that quote FLOW rows, (n,) PART."""
     parts = np.zeros(len(flows), dtype=PART)
     for name in SHIPPED_FLOW_FIELDS:
         parts[name] = flows[name]
+    numbers, each = np.unique(flows["capture"], return_inverse=True)
+    names = np.array([capture_name.encoded(captures[number]) for number in numbers.tolist()])
+    parts["capture"] = names[each]
     return parts
 
 

@@ -20,6 +20,7 @@ class RawMessage(NamedTuple):
     time_ns: int  # packet time of its last byte
     source_ip: str
     payload: bytes
+    capture: str | None = None  # the file or interface that its last byte came from
 
 
 class SignallingReader:
@@ -30,11 +31,14 @@ class SignallingReader:
         self.fragments = FragmentReassembler()
         self.datagrams = 0
 
-    def read(self, data: Array, packets: Array, records: Array | None = None) -> list[RawMessage]:
+    def read(
+        self, data: Array, packets: Array, records: Array | None = None, capture: str | None = None
+    ) -> list[RawMessage]:
         """Return the messages that a batch completes, in the order of capture.
 
         data: (bytes,) uint8, packets: (n,) PACKET; rows of other kinds are passed over. Fragmented datagrams are
-        reassembled only when `records`, (n,) RECORD, says where the frames of the packets end.
+        reassembled only when `records`, (n,) RECORD, says where the frames of the packets end. `capture`: the name of
+        the file or interface that the batch is from.
         """
         kinds = packets["kind"]
         wanted = (kinds == PacketKind.SIP_UDP) | (kinds == PacketKind.SIP_TCP)
@@ -46,7 +50,7 @@ class SignallingReader:
             packet = _Packet(*row)
             for message in self._messages(data, packet, None if records is None else records[index]):
                 source_ip = address_text(packet.src_hi, packet.src_lo)
-                messages.append(RawMessage(packet.time_ns, source_ip, message))
+                messages.append(RawMessage(packet.time_ns, source_ip, message, capture))
         return messages
 
     def close(self) -> None:

@@ -112,6 +112,12 @@ class BatchFormat:
         return len(self.first.layouts)
 
 
+def with_columns(released: np.dtype[Any], more: list[tuple[str, str]]) -> np.dtype[Any]:
+    """Return a released layout with further columns at its end."""
+    columns = [(name, released[name].str) for name in released.names or ()]
+    return np.dtype([*columns, *more], align=True)
+
+
 NO_TABLE = np.dtype([("unused", "u1")])
 """The layout of a table that is always empty."""
 

@@ -11,12 +11,21 @@ from enum import IntEnum
 
 import numpy as np
 
+from callprint.core.capture import name as capture_name
 from callprint.core.evidence import EVIDENCE_DTLS
 from callprint.core.flow.layout import DECIDED, EVENT_CHECKPOINT, EVENT_END, EVENT_HORIZON
 from callprint.core.ground.arrays import Array
 from callprint.core.ground.errors import DecodeError
 from callprint.core.verdict import ENDED_NAMES
-from callprint.core.wire.frame import BatchFormat, BatchType, Origin, TableFormat, decode_frame, encode_frame
+from callprint.core.wire.frame import (
+    BatchFormat,
+    BatchType,
+    Origin,
+    TableFormat,
+    decode_frame,
+    encode_frame,
+    with_columns,
+)
 
 
 class PartKind(IntEnum):
@@ -29,60 +38,63 @@ class PartKind(IntEnum):
 
 
 # Released layouts: they never change. A new column goes into a further layout at the end, as core/wire/frame.py says.
+_RELEASED_PART = np.dtype(
+    [
+        ("time_ns", "<i8"),  # of the event: when the evidence was complete, or the flow's last sign of life
+        ("first_record", "<u4"),  # evidence records of this flow that earlier parts brought
+        ("records", "<u4"),  # evidence records that this part brings: rows of the second table
+        ("k", "<u2"),  # RTP packets in the evidence up to here
+        ("kind", "u1"),  # a PartKind
+        ("ended", "u1"),  # why the flow ended: index into ENDED_NAMES
+        # The flow as it stood, as in FLOW: its key, what a verdict quotes, and the statistics of a summary.
+        ("src_hi", "<u8"),
+        ("src_lo", "<u8"),
+        ("dst_hi", "<u8"),
+        ("dst_lo", "<u8"),
+        ("src_port", "<u2"),
+        ("dst_port", "<u2"),
+        ("ssrc", "<u4"),
+        ("first_seen_ns", "<i8"),
+        ("last_rtp_ns", "<i8"),
+        ("last_active_ns", "<i8"),
+        ("evidence_last_ns", "<i8"),
+        ("received", "<i8"),
+        ("expected_before", "<i8"),
+        ("base_sequence", "<i8"),
+        ("maximum_sequence", "<i8"),
+        ("duplicates", "<i8"),
+        ("reordered", "<i8"),
+        ("jitter", "<f8"),
+        ("clock_rate_hz", "<u4"),
+        ("packets", "<i8"),
+        ("bytes", "<i8"),
+        ("long_packets", "<i8"),
+        ("rtcp_packets", "<i8"),
+        ("payload_type", "u1"),
+        ("started_midflow", "u1"),
+        ("evidence_state", "u1"),
+    ],
+    align=True,
+)
 _PART_LAYOUTS = (
-    np.dtype(
-        [
-            (
-                "time_ns",
-                "<i8",
-            ),  # of the event: when the evidence was complete, or the flow's last sign of life
-            ("first_record", "<u4"),  # evidence records of this flow that earlier parts brought
-            ("records", "<u4"),  # evidence records that this part brings: rows of the second table
-            ("k", "<u2"),  # RTP packets in the evidence up to here
-            ("kind", "u1"),  # a PartKind
-            ("ended", "u1"),  # why the flow ended: index into ENDED_NAMES
-            # The flow as it stood, as in FLOW: its key, what a verdict quotes, and the statistics of a summary.
-            ("src_hi", "<u8"),
-            ("src_lo", "<u8"),
-            ("dst_hi", "<u8"),
-            ("dst_lo", "<u8"),
-            ("src_port", "<u2"),
-            ("dst_port", "<u2"),
-            ("ssrc", "<u4"),
-            ("first_seen_ns", "<i8"),
-            ("last_rtp_ns", "<i8"),
-            ("last_active_ns", "<i8"),
-            ("evidence_last_ns", "<i8"),
-            ("received", "<i8"),
-            ("expected_before", "<i8"),
-            ("base_sequence", "<i8"),
-            ("maximum_sequence", "<i8"),
-            ("duplicates", "<i8"),
-            ("reordered", "<i8"),
-            ("jitter", "<f8"),
-            ("clock_rate_hz", "<u4"),
-            ("packets", "<i8"),
-            ("bytes", "<i8"),
-            ("long_packets", "<i8"),
-            ("rtcp_packets", "<i8"),
-            ("payload_type", "u1"),
-            ("started_midflow", "u1"),
-            ("evidence_state", "u1"),
-        ],
-        align=True,
-    ),
+    _RELEASED_PART,
+    with_columns(_RELEASED_PART, [("capture", capture_name.COLUMN)]),  # where the flow was first seen
+)
+_RELEASED_PACKET = np.dtype(
+    [
+        ("time_ns", "<i8"),
+        ("length", "u1"),  # bytes of UDP payload, at most MAXIMUM_PAYLOAD
+        ("kind", "u1"),  # EVIDENCE_RTP to EVIDENCE_DTLS
+    ],
+    align=True,
 )
 _SHIPPED_PACKET_LAYOUTS = (
-    np.dtype(
-        [
-            ("time_ns", "<i8"),
-            ("length", "u1"),  # bytes of UDP payload, at most MAXIMUM_PAYLOAD
-            ("kind", "u1"),  # EVIDENCE_RTP to EVIDENCE_DTLS
-        ],
-        align=True,
-    ),
+    _RELEASED_PACKET,
+    _RELEASED_PACKET,
 )
-FORMAT = BatchFormat(BatchType.MEDIA, TableFormat(_PART_LAYOUTS), TableFormat(_SHIPPED_PACKET_LAYOUTS))
+FORMAT = BatchFormat(
+    BatchType.MEDIA, TableFormat(_PART_LAYOUTS, {"capture": b""}), TableFormat(_SHIPPED_PACKET_LAYOUTS)
+)
 
 PART = FORMAT.first.latest
 """One part of a flow."""
@@ -93,8 +105,8 @@ SHIPPED_PACKET = FORMAT.second.latest
 KEY_FIELDS = ("src_hi", "src_lo", "dst_hi", "dst_lo", "src_port", "dst_port", "ssrc", "first_seen_ns")
 
 _OF_THE_EVENT = ("time_ns", "first_record", "records", "k", "kind", "ended")
-SHIPPED_FLOW_FIELDS = tuple(name for name in FORMAT.first.columns if name not in _OF_THE_EVENT)
-"""The fields of a FLOW row that a part quotes."""
+SHIPPED_FLOW_FIELDS = tuple(name for name in FORMAT.first.columns if name not in (*_OF_THE_EVENT, "capture"))
+"""The fields of a FLOW row that a part quotes as they are; of `capture`, a number there, it has the name."""
 
 _TIMES = ("time_ns", "first_seen_ns", "last_rtp_ns", "last_active_ns", "evidence_last_ns")
 _COUNTS = (
@@ -140,6 +152,8 @@ def decode_media(data: bytes) -> MediaBatch:
         raise DecodeError("a flow of the batch ended for an unknown reason")
     if len(parts):
         _check_ranges(parts)
+        for name in set(parts["capture"].tolist()):
+            capture_name.decoded(name)
     return MediaBatch(frame.origin, parts, packets, frame.payload)
 
 

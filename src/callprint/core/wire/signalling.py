@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from callprint.core.capture import name as capture_name
 from callprint.core.ground.addresses import address_text
 from callprint.core.ground.errors import DecodeError
 from callprint.core.signalling.defects import SipError
@@ -24,24 +25,26 @@ from callprint.core.wire.frame import (
     decode_frame,
     encode_frame,
     frame_type,
+    with_columns,
 )
 from callprint.core.wire.media import MOST_NS
 from callprint.core.wire.progress import Progress, decode_progress
 
 # Released layouts: they never change. A new column goes into a further layout at the end, as core/wire/frame.py says.
-_LAYOUTS = (
-    np.dtype(
-        [
-            ("time_ns", "<i8"),  # packet time of the message's last byte
-            ("number", "<u8"),  # among all messages of the source, in the order of capture, from 0
-            ("src_hi", "<u8"),  # who sent it, as in PACKET
-            ("src_lo", "<u8"),
-            ("length", "<u4"),
-        ],
-        align=True,
-    ),
+_RELEASED = np.dtype(
+    [
+        ("time_ns", "<i8"),  # packet time of the message's last byte
+        ("number", "<u8"),  # among all messages of the source, in the order of capture, from 0
+        ("src_hi", "<u8"),  # who sent it, as in PACKET
+        ("src_lo", "<u8"),
+        ("length", "<u4"),
+    ],
+    align=True,
 )
-FORMAT = BatchFormat(BatchType.SIGNALLING, TableFormat(_LAYOUTS), TableFormat((NO_TABLE,)))
+_LAYOUTS = (_RELEASED, with_columns(_RELEASED, [("capture", capture_name.COLUMN)]))
+FORMAT = BatchFormat(
+    BatchType.SIGNALLING, TableFormat(_LAYOUTS, {"capture": b""}), TableFormat((NO_TABLE, NO_TABLE))
+)
 
 MESSAGE = FORMAT.first.latest
 """One SIP message; the bytes of the first message come first in the payload."""
@@ -74,6 +77,7 @@ def encode_signalling(batch: SignallingBatch) -> bytes:
         row["number"] = number
         row["src_hi"], row["src_lo"] = _numbers(message.source_ip)
         row["length"] = len(message.payload)
+        row["capture"] = capture_name.encoded(message.capture)
     payload = np.frombuffer(b"".join(message.payload for message in messages), dtype=np.uint8)
     return encode_frame(FORMAT, batch.origin, table, np.zeros(0, dtype=NO_TABLE), payload)
 
@@ -93,6 +97,7 @@ def decode_signalling(data: bytes) -> SignallingBatch:
             int(row["time_ns"]),
             address_text(int(row["src_hi"]), int(row["src_lo"])),
             payload[int(end) - int(row["length"]) : int(end)],
+            capture_name.decoded(bytes(row["capture"])),
         )
         for row, end in zip(frame.first, ends, strict=True)
     ]
