@@ -10,6 +10,7 @@ from rich.text import Text
 
 from callprint.core.verdict import UNKNOWN, Verdict
 from callprint.identification import CaptureRun
+from callprint.output.columns import Lines, folded, plain
 from callprint.output.console import endpoint, printable, quantity
 from callprint.output.progress import CaptureProgress
 from callprint.sources import CaptureSource, LiveSource
@@ -63,7 +64,8 @@ def say_verdict(console: Console, verdict: Verdict) -> None:
     if verdict.application == UNKNOWN and verdict.best_application:
         name += f" ({printable(verdict.best_application)}?)"
     stage = "final" if verdict.final else f"after {quantity(verdict.k, 'packet')}"
-    console.print(Text(f"{when}  {who}  {name}  {verdict.confidence:.1%}  {stage}"))
+    line = plain(f"{when}  {who}  {name}  {verdict.confidence:.1%}  {stage}")
+    console.print(Lines(folded(line, console.width)))
 
 
 def say_kernel_counters(source: LiveSource, console: Console) -> None:

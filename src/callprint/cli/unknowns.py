@@ -12,7 +12,9 @@ from callprint.cli.parsers import Subparsers, add_command
 from callprint.cli.targets import open_target, output_path
 from callprint.core.ground.errors import DatasetError
 from callprint.inference import DEFAULT_MODEL, OnnxIdentifier, load_model
+from callprint.output.columns import Cell, Column, Lines, cell, column_table, one_below_the_other, plain
 from callprint.output.console import endpoint, make_console, make_table, printable, quantity
+from callprint.output.flow_table import ENDPOINT_WIDTH
 from callprint.stores import data_folder, open_store
 from callprint.unknowns.clusters import Cluster, UnknownMap, find_cluster, unknown_map
 from callprint.unknowns.naming import check_application, named_flows, write_named
@@ -112,21 +114,22 @@ def show(args: argparse.Namespace) -> int:
 
 
 def _print(console: Console, found: UnknownMap) -> None:
-    table, typical = make_table(), make_table()
+    table = make_table()
+    typical: list[tuple[Cell, Cell, Cell]] = []
     for title in ("", "cluster", "flows", "hosts", "codec", "nearest known"):
         table.add_column(title, justify="right" if title in ("flows", "hosts") else "left")
-    for title in ("", "typical flows", "flow"):
-        typical.add_column(title)
     for number, cluster in enumerate(found.clusters):
         letter = cluster_letter(number)
         counts = (f"{len(cluster.members):,}", f"{cluster.hosts:,}")
         table.add_row(letter, cluster.name, *counts, _counted(cluster.codecs), _counted(cluster.guesses))
         for i in cluster.members[:EXAMPLES]:
-            typical.add_row(letter, _who(found, i), found.flows[i].digest)
+            typical.append((cell(letter), _who(found, i), cell(found.flows[i].digest)))
             letter = ""
     if found.clusters:
         console.print(table)
-        console.print(typical)
+        columns = (Column(""), Column("typical flows", narrowest=ENDPOINT_WIDTH), Column("flow"))
+        shown = column_table(columns, typical, console.width, narrow=True)
+        console.print(shown or Lines(one_below_the_other(typical, console.width)))
     rest = f"{quantity(len(found.single), 'flow')} in no cluster"
     if found.too_short:
         rest += f", {quantity(found.too_short, 'flow')} with too few packets"
@@ -139,9 +142,10 @@ def _counted(counts: tuple[tuple[str, int], ...], most: int = 3) -> str:
     return ", ".join(shown + (["…"] if len(counts) > most else []))
 
 
-def _who(found: UnknownMap, i: int) -> str:
+def _who(found: UnknownMap, i: int) -> Cell:
     flow = found.flows[i].kept.flow
-    return f"{endpoint(flow.src_ip, flow.src_port)} → {endpoint(flow.dst_ip, flow.dst_port)}"
+    source, destination = endpoint(flow.src_ip, flow.src_port), endpoint(flow.dst_ip, flow.dst_port)
+    return (plain(f"{source} → {destination}"),)
 
 
 def _object(found: UnknownMap, cluster: Cluster) -> dict[str, object]:

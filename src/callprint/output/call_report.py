@@ -7,7 +7,7 @@ from rich.text import Text
 
 from callprint.core.call import Action, CallRecord, EndedBy, Phase
 from callprint.core.calls.assembly import CallAssembler, MessageOutcome
-from callprint.output.call_table import call_line, call_list
+from callprint.output.call_table import CallList, call_line
 from callprint.output.console import make_table, quantity
 
 LEAST_CALLS = 8
@@ -57,7 +57,7 @@ def print_call_report(console: Console, tally: CallTally, calls: CallAssembler) 
         ]
         if console.is_terminal:
             in_order = in_order[: max(LEAST_CALLS, console.height // 2)]
-        console.print(call_list(in_order))
+        console.print(CallList(in_order))
         if len(in_order) < tally.counts["calls"]:
             more = quantity(tally.counts["calls"] - len(in_order), "more call")
             console.print(Text(f"… and {more}; all of them: `callprint calls --csv`", style="dim"))

@@ -1,18 +1,23 @@
 """The table of calls for people: one line for each call where that fits, else a block of lines."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
-from rich.console import Console, Group, RenderableType
-from rich.measure import Measurement
-from rich.table import Table
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from callprint.core.call import Action, CallRecord, CallState, EndedBy, Phase
-from callprint.output.console import UNBOUNDED, make_table, printable, utc
+from callprint.output.columns import Column, Line, Lines, column_table, folded, joined, plain
+from callprint.output.console import printable, utc
 
 ACTION_STYLES = {Action.WATCH: "yellow", Action.CHALLENGE: "bold yellow", Action.BLOCK: "bold red"}
-HEADINGS = ("began (UTC)", "caller", "callee", "what happened", "applications", "spam", "Call-ID", "why")
+COLUMNS = tuple(
+    map(
+        Column,
+        ("began (UTC)", "caller", "callee", "what happened", "applications", "spam", "Call-ID", "why"),
+    )
+)
+CLOCK_WIDTH = 10  # columns of a call's time in a list, with the gap after it
 
 
 def print_calls(console: Console, calls: Sequence[CallRecord]) -> None:
@@ -21,79 +26,77 @@ def print_calls(console: Console, calls: Sequence[CallRecord]) -> None:
     console.print()
 
 
-def call_table(console: Console, calls: Iterable[CallRecord]) -> RenderableType:
+def call_table(console: Console, calls: Iterable[CallRecord]) -> Lines:
     """Return the table of these calls. Nothing is ever cut off; long text is folded."""
-    cells = [_cells(call) for call in calls]
-    table = _wide(cells)
-    unbounded = console.options.update(max_width=UNBOUNDED)
-    if Measurement.get(console, unbounded, table).maximum <= console.width:
-        return table
-    return Group(*(_block(cell) for cell in cells))
+    texts = [_texts(call) for call in calls]
+    rows = [tuple((line,) for line in row) for row in texts]
+    return column_table(COLUMNS, rows, console.width) or Lines(_blocks(texts, console.width))
 
 
-def call_list(calls: Iterable[CallRecord]) -> RenderableType:
-    """Return a line for each call under the day it began on, with a hanging indent where it is folded.
+class CallList:
+    """A line for each call under the day it began on, with a hanging indent where it is folded.
 
     Under a call whose action is more than to allow it, further lines give the action, the reason and the Call-ID.
     """
-    parts: list[RenderableType] = []
-    for day, of_day in groupby(
-        ((_cells(call), call) for call in calls), key=lambda pair: pair[0][0].plain[:10]
-    ):
-        lines = Table.grid(padding=(0, 2, 0, 0))
-        lines.add_column(no_wrap=True)
-        lines.add_column(overflow="fold")
-        for (began, caller, callee, happened, applications, spam, call_id, why), call in of_day:
-            what = caller + Text(" → ") + callee + Text(": ") + happened + Text(", ") + applications
-            lines.add_row(began.plain[10:].lstrip(), what)
-            if call.spam or call.action is not Action.ALLOW:
-                lines.add_row("", spam + Text(": ") + why)
-                lines.add_row("", Text("Call-ID ", style="dim") + call_id)
-        parts += [Text(f"calls that began on {day} (UTC)", style="bold"), lines]
-    return Group(*parts)
+
+    def __init__(self, calls: Iterable[CallRecord]) -> None:
+        self._calls = calls
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Yield the lines, folded for the width of the console."""
+        yield Lines(self._lines(options.max_width - CLOCK_WIDTH))
+
+    def _lines(self, width: int) -> Iterator[Line]:
+        indent = plain(" " * CLOCK_WIDTH)
+        rows = ((_texts(call), call) for call in self._calls)
+        for day, of_day in groupby(rows, key=lambda row: row[0][0][0][0][:10]):
+            yield plain(f"calls that began on {day} (UTC)", "bold")
+            for (began, caller, callee, happened, applications, spam, call_id, why), call in of_day:
+                clock = began[0][0][10:].lstrip().ljust(CLOCK_WIDTH)
+                arrow, colon, comma = plain(" → "), plain(": "), plain(", ")
+                lines = [joined(caller, arrow, callee, colon, happened, comma, applications)]
+                if call.spam or call.action is not Action.ALLOW:
+                    lines += [joined(spam, colon, why), joined(plain("Call-ID ", "dim"), call_id)]
+                pieces = [piece for line in lines for piece in folded(line, width)]
+                yield joined(plain(clock), pieces[0])
+                yield from (joined(indent, piece) for piece in pieces[1:])
 
 
 def call_line(call: CallRecord) -> Text:
     """Return one line on one call, as a live run shows it."""
-    _, caller, callee, happened, _, spam, _, why = _cells(call)
+    _, caller, callee, happened, _, spam, _, why = _texts(call)
     moment = call.judged_at_ns // 1_000_000_000 % 86_400
     clock = f"{moment // 3600:02d}:{moment // 60 % 60:02d}:{moment % 60:02d}"
-    parties = caller + Text(" → ") + callee
-    return Text("  ").join((Text(clock), parties, happened, spam, why))
+    gap = plain("  ")
+    parts = (plain(clock), joined(caller, plain(" → "), callee), happened, spam, why)
+    return Text.assemble(*joined(*(joined(gap, part) for part in parts))[1:])
 
 
-def _cells(call: CallRecord) -> tuple[Text, ...]:
+def _texts(call: CallRecord) -> tuple[Line, ...]:
     return (
-        Text(utc(call.started_ns)),
-        Text(printable(call.caller) or "–"),
-        Text(printable(call.callee) or "–"),
-        Text(_happened(call)),
-        Text(f"{_named(call.caller_application)} → {_named(call.callee_application)}"),
+        plain(utc(call.started_ns)),
+        plain(printable(call.caller) or "–"),
+        plain(printable(call.callee) or "–"),
+        plain(_happened(call)),
+        plain(f"{_named(call.caller_application)} → {_named(call.callee_application)}"),
         _spam(call),
-        Text(printable(call.call_id), style="dim"),
-        Text(printable(call.reason)),
+        plain(printable(call.call_id), "dim"),
+        plain(printable(call.reason)),
     )
 
 
-def _wide(cells: Iterable[tuple[Text, ...]]) -> Table:
-    table = make_table()
-    for heading in HEADINGS:
-        table.add_column(heading, overflow="fold")
-    for cell in cells:
-        table.add_row(*cell)
-    return table
-
-
-def _block(cell: tuple[Text, ...]) -> Text:
-    began, caller, callee, happened, applications, spam, call_id, why = cell
-    lines = (
-        began + Text("  ") + spam,
-        Text("  ") + caller + Text(" → ") + callee,
-        Text("  ") + happened + Text(", ") + applications,
-        Text("  ") + why,
-        Text("  ") + call_id,
-    )
-    return Text("\n", overflow="fold").join(lines)
+def _blocks(calls: Iterable[tuple[Line, ...]], width: int) -> Iterator[Line]:
+    """Yield a block of lines for each call."""
+    indent, arrow, comma = plain("  "), plain(" → "), plain(", ")
+    for began, caller, callee, happened, applications, spam, call_id, why in calls:
+        for line in (
+            joined(began, indent, spam),
+            joined(indent, caller, arrow, callee),
+            joined(indent, happened, comma, applications),
+            joined(indent, why),
+            joined(indent, call_id),
+        ):
+            yield from folded(line, width)
 
 
 def _happened(call: CallRecord) -> str:
@@ -112,11 +115,11 @@ def _happened(call: CallRecord) -> str:
     return f"{call.state}{by}"
 
 
-def _spam(call: CallRecord) -> Text:
+def _spam(call: CallRecord) -> Line:
     if call.spam_score is None and call.action is Action.ALLOW:
-        return Text("–" if call.spam is None else str(call.action), style="dim")
+        return plain("–" if call.spam is None else str(call.action), "dim")
     score = "" if call.spam_score is None else f" {call.spam_score:.0%}"
-    return Text(f"{call.action}{score}", style=ACTION_STYLES.get(call.action, ""))
+    return plain(f"{call.action}{score}", ACTION_STYLES.get(call.action, ""))
 
 
 def _named(application: str | None) -> str:

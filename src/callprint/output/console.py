@@ -12,8 +12,6 @@ from rich.table import Table
 _NOT_SHOWN = frozenset(("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"))
 """Unicode categories: control, format, unassigned, private, surrogate; separators of lines and of paragraphs."""
 
-UNBOUNDED = 10_000  # columns: wider than any table, to measure how wide one would be
-
 
 class _Console(Console):
     def on_broken_pipe(self) -> None:
@@ -55,6 +53,8 @@ def printable(text: str) -> str:
     Control characters, escape sequences, marks and overrides of direction, surrogates (Unicode's categories C*), and
     the separators of lines and paragraphs, which some terminals obey.
     """
+    if text.isascii() and text.isprintable():  # nearly always
+        return text
     return "".join(
         "\N{REPLACEMENT CHARACTER}" if unicodedata.category(letter) in _NOT_SHOWN else letter
         for letter in text

@@ -4,11 +4,9 @@ Three layouts: one line for each flow where that fits, two lines of paired value
 block of lines on a narrower terminal. Nothing is ever cut off; long text is folded.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from rich.console import Console, Group, RenderableType
-from rich.measure import Measurement
-from rich.table import Table
 from rich.text import Text
 
 from callprint.core.verdict import (
@@ -19,7 +17,8 @@ from callprint.core.verdict import (
     FlowKey,
     Verdict,
 )
-from callprint.output.console import UNBOUNDED, endpoint, make_table, printable, utc
+from callprint.output.columns import Column, Line, Lines, column_table, folded, joined, plain
+from callprint.output.console import endpoint, printable, utc
 from callprint.output.json_lines import Reported
 
 ENDPOINT_WIDTH = 24  # columns of an endpoint in the two-line layout: `→ 255.255.255.255:65535`
@@ -34,7 +33,7 @@ NOT_JUDGED_FROM_K = 10  # fewer packets may be too few for a model; with so many
 MIDFLOW = "*"
 MIDFLOW_NOTE = "* was already running when it was first seen"
 
-Cells = Mapping[str, Text]
+Texts = Mapping[str, Line]
 """The texts of one flow, by name."""
 
 
@@ -63,17 +62,12 @@ def flow_table(
 
     Without `sure_at` the k of a flow is that of its verdict.
     """
-    cells = [_cells(report, sure_at) for report in reports]
-    table: RenderableType = _wide(cells, with_time=with_time)
-    unbounded = console.options.update(max_width=UNBOUNDED)
-    if Measurement.get(console, unbounded, table).maximum > console.width:
-        table = _stacked(cells, with_time=with_time)
-        # A table's minimum width is that of its longest words; a narrower one would break words.
-        if Measurement.get(console, unbounded, table).minimum > console.width:
-            table = _blocks(cells, with_time=with_time)
+    texts = [_texts(report, sure_at) for report in reports]
+    shown = _wide(texts, console.width, with_time) or _stacked(texts, console.width, with_time)
+    shown = shown or Lines(_blocks(texts, console.width, with_time))
     if any(report.verdict.started_midflow for report in reports):
-        return Group(table, Text(), Text(MIDFLOW_NOTE, style="dim"))
-    return table
+        return Group(shown, Text(), Text(MIDFLOW_NOTE, style="dim"))
+    return shown
 
 
 def lines_for_each(console: Console) -> int:
@@ -81,39 +75,37 @@ def lines_for_each(console: Console) -> int:
     return 3 if console.width >= 80 else 7
 
 
-def _cells(report: Reported, sure_at: SureAt | None) -> Cells:
+def _texts(report: Reported, sure_at: SureAt | None) -> Texts:
     verdict, summary = report.verdict, report.summary
     known = verdict.application != UNKNOWN
-    guess_style = "" if known else "dim"
     k = verdict.k if sure_at is None else sure_at.get(verdict.flow)
-    cells = {
-        "from": Text(endpoint(printable(verdict.flow.src_ip), verdict.flow.src_port)),
-        "to": Text(endpoint(printable(verdict.flow.dst_ip), verdict.flow.dst_port)),
-        "application": Text(printable(verdict.application), style="bold" if known else ""),
-        "guess": Text(_guess(report), style="dim"),
-        "confidence": Text(
-            f"{verdict.confidence:.1%}" if verdict.best_application else "–", style=guess_style
+    texts = {
+        "from": plain(endpoint(printable(verdict.flow.src_ip), verdict.flow.src_port)),
+        "to": plain(endpoint(printable(verdict.flow.dst_ip), verdict.flow.dst_port)),
+        "application": plain(printable(verdict.application), "bold" if known else ""),
+        "guess": plain(_guess(report), "dim"),
+        "confidence": plain(
+            f"{verdict.confidence:.1%}" if verdict.best_application else "–", "" if known else "dim"
         ),
-        "k": Text(("–" if k is None else str(k)) + (MIDFLOW if verdict.started_midflow else "")),
-        "ssrc": Text(f"0x{verdict.flow.ssrc:08x}"),
-        "began": Text(utc(verdict.flow.first_seen_ns)),
+        "k": plain(("–" if k is None else str(k)) + (MIDFLOW if verdict.started_midflow else "")),
+        "ssrc": plain(f"0x{verdict.flow.ssrc:08x}"),
+        "began": plain(utc(verdict.flow.first_seen_ns)),
     }
     if summary is None:
-        running = Text("goes on", style="dim")
         return {
-            **cells,
-            "packets": Text(f"{verdict.k:,}"),
-            "codec": running,
-            "lost": Text(""),
-            "jitter": Text(""),
+            **texts,
+            "packets": plain(f"{verdict.k:,}"),
+            "codec": plain("goes on", "dim"),
+            "lost": plain(""),
+            "jitter": plain(""),
         }
     return {
-        **cells,
-        "packets": Text(f"{summary.packets:,}"),
-        "codec": Text(f"{printable(summary.announced_codec or summary.codec)} ({summary.payload_type})"),
-        "lost": Text(f"{summary.lost / summary.expected:.1%}" if summary.expected else "–"),
+        **texts,
+        "packets": plain(f"{summary.packets:,}"),
+        "codec": plain(f"{printable(summary.announced_codec or summary.codec)} ({summary.payload_type})"),
+        "lost": plain(f"{summary.lost / summary.expected:.1%}" if summary.expected else "–"),
         # Without the clock rate of the time stamps there is no jitter to compute.
-        "jitter": Text(f"{summary.jitter_ms:.1f} ms" if summary.clock_rate_hz else "–"),
+        "jitter": plain(f"{summary.jitter_ms:.1f} ms" if summary.clock_rate_hz else "–"),
     }
 
 
@@ -139,75 +131,74 @@ def _guess(report: Reported) -> str:
     )
 
 
-def _wide(cells: Iterable[Cells], *, with_time: bool) -> Table:
-    table = make_table()
-    for name, justify in (
-        *((("began (UTC)", "left"),) if with_time else ()),
-        ("from", "left"),
-        ("to", "left"),
-        ("application", "left"),
-        ("confidence", "right"),
-        ("sure at k", "right"),
-        ("packets", "right"),
-        ("codec (type)", "left"),
-        ("SSRC", "left"),
-        ("lost", "right"),
-        ("jitter", "right"),
-    ):
-        table.add_column(name, justify=justify, overflow="fold")
-    for cell in cells:
-        named = Text(" ").join(text for text in (cell["application"], cell["guess"]) if text)
-        rest = (cell[key] for key in ("confidence", "k", "packets", "codec", "ssrc", "lost", "jitter"))
-        began = (cell["began"],) if with_time else ()
-        table.add_row(*began, cell["from"], cell["to"], named, *rest)
-    return table
+def _named(texts: Texts) -> Line:
+    application, guess = texts["application"], texts["guess"]
+    return joined(application, plain(" "), guess) if guess[0][0] else application
 
 
-def _stacked(cells: Iterable[Cells], *, with_time: bool) -> Table:
-    table = make_table()
-    table.add_column("from\n→ to" + ("\nbegan (UTC)" if with_time else ""), overflow="fold")
-    table.add_column("application\nor best guess", overflow="fold", min_width=13)
-    table.add_column("confidence, k\nSSRC", overflow="fold", min_width=13)
-    table.add_column("packets\ncodec (type)", overflow="fold", min_width=12)
-    table.add_column("lost\njitter", justify="right", overflow="fold", min_width=7)
-    for cell in cells:
-        flow = [
-            _broken(cell["from"]),
-            _broken(Text("→ ") + cell["to"]),
-            *([cell["began"]] if with_time else []),
-        ]
-        table.add_row(
-            Text("\n").join(flow),
-            Text("\n").join((cell["application"], cell["guess"])),
-            Text("\n").join((cell["confidence"] + Text(", ") + cell["k"], cell["ssrc"])),
-            Text("\n").join((cell["packets"], cell["codec"])),
-            Text("\n").join((cell["lost"], cell["jitter"])),
+def _wide(flows: Sequence[Texts], width: int, with_time: bool) -> Lines | None:
+    """Return a line for each flow, None where that does not fit."""
+    columns = (
+        *([Column("began (UTC)")] if with_time else []),
+        Column("from"),
+        Column("to"),
+        Column("application"),
+        Column("confidence", right=True),
+        Column("sure at k", right=True),
+        Column("packets", right=True),
+        Column("codec (type)"),
+        Column("SSRC"),
+        Column("lost", right=True),
+        Column("jitter", right=True),
+    )
+    before = ("began", "from", "to") if with_time else ("from", "to")
+    after = ("confidence", "k", "packets", "codec", "ssrc", "lost", "jitter")
+    rows = [
+        (*((texts[name],) for name in before), (_named(texts),), *((texts[name],) for name in after))
+        for texts in flows
+    ]
+    return column_table(columns, rows, width)
+
+
+def _stacked(flows: Sequence[Texts], width: int, with_time: bool) -> Lines | None:
+    """Return two or three lines for each flow, None where the longest words do not fit."""
+    columns = (
+        Column("from\n→ to" + ("\nbegan (UTC)" if with_time else ""), narrowest=ENDPOINT_WIDTH),
+        Column("application\nor best guess"),
+        Column("confidence, k\nSSRC"),
+        Column("packets\ncodec (type)"),
+        Column("lost\njitter", right=True),
+    )
+    arrow, comma = plain("→ "), plain(", ")
+    rows = [
+        (
+            (
+                texts["from"],
+                joined(arrow, texts["to"]),
+                *((texts["began"],) if with_time else ()),
+            ),
+            (texts["application"], texts["guess"]),
+            (joined(texts["confidence"], comma, texts["k"]), texts["ssrc"]),
+            (texts["packets"], texts["codec"]),
+            (texts["lost"], texts["jitter"]),
         )
-    return table
+        for texts in flows
+    ]
+    return column_table(columns, rows, width, narrow=True)
 
 
-def _broken(endpoint_text: Text) -> Text:
-    """Break a long IPv6 endpoint after a colon instead of anywhere."""
-    rest, pieces = endpoint_text.plain, []
-    while len(rest) > ENDPOINT_WIDTH:
-        at = rest.rfind(":", 0, ENDPOINT_WIDTH) + 1 or ENDPOINT_WIDTH
-        pieces.append(rest[:at])
-        rest = rest[at:]
-    return Text("\n".join([*pieces, rest]))
-
-
-def _blocks(cells: Iterable[Cells], *, with_time: bool) -> Text:
-    blocks = []
-    for cell in cells:
-        named = Text(" ").join(text for text in (cell["application"], cell["guess"]) if text)
-        lines = (
-            cell["from"],
-            Text("→ ") + cell["to"],
-            *([Text("began ") + cell["began"]] if with_time else []),
-            named + Text(" ") + cell["confidence"] + Text(" at k ") + cell["k"],
-            cell["packets"] + Text(" packets, ") + cell["codec"],
-            Text("lost ") + cell["lost"] + Text(", jitter ") + cell["jitter"],
-            cell["ssrc"],
-        )
-        blocks.append(Text("\n").join(lines))
-    return Text("\n\n", overflow="fold").join(blocks)
+def _blocks(flows: Sequence[Texts], width: int, with_time: bool) -> Iterator[Line]:
+    """Yield a block of lines for each flow, and an empty one between two."""
+    for number, texts in enumerate(flows):
+        if number:
+            yield ()
+        for line in (
+            texts["from"],
+            joined(plain("→ "), texts["to"]),
+            *((joined(plain("began "), texts["began"]),) if with_time else ()),
+            joined(_named(texts), plain(" "), texts["confidence"], plain(" at k "), texts["k"]),
+            joined(texts["packets"], plain(" packets, "), texts["codec"]),
+            joined(plain("lost "), texts["lost"], plain(", jitter "), texts["jitter"]),
+            texts["ssrc"],
+        ):
+            yield from folded(line, width)
