@@ -24,6 +24,7 @@ from callprint.core.wire.media import PART, MediaBatch, PartKind, decode_media, 
 from callprint.core.wire.rows import rows_to_text, text_to_summaries, text_to_verdicts
 from callprint.stores import VerdictQuery
 from callprint.stores.cassandra_rows import Row, summary_row, verdict_rows
+from callprint.stores.migrations import SINCE_0_1_0
 from callprint.stores.sqlite import SqliteStore
 
 ENGINE = EngineSettings(maximum_flows=64, maximum_candidates=64, evidence_memory_bytes=1 << 20)
@@ -51,11 +52,15 @@ def batches() -> list[MediaBatch]:
 
 @cache
 def column_types() -> dict[tuple[str, str], str]:
-    """The CQL type of every column of the tables of verdicts and flows, from the schema file."""
+    """The CQL type of every column of the tables of verdicts and flows, from the schema file and the migrations."""
     text = files("callprint.stores").joinpath("cql", "001_verdicts_calls.cql").read_text()
     types = {}
     for table, columns in re.findall(r"CREATE TABLE (\w+) \((.*?)PRIMARY KEY", text, re.DOTALL):
         for name, kind in re.findall(r"(\w+) (text|int|bigint|double|boolean)\b", columns):
+            types[table, name] = kind
+    for migration in SINCE_0_1_0:
+        for statement in migration.cassandra:
+            table, name, kind = re.fullmatch(r"ALTER TABLE (\w+) ADD (\w+) (\w+)", statement).groups()
             types[table, name] = kind
     return types
 
@@ -78,7 +83,7 @@ def fits(row: Row) -> bool:
 def rows_of(output: JudgeOutput) -> Iterator[Row]:
     """All rows that the store bolt would write, after their way through Storm."""
     for verdict in text_to_verdicts(rows_to_text(output.verdicts)):
-        yield from verdict_rows(verdict)
+        yield from verdict_rows(verdict, 1)
     for summary in text_to_summaries(rows_to_text(output.summaries)):
         yield summary_row(summary)
 
