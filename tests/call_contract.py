@@ -56,10 +56,31 @@ class CallContract:
         assert (setup.spam, setup.spam_score, setup.caller_flows) == (None, None, ())
 
     def test_storing_twice_doubles_nothing_and_changes_nothing(self, store):
-        store.put_calls([call(), at_setup()])
-        store.put_calls([call(reason="another"), at_setup()])
+        for _ in range(2):
+            store.put_calls([call(), at_setup()])
         assert len(ask(store, last_only=False)) == 2
         assert ask(store) == [call()]
+
+    def test_of_two_judgements_the_later_counts_and_both_stay(self, store):
+        voted = call(spam=True, spam_score=0.99, detector_state="0123456789abcdef")
+        store.put_calls([call(), at_setup()])
+        store.put_calls([voted])
+        assert ask(store) == ask(store, spam=True) == ask(store, number=voted.caller) == [voted]
+        assert ask(store, call_id=voted.call_id) == [voted]
+        assert ask(store, spam=False) == []
+        assert ask(store, last_only=False)[:2] == [voted, call()]
+        assert len(ask(store, last_only=False)) == 3
+        store.put_calls([call()])
+        assert ask(store) == [call()], "judged as before the vote again"
+        assert ask(store, last_only=False)[:2] == [call(), voted]
+
+    def test_rows_that_are_rebuilt_from_a_journal_keep_their_place(self, store):
+        voted = call(spam=True, spam_score=0.99, detector_state="0123456789abcdef")
+        store.put_calls([call()])
+        store.put_calls([voted])
+        store.put_calls([call(), at_setup()], rebuilt=True)
+        assert ask(store) == [voted]
+        assert len(ask(store, last_only=False)) == 3, "a row that was missing is stored"
 
     @pytest.mark.parametrize("seed", range(3))
     def test_the_last_row_of_a_call_whatever_the_order(self, store, seed):

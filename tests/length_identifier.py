@@ -16,6 +16,7 @@ class ByLength:
     """Sure of logs of 3,000 bytes or more; the last byte decides the application."""
 
     name = "by-length 1"
+    digest = "b1" * 8
     applications = ("even", "odd")
     minimum_k = 5
 

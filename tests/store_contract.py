@@ -59,10 +59,24 @@ class StoreContract:
             store.put_flows([summary()])
         assert sorted(ask(store, last_only=False), key=repr) == sorted(rows, key=repr)
 
-    def test_a_verdict_is_immutable(self, store):
+    def test_of_two_judgements_of_the_same_evidence_the_later_counts_and_both_stay(self, store):
+        first = verdict(model_digest="0" * 16)
+        second = verdict(model_digest="1" * 16, application="zoiper", best_application="zoiper")
+        store.put_verdicts([first, provisional()])
+        store.put_verdicts([second])
+        assert ask(store) == [second]
+        assert ask(store, application="linphone") == []
+        assert ask(store, address=LINPHONE.src_ip) == ask(store, flow=LINPHONE) == [second]
+        assert ask(store, last_only=False) == [second, first, provisional()]
+        store.put_verdicts([first])
+        assert ask(store) == [first], "the first model has looked again"
+        assert ask(store, last_only=False) == [first, second, provisional()]
+
+    def test_a_later_judgement_of_less_evidence_does_not_count(self, store):
         store.put_verdicts([verdict()])
-        store.put_verdicts([verdict(application="zoiper", confidence=0.1)])
-        assert ask(store, last_only=False) == [verdict()]
+        cut_short = verdict(k=50, decided_at_ns=verdict().decided_at_ns - SECOND_NS, model_digest="1" * 16)
+        store.put_verdicts([cut_short])
+        assert ask(store) == [verdict()]
 
     @pytest.mark.parametrize("seed", range(3))
     def test_the_summary_that_covers_more_stays_whatever_the_order(self, store, seed):
@@ -98,10 +112,18 @@ class StoreContract:
         store.put_verdicts([ended, provisional(k=100)])
         assert ask(store) == [ended]
 
-    def test_the_same_evidence_judged_by_two_models(self, store):
+    @pytest.mark.parametrize("names", [("compact-1", "compact-2"), ("compact-2", "compact-1"), ("c", "none")])
+    def test_the_same_evidence_judged_by_two_models(self, store, names):
+        old, new = verdict(model=names[0]), verdict(model=names[1], application="pjsua")
+        store.put_verdicts([old])
+        store.put_verdicts([new])
+        assert ask(store) == [new]
+
+    def test_two_judgements_in_one_batch_have_the_same_order_always(self, store):
         old, new = verdict(model="compact-1"), verdict(model="compact-2", application="pjsua")
         store.put_verdicts([new, old])
-        assert ask(store) == [new], "the model's name decides, not the order of storing"
+        assert ask(store) == [new]
+        assert ask(store, last_only=False) == [new, old]
 
     def test_a_reused_quad_tuple_is_another_flow(self, store):
         again = LINPHONE._replace(first_seen_ns=START_NS + 3600 * SECOND_NS)

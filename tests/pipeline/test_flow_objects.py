@@ -49,6 +49,7 @@ class Namer:
     """An identifier that is always sure."""
 
     name = "namer-1"
+    digest = "a1" * 8
     applications = ("zoiper",)
     minimum_k = 4
 

@@ -82,7 +82,7 @@ def fits(row: Row) -> bool:
 def rows_of(output: JudgeOutput) -> Iterator[Row]:
     """All rows that the store bolt would write, after their way through Storm."""
     for verdict in text_to_verdicts(rows_to_text(output.verdicts)):
-        yield from verdict_rows(verdict)
+        yield from verdict_rows(verdict, 1)
     for summary in text_to_summaries(rows_to_text(output.summaries)):
         yield summary_row(summary)
 

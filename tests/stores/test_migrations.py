@@ -11,6 +11,7 @@ from callprint.core.ground.fields import fields_of
 from callprint.core.verdict import FlowSummary, Verdict
 from callprint.stores.base import RegisteredModel, UnknownEvidence
 from callprint.stores.cassandra_schema import SchemaSettings, migrations, statements
+from callprint.stores.columns import SEQUENCE
 from callprint.stores.sqlite import SqliteStore
 
 SQLITE_TYPES = {int: "INTEGER", bool: "INTEGER", float: "REAL", bytes: "BLOB"}
@@ -18,22 +19,22 @@ CQL_TYPES = {int: "int", bool: "boolean", float: "double", bytes: "blob"}
 """Every other type is text."""
 
 SQLITE_TABLES = {
-    "verdict": (Verdict, set()),
+    "verdict": (Verdict, {SEQUENCE}),
     "flow": (FlowSummary, set()),
-    "call": (CallRecord, set()),
+    "call": (CallRecord, {SEQUENCE}),
     "feedback": (Vote, set()),
     "allowed": (AllowEntry, set()),
     "model": (RegisteredModel, set()),
     "unknown_evidence": (UnknownEvidence, {"expires_at_ns"}),
 }
 CASSANDRA_TABLES = {
-    "verdict_by_flow": (Verdict, set()),
-    "verdict_by_host_day": (Verdict, {"host", "day", "bucket"}),
-    "verdict_by_application_hour": (Verdict, {"hour", "bucket"}),
+    "verdict_by_flow": (Verdict, {SEQUENCE}),
+    "verdict_by_host_day": (Verdict, {SEQUENCE, "host", "day", "bucket"}),
+    "verdict_by_application_hour": (Verdict, {SEQUENCE, "hour", "bucket"}),
     "flow_by_key": (FlowSummary, {"covered"}),
-    "call_by_id": (CallRecord, set()),
-    "call_by_number_day": (CallRecord, {"number", "day", "bucket"}),
-    "call_by_hour": (CallRecord, {"hour", "bucket"}),
+    "call_by_id": (CallRecord, {SEQUENCE}),
+    "call_by_number_day": (CallRecord, {SEQUENCE, "number", "day", "bucket"}),
+    "call_by_hour": (CallRecord, {SEQUENCE, "hour", "bucket"}),
     "feedback": (Vote, set()),
     "allowed": (AllowEntry, set()),
     "model": (RegisteredModel, set()),

@@ -23,7 +23,7 @@ class Answer:
 class Network:
     """Answers with the byte of each log; its clock advances by `seconds` for each log."""
 
-    name, applications, minimum_k = "network 1", ("a",), 2
+    name, digest, applications, minimum_k = "network 1", "a1" * 8, ("a",), 2
 
     def __init__(self, seconds):
         self.seconds, self.now_s, self.runs = seconds, 0.0, []
@@ -55,7 +55,9 @@ def test_a_fast_network_is_soon_asked_about_everything_at_once():
     for _ in range(3):
         paced.identify(EVIDENCE, SPANS)
     assert network.runs[-1] == len(SPANS)
-    assert (paced.name, paced.applications, paced.minimum_k) == ("network 1", ("a",), 2)
+    assert (paced.name, paced.digest, paced.applications, paced.minimum_k) == (
+        ("network 1", "a1" * 8, ("a",), 2)
+    )
 
 
 def test_nothing_is_asked_about_nothing():

@@ -26,7 +26,7 @@ SAMPLE = Path(__file__).resolve().parents[2] / "samples" / "applications.pcapng"
 class Nobody:
     """Knows no application."""
 
-    name, applications, minimum_k = "nobody 1", ("one",), 2
+    name, digest, applications, minimum_k = "nobody 1", "00" * 8, ("one",), 2
 
     def identify(self, evidence, spans):
         count = len(spans)

@@ -81,9 +81,15 @@ def run(args: argparse.Namespace) -> int:
 def _sure_at(store: VerdictStore, rows: Iterable[StoredVerdict]) -> SureAt:
     sure_at = SureAt()
     for row in rows:
-        history = list(store.verdicts(VerdictQuery(flow=row.verdict.flow, last_only=False)))
-        for earlier in sorted(history, key=lambda stored: verdict_order(stored.verdict)):
-            sure_at.add(earlier.verdict)
+        history = [
+            stored.verdict
+            for stored in store.verdicts(VerdictQuery(flow=row.verdict.flow, last_only=False))
+            # Verdicts of another model tell nothing about this one.
+            if (stored.verdict.model, stored.verdict.model_digest)
+            == (row.verdict.model, row.verdict.model_digest)
+        ]
+        for earlier in sorted(history, key=verdict_order):
+            sure_at.add(earlier)
     return sure_at
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated
 
-from callprint.core.ground.fields import Field, Known, Limits, Name, Probability
+from callprint.core.ground.fields import Digest, Field, Known, Limits, Name, Probability
 from callprint.core.verdict import FlowKey
 
 
@@ -85,7 +85,7 @@ Campaign = Annotated[str, Limits(pattern="^([0-9a-f]{16})?$")]
 
 @dataclass(frozen=True, slots=True)
 class CallRecord:
-    """One call in one phase. The row's identity is (call_id, from_tag, phase)."""
+    """One judgement of one call in one phase. The call's identity is (call_id, from_tag, started_ns)."""
 
     call_id: Annotated[
         Name, Field(1, SETUP, "The Call-ID, or `media:` and a digest for a call without visible signalling.")
@@ -161,6 +161,12 @@ class CallRecord:
     capture: Annotated[
         Name | None,
         Field(31, SETUP, "File or interface that the call was first seen in."),
+    ] = None
+    detector_state: Annotated[
+        Digest | None,
+        Field(
+            32, SETUP, "Digest of the votes and the allow-list that the detector had taken in; null for none."
+        ),
     ] = None
 
 

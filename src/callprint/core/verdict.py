@@ -6,7 +6,7 @@ A Field says what there is to know about a field, once: everything that lists fi
 from dataclasses import dataclass
 from typing import Annotated, NamedTuple
 
-from callprint.core.ground.fields import Address, Field, Known, Limits, Name, Port, Probability
+from callprint.core.ground.fields import Address, Digest, Field, Known, Limits, Name, Port, Probability
 
 UNKNOWN = "unknown"
 """The application of a verdict that is not sure enough."""
@@ -71,6 +71,12 @@ class Verdict:
     decided_at_ns: Annotated[int, Field(17, VERDICT, "When the evidence of the verdict was complete.")]
     reason: Annotated[
         Reason | None, Field(12, VERDICT, "Why `application` is `unknown`; null when it is named.")
+    ] = None
+    model_digest: Annotated[
+        Digest | None,
+        Field(
+            34, VERDICT, "Digest of the network and of what its card decides by; null when no model looked."
+        ),
     ] = None
 
 

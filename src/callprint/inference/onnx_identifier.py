@@ -76,6 +76,11 @@ class OnnxIdentifier:
         return f"{self.card.name} {self.card.version}"
 
     @property
+    def digest(self) -> str:
+        """What tells it from every other model, as verdicts hold it."""
+        return self.card.digest
+
+    @property
     def provider(self) -> str:
         """What runs the network, by ONNX Runtime's name."""
         return str(self._session.get_providers()[0])

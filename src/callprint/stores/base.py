@@ -2,13 +2,14 @@
 
 The rules that an implementation keeps:
 
-- Rows are immutable and idempotent. A verdict is identified by its flow key, k, final and model; storing it
-  again changes nothing, so a replayed capture or a replayed Kafka partition doubles nothing.
+- Rows are immutable and idempotent: storing a verdict or a call row again doubles nothing, so a replayed capture or
+  Kafka partition doubles nothing. One that says anything else about the same thing, because another model or a
+  detector after more votes made it, is another row. Of these the one stored last counts (`verdict_order`,
+  `call_order`); the earlier ones stay.
 - A flow summary grows with its flow. Of two summaries of one flow the one that covers more stays
   (`summary_order`), whatever order they come in.
 - A `put_` method returns when the rows are durable, and stores all of its rows or raises StoreError.
-- Calls follow the same rules: a call row is identified by Call-ID, From tag, start, phase, time of judgement
-  and detector. Votes are never changed either; the latest vote of each (user, caller) counts.
+- Votes are never changed either; the latest vote of each (user, caller) counts.
 - Evidence of unknown flows can hold voice: it is kept only when it is put, and every store forgets it in time.
 - A query gives the same rows in the same order in every store: latest decision first.
 - A field that a row was stored without, because an older callprint wrote it, reads as None: not known.
@@ -73,7 +74,7 @@ class VerdictStore(ABC):
 
     @abstractmethod
     def put_verdicts(self, verdicts: Iterable[Verdict]) -> None:
-        """Store verdicts; those that are there already stay as they are."""
+        """Store verdicts, each as the latest judgement of what it is about."""
 
     @abstractmethod
     def put_flows(self, summaries: Iterable[FlowSummary]) -> None:
@@ -100,8 +101,11 @@ class VerdictStore(ABC):
         """Give the models that were registered, the first one first."""
 
     @abstractmethod
-    def put_calls(self, calls: Iterable[CallRecord]) -> None:
-        """Store call rows; those that are there already stay as they are."""
+    def put_calls(self, calls: Iterable[CallRecord], rebuilt: bool = False) -> None:
+        """Store call rows, each as the latest judgement of what it is about.
+
+        `rebuilt`: they come from a journal and were probably stored before; those that were keep their place.
+        """
 
     @abstractmethod
     def calls(self, query: CallQuery) -> Iterator[CallRecord]:

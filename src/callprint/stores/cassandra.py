@@ -83,9 +83,10 @@ class CassandraStore(VerdictStore):
 
     def put_verdicts(self, verdicts: Iterable[Verdict]) -> None:
         """Store verdicts, each in the tables by flow, by host and by application."""
-        found = list(verdicts)
+        found, sequence = list(verdicts), _sequence()
         partitions = {("verdict", v.decided_at_ns // HOUR_NS, v.application) for v in found}
-        self._put([row for verdict in found for row in verdict_rows(verdict)], partitions)
+        rows = [row for verdict in found for row in verdict_rows(verdict, sequence)]
+        self._put(rows, partitions, last_stays=True)
 
     def put_flows(self, summaries: Iterable[FlowSummary]) -> None:
         """Store flow summaries; the one that covers most comes first in its flow's partition."""
@@ -96,11 +97,12 @@ class CassandraStore(VerdictStore):
         with self._explained():
             yield from self._queries.verdicts(query)
 
-    def put_calls(self, calls: Iterable[CallRecord]) -> None:
+    def put_calls(self, calls: Iterable[CallRecord], rebuilt: bool = False) -> None:
         """Store call rows, each in the tables by Call-ID, by number and by hour."""
-        found = list(calls)
+        found, sequence = list(calls), _sequence()
         partitions = {("call", call.started_ns // HOUR_NS, "") for call in found}
-        self._put([row for call in found for row in call_rows(call)], partitions)
+        rows = [row for call in found for row in call_rows(call, sequence)]
+        self._put(rows, partitions, last_stays=not rebuilt)
 
     def calls(self, query: CallQuery) -> Iterator[CallRecord]:
         """Give the calls that match, the latest first."""
@@ -232,15 +234,19 @@ class CassandraStore(VerdictStore):
         partitions: Iterable[tuple[str, int, str]] = (),
         *,
         batch_rows: int = BATCH_ROWS,
+        last_stays: bool = False,
     ) -> None:
-        """Write rows in single-partition batches, preceded by the index rows of new partitions."""
+        """Write rows in single-partition batches, preceded by the index rows of new partitions.
+
+        Of two writes of a row the first stays (cql/001), or the last: of a judgement these differ in the sequence.
+        """
         if self._cluster is None:
             raise StoreError(f"the store {self.url} is closed")
         with self._explained():
             index = list(self._new_index_rows(partitions))
             self._write(index, "", batch_rows)
-            # Falling timestamps: of two writes of a row the first stays (cql/001).
-            self._write(rows, f" USING TIMESTAMP {-time.time_ns() // 1000}" if rows else "", batch_rows)
+            falling = rows and not last_stays
+            self._write(rows, f" USING TIMESTAMP {-time.time_ns() // 1000}" if falling else "", batch_rows)
             self._known_partitions.update((row.table, *row.values) for row in index)
 
     def _new_index_rows(self, partitions: Iterable[tuple[str, int, str]]) -> Iterator[Row]:
@@ -294,6 +300,11 @@ class CassandraStore(VerdictStore):
             raise RowError(
                 f"{self._settings.url} holds or was given a value that fits no column: {error}"
             ) from error
+
+
+def _sequence() -> int:
+    """Return the sequence of judgements stored now: microseconds, as Cassandra itself orders writes."""
+    return time.time_ns() // 1000
 
 
 def _cluster(settings: CassandraSettings) -> Cluster:

@@ -8,14 +8,28 @@ from typing import Any, NamedTuple
 from callprint.core.call import CallRecord, Phase, Vote
 from callprint.core.verdict import FlowKey, FlowSummary, Verdict
 from callprint.stores.base import StoredVerdict, UnknownEvidence
-from callprint.stores.cassandra_rows import BUCKETS, DAY_NS, HOUR_NS, summary_of, verdict_of
-from callprint.stores.columns import CALL, EVIDENCE, KEY_COLUMNS, SUMMARY, VERDICT, VOTE
+from callprint.stores.cassandra_rows import (
+    BUCKETS,
+    DAY_NS,
+    HOUR_NS,
+    SELECT_CALL,
+    SELECT_VERDICT,
+    Judged,
+    Judgement,
+    call_of,
+    summary_of,
+    verdict_of,
+)
+from callprint.stores.columns import EVIDENCE, KEY_COLUMNS, SUMMARY, VOTE
 from callprint.stores.queries import CallQuery, VerdictQuery, verdict_order
 
 RunMany = Callable[[str, list[tuple[object, ...]]], Iterable[Iterable[Any]]]
 LOOK_AHEAD = 64  # flows whose last verdict and summary are asked for at once
 
 _OF_FLOW = " AND ".join(f"{column} = ?" for column in KEY_COLUMNS)
+
+
+Judgements = Iterable[Judged[Judgement]]
 
 
 class _Descending(str):
@@ -43,18 +57,23 @@ def _span(query: VerdictQuery | CallQuery) -> _Span:
     return _Span(since_ns, (1 << 63) - 1 if query.until_ns is None else query.until_ns)
 
 
-def _verdict_sort_key(verdict: Verdict) -> tuple[object, ...]:
-    return (
-        *(-verdict.decided_at_ns, *verdict.flow),
-        *(not verdict.final, -verdict.k, _Descending(verdict.model)),
-    )
+def _verdict_place(judged: Judged[Verdict]) -> tuple[object, ...]:
+    """The order of the partitions, as far as it is that of the interface: judgements of one thing are equal."""
+    verdict = judged.value
+    return (-verdict.decided_at_ns, *verdict.flow, not verdict.final, -verdict.k)
 
 
-def _call_sort_key(call: CallRecord) -> tuple[object, ...]:
-    return (
-        *(-call.started_ns, call.call_id, call.from_tag),
-        *(call.phase is not Phase.END, -call.judged_at_ns, _Descending(call.detector)),
-    )
+def _call_place(judged: Judged[CallRecord]) -> tuple[object, ...]:
+    call = judged.value
+    return (-call.started_ns, call.call_id, call.from_tag, call.phase is not Phase.END, -call.judged_at_ns)
+
+
+def _latest_first(
+    partitions: Iterable[Judgements[Judgement]], place: Callable[[Judged[Judgement]], tuple[object, ...]]
+) -> Iterator[Judged[Judgement]]:
+    """Merge partitions; of judgements of the same thing the one that was stored last comes first."""
+    for _, same in groupby(heapq.merge(*partitions, key=place), key=place):
+        yield from sorted(same, key=lambda judged: (judged.sequence, judged.judge), reverse=True)
 
 
 class Queries:
@@ -65,14 +84,14 @@ class Queries:
 
     def verdicts(self, query: VerdictQuery) -> Iterator[StoredVerdict]:
         """Give the verdicts that match, in the order of the interface."""
-        found = (verdict for verdict in self._candidates(query) if _matches(verdict, query))
+        found = (judged.value for judged in self._candidates(query) if _matches(judged.value, query))
         yield from islice(self._completed(found, query.last_only), query.limit)
 
     def calls(self, query: CallQuery) -> Iterator[CallRecord]:
         """Give the calls that match, in the order of the interface."""
-        rows: Iterable[CallRecord] = self._call_candidates(query)
+        rows: Iterable[CallRecord] = (judged.value for judged in self._call_candidates(query))
         if query.last_only:
-            # The rows of a call are neighbours, and the one that counts is first (base.call_order).
+            # The rows of a call are neighbours, and the one that counts is first (queries.call_order).
             groups = groupby(rows, key=lambda call: (call.started_ns, call.call_id, call.from_tag))
             rows = (next(group) for _, group in groups)
         yield from islice((call for call in rows if _call_matches(call, query)), query.limit)
@@ -105,12 +124,11 @@ class Queries:
         (rows,) = self._run_many(statement, [parameters])
         return rows
 
-    def _candidates(self, query: VerdictQuery) -> Iterator[Verdict]:
+    def _candidates(self, query: VerdictQuery) -> Iterator[Judged[Verdict]]:
         """Give the verdicts of the partitions that the query leads to, in order and unfiltered."""
         if query.flow is not None:
-            statement = f"SELECT {VERDICT.selected()} FROM verdict_by_flow WHERE {_OF_FLOW}"
-            rows = map(verdict_of, self._rows(statement, *query.flow))
-            yield from sorted(rows, key=_verdict_sort_key)
+            rows = self._rows(f"{SELECT_VERDICT} FROM verdict_by_flow WHERE {_OF_FLOW}", *query.flow)
+            yield from _latest_first([sorted(map(verdict_of, rows), key=_verdict_place)], _verdict_place)
             return
         span = _span(query)
         if query.address is not None:
@@ -126,10 +144,10 @@ class Queries:
             keys = [(name, hour, bucket) for name in chosen for bucket in range(BUCKETS)]
             yield from self._merged(where, keys, span)
 
-    def _merged(self, where: str, keys: list[tuple[object, ...]], span: _Span) -> Iterator[Verdict]:
-        statement = f"SELECT {VERDICT.selected()} FROM {where} AND decided_at_ns >= ? AND decided_at_ns < ?"
+    def _merged(self, where: str, keys: list[tuple[object, ...]], span: _Span) -> Iterator[Judged[Verdict]]:
+        statement = f"{SELECT_VERDICT} FROM {where} AND decided_at_ns >= ? AND decided_at_ns < ?"
         partitions = self._run_many(statement, [(*key, *span) for key in keys])
-        yield from heapq.merge(*(map(verdict_of, rows) for rows in partitions), key=_verdict_sort_key)
+        yield from _latest_first([map(verdict_of, rows) for rows in partitions], _verdict_place)
 
     def _days(self, kind: str, span: _Span) -> list[int]:
         rows = self._rows("SELECT day FROM day WHERE kind = ?", kind)
@@ -146,8 +164,8 @@ class Queries:
     def _completed(self, verdicts: Iterator[Verdict], last_only: bool) -> Iterator[StoredVerdict]:
         """Add the flows' summaries, and with `last_only` drop what is not its flow's last verdict.
 
-        verdict_by_flow decides: a row of another table counts only if it is there as well. (A verdict stored
-        again with other contents stays as it was by flow, but may have added rows elsewhere.)
+        verdict_by_flow decides: a row of another table counts only if it is there as well, which it is not when the
+        process that wrote it died in between.
         """
         while some := list(islice(verdicts, LOOK_AHEAD)):
             flows = list(dict.fromkeys(verdict.flow for verdict in some))
@@ -155,7 +173,7 @@ class Queries:
             truth = self._verdicts_of(flows)
             for verdict in some:
                 stored = truth[verdict.flow]
-                if verdict in stored and (not last_only or verdict == max(stored, key=verdict_order)):
+                if verdict in (stored[:1] if last_only else stored):
                     yield StoredVerdict(verdict, summaries.get(verdict.flow))
 
     def _summaries(self, flows: list[FlowKey]) -> dict[FlowKey, FlowSummary]:
@@ -164,14 +182,15 @@ class Queries:
         return {flow: summary_of(row) for flow, rows in zip(flows, found, strict=True) for row in rows}
 
     def _verdicts_of(self, flows: list[FlowKey]) -> dict[FlowKey, list[Verdict]]:
-        statement = f"SELECT {VERDICT.selected()} FROM verdict_by_flow WHERE {_OF_FLOW}"
+        """Give all verdicts of each flow, the one that counts first."""
+        statement = f"{SELECT_VERDICT} FROM verdict_by_flow WHERE {_OF_FLOW}"
         found = self._run_many(statement, [tuple(flow) for flow in flows])
-        return {flow: list(map(verdict_of, rows)) for flow, rows in zip(flows, found, strict=True)}
+        return {flow: _in_order(map(verdict_of, rows)) for flow, rows in zip(flows, found, strict=True)}
 
-    def _call_candidates(self, query: CallQuery) -> Iterator[CallRecord]:
+    def _call_candidates(self, query: CallQuery) -> Iterator[Judged[CallRecord]]:
         if query.call_id is not None:
-            rows = self._rows(f"SELECT {CALL.selected()} FROM call_by_id WHERE call_id = ?", query.call_id)
-            yield from sorted(map(CALL.value, rows), key=_call_sort_key)
+            rows = self._rows(f"{SELECT_CALL} FROM call_by_id WHERE call_id = ?", query.call_id)
+            yield from _latest_first([sorted(map(call_of, rows), key=_call_place)], _call_place)
             return
         span = _span(query)
         if query.number is not None:
@@ -184,10 +203,15 @@ class Queries:
             keys = [(hour, bucket) for bucket in range(BUCKETS)]
             yield from self._merged_calls("call_by_hour WHERE hour = ? AND bucket = ?", keys, span)
 
-    def _merged_calls(self, where: str, keys: list[Any], span: _Span) -> Iterator[CallRecord]:
-        statement = f"SELECT {CALL.selected()} FROM {where} AND started_ns >= ? AND started_ns < ?"
+    def _merged_calls(self, where: str, keys: list[Any], span: _Span) -> Iterator[Judged[CallRecord]]:
+        statement = f"{SELECT_CALL} FROM {where} AND started_ns >= ? AND started_ns < ?"
         partitions = self._run_many(statement, [(*key, *span) for key in keys])
-        yield from heapq.merge(*(map(CALL.value, rows) for rows in partitions), key=_call_sort_key)
+        yield from _latest_first([map(call_of, rows) for rows in partitions], _call_place)
+
+
+def _in_order(found: Judgements[Verdict]) -> list[Verdict]:
+    last_first = sorted(found, key=lambda judged: verdict_order(*judged), reverse=True)
+    return [judged.value for judged in last_first]
 
 
 def _matches(verdict: Verdict, query: VerdictQuery) -> bool:

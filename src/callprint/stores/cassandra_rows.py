@@ -5,13 +5,13 @@ Tables by query hold a value several times, each time with the columns of its pa
 
 import zlib
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from callprint.core.call import CallRecord
 from callprint.core.ground.errors import RowError
 from callprint.core.verdict import FlowSummary, Verdict
 from callprint.stores.base import UnknownEvidence
-from callprint.stores.columns import CALL, EVIDENCE, SUMMARY, VERDICT, Columns
+from callprint.stores.columns import CALL, EVIDENCE, SEQUENCE, SUMMARY, VERDICT, Columns
 from callprint.stores.queries import summary_order
 
 HOUR_NS = 3_600_000_000_000
@@ -19,6 +19,10 @@ DAY_NS = 24 * HOUR_NS
 BUCKETS = 8  # partitions of one host's day, one application's hour, ...; part of the tables' layout
 
 About = TypeVar("About", Verdict, FlowSummary)
+Judgement = TypeVar("Judgement", Verdict, CallRecord)
+
+SELECT_VERDICT = f"SELECT {VERDICT.selected()}, {SEQUENCE}"
+SELECT_CALL = f"SELECT {CALL.selected()}, {SEQUENCE}"
 
 
 class Row(NamedTuple):
@@ -35,7 +39,15 @@ def bucket_of(*key: object) -> int:
     return zlib.crc32("|".join(map(str, key)).encode()) % BUCKETS
 
 
-def verdict_rows(verdict: Verdict) -> Iterator[Row]:
+class Judged(NamedTuple, Generic[Judgement]):
+    """A judgement that was read, and what orders it among others (queries.py)."""
+
+    value: Judgement
+    sequence: int
+    judge: str  # the cell that names who judged
+
+
+def verdict_rows(verdict: Verdict, sequence: int) -> Iterator[Row]:
     """Yield the rows of one verdict: by flow, by both hosts and day, by application and hour.
 
     Raises RowError when it holds what no verdict does: all rows are checked before one is written.
@@ -43,6 +55,7 @@ def verdict_rows(verdict: Verdict) -> Iterator[Row]:
     if not isinstance(verdict.confidence, float) or not 0 <= verdict.confidence <= 1:
         raise RowError(f"a verdict on {verdict.flow} has the confidence {verdict.confidence!r}")
     columns, cells = _cells(VERDICT, verdict, "")
+    columns, cells = (*columns, SEQUENCE), (*cells, sequence)
     bucket = bucket_of(*verdict.flow)
     day, hour = verdict.decided_at_ns // DAY_NS, verdict.decided_at_ns // HOUR_NS
     yield Row("verdict_by_flow", verdict.flow[:4], columns, cells)
@@ -71,13 +84,14 @@ def evidence_row(verdict: Verdict, evidence: bytes) -> Row:
     return _row("unknown_evidence", partition, ("day", "bucket"), EVIDENCE.names, EVIDENCE.row(kept))
 
 
-def call_rows(call: CallRecord) -> Iterator[Row]:
+def call_rows(call: CallRecord, sequence: int) -> Iterator[Row]:
     """Yield the rows of one call: by Call-ID, by hour, by both numbers and day. Raises RowError for no call."""
     try:
         row = CALL.row(call)
     except (TypeError, ValueError) as error:
         raise RowError(f"call {call.call_id!r} holds a value that is none of a call: {error}") from error
     written = {name: cell for name, cell in zip(CALL.names, row, strict=True) if cell is not None}
+    written[SEQUENCE] = sequence
     columns, cells = tuple(written), tuple(written.values())
     bucket = bucket_of(call.call_id, call.from_tag)
     day, hour = call.started_ns // DAY_NS, call.started_ns // HOUR_NS
@@ -128,9 +142,18 @@ def _value(columns: Columns[About], row: Any) -> About:
     )
 
 
-def verdict_of(row: Any) -> Verdict:
-    """Return the verdict of a row of any verdict table."""
-    return _value(VERDICT, row)
+def verdict_of(row: Any) -> Judged[Verdict]:
+    """Return the verdict of a row of any verdict table, selected by `SELECT_VERDICT`."""
+    return Judged(_value(VERDICT, row[:-1]), _sequence(row), row.model)
+
+
+def call_of(row: Any) -> Judged[CallRecord]:
+    """Return the call of a row of any call table, selected by `SELECT_CALL`."""
+    return Judged(CALL.value(row[:-1]), _sequence(row), row.detector)
+
+
+def _sequence(row: Any) -> int:
+    return row.sequence or 0  # rows of 0.1.0 have none, and came before all others
 
 
 def summary_of(row: Any) -> FlowSummary:

@@ -1,5 +1,7 @@
 """Columns of the tables, derived from the fields of what their rows hold (core/ground/fields.py)."""
 
+import hashlib
+import re
 from collections.abc import Callable, Sequence
 from operator import attrgetter
 from typing import Generic, TypeVar
@@ -8,7 +10,7 @@ from callprint.core.call import AllowEntry, CallRecord, Vote
 from callprint.core.ground.fields import fields_of
 from callprint.core.verdict import FlowKey, FlowSummary, Verdict
 from callprint.stores.base import RegisteredModel, UnknownEvidence
-from callprint.stores.values import WRITERS, flow_key, reader_of
+from callprint.stores.values import WRITERS, flow_key, reader_of, text
 
 T = TypeVar("T")
 
@@ -16,10 +18,21 @@ KEY_COLUMNS: tuple[str, ...] = FlowKey._fields
 """The columns of a flow key; they come first in a row about a flow."""
 
 
-class Columns(Generic[T]):
-    """The columns of one kind of value: their names, and values as rows and back."""
+SEQUENCE = "sequence"
+"""A column that stores add to judgements: it rises, and of judgements of the same thing the highest counts."""
 
-    def __init__(self, kind: type[T]) -> None:
+_MARK = re.compile(r" #[0-9a-f]{8}\Z")
+
+
+class Columns(Generic[T]):
+    """The columns of one kind of value: their names, and values as rows and back.
+
+    `judge` names the column of a judgement that says who judged. Its cell is part of the primary key, and ends with a
+    digest of the row: "compact 5 #0a1b2c3d". So another judgement of the same thing is another row, whatever made it
+    differ. Rows that 0.1.0 wrote have no digest.
+    """
+
+    def __init__(self, kind: type[T], judge: str = "") -> None:
         fields = fields_of(kind)
         self.names = tuple(field.name for field in fields)
         self.optional = frozenset(field.name for field in fields if field.optional)
@@ -33,15 +46,18 @@ class Columns(Generic[T]):
             (i, WRITERS[field.type]) for i, field in enumerate(fields) if field.type in WRITERS
         )
         self._cells: Callable[[T], tuple[object, ...]] = attrgetter(*(field.path for field in fields))
+        self._judge = self.names.index(judge) if judge else None
 
     def row(self, value: T) -> tuple[object, ...]:
         """Return a value as a row of these columns. Raises TypeError or ValueError for what no column can hold."""
         cells = self._cells(value)
-        if not self._writers:
+        if not self._writers and self._judge is None:
             return cells
         written = list(cells)
         for i, write in self._writers:
             written[i] = write(written[i])
+        if self._judge is not None and isinstance(written[self._judge], str):
+            written[self._judge] = f"{written[self._judge]} #{_digest(written)}"
         return tuple(written)
 
     def value(self, row: Sequence[object], flow: FlowKey | None = None) -> T:
@@ -49,6 +65,9 @@ class Columns(Generic[T]):
 
         A store is data from outside: raises TypeError or ValueError when a cell holds what no such value has.
         """
+        if self._judge is not None:
+            row = list(row)
+            row[self._judge] = _MARK.sub("", text(row[self._judge]))
         cells = [read(cell) for read, cell in zip(self._readers, row[self._key :], strict=True)]
         if not self._key:
             return self._kind(*cells)
@@ -59,9 +78,14 @@ class Columns(Generic[T]):
         return ", ".join(f"{alias}.{name}" if alias else name for name in self.names)
 
 
-VERDICT = Columns(Verdict)
+def _digest(cells: Sequence[object]) -> str:
+    written = "\x1f".join(map(str, cells)).encode("utf-8", "backslashreplace")
+    return hashlib.blake2b(written, digest_size=4).hexdigest()
+
+
+VERDICT = Columns(Verdict, judge="model")
 SUMMARY = Columns(FlowSummary)
-CALL = Columns(CallRecord)
+CALL = Columns(CallRecord, judge="detector")
 VOTE = Columns(Vote)
 ALLOW_ENTRY = Columns(AllowEntry)
 EVIDENCE = Columns(UnknownEvidence)

@@ -39,4 +39,29 @@ SINCE_0_1_0: tuple[Migration, ...] = (
             "ALTER TABLE call_by_hour ADD capture text",
         ),
     ),
+    # What made a judgement. Of several about the same thing the one with the highest sequence counts (columns.py).
+    Migration(
+        sqlite=(
+            "ALTER TABLE verdict ADD COLUMN model_digest TEXT",
+            "ALTER TABLE verdict ADD COLUMN sequence INTEGER NOT NULL DEFAULT 0",
+            "ALTER TABLE call ADD COLUMN detector_state TEXT",
+            "ALTER TABLE call ADD COLUMN sequence INTEGER NOT NULL DEFAULT 0",
+            "CREATE TABLE last_sequence (number INTEGER NOT NULL) STRICT",
+            "INSERT INTO last_sequence VALUES (0)",
+        ),
+        cassandra=(
+            "ALTER TABLE verdict_by_flow ADD model_digest text",
+            "ALTER TABLE verdict_by_flow ADD sequence bigint",
+            "ALTER TABLE verdict_by_host_day ADD model_digest text",
+            "ALTER TABLE verdict_by_host_day ADD sequence bigint",
+            "ALTER TABLE verdict_by_application_hour ADD model_digest text",
+            "ALTER TABLE verdict_by_application_hour ADD sequence bigint",
+            "ALTER TABLE call_by_id ADD detector_state text",
+            "ALTER TABLE call_by_id ADD sequence bigint",
+            "ALTER TABLE call_by_number_day ADD detector_state text",
+            "ALTER TABLE call_by_number_day ADD sequence bigint",
+            "ALTER TABLE call_by_hour ADD detector_state text",
+            "ALTER TABLE call_by_hour ADD sequence bigint",
+        ),
+    ),
 )

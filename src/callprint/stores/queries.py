@@ -51,13 +51,14 @@ class CallQuery:
         _check_limit(self.limit)
 
 
-def verdict_order(verdict: Verdict) -> tuple[bool, int, int, str]:
+def verdict_order(verdict: Verdict, sequence: int = 0, judge: str = "") -> tuple[bool, int, int, int, str]:
     """The order of the verdicts of one flow: the greatest is the flow's last verdict.
 
-    A final verdict is later than every provisional one. The model's name decides between two models that
-    looked at the same evidence, so that the answer does not depend on which of them was stored first.
+    A final verdict is later than every provisional one, and one that saw more than one that saw less. Of verdicts on
+    the same evidence, as after another model has looked at it, the one that was stored last counts. `judge`, the cell
+    that names the model (columns.py), decides within a batch, so that the answer never depends on chance.
     """
-    return (verdict.final, verdict.decided_at_ns, verdict.k, verdict.model)
+    return (verdict.final, verdict.decided_at_ns, verdict.k, sequence, judge)
 
 
 def summary_order(summary: FlowSummary) -> tuple[int, int]:
@@ -65,9 +66,9 @@ def summary_order(summary: FlowSummary) -> tuple[int, int]:
     return (summary.last_seen_ns, summary.packets + summary.long_packets + summary.rtcp_packets)
 
 
-def call_order(call: CallRecord) -> tuple[bool, int, str]:
-    """The order of the rows of one call: the greatest is what is known of the call now."""
-    return (call.phase is Phase.END, call.judged_at_ns, call.detector)
+def call_order(call: CallRecord, sequence: int = 0, judge: str = "") -> tuple[bool, int, int, str]:
+    """The order of the rows of one call: the greatest is what is known of the call now, as in `verdict_order`."""
+    return (call.phase is Phase.END, call.judged_at_ns, sequence, judge)
 
 
 def canonical_address(text: str) -> str:

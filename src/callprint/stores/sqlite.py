@@ -72,8 +72,8 @@ class SqliteStore(VerdictStore):
         return self._path
 
     def put_verdicts(self, verdicts: Iterable[Verdict]) -> None:
-        """Store verdicts in one transaction; those that are there already stay as they are."""
-        self._write(sqlite_rows.PUT_VERDICT, map(VERDICT.row, verdicts))
+        """Store verdicts in one transaction, each as the latest judgement of what it is about."""
+        self._write_judgements(sqlite_rows.PUT_VERDICT, map(VERDICT.row, verdicts))
 
     def put_flows(self, summaries: Iterable[FlowSummary]) -> None:
         """Store flow summaries in one transaction; of two for one flow the one that covers more stays."""
@@ -107,9 +107,10 @@ class SqliteStore(VerdictStore):
         """Give the models that were registered, the first one first."""
         return self._read(sqlite_rows.SELECT_MODELS, [], MODEL.value)
 
-    def put_calls(self, calls: Iterable[CallRecord]) -> None:
-        """Store call rows in one transaction; those that are there already stay as they are."""
-        self._write(sqlite_call_rows.PUT_CALL, map(CALL.row, calls))
+    def put_calls(self, calls: Iterable[CallRecord], rebuilt: bool = False) -> None:
+        """Store call rows in one transaction, each as the latest judgement, or with `rebuilt` where it is missing."""
+        statement = sqlite_call_rows.PUT_REBUILT_CALL if rebuilt else sqlite_call_rows.PUT_CALL
+        self._write_judgements(statement, map(CALL.row, calls))
 
     def calls(self, query: CallQuery) -> Iterator[CallRecord]:
         """Give the calls that match, the latest first."""
@@ -183,6 +184,16 @@ class SqliteStore(VerdictStore):
         # executemany compiles the statement once; sqlite3 keeps it compiled for the next batch.
         with self._explained(), self._transaction() as connection:
             connection.executemany(statement, rows)
+
+    def _write_judgements(self, statement: str, rows: Iterable[tuple[object, ...]]) -> None:
+        with self._explained():
+            found = list(rows)
+            if not found:  # so that nothing is written: a transaction costs a flush to the disk
+                self._open()
+                return
+            with self._transaction() as connection:
+                ((sequence,),) = connection.execute(sqlite_rows.NEXT_SEQUENCE).fetchall()
+                connection.executemany(statement, ((*row, sequence) for row in found))
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:

@@ -1,12 +1,14 @@
 """The SQL that writes and asks for calls, votes and the allow-list."""
 
-from callprint.stores.columns import ALLOW_ENTRY, CALL, VOTE, insert_statement
+from callprint.stores.columns import ALLOW_ENTRY, CALL, SEQUENCE, VOTE, insert_statement
 from callprint.stores.queries import CallQuery
-from callprint.stores.sqlite_rows import select_statement
+from callprint.stores.sqlite_rows import GIVEN_AGAIN, select_statement
 
 CALL_KEY = ("call_id", "from_tag", "started_ns")
 
-PUT_CALL = insert_statement("call", CALL.names) + " ON CONFLICT DO NOTHING"
+_PUT_CALL = insert_statement("call", (*CALL.names, SEQUENCE))
+PUT_CALL = _PUT_CALL + GIVEN_AGAIN
+PUT_REBUILT_CALL = _PUT_CALL + " ON CONFLICT DO NOTHING"
 PUT_VOTE = insert_statement("feedback", VOTE.names) + " ON CONFLICT DO NOTHING"
 PUT_ALLOWED = insert_statement("allowed", ALLOW_ENTRY.names) + " ON CONFLICT DO NOTHING"
 REMOVE_ALLOWED = "DELETE FROM allowed WHERE caller = ?"
@@ -16,11 +18,12 @@ SELECT_ALLOWED = f"SELECT {ALLOW_ENTRY.selected()} FROM allowed ORDER BY caller"
 _LATER_CALL = (
     "SELECT 1 FROM call d WHERE "
     + " AND ".join(f"d.{column} = c.{column}" for column in CALL_KEY)
-    + " AND (d.phase = 'end', d.judged_at_ns, d.detector) > (c.phase = 'end', c.judged_at_ns, c.detector)"
+    + " AND (d.phase = 'end', d.judged_at_ns, d.sequence, d.detector) >"
+    + " (c.phase = 'end', c.judged_at_ns, c.sequence, c.detector)"
 )
 _CALL_ORDER = (
     " ORDER BY c.started_ns DESC, c.call_id, c.from_tag,"
-    " c.phase = 'end' DESC, c.judged_at_ns DESC, c.detector DESC"
+    " c.phase = 'end' DESC, c.judged_at_ns DESC, c.sequence DESC, c.detector DESC"
 )
 _LATER_VOTE = (
     "SELECT 1 FROM feedback g WHERE g.caller = f.caller AND g.user = f.user"

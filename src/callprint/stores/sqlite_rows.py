@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 
 from callprint.stores.base import StoredVerdict
-from callprint.stores.columns import KEY_COLUMNS, MODEL, SUMMARY, VERDICT, insert_statement
+from callprint.stores.columns import KEY_COLUMNS, MODEL, SEQUENCE, SUMMARY, VERDICT, insert_statement
 from callprint.stores.queries import VerdictQuery
 
-# ON CONFLICT rather than INSERT OR IGNORE: the latter would also skip a row that breaks a NOT NULL or a
-# CHECK, and a verdict would be lost in silence.
-PUT_VERDICT = insert_statement("verdict", VERDICT.names) + " ON CONFLICT DO NOTHING"
+NEXT_SEQUENCE = "UPDATE last_sequence SET number = number + 1 RETURNING number"
+# A judgement that is given again is the latest again. ON CONFLICT rather than INSERT OR IGNORE: the latter would also
+# skip a row that breaks a NOT NULL or a CHECK, and a verdict would be lost in silence.
+GIVEN_AGAIN = f" ON CONFLICT DO UPDATE SET {SEQUENCE} = excluded.{SEQUENCE}"
+PUT_VERDICT = insert_statement("verdict", (*VERDICT.names, SEQUENCE)) + GIVEN_AGAIN
 # The SQL form of queries.summary_order.
 _NEW_ORDER, _OLD_ORDER = (
     f"({row}.last_seen_ns, {row}.packets + {row}.long_packets + {row}.rtcp_packets)"
@@ -37,14 +39,15 @@ SELECT_MODELS = f"SELECT {MODEL.selected()} FROM model ORDER BY first_used_ns, n
 _LATER = (
     "SELECT 1 FROM verdict w WHERE "
     + " AND ".join(f"w.{column} = v.{column}" for column in KEY_COLUMNS)
-    + " AND (w.final, w.decided_at_ns, w.k, w.model) > (v.final, v.decided_at_ns, v.k, v.model)"
+    + " AND (w.final, w.decided_at_ns, w.k, w.sequence, w.model) >"
+    + " (v.final, v.decided_at_ns, v.k, v.sequence, v.model)"
 )
 _SELECT = f"SELECT {VERDICT.selected('v')}, {SUMMARY.selected('f')} FROM verdict v LEFT JOIN flow f ON " + (
     " AND ".join(f"f.{column} = v.{column}" for column in KEY_COLUMNS)
 )
 _ORDER = (
     " ORDER BY v.decided_at_ns DESC, v.src_ip, v.src_port, v.dst_ip, v.dst_port, v.ssrc, v.first_seen_ns,"
-    " v.final DESC, v.k DESC, v.model DESC"
+    " v.final DESC, v.k DESC, v.sequence DESC, v.model DESC"
 )
 
 

@@ -84,6 +84,7 @@ class PacedIdentifier:
         now_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name = identifier.name
+        self.digest = identifier.digest
         self.applications = identifier.applications
         self.minimum_k = identifier.minimum_k
         self._identifier = identifier

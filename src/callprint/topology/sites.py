@@ -75,6 +75,7 @@ class Sites:
         self._loaded: OrderedDict[int, _Loaded] = OrderedDict()
         self._waiting: defaultdict[int, list[SiteInput]] = defaultdict(list)
         self._rows: list[CallRecord] = []
+        self._rebuilt: list[CallRecord] = []  # from a journal: most of them are stored already
         self._announced: list[FlowSummary] = []  # complete what is stored of these flows
         self._votes_due_s = self._rest_until_s = 0.0
 
@@ -134,18 +135,23 @@ class Sites:
             except RowError as error:
                 log.error("what SDP announced for %d flows is not stored: %s", len(self._announced), error)
             self._announced = []
-        if not self._rows:
-            return
-        try:
-            self._opened().put_calls(self._rows)
-        except RowError:
-            for call in self._rows:
-                self._store_row(call)
+        self._store_calls(self._rebuilt, rebuilt=True)
+        self._rebuilt = []
+        self._store_calls(self._rows)
         self._rows = []
 
-    def _store_row(self, call: CallRecord) -> None:
+    def _store_calls(self, calls: list[CallRecord], *, rebuilt: bool = False) -> None:
+        if not calls:
+            return
         try:
-            self._opened().put_calls([call])
+            self._opened().put_calls(calls, rebuilt)
+        except RowError:
+            for call in calls:
+                self._store_row(call, rebuilt=rebuilt)
+
+    def _store_row(self, call: CallRecord, *, rebuilt: bool) -> None:
+        try:
+            self._opened().put_calls([call], rebuilt)
         except RowError as error:
             if not self._refuse(call, str(error)):
                 raise StoreError(f"a row that the store refuses cannot be set aside now: {error}") from error
@@ -187,7 +193,7 @@ class Sites:
         except DecodeError as error:
             log.error("what was known of the calls of site %08x is lost: %s", site, error)
             return self._fresh(site, journal[-1][0] + 1 if journal else number, now_s)
-        self._rows += rows
+        self._rebuilt += rows
         self._announced += announced
         log.info("site %08x: %d journal entries taken again, %d rows", site, len(journal), len(rows))
         return _Loaded(calls, entries, number, now_s)

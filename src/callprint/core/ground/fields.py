@@ -25,6 +25,7 @@ Name = Annotated[str, Limits(minLength=1)]
 Address = Annotated[str, Limits(anyOf=[{"format": "ipv4"}, {"format": "ipv6"}])]
 Port = Annotated[int, Limits(maximum=0xFFFF)]
 Probability = Annotated[float, Limits(maximum=1)]
+Digest = Annotated[str, Limits(pattern="^[0-9a-f]{16}$")]
 
 
 class Known(StrEnum):

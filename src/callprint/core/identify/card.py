@@ -4,8 +4,9 @@ Whatever the text, `parse_card` returns a card whose fields agree with each othe
 field.
 """
 
+import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any
 
 from callprint.core.ground.errors import ModelError
@@ -65,6 +66,21 @@ class ModelCard:
     training: dict[str, Any]
     accuracy: dict[str, Any]
     reference: Reference | None = None  # what drift is measured against; None: it cannot be measured
+
+    @property
+    def digest(self) -> str:
+        """What tells this model from every other, whatever their names: 16 hex digits.
+
+        Of all that a verdict depends on: the network, and how its scores become an answer.
+        """
+        decides = (
+            self.onnx_sha256,
+            self.classes,
+            astuple(self.input),
+            self.checkpoints,
+            astuple(self.policy),
+        )
+        return hashlib.sha256(repr(decides).encode()).hexdigest()[:16]
 
 
 def _names(table: Any, field: str) -> tuple[str, ...]:

@@ -112,7 +112,7 @@ def restore(calls: SiteCalls, kept: Snapshot, fetch: Fetch) -> bool:
         calls.judge.sightings = Sightings.restore(kept.part("sightings"))
     except ConfigError as error:
         raise DecodeError(str(error)) from error
-    _restore_judge(calls.judge, history, kept.part("judge"))
+    calls.user_votes.allow(_restore_judge(calls.judge, history, kept.part("judge")))
     try:
         calls.detector.restore(kept.part("detector"))
     except ConfigError:
@@ -222,7 +222,8 @@ def _judge_snapshot(judge: CallJudge) -> Snapshot:
     return Snapshot(plain, {"features": vectors})
 
 
-def _restore_judge(judge: CallJudge, history: CallHistory, kept: Snapshot) -> None:
+def _restore_judge(judge: CallJudge, history: CallHistory, kept: Snapshot) -> set[str]:
+    """Bring the judge to where the snapshot was taken; return the allow-list of then."""
     try:
         calls = _CALLS.read(kept.plain["calls"])
         vectors = read_columns(kept.arrays["features"], kept.plain["features"], np.nan)
@@ -231,4 +232,5 @@ def _restore_judge(judge: CallJudge, history: CallHistory, kept: Snapshot) -> No
         judge.vectors = OrderedDict(zip(keys, (vector.copy() for vector in vectors), strict=True))
     except (KeyError, TypeError, ValueError) as error:
         raise DecodeError(f"the snapshot of the judge is damaged: {error!r}") from error
-    judge.history, judge.allowed = history, allowed
+    judge.history = history
+    return allowed

@@ -40,6 +40,7 @@ class CallJudge:
         self._maximum_calls = maximum_calls
         self.vectors: OrderedDict[tuple[str, str, int], Vector] = OrderedDict()
         self.allowed = set(allowed)
+        self.detector_state: str | None = None  # as rows give it (user_votes.py)
 
     def judge(self, event: CallEvent) -> CallRecord | None:
         """Take an event, in the order of packet time; return the judged row, None when a call only closes."""
@@ -77,6 +78,7 @@ class CallJudge:
             reason=judgement.reason,
             detector=judgement.detector,
             features=tuple(vector.tolist()),
+            detector_state=self.detector_state,
         )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from callprint.core.call import Vote
+from callprint.core.ground.keys import stable_key
 from callprint.core.spam.judging import CallJudge
 
 VoteKey = tuple[str, str]
@@ -10,17 +11,24 @@ VoteKey = tuple[str, str]
 
 
 class UserVotes:
-    """The votes that a judge's detector has taken in, and the judge's allow-list."""
+    """The votes that a judge's detector has taken in, and the judge's allow-list.
+
+    The judge is told the state that its detector has come to by them: a digest, the same for the same votes and the
+    same allow-list in whatever order they came.
+    """
 
     def __init__(self, judge: CallJudge) -> None:
         """Start without any vote."""
         self._judge = judge
         self.taken: dict[VoteKey, Vote] = {}
+        self._sum = 0  # of the keys of all votes taken
+        self.begin((), judge.allowed)
 
     def begin(self, votes: Iterable[Vote], allowed: Iterable[str]) -> None:
         """Take as known what the detector was taught, and whom it may not touch."""
-        self.taken = {(vote.user, vote.caller): vote for vote in votes}
-        self._judge.allowed = set(allowed)
+        self.taken, self._sum = {}, 0
+        self._note(votes)
+        self.allow(allowed)
 
     def new(self, votes: Iterable[Vote]) -> tuple[Vote, ...]:
         """Return those of the votes that were not taken in yet."""
@@ -28,7 +36,26 @@ class UserVotes:
 
     def take(self, votes: Sequence[Vote], allowed: Iterable[str]) -> None:
         """Take in new votes, and the allow-list."""
-        self._judge.allowed = set(allowed)
-        self.taken |= {(vote.user, vote.caller): vote for vote in votes}
+        self._note(votes)
+        self.allow(allowed)
         if votes and self._judge.detector is not None:
             self._judge.detector.take_votes(votes, max(vote.given_at_ns for vote in votes))
+
+    def allow(self, allowed: Iterable[str]) -> None:
+        """Take in the allow-list."""
+        self._judge.allowed = set(allowed)
+        state = stable_key(str(self._sum), *sorted(self._judge.allowed))
+        self._judge.detector_state = f"{state:016x}" if self.taken or self._judge.allowed else None
+
+    def _note(self, votes: Iterable[Vote]) -> None:
+        for vote in votes:
+            key = vote.user, vote.caller
+            before = self.taken.get(key)
+            self._sum += _key(vote) - (0 if before is None else _key(before))
+            self.taken[key] = vote
+
+
+def _key(vote: Vote) -> int:
+    return stable_key(
+        vote.user, vote.caller, vote.call_id, vote.from_tag, str(vote.given_at_ns), str(vote.spam)
+    )

@@ -33,6 +33,10 @@ class Identifier(Protocol):
         """Name and version of the model, as verdicts give it."""
 
     @property
+    def digest(self) -> str:
+        """What tells it from every other model, also from one of the same name: 16 hex digits."""
+
+    @property
     def applications(self) -> tuple[str, ...]:
         """The names of the classes."""
 
@@ -48,14 +52,15 @@ class Names(NamedTuple):
     """The names that verdicts quote from an identifier."""
 
     model: str  # name and version
+    digest: str | None
     applications: tuple[str, ...]  # by class
 
     @classmethod
     def of(cls, identifier: Identifier | None) -> "Names":
         """Return the names of an identifier; without one there is no model and no class."""
         if identifier is None:
-            return cls(NO_MODEL, ())
-        return cls(identifier.name, identifier.applications)
+            return cls(NO_MODEL, None, ())
+        return cls(identifier.name, identifier.digest, identifier.applications)
 
 
 NO_MODEL = "none"

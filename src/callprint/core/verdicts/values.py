@@ -50,6 +50,7 @@ def flow_verdicts(flows: Array, names: Names) -> list[Verdict]:
         "last_seen_ns": flows["evidence_last_ns"],
         "decided_at_ns": flows["decided_at_ns"],
         "reason": [REASONS[number] for number in flows["reason"].tolist()],
+        "model_digest": [None if name is None else names.digest for name in best],
     }
     return [Verdict(*row) for row in _rows(columns, _VERDICT_FIELDS)]
 
