@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from callprint.core.calls.branches import Branches
+
 GOLDEN = Path(__file__).parent / "released" / "golden"
 
 
@@ -51,6 +53,8 @@ def plain(value: Any) -> Any:
         return value.value
     if isinstance(value, np.generic):
         return _named(value) if value.dtype.names else plain(value.item())
+    if isinstance(value, Branches):
+        return {name: None for _, name in value.pending}  # all that was known of them
     if is_dataclass(value):
         named = {
             NAME_THEN.get(field.name, field.name): plain(getattr(value, field.name))

@@ -6,8 +6,9 @@ import pytest
 from sip_scenario import Talk, at, flow, play, sdp
 
 from callprint.core.call import CallState, EndedBy, Phase
-from callprint.core.calls.attempt import Attempt, Party
+from callprint.core.calls.attempt import Attempt
 from callprint.core.calls.media import LiveMedia
+from callprint.core.calls.party import Party
 from callprint.core.calls.settings import CallSettings
 from callprint.core.signalling.identity import Identity
 from callprint.core.signalling.reader import RawMessage

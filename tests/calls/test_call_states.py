@@ -176,9 +176,15 @@ def test_a_retransmitted_invite_is_the_same_call():
 
 def test_bye_of_an_early_dialog_is_a_cancellation():
     end = end_of(
-        [(0.0, INVITE), (1.0, CALL.response(180)), (2.0, CALL.request("BYE", cseq=2, to_tag="tag-b"))]
+        [
+            (0.0, INVITE),
+            (1.0, CALL.response(180)),
+            (2.0, CALL.request("BYE", cseq=2, to_tag="tag-b")),
+            (2.1, CALL.response(487)),  # RFC 3261 15.1.2
+        ]
     )
-    assert (end.state, end.ended_by) == (CallState.CANCELLED, EndedBy.CALLER)
+    assert (end.state, end.ended_by, end.ended_ns) == (CallState.CANCELLED, EndedBy.CALLER, at(2))
+    assert (end.answered_ns, end.final_status) == (None, 487)
 
 
 @pytest.mark.parametrize(

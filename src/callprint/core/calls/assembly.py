@@ -24,13 +24,15 @@ from callprint.core.calls.assembly_snapshot import (
     reports_in,
     upgraded,
 )
-from callprint.core.calls.attempt import Attempt, Party, Side
+from callprint.core.calls.attempt import Attempt
 from callprint.core.calls.call_rows import record_of
+from callprint.core.calls.callee import asked_for
 from callprint.core.calls.campaign import campaign_key
 from callprint.core.calls.events import CallEvent, CallStep
 from callprint.core.calls.facts import facts_of, facts_with_media
 from callprint.core.calls.media import LiveMedia
 from callprint.core.calls.media_only import MediaGroups
+from callprint.core.calls.party import Party, Side
 from callprint.core.calls.settings import NEVER_NS, CallSettings
 from callprint.core.calls.table import CallTable
 from callprint.core.ground.arrays import Array
@@ -255,6 +257,7 @@ class CallAssembler:
             signalling_ip=raw.source_ip,
             capture=raw.capture,
         )
+        asked_for(message, call)
         call.on_request(message, Side.CALLER, raw.time_ns)
         if session is not None:
             self._announced(call, session, Side.CALLER)
@@ -266,6 +269,10 @@ class CallAssembler:
 
     def _in_call(self, call: Attempt, sender: Side, message: SipMessage, time_ns: int) -> None:
         was_open = not call.ended
+        if call.asks_anew(message, sender):
+            callee = asked_for(message, call)
+            if callee is not None:
+                call.callee.identity = self._identities.of_uri(callee)
         if message.is_request:
             call.on_request(message, sender, time_ns)
         else:
@@ -276,6 +283,9 @@ class CallAssembler:
             self._live.note(call)
         if was_open and call.ended:
             self._closed(call)
+        elif call.refused_by_callee and not call.reported:
+            self._closed(call.as_decided())
+            call.reported = True
         self._table.touched(call)
         self.outcomes[MessageOutcome.IN_CALL] += 1
 
@@ -358,10 +368,13 @@ class CallAssembler:
 
     def _closed(self, call: Attempt) -> None:
         """Report the outcome at the moment when it became known, in the order of packets."""
+        if call.reported:
+            return
         record = record_of(call, Phase.END, call.closed_ns)
         self._events.append(CallEvent(CallStep.CLOSED, call.closed_ns, facts_of(call), record))
 
     def _settled(self, call: Attempt, now_ns: int) -> None:
+        call.weigh_media()
         self._settled_alone(call, now_ns)
         self._live.forget(call)
         self._table.remove(call)

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any, get_type_hints
 
 from callprint.core.call import CallState, EndedBy
-from callprint.core.calls.attempt import Attempt, Party
+from callprint.core.calls.attempt import Attempt
+from callprint.core.calls.branches import Branch, Branches, branches_in
+from callprint.core.calls.party import Party
 from callprint.core.ground.addresses import Endpoint
 from callprint.core.ground.errors import DecodeError
 from callprint.core.ground.named_rows import plain_types
@@ -23,7 +25,7 @@ Plain = Any
 
 VERSION = 2
 
-_NOT_PLAIN = ("caller", "callee", "state", "ended_by", "branches", "dialogs")
+_NOT_PLAIN = ("caller", "callee", "state", "ended_by", "branches", "dialogs", "past_tags")
 _PLAIN_FIELDS = {
     name: plain_types(annotation)
     for name, annotation in get_type_hints(Attempt).items()
@@ -64,8 +66,9 @@ def call_out(call: Attempt, reports: ReportTable) -> Plain:
         "callee": _party_out(call.callee, reports),
         "state": call.state.value,
         "ended_by": call.ended_by.value if call.ended_by else None,
-        "branches": list(call.branches),
+        "transactions": call.branches.plain(),
         "dialogs": list(call.dialogs),
+        "past_tags": list(call.past_tags),
     }
 
 
@@ -75,14 +78,31 @@ def call_in(values: Plain, reports: Sequence[FlowReport]) -> Attempt:
     for name, value in kept.items():
         if type(value) not in _PLAIN_FIELDS[name]:
             raise DecodeError(f"{name} of a call cannot be a {type(value).__name__}")
+    if "transactions" in values:
+        branches = branches_in(values["transactions"])
+    else:
+        branches = _branches_0_1_0(values)
+        kept["status_ns"] = kept["refused_ns"]
     return Attempt(
         **kept,
         caller=_party_in(values["caller"], reports),
         callee=_party_in(values["callee"], reports),
         state=CallState(values["state"]),
         ended_by=EndedBy(values["ended_by"]) if values["ended_by"] else None,
-        branches=dict.fromkeys(map(str, values["branches"])),
+        branches=branches,
         dialogs=dict.fromkeys(map(str, values["dialogs"])),
+        past_tags=dict.fromkeys(map(str, values.get("past_tags", ()))),
+    )
+
+
+def _branches_0_1_0(values: Plain) -> Branches:
+    """Return the branches of a call of callprint 0.1.0: all of one CSeq, and cancelled together."""
+    cancel_ns = values["cancel_ns"]
+    return Branches(
+        {
+            (int(values["invite_cseq"]), str(name)): Branch((), values["ringing_ns"], cancel_ns)
+            for name in values["branches"]
+        }
     )
 
 

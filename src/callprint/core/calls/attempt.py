@@ -1,82 +1,61 @@
-"""One call attempt, and how each SIP message changes its state (RFC 3261 9, 13, 14, 15; RFC 3264 for media).
+"""One call attempt, and what each SIP message makes of it.
 
-    CALLING --1xx--> RINGING --2xx--> ANSWERED --last BYE--> COMPLETED
-       |                |
-       +----------------+--487-------------------------> CANCELLED     (also: CANCEL, then silence)
-       +----------------+--3xx-6xx on the last branch--> FAILED        (401, 407, 3xx ...: after a wait for
-       |                                                                a new INVITE with a higher CSeq)
-       any of the three --silence----------------------> EXPIRED
+Sections are those of RFC 3261 unless another RFC is named. "Alive": on a branch (branches.py) that is neither refused
+nor cancelled. "Waits": for `retry_timeout_s`, 64 * T1, for a message that lets the attempt go on.
 
-Forking: every INVITE that is seen on its way adds a branch (top Via); the call fails only when the last branch
-has failed, and ends only when every confirmed dialog has had its BYE. The same INVITE seen on several hops between
-proxies falls under the same rule.
+    in             message                                       to           section
+    -------------  --------------------------------------------  -----------  ---------------------------------------
+    CALLING        101-199                                       RINGING      13.2.2.1
+    unanswered     INVITE without To tag, on another branch      as before    16.7 (fork), 22.2 (challenge), 8.1.3.4
+                   or with a higher CSeq                                      (3xx), 21.5.4, RFC 3263 4.3 (failover),
+                                                                              RFC 3578 (overlap dialling)
+    unanswered     INVITE again on the same branch               as before    17.1.1.2 (retransmission)
+    unanswered     CANCEL of the last branch alive               waits        9.1 (one hop, one branch)
+    unanswered     3xx-6xx on the last branch alive              waits        13.2.2.2, 13.2.2.3, 16.7
+    unanswered     BYE of the caller                             waits        15 (early dialog), 15.1.2 (487 follows)
+    unanswered,    2xx                                           ANSWERED     13.2.2.4, 9.1 (2xx crosses CANCEL)
+    or waits
+    unanswered,    ACK that belongs to no INVITE seen            ANSWERED     13.2.2.4 (its branch is its own; that of
+    or waits                                                                  a refusal has the INVITE's: 17.1.1.3)
+    unanswered,    INVITE with the To tag of a dialog            ANSWERED     14 (not before the first one is over)
+    or waits
+    unanswered     BYE of the callee                             COMPLETED    15 (not on an early dialog)
+    ANSWERED       BYE of the last confirmed dialog              COMPLETED    15
+    waits          1xx, or a new INVITE                          unanswered   16.7
+    waits          nothing: 487, or CANCEL by the caller         CANCELLED    9.1, 15.1.2, 16.10
+    waits          nothing: 3xx-6xx                              FAILED       8.1.3
+    waits          nothing: BYE of the caller                    COMPLETED    15.1.2 (no 487: a lost 2xx had come)
+    any            silence                                       EXPIRED      16.6 (Timer C); media: answer_proof.py
+
+An attempt that waits has been decided already: whatever ends the waiting (a time-out, eviction, the end of the
+capture), it ends as the table says, at the time of the message that decided. A 6xx stands whatever other branches
+say later (16.7). 487 cancels the call unless a proxy ended a branch while the caller, whose own branch was seen, did
+not: then the network gave up, and the call has failed.
 """
 
+from copy import copy
 from dataclasses import dataclass, field
-from enum import IntEnum
-from typing import NamedTuple, TypeVar
 
 from callprint.core.call import ENDED_STATES, CallState, EndedBy
+from callprint.core.calls.answer_proof import media_proof_ns
+from callprint.core.calls.branches import Branches, BranchKey, branch_key, hops_above
+from callprint.core.calls.party import Party, Side, keep
 from callprint.core.calls.settings import CallSettings
-from callprint.core.flow.payload_types import CODEC_NAMES
-from callprint.core.ground.addresses import Endpoint
-from callprint.core.signalling.identity import Identity
-from callprint.core.signalling.sdp import Rtpmap, SessionDescription
+from callprint.core.signalling.sdp import SessionDescription
 from callprint.core.signalling.sip import SipMessage
-from callprint.core.signalling.text import identifier, parameters, printable
-from callprint.core.verdict import FlowReport
+from callprint.core.signalling.text import printable
 
-MAXIMUM_KEPT = 16
-"""Most SSRCs, dialogs, branches or flows that are kept for one party of a call."""
-MAXIMUM_ENDPOINTS = 128
-"""Most endpoints that are kept for one party of a call; the oldest make room."""
-
-_T = TypeVar("_T")
-
-_RETRIED = frozenset({*range(300, 400), 401, 407, 413, 415, 420, 421, 422, 428, 433, 436, 437, 438, 494})
-"""Refusals after which the same call may be tried again (RFC 3261 8.1.3.5, 22.2, RFC 4028, RFC 8224)."""
-
-
-class Side(IntEnum):
-    """Which of the two parties."""
-
-    CALLER = 0
-    CALLEE = 1
-
-    @property
-    def other(self) -> "Side":
-        """The one at the other end."""
-        return Side(1 - self)
-
-
-@dataclass(slots=True)
-class Party:
-    """One end of a call."""
-
-    identity: Identity
-    user_agent: str | None = None
-    endpoints: dict[Endpoint, None] = field(default_factory=dict)  # announced, then learned from joined flows
-    ssrcs: dict[int, None] = field(default_factory=dict)
-    codecs: dict[int, str] = field(default_factory=dict)  # payload type -> name, as this party announced it
-    offered: str | None = None  # its first announced codec
-    flows: list[FlowReport] = field(default_factory=list)  # that this party sends
-    clock_rates_hz: dict[int, int] = field(default_factory=dict)  # of `codecs`, by payload type
-
-    def keep_endpoint(self, endpoint: Endpoint) -> bool:
-        """Keep an endpoint as the newest; True when the oldest had to make room for it."""
-        self.endpoints.pop(endpoint, None)
-        self.endpoints[endpoint] = None
-        if len(self.endpoints) <= MAXIMUM_ENDPOINTS:
-            return False
-        del self.endpoints[next(iter(self.endpoints))]
-        return True
+_OF_THE_PARTIES = frozenset({403, 404, 410, 480, 486, 487, 488, 600, 603, 604, 606, 607, 608})
+"""Refusals that are seldom followed by another try, and that histories of callers must not wait for: a robot makes
+many calls in half a minute."""
 
 
 @dataclass(slots=True)
 class Attempt:
     """One call in progress, or ended and waiting for its media.
 
-    Its row is a `call.CallRecord` (call_rows.py), its numbers a CALL row (facts.py).
+    Its row is a `call.CallRecord` (call_rows.py), its numbers a CALL row (facts.py). Times of a call never run
+    backwards: what is read late counts as read now.
     """
 
     call_id: str
@@ -85,7 +64,7 @@ class Attempt:
     callee: Party
     started_ns: int
     last_ns: int
-    invite_cseq: int
+    invite_cseq: int  # the highest of an INVITE that asks for this call
     attestation: str
     campaign: str
     signalling_ip: str
@@ -94,13 +73,23 @@ class Attempt:
     answered_ns: int | None = None
     ended_ns: int | None = None
     ended_by: EndedBy | None = None
-    final_status: int | None = None
-    refused_ns: int | None = None  # when a refusal came after which the call may be tried again
-    cancel_ns: int | None = None
+    final_status: int | None = None  # of the refusal that counts so far; of the 2xx once there is one
+    status_ns: int | None = None  # when `final_status` came
+    refused_ns: int | None = None  # since when no branch is alive after a refusal
+    cancel_ns: int | None = None  # when the caller gave up, once 487 has said so
+    bye_ns: int | None = None  # BYE of a caller whose call does not seem to be answered
+    progress_ns: int | None = None  # last 1xx
+    inferred: bool = False  # no 2xx was seen: something else proves the answer
+    answered_before: bool = False  # and only says that it came before `answered_ns`
+    early_media: bool = False  # the callee announced media before the answer
+    reported: bool = False  # histories were told of the refusal after which it waits
     closed_ns: int = 0  # packet time at which its end became known
     capture: str | None = None  # where its first INVITE was read
-    branches: dict[str, None] = field(default_factory=dict)
+    addressed: str = ""  # user of To in the last INVITE that asks for this call
+    dialled: str = ""  # user of its Request-URI
+    branches: Branches = field(default_factory=Branches)
     dialogs: dict[str, None] = field(default_factory=dict)  # To tags with a 2xx and no BYE yet
+    past_tags: dict[str, None] = field(default_factory=dict)  # To tags of a refusal or of a BYE
 
     @property
     def ended(self) -> bool:
@@ -111,92 +100,141 @@ class Attempt:
         """Return one of the two parties."""
         return self.caller if side is Side.CALLER else self.callee
 
+    # -- time
+
     def deadline_ns(self, settings: CallSettings) -> int:
         """Return when the call must be looked at again unless a message comes before."""
         if self.ended:
             return self.closed_ns + settings.call_waits_ns
-        if self.refused_ns is not None:
-            return self.refused_ns + round(settings.retry_timeout_s * 1e9)
-        if self.cancel_ns is not None and self.answered_ns is None:
-            return self.cancel_ns + round(settings.retry_timeout_s * 1e9)
+        waits_since_ns = self._waits_since_ns()
+        if waits_since_ns is not None:
+            return waits_since_ns + round(settings.retry_timeout_s * 1e9)
         wait_s = settings.setup_timeout_s if self.answered_ns is None else settings.answered_timeout_s
         return self.last_ns + round(wait_s * 1e9)
 
     def time_out(self, now_ns: int) -> None:
         """End a call whose deadline has passed."""
-        if self.refused_ns is not None:
-            self._end(CallState.FAILED, EndedBy.CALLEE, self.refused_ns, now_ns)
-        elif self.cancel_ns is not None and self.answered_ns is None:
-            self._end(CallState.CANCELLED, EndedBy.CALLER, self.cancel_ns, now_ns)
-        elif self.answered_ns is None and self.final_status is not None:
-            self._end(CallState.FAILED, EndedBy.CALLEE, self.last_ns, now_ns)  # on some of its branches
-        else:
-            self.give_up(EndedBy.TIMEOUT, now_ns)
+        self.give_up(EndedBy.TIMEOUT, now_ns)
 
     def give_up(self, why: EndedBy, now_ns: int) -> None:
-        """End a call about which nothing more will be known: it lasted to its last sign of life."""
-        last_ns = max(
-            [self.last_ns, *(flow.summary.last_seen_ns for flow in self.caller.flows + self.callee.flows)]
-        )
+        """End a call about which nothing more will be known, as what was decided or at its last sign of life."""
+        if self._waits_since_ns() is not None:
+            self._decide(now_ns)
+            return
+        if self.answered_ns is None:
+            proof_ns = media_proof_ns(self.caller, self.callee, self.progress_ns, self.early_media)
+            if proof_ns is not None:
+                self._answered(max(proof_ns, self.started_ns), None)
+                self.inferred = True
+            elif why is EndedBy.TIMEOUT and self.final_status is not None:  # on some of its branches
+                self._end(CallState.FAILED, EndedBy.CALLEE, self.last_ns, now_ns)
+                return
+        flows = self.caller.flows + self.callee.flows
+        last_ns = max([self.last_ns, *(flow.summary.last_seen_ns for flow in flows)])
         self._end(CallState.EXPIRED, why, last_ns, now_ns)
+
+    @property
+    def refused_by_callee(self) -> bool:
+        """True while it waits after a refusal that tells of the callee or the caller, not of the way between them."""
+        return self.refused_ns is not None and self.final_status in _OF_THE_PARTIES
+
+    def as_decided(self) -> "Attempt":
+        """Return what an attempt that waits becomes if nothing comes any more; its parties are the same objects."""
+        decided = copy(self)
+        decided._decide(self.last_ns)
+        return decided
+
+    def weigh_media(self) -> None:
+        """Let the media of an ended call say when it was answered, where SIP only says before when."""
+        if self.answered_before and self.answered_ns is not None:
+            proof_ns = media_proof_ns(self.caller, self.callee, self.progress_ns, early_media=False)
+            if proof_ns is not None:
+                self.answered_ns = max(self.started_ns, min(self.answered_ns, proof_ns))
+
+    def _waits_since_ns(self) -> int | None:
+        """Return since when the attempt waits for a message that lets it go on; None when it does not."""
+        if self.answered_ns is not None:
+            return None
+        for since_ns in (self.refused_ns, self.bye_ns):
+            if since_ns is not None:
+                return since_ns
+        return self.branches.given_up_ns()
+
+    def _decide(self, now_ns: int) -> None:
+        """End an attempt that waits, as the message says that it waits after."""
+        given_up_ns = self.cancel_ns if self.refused_ns is not None else self.branches.given_up_ns()
+        if self.bye_ns is not None and self.refused_ns is None:
+            self._infer(self.bye_ns, None)
+            self._end(CallState.COMPLETED, EndedBy.CALLER, self.bye_ns, now_ns)
+        elif self.bye_ns is not None and self.cancel_ns is not None:
+            self._end(CallState.CANCELLED, EndedBy.CALLER, min(self.bye_ns, self.cancel_ns), now_ns)
+        elif given_up_ns is not None and (self.final_status or 0) < 600:
+            if self.refused_ns is None:
+                self.final_status = None  # another branch was refused, the last one only cancelled
+            self._end(CallState.CANCELLED, EndedBy.CALLER, given_up_ns, now_ns)
+        else:
+            ended_ns = self.status_ns if self.status_ns is not None else self.last_ns
+            self._end(CallState.FAILED, EndedBy.CALLEE, ended_ns, now_ns)
 
     def _end(self, state: CallState, by: EndedBy, ended_ns: int, now_ns: int) -> None:
         self.state = state
         self.ended_by = by
         self.ended_ns = ended_ns
-        self.closed_ns = now_ns
+        self.closed_ns = self.refused_ns if self.reported and self.refused_ns is not None else now_ns
+        if self.ringing_ns is not None and self.ringing_ns > ended_ns:
+            self.ringing_ns = None  # 180 crossed CANCEL
+        if state is CallState.EXPIRED and self.answered_ns is None:
+            self.final_status = None  # some branch was refused, but not the call
 
     # -- messages
 
     def on_request(self, message: SipMessage, sender: Side, time_ns: int) -> None:
         """Take a request that belongs to this call."""
+        key = branch_key(message)
         self.last_ns = max(self.last_ns, time_ns)
         self._note_agent(message, sender)
+        if self.ended:
+            return
         if message.method == "INVITE":
-            self._on_invite(message, sender)
-        elif message.method == "CANCEL" and sender is Side.CALLER:
-            if self.cancel_ns is None and not self.ended:
-                self.cancel_ns = time_ns
-        elif message.method == "BYE" and not self.ended:
-            self._on_bye(message, sender, time_ns)
+            self._on_invite(message, key, sender)
+        elif message.method == "BYE":
+            self._on_bye(message, sender)
+        elif self.answered_ns is None and sender is Side.CALLER:
+            if message.method == "CANCEL":
+                self.branches.cancel(key, self.last_ns)
+            elif message.method == "ACK" and not self.branches.knows(key):
+                self._in_dialog(message.to.tag, exact=True)
 
     def on_response(self, message: SipMessage, sender: Side, time_ns: int) -> None:
         """Take a response that belongs to this call."""
+        key = branch_key(message)
         self.last_ns = max(self.last_ns, time_ns)
+        if message.method == "INVITE" and sender is Side.CALLEE and not self.ended:
+            if message.status < 200:
+                self._on_progress(message, key)
+            elif message.status < 300:
+                self._on_answer(message, key)
+            elif self.answered_ns is None or self.inferred:
+                self._on_refusal(message, key)
         self._note_agent(message, sender)
-        of_this_invite = (
-            message.method == "INVITE" and sender is Side.CALLEE and message.cseq == self.invite_cseq
-        )
-        if not of_this_invite or self.ended:
-            return
-        if message.status < 200:
-            if message.status > 100 and self.state is CallState.CALLING:
-                self.state = CallState.RINGING
-            if message.status >= 180 and self.ringing_ns is None:
-                self.ringing_ns = time_ns
-        elif message.status < 300:
-            self._on_answer(message, time_ns)
-        elif self.answered_ns is None:
-            self._on_refusal(message, time_ns)
 
     def on_media(self, session: SessionDescription, sender: Side) -> int:
         """Note where and what the sender wants to receive; return how many endpoints had to make room."""
-        party = self.party(sender)
-        displaced = 0
-        for medium in session.media:
-            if medium.refused:
-                continue
-            for endpoint in medium.endpoints():
-                displaced += party.keep_endpoint(endpoint)
-            for ssrc in medium.ssrcs:
-                _keep(party.ssrcs, ssrc)
-            for payload_type, name, clock_rate_hz in medium.codecs:
-                if len(party.codecs) < 4 * MAXIMUM_KEPT:
-                    party.codecs[payload_type] = name
-                    party.clock_rates_hz[payload_type] = clock_rate_hz
-            if party.offered is None and medium.kind == "audio" and medium.formats:
-                party.offered = _codec_name(medium.formats[0], medium.codecs)
-        return displaced
+        if sender is Side.CALLEE and self.answered_ns is None:
+            self.early_media = True
+        return self.party(sender).announce(session)
+
+    def asks_anew(self, message: SipMessage, sender: Side) -> bool:
+        """True for an INVITE that begins another branch of this attempt: not a re-INVITE, not a retransmission."""
+        return (
+            message.method == "INVITE"
+            and message.is_request
+            and sender is Side.CALLER
+            and (not message.to.tag or message.to.tag in self.past_tags)  # some keep the tag of a challenge
+            and self.answered_ns is None
+            and not self.ended
+            and not self.branches.knows(branch_key(message))
+        )
 
     def _note_agent(self, message: SipMessage, sender: Side) -> None:
         party = self.party(sender)
@@ -204,83 +242,135 @@ class Attempt:
             agent = message.header("user-agent") or message.header("server")
             party.user_agent = printable(agent) if agent else None
 
-    def _on_invite(self, message: SipMessage, sender: Side) -> None:
-        if sender is Side.CALLEE or self.answered_ns is not None or self.ended:
-            return  # a re-INVITE: it moves media or puts the call on hold, its state stays
-        if message.cseq > self.invite_cseq:  # after a challenge or a redirection
-            self.invite_cseq = message.cseq
-            self.refused_ns = None
-            self.final_status = None
-            self.branches = {top_branch(message): None}
-        elif message.cseq == self.invite_cseq:
-            _keep(self.branches, top_branch(message))
+    def _on_invite(self, message: SipMessage, key: BranchKey, sender: Side) -> None:
+        if self.asks_anew(message, sender):
+            self._begin_branch(message, key)
+        elif message.to.tag and not self.branches.knows(key):
+            self._in_dialog(message.to.tag if sender is Side.CALLER else message.from_.tag, exact=False)
 
-    def _on_answer(self, message: SipMessage, time_ns: int) -> None:
+    def _begin_branch(self, message: SipMessage, key: BranchKey) -> None:
+        """Take an INVITE, or the first response to one that was not seen."""
+        if self.refused_ns is not None:  # whoever refused is not the one who is reached
+            self.callee.user_agent = self.callee.offered = None
+            self.early_media = False
+        self.branches.begin(key, hops_above(message))
+        self.invite_cseq = max(self.invite_cseq, message.cseq)
+        self.refused_ns = self.cancel_ns = self.bye_ns = self.final_status = self.status_ns = None
+        self.reported = False
+
+    def _on_progress(self, message: SipMessage, key: BranchKey) -> None:
+        if self.answered_ns is not None or key in self.branches.over:
+            return
+        if not self.branches.pending or message.cseq > self.invite_cseq:
+            self._begin_branch(message, key)
+        if self.branches.alive():
+            self.refused_ns = None
+        self.past_tags.pop(message.to.tag, None)
+        self.progress_ns = self.last_ns
+        if message.status > 100:
+            self.state = CallState.RINGING
+        if message.status >= 180:
+            branch = self.branches.pending.get(key)
+            if branch is not None and branch.ringing_ns is None:
+                branch.ringing_ns = self.last_ns
+            if self.ringing_ns is None:
+                self.ringing_ns = self.last_ns
+
+    def _on_answer(self, message: SipMessage, key: BranchKey) -> None:
+        tag = message.to.tag
+        crosses_bye = self.bye_ns is not None and tag in self.past_tags
         if self.answered_ns is None:
-            self.answered_ns = time_ns
-            self.state = CallState.ANSWERED
-            self.final_status = message.status
-            self.refused_ns = None
-        _keep(self.dialogs, message.to.tag)
+            self._answered(self.bye_ns if crosses_bye and self.bye_ns is not None else self.last_ns, key)
+            if not crosses_bye:
+                self.past_tags.pop(tag, None)  # some answer with the tag of their challenge
+        elif message.cseq > self.invite_cseq:
+            return  # to a re-INVITE
+        self.inferred = self.answered_before = False
+        self.final_status = self.final_status or message.status
+        if tag not in self.past_tags:
+            keep(self.dialogs, tag)
+        if crosses_bye:
+            self._end(CallState.COMPLETED, EndedBy.CALLER, self.last_ns, self.last_ns)
 
-    def _on_refusal(self, message: SipMessage, time_ns: int) -> None:
-        known = top_branch(message) in self.branches
-        self.branches.pop(top_branch(message), None)
-        self.final_status = message.status
-        # A refusal of an INVITE that was not seen is believed where only one branch is known.
-        if len(self.branches) > (0 if known else 1):
-            return  # other branches may still answer
-        if message.status == 487:
-            ended_ns = self.cancel_ns if self.cancel_ns is not None else time_ns
-            self._end(CallState.CANCELLED, EndedBy.CALLER, ended_ns, time_ns)
-        elif message.status in _RETRIED:
-            self.refused_ns = time_ns
+    def _on_refusal(self, message: SipMessage, key: BranchKey) -> None:
+        tag = message.to.tag
+        if key in self.branches.over:
+            return  # a retransmission, or what became of an INVITE that was replaced
+        if self.inferred:
+            if key not in self.branches.pending or tag not in self.dialogs:
+                return
+            self._unanswered(tag)  # the ACK was that of a refusal on a hop whose INVITE was not seen
+        if key not in self.branches.pending and not self._believed(message, key):
+            return
+        on_seen = key in self.branches.pending
+        branch = self.branches.pending[key] if on_seen else self.branches.only()
+        given_up_ns = self.cancel_ns if branch is None else self.branches.cancelled_ns(branch)
+        self.branches.end(key)
+        keep(self.past_tags, tag)
+        if self.final_status is None or self.final_status < 600:
+            self.final_status, self.status_ns = message.status, self.last_ns
+        if on_seen and self.branches.alive():
+            return
+        self.refused_ns = self.last_ns
+        by_proxy = branch is not None and given_up_ns is None and branch.cancelled_below
+        if self.final_status != 487 or by_proxy:
+            self.cancel_ns = None
         else:
-            self._end(CallState.FAILED, EndedBy.CALLEE, time_ns, time_ns)
+            self.cancel_ns = given_up_ns if given_up_ns is not None else self.last_ns  # CANCEL was not seen
 
-    def _on_bye(self, message: SipMessage, sender: Side, time_ns: int) -> None:
-        callee_tag = message.to.tag if sender is Side.CALLER else message.from_.tag
-        self.dialogs.pop(callee_tag, None)
+    def _believed(self, message: SipMessage, key: BranchKey) -> bool:
+        """True for a refusal of an INVITE that was not seen, if it can mean the whole attempt."""
+        if message.cseq > self.invite_cseq:
+            self._begin_branch(message, key)
+            return True
+        if not self.branches.pending:
+            return message.to.tag not in self.past_tags  # else the same one, on another hop
+        above = hops_above(message)
+        return self.branches.only() is not None and not any(
+            name in above for _, name in self.branches.pending
+        )
+
+    def _on_bye(self, message: SipMessage, sender: Side) -> None:
+        tag = message.to.tag if sender is Side.CALLER else message.from_.tag
+        if self.refused_ns is not None and tag in self.past_tags:
+            return  # there is no dialog
+        self.dialogs.pop(tag, None)
+        keep(self.past_tags, tag)
         if self.dialogs:
             return  # another branch was answered as well
-        by = EndedBy.CALLER if sender is Side.CALLER else EndedBy.CALLEE
-        if self.answered_ns is None and sender is Side.CALLER:
-            self._end(CallState.CANCELLED, by, time_ns, time_ns)  # BYE on an early dialog (RFC 3261 15)
-        else:
-            self._end(CallState.COMPLETED, by, time_ns, time_ns)
+        if self.answered_ns is not None or sender is Side.CALLEE:
+            if self.answered_ns is None:
+                self._infer(self.last_ns, None)
+            by = EndedBy.CALLER if sender is Side.CALLER else EndedBy.CALLEE
+            self._end(CallState.COMPLETED, by, self.last_ns, self.last_ns)
+        elif self.bye_ns is None:
+            self.bye_ns = self.last_ns
+            self.refused_ns = self.final_status = self.status_ns = None
 
+    # -- answers
 
-class Announced(NamedTuple):
-    """What SDP says that a payload type stands for."""
+    def _in_dialog(self, tag: str, *, exact: bool) -> None:
+        """Take a request that only an answered call can have; `exact`: it follows the answer at once."""
+        if self.answered_ns is None and tag and tag not in self.past_tags:
+            self._infer(self.last_ns, tag)
+            self.answered_before = not exact
 
-    codec: str
-    clock_rate_hz: int | None
+    def _infer(self, time_ns: int, tag: str | None) -> None:
+        self._answered(time_ns, None)
+        self.inferred = self.answered_before = True
+        if tag is not None:
+            keep(self.dialogs, tag)
 
+    def _answered(self, time_ns: int, key: BranchKey | None) -> None:
+        self.answered_ns = time_ns
+        self.state = CallState.ANSWERED
+        self.final_status = self.status_ns = self.refused_ns = self.cancel_ns = None
+        self.reported = False
+        if self.branches.pending and (key is None or key in self.branches.pending):
+            self.ringing_ns = self.branches.ringing_ns(key)  # of the branch that was reached
 
-def announced(sender: Party, receiver: Party, payload_type: int) -> Announced | None:
-    """Return what a payload type stands for: what the RECEIVER announced (RFC 3264 5.1), else the sender."""
-    for party in (receiver, sender):
-        name = party.codecs.get(payload_type)
-        if name is not None:
-            return Announced(name, party.clock_rates_hz.get(payload_type) or None)
-    return None
-
-
-def top_branch(message: SipMessage) -> str:
-    """Return the branch of the topmost Via, "" when it has none: it names the hop's transaction."""
-    via = message.header("via")
-    if via is None:
-        return ""
-    return identifier(parameters(via.partition(",")[0].partition(";")[2]).get("branch", ""))
-
-
-def _keep(kept: dict[_T, None], value: _T) -> None:
-    if len(kept) < MAXIMUM_KEPT:
-        kept.setdefault(value)
-
-
-def _codec_name(payload_type: str, codecs: tuple[Rtpmap, ...]) -> str | None:
-    for number, name, _ in codecs:
-        if str(number) == payload_type:
-            return name
-    return CODEC_NAMES.get(int(payload_type)) if payload_type.isdecimal() else None
+    def _unanswered(self, tag: str) -> None:
+        self.answered_ns = None
+        self.inferred = self.answered_before = False
+        self.dialogs.pop(tag, None)
+        self.state = CallState.CALLING if self.ringing_ns is None else CallState.RINGING

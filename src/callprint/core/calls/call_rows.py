@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from callprint.core.call import NOT_JUDGED, CallRecord, Phase
-from callprint.core.calls.attempt import Attempt, Party, announced
+from callprint.core.calls.attempt import Attempt
+from callprint.core.calls.party import Party, announced
 from callprint.core.verdict import FlowKey, FlowReport
 
 

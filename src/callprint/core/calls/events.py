@@ -11,7 +11,9 @@ class CallStep(StrEnum):
     """The steps of a call, in their order. A call without signalling only settles."""
 
     BEGUN = "begun"  # its first INVITE: nobody's phone has rung
-    CLOSED = "closed"  # it ended; its media may not be known yet
+    CLOSED = (
+        "closed"  # it ended or was refused; its media may not be known, and a refused caller may try again
+    )
     SETTLED = "settled"  # its media is known
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from callprint.core.call import ANONYMOUS_CALLER, EndedBy
+from callprint.core.call import ANONYMOUS_CALLER, CallState, EndedBy
 from callprint.core.calls.attempt import Attempt
 from callprint.core.ground.keys import stable_key
 from callprint.core.signalling.identity import Identity
@@ -26,7 +26,7 @@ CALL = np.dtype(
         ("caller_bytes", "<u8"),  # RTP payload bytes from the caller
         ("callee_bytes", "<u8"),
         ("caller_jitter_ms", "<f4"),  # NaN: not known
-        ("status", "<u2"),  # final SIP status (200 answered, 487 cancelled, ...); 0: none seen
+        ("status", "<u2"),  # final SIP status: 200 answered, 487 cancelled, ...; 0: not over, or nobody knows
         ("ended_by", "u1"),  # ENDED_BY_UNKNOWN, _CALLER or _CALLEE
         ("attestation", "u1"),  # ATTESTATION_MISSING, _A, _B or _C
     ]
@@ -36,6 +36,7 @@ CALL = np.dtype(
 ENDED_BY_UNKNOWN, ENDED_BY_CALLER, ENDED_BY_CALLEE = 0, 1, 2
 ATTESTATION_MISSING, ATTESTATION_A, ATTESTATION_B, ATTESTATION_C = 0, 1, 2, 3
 
+_OK, _TEMPORARILY_UNAVAILABLE, _REQUEST_TERMINATED = 200, 480, 487
 _ATTESTATION = {"A": ATTESTATION_A, "B": ATTESTATION_B, "C": ATTESTATION_C}
 _ENDED_BY = {EndedBy.CALLER: ENDED_BY_CALLER, EndedBy.CALLEE: ENDED_BY_CALLEE}
 
@@ -52,7 +53,7 @@ def facts_of(call: Attempt) -> Any:
     row["caller_number"] = call.caller.identity.number
     row["callee_number"] = call.callee.identity.number
     row["caller_jitter_ms"] = np.nan
-    row["status"] = call.final_status or 0
+    row["status"] = _status(call)
     row["ended_by"] = _ENDED_BY.get(call.ended_by, ENDED_BY_UNKNOWN) if call.ended_by else ENDED_BY_UNKNOWN
     row["attestation"] = _ATTESTATION.get(call.attestation, ATTESTATION_MISSING)
     return row
@@ -64,6 +65,15 @@ def facts_with_media(call: Attempt) -> Any:
     assert call.ended_ns is not None  # asked for ended calls only
     _add_media(row, call.caller.flows, call.callee.flows, call.started_ns, call.ended_ns)
     return row
+
+
+def _status(call: Attempt) -> int:
+    """Return the final SIP status as histories take it: 487 means that the caller gave up, 200 that it was answered."""
+    if call.state is CallState.FAILED and call.final_status == _REQUEST_TERMINATED:
+        return _TEMPORARILY_UNAVAILABLE  # a proxy stopped waiting, not the caller
+    if call.inferred:
+        return _OK
+    return call.final_status or 0
 
 
 def _key(identity: Identity) -> int:

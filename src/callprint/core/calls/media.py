@@ -17,7 +17,8 @@ from bisect import bisect, insort
 from collections import defaultdict
 from collections.abc import Hashable
 
-from callprint.core.calls.attempt import MAXIMUM_KEPT, Announced, Attempt, Side, announced
+from callprint.core.calls.attempt import Attempt
+from callprint.core.calls.party import MAXIMUM_KEPT, Announced, Side, announced
 from callprint.core.ground.addresses import Endpoint
 from callprint.core.verdict import FlowReport
 

@@ -4,7 +4,8 @@ from collections import OrderedDict
 from hashlib import blake2b
 
 from callprint.core.call import MEDIA_ONLY_PREFIX, CallState, EndedBy
-from callprint.core.calls.attempt import MAXIMUM_KEPT, Attempt, Party
+from callprint.core.calls.attempt import Attempt
+from callprint.core.calls.party import MAXIMUM_KEPT, Party
 from callprint.core.calls.settings import NEVER_NS
 from callprint.core.ground.addresses import Endpoint, in_order
 from callprint.core.signalling.identity import MISSING, Identity

@@ -9,7 +9,8 @@ import heapq
 from collections import OrderedDict
 from enum import IntEnum
 
-from callprint.core.calls.attempt import Attempt, Side
+from callprint.core.calls.attempt import Attempt
+from callprint.core.calls.party import Side
 from callprint.core.calls.settings import NEVER_NS, CallSettings
 from callprint.core.signalling.sip import SipMessage
 

@@ -156,13 +156,19 @@ def _keys(call: Any) -> list[int]:
 
 @compiled
 def _position(entries: Any, started_ns: int, caller: int, callee: int) -> int:
-    """Return where in a ring a call that is not over stands, -1 when it is not there."""
+    """Return where in a ring a call stands that is not over, -1 when it is not there.
+
+    Else it is the one that began at that time: it was refused and went on, or it reached another callee.
+    """
+    found = -1
     for at in range(entries.size):
         entry = entries[at]
-        same = entry.started_ns == started_ns and entry.caller == caller and entry.callee == callee
-        if same and entry.over == 0:
-            return at
-    return -1
+        if entry.started_ns == started_ns and entry.caller == caller:
+            if entry.callee == callee and entry.over == 0:
+                return at
+            if found < 0 or entry.callee == callee:
+                found = at
+    return found
 
 
 @compiled_allocating
