@@ -48,8 +48,8 @@ def embedded(captures: Sequence[str | Path], identifier: Identifier | None, dete
         on_call=lambda call: calls.add(repr(call)),
         on_announced=take_announced,
     )
-    for data, records in open_captures([str(capture) for capture in captures]):
-        run.process(data, records)
+    for _ in run.process_all(open_captures([str(capture) for capture in captures])):
+        pass
     run.finish()
     return Expected(frozenset(verdicts), summaries, frozenset(calls))
 

@@ -166,6 +166,7 @@ class CallAssembler:
             self._settled(call, self._now_ns)
         for call in self._alone.expire(NEVER_NS):
             self._settled_alone(call, self._now_ns)
+        self._now_ns = -NEVER_NS  # another capture may follow, and be earlier
         return self._taken()
 
     def snapshot(self) -> Snapshot:
@@ -268,6 +269,9 @@ class CallAssembler:
 
     def _in_call(self, call: Attempt, sender: Side, message: SipMessage, time_ns: int) -> None:
         was_open = not call.ended
+        time_ns = max(
+            time_ns, call.last_ns
+        )  # a message that comes late, or by another clock, contradicts nothing
         if message.is_request:
             call.on_request(message, sender, time_ns)
         else:
