@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from callprint.core.capture.packet_order import OrderSettings
 from callprint.core.dissect import SIGNALLING_PORTS
 from callprint.core.evidence import HORIZON_PACKETS
 from callprint.core.flow.engine import EngineSettings
@@ -19,6 +20,7 @@ from callprint.core.identify.card import parse_card
 from callprint.core.relay import packet_shipping
 from callprint.messaging.options import add_kafka_options, kafka_settings
 from callprint.messaging.topics import MEDIA, SIGNALLING
+from callprint.output.packet_times import time_warnings
 from callprint.sources import CaptureSource, open_captures
 from callprint.sources.live import LiveSource, open_interfaces
 from callprint.warm_up import STEPS
@@ -119,6 +121,13 @@ def _parser() -> argparse.ArgumentParser:
         help="TCP port of SIP, may be repeated (default: 5060); over UDP, SIP is found on any port",
     )
     parser.add_argument(
+        "--reorder-window-ms",
+        type=float,
+        default=OrderSettings().reorder_window_ms,
+        metavar="MS",
+        help="how long a packet waits for earlier ones, 500 at most (default: %(default)g)",
+    )
+    parser.add_argument(
         "--model",
         type=Path,
         default=DEFAULT_CARD if DEFAULT_CARD.exists() else None,
@@ -157,6 +166,7 @@ def run(arguments: argparse.Namespace) -> int:
         packets_topic=arguments.packets_topic,
         head=arguments.head,
         signalling_ports=tuple(arguments.sip_port or SIGNALLING_PORTS),
+        order=OrderSettings(arguments.reorder_window_ms),
     )
     server = open_metrics(arguments.metrics) if arguments.metrics is not None else None
     source = _open(arguments)
@@ -179,17 +189,18 @@ def run(arguments: argparse.Namespace) -> int:
         source,
         arguments.speed,
         stopping,
-        capture=lambda: 0 if isinstance(source, LiveSource) else len(source.files),
+        capture=lambda: source.clock,
         longest_silence_s=arguments.longest_silence,
     )
     try:
-        agent.run(_watched(agent, batches, arguments.status_every, lambda: _may_stop(stopping, source)))
+        watched = _watched(agent, batches, arguments.status_every, lambda: _may_stop(stopping, source))
+        agent.run(watched, clock=lambda: source.clock, buffer=lambda: source.buffer)
     finally:
         done = agent.finish(arguments.flush_timeout)
         if server is not None:
             server.close()
     print(status_line(agent.values()), file=sys.stderr)
-    for warning in source.warnings:
+    for warning in [*source.warnings, *time_warnings(agent.order.counters)]:
         print(f"warning: {warning}", file=sys.stderr)
     return 5 if not done else 3 if source.warnings else 0
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from callprint.core.capture.packet_order import OrderedBatch, OrderSettings, PacketOrder
 from callprint.core.dissect import SIGNALLING_PORTS, dissect
 from callprint.core.evidence import HORIZON_PACKETS
 from callprint.core.flow.engine import EngineSettings, FlowEngine, FlowEvents
@@ -43,6 +44,7 @@ class AgentSettings:
     head: int = HORIZON_PACKETS  # RTP packets of a flow to ship; those beyond the horizon to packets_topic
     site: str | None = None  # agents that see the same calls; None: this run alone
     signalling_ports: tuple[int, ...] = SIGNALLING_PORTS  # of SIP over TCP
+    order: OrderSettings = field(default_factory=OrderSettings)
 
     def __post_init__(self) -> None:
         """Raise ConfigError when the head is too short for verdicts."""
@@ -78,6 +80,7 @@ class CaptureAgent:
         self._publisher = publisher
         self._spool = spool
         self.engine = FlowEngine(settings.engine)
+        self.order = PacketOrder(settings.order)
         self._shipper = Shipper(
             source, publisher.partitions(settings.media_topic), settings.engine.maximum_flows
         )
@@ -99,23 +102,43 @@ class CaptureAgent:
         self.kernel_drops: Callable[[], int] = lambda: 0
         self.capture: Callable[[], str | None] = lambda: None  # the name of what the current batch is from
 
-    def run(self, batches: Iterable[tuple[Array, Array]]) -> None:
-        """Process batches of frames until there are no more; data: (bytes,) uint8, records: (n,) RECORD."""
+    def run(
+        self,
+        batches: Iterable[tuple[Array, Array]],
+        clock: Callable[[], int] = lambda: 0,
+        buffer: Callable[[], Array | None] = lambda: None,
+    ) -> None:
+        """Process batches of frames until there are no more; data: (bytes,) uint8, records: (n,) RECORD.
+
+        `clock` and `buffer` return those of the last batch, as sources have them (sources/batch.py).
+        """
         for data, records in batches:
             if len(records):
-                self._take(data, records)
+                self._take_ordered(self.order.take(data, records, None, clock(), buffer()))
+            else:
+                self._take_ordered(self.order.flush())
             if time.monotonic() - self._flushed_s >= self._settings.linger_s:
                 self._flush()
 
     def finish(self, timeout_s: float) -> bool:
         """End every flow and send the rest; return whether Kafka has all of it (if not, the spool has)."""
-        for events in self.engine.finish():
-            self._ship(events)
+        self._take_ordered(self.order.flush())
+        self._end_flows()
         self._sip.close()
         self._flush(ended=True)
         done = self._publisher.flush(timeout_s)
         self._publisher.close()
         return done
+
+    def _take_ordered(self, batches: Iterable[OrderedBatch]) -> None:
+        for batch in batches:
+            if batch.begins_anew:
+                self._end_flows()
+            self._take(batch.data, batch.records)
+
+    def _end_flows(self) -> None:
+        for events in self.engine.finish():
+            self._ship(events)
 
     def _take(self, data: Array, records: Array) -> None:
         packets = dissect(data, records, signalling_ports=self._settings.signalling_ports)
@@ -188,10 +211,14 @@ class CaptureAgent:
     def values(self) -> dict[tuple[str, str], float]:
         """Return the counters that metrics.py shows."""
         sent = self._publisher.counters
-        gauges = self.engine.gauges
+        gauges, times = self.engine.gauges, self.order.counters
         return {
             ("callprint_packets_read_total", ""): self.read,
             ("callprint_kernel_drops_total", ""): self.kernel_drops(),
+            ("callprint_packet_times_total", 'state="late"'): times.late,
+            ("callprint_packet_times_total", 'state="misdated"'): times.misdated,
+            ("callprint_clock_steps_total", 'state="set back"'): times.set_back,
+            ("callprint_clock_steps_total", 'state="begun anew"'): times.begun_anew,
             **{
                 ("callprint_packets_total", f'outcome="{outcome.name.lower()}"'): count
                 for outcome, count in self.engine.outcomes.items()

@@ -23,6 +23,8 @@ HELP = {
     "callprint_packets_read_total": "Packets read from captures or interfaces.",
     "callprint_packets_total": "Packets by outcome; each packet ends in exactly one.",
     "callprint_kernel_drops_total": "Packets that the kernel dropped before the agent read them.",
+    "callprint_packet_times_total": "Packets out of order by more than the reorder window, or with an impossible time.",
+    "callprint_clock_steps_total": "How often the clock of a capture was set back, or an earlier capture began in it.",
     "callprint_packets_held": "Packets in probation: read, outcome not known yet.",
     "callprint_flows": "Flows in the table.",
     "callprint_flows_evicted_total": "Flows evicted from the full table.",

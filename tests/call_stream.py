@@ -5,6 +5,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -113,8 +114,9 @@ def record(
     """Run a real agent over captures, `batch` frames at a time, with progress each `linger_s`; return what it sent."""
     recorder = Recorder(PARTITIONS)
     with _agent(recorder, site, linger_s) as agent:
-        for data, records in captures:
-            agent.run((data, records[at : at + batch]) for at in range(0, len(records), batch))
+        for number, (data, records) in enumerate(captures):
+            batches = ((data, records[at : at + batch]) for at in range(0, len(records), batch))
+            agent.run(batches, clock=partial(int, number))
         if end:
             assert agent.finish(1.0)
     return recorder

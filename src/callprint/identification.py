@@ -7,6 +7,7 @@ from itertools import groupby
 import numpy as np
 
 from callprint.core.call import CallRecord
+from callprint.core.capture.packet_order import OrderedBatch, PacketOrder
 from callprint.core.dissect import SIGNALLING_PORTS, dissect
 from callprint.core.packets import Outcome
 from callprint.core.spam.call_pipeline import CallPipeline
@@ -34,6 +35,7 @@ class CaptureRun:
     on_call: Callable[[CallRecord], None] = lambda _call: None
     signalling_ports: tuple[int, ...] = SIGNALLING_PORTS  # of SIP over TCP
     on_announced: Callable[[FlowSummary], None] = lambda _summary: None  # completes the row of its flow
+    order: PacketOrder = field(default_factory=PacketOrder)
     packets: int = 0
     flows: int = 0
     _verdicts: list[Verdict] = field(default_factory=list)
@@ -43,7 +45,7 @@ class CaptureRun:
     _unknown: list[tuple[Verdict, bytes]] = field(default_factory=list)
 
     def process(self, data: np.ndarray, records: np.ndarray, capture: str | None = None) -> None:
-        """Process a batch of frames; data: (bytes,) uint8, records: (n,) RECORD; `capture`: where they are from."""
+        """Process frames whose times are right; data: (bytes,) uint8, records: (n,) RECORD; `capture`: their origin."""
         self.packets += len(records)
         packets = dissect(data, records, signalling_ports=self.signalling_ports)
         output = self.pipeline.process(data, packets, capture=capture)
@@ -59,19 +61,38 @@ class CaptureRun:
         self._assemble_calls(data, packets[done:], records[done:], capture)
 
     def process_all(self, source: PacketSource) -> Iterable[None]:
-        """Process batch after batch and yield after each, so that the caller can show progress or stop."""
+        """Process batches in the order of time; yield after each, so that the caller can show progress or stop.
+
+        An empty batch, when nothing came for a while, brings out what waits for earlier packets.
+        """
         for data, records in source:
-            self.process(data, records, source.capture)
+            if len(records):
+                self._process_ordered(
+                    self.order.take(data, records, source.capture, source.clock, source.buffer)
+                )
+            else:
+                self._process_ordered(self.order.flush())
             yield
 
     def finish(self) -> None:
         """Report what is still open and store the rest: also after an interruption or a damaged capture."""
+        self._process_ordered(self.order.flush())
+        self._end()
+        self.store_rest()
+
+    def _process_ordered(self, batches: Iterable[OrderedBatch]) -> None:
+        for batch in batches:
+            if batch.begins_anew:
+                self._end()
+            self.process(batch.data, batch.records, batch.capture)
+
+    def _end(self) -> None:
+        """End all flows and calls: their capture is over."""
         output = self.pipeline.finish()
         self._add_output(output)
         self._report_flows(output.reports)
         if self.calls is not None:
             self._add_calls(self.calls, self.calls.finish())
-        self.store_rest()
 
     @property
     def counters(self) -> list[int]:

@@ -17,6 +17,7 @@ from callprint.cli.parsers import Subparsers, add_command, port
 from callprint.cli.reading import read_captures, read_interfaces, say_kernel_counters, say_verdict
 from callprint.cli.targets import STANDARD_OUTPUT, is_one_of, json_target, not_written, open_target
 from callprint.core.call import CallRecord
+from callprint.core.capture.packet_order import OrderSettings, PacketOrder
 from callprint.core.dissect import SIGNALLING_PORTS
 from callprint.core.flow import EngineSettings
 from callprint.core.ground.errors import ModelError
@@ -31,6 +32,7 @@ from callprint.output.call_report import CallTally, print_call_report, say_call
 from callprint.output.console import make_console, make_messages, printable, quantity
 from callprint.output.flow_table import SureAt
 from callprint.output.json_lines import write_json_lines
+from callprint.output.packet_times import time_warnings
 from callprint.output.report import print_report, store_line
 from callprint.sources import CaptureSource, LiveSource, open_captures, open_interfaces
 from callprint.stores import open_store
@@ -89,6 +91,14 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
         type=port,
         action="append",
         help="TCP port of SIP, may be given more than once (default: 5060); over UDP, SIP is found on any port",
+    )
+    parser.add_argument(
+        "--reorder-window-ms",
+        type=float,
+        default=OrderSettings().reorder_window_ms,
+        metavar="MS",
+        help="how long a packet waits for earlier ones where a capture is not in order of time, 500 at most "
+        "(default: %(default)g)",
     )
     parser.add_argument(
         "--model",
@@ -152,6 +162,7 @@ def run(args: argparse.Namespace) -> int:
         capture_run = CaptureRun(
             pipeline, store, shown.add_verdict, shown.add_report, calls, shown.add_call, sip_ports
         )
+        capture_run.order = PacketOrder(OrderSettings(args.reorder_window_ms))
         stack.callback(capture_run.store_rest)  # what was found is kept however this ends
         if machine_code.Cache.incomplete:
             messages.print(f"callprint: {machine_code.COMPILING}")
@@ -172,6 +183,7 @@ def run(args: argparse.Namespace) -> int:
         if store is not None:
             console.print()
             console.print(store_line(store.url))
+    _warn(messages, [f"warning: {line}" for line in time_warnings(capture_run.order.counters)])
     return _say_what_went_wrong(source, messages, interrupted)
 
 

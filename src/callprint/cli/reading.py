@@ -42,11 +42,8 @@ def read_interfaces(
     """
     with _stopped_by_signals(source), CaptureProgress(console, None) as progress:
         stored_s = listened_s = time.monotonic()
-        read_bytes = 0
-        for data, records in source:
-            run.process(data, records, source.capture)
-            read_bytes += int(records["captured"].sum())
-            progress.update(read_bytes, run.packets, run.flows)
+        for _ in run.process_all(source):
+            progress.update(source.bytes_done, run.packets, run.flows)
             if time.monotonic() - stored_s >= STORE_EVERY_S:
                 run.store_rest()
                 stored_s = time.monotonic()

@@ -23,6 +23,14 @@ class PacketSource(Protocol):
         """The name of the file or interface that the last batch came from."""
 
     @property
+    def clock(self) -> int:
+        """A number for the clock that dated the last batch: each file has its own, interfaces have that of the host."""
+
+    @property
+    def buffer(self) -> np.ndarray | None:
+        """The array that ends with the data of the last batch, if it may be written to in front of that; (n,) uint8."""
+
+    @property
     def bytes_total(self) -> int | None:
         """How many bytes there are to read; None if that is not known (a pipe, an interface)."""
 

@@ -12,13 +12,17 @@ import numpy as np
 
 from callprint.core.capture import SUPPORTED, CaptureDecoder
 from callprint.core.capture.name import capture_name
+from callprint.core.capture.packet_order import MOST_HELD_BYTES
 from callprint.core.capture.pcapng import MAXIMUM_BLOCK
 from callprint.core.ground.errors import CaptureError
 from callprint.sources.batch import Batch
 from callprint.sources.streams import ByteStream, open_stream
 
-READ_BYTES = 1 << 20
-"""Bytes per read. The buffer is reused and stays in the processor's cache: a larger one is slower."""
+READ_BYTES = 7 << 18
+"""Bytes per read. The buffer is reused and stays in the processor's cache; more calls make one batch at most."""
+
+ROOM_BYTES = 2 * MOST_HELD_BYTES
+"""Bytes in front of those: packets of the last batch that wait for their turn are copied there."""
 
 STANDARD_INPUT = "-"
 
@@ -62,6 +66,7 @@ class CaptureSource:
         self.bytes_total = bytes_total
         self.packets = 0
         self.files: list[FileReport] = []
+        self.buffer: np.ndarray | None = None
         self._to_read = files
         self._bytes_before = 0  # bytes of the files that are done
         self._stream: ByteStream | None = None
@@ -70,6 +75,11 @@ class CaptureSource:
     def capture(self) -> str | None:
         """The file that the last batch came from, as it was named; `-` for standard input."""
         return capture_name(self.files[-1].path) if self.files else None
+
+    @property
+    def clock(self) -> int:
+        """How many files were begun: each was dated by a clock of its own."""
+        return len(self.files)
 
     @property
     def bytes_done(self) -> int:
@@ -96,7 +106,7 @@ class CaptureSource:
 
         Raises CaptureError when the only file cannot be read or is not a capture, or none of several is one.
         """
-        buffer = np.empty(READ_BYTES + MAXIMUM_BLOCK, np.uint8)
+        buffer = np.empty(ROOM_BYTES + READ_BYTES + MAXIMUM_BLOCK, np.uint8)
         for report in self._to_read:
             self.files.append(report)
             if report.is_readable:
@@ -132,18 +142,18 @@ class CaptureSource:
     def _decode(self, stream: ByteStream, report: FileReport, buffer: np.ndarray) -> Iterator[Batch]:
         decoder = CaptureDecoder()
         view = buffer.data
-        kept = 0  # bytes at the start of the buffer that have not been decoded yet
+        kept = 0  # bytes after the room that have not been decoded yet
         damage: CaptureError | None = None
         while decoder.error is None:
             try:
-                count = stream.readinto(view[kept : kept + READ_BYTES])
+                count = stream.readinto(view[ROOM_BYTES + kept : ROOM_BYTES + kept + READ_BYTES])
             except CaptureError as error:
                 damage = error
                 break
             if count == 0:
                 break
-            end = kept + count
-            begin = 0
+            begin = ROOM_BYTES
+            end = begin + kept + count
             while True:
                 try:
                     records, consumed = decoder.feed(buffer[begin:end])
@@ -153,12 +163,13 @@ class CaptureSource:
                 if len(records):
                     report.packets += len(records)
                     self.packets += len(records)
+                    self.buffer = buffer[:end]
                     yield Batch(buffer[begin:end], records)
                 if consumed == 0:
                     break
                 begin += consumed
             kept = end - begin
-            buffer[:kept] = buffer[begin:end].copy()
+            buffer[ROOM_BYTES : ROOM_BYTES + kept] = buffer[begin:end].copy()
         if damage is not None:
             offset = decoder.position + kept
             if decoder.format is None:
@@ -170,7 +181,7 @@ class CaptureSource:
                 )
             return
         try:
-            defect = decoder.finish(buffer[:kept])
+            defect = decoder.finish(buffer[ROOM_BYTES : ROOM_BYTES + kept])
         except CaptureError as error:
             report.refuse(error)
             return

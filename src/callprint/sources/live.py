@@ -37,6 +37,8 @@ class LiveSource:
         self.bytes_done = 0
         self.packets = 0
         self.capture: str | None = None  # the interface that the last batch came from
+        self.clock = 0  # that of the host, for all interfaces
+        self.buffer = None  # nobody may write to the ring
         self.not_captures = 0
         self.warnings: list[CaptureError] = []
         self._rings = rings

@@ -166,6 +166,7 @@ class CallAssembler:
             self._settled(call, self._now_ns)
         for call in self._alone.expire(NEVER_NS):
             self._settled_alone(call, self._now_ns)
+        self._now_ns = -NEVER_NS  # another capture may follow, and be earlier
         return self._taken()
 
     def snapshot(self) -> Snapshot:
@@ -273,6 +274,9 @@ class CallAssembler:
             callee = asked_for(message, call)
             if callee is not None:
                 call.callee.identity = self._identities.of_uri(callee)
+        time_ns = max(
+            time_ns, call.last_ns
+        )  # a message that comes late, or by another clock, contradicts nothing
         if message.is_request:
             call.on_request(message, sender, time_ns)
         else:
