@@ -226,6 +226,7 @@ class CallAssembler:
         self._advance(raw.time_ns)
         try:
             message = parse_message(raw.payload)
+            self.body_defects.update(message.forgiven)
             if message.from_.recovered or message.to.recovered:
                 self.body_defects[SipDefect.DISPLAY_NAME] += 1
             found = self._table.find(message)

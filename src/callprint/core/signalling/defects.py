@@ -15,12 +15,12 @@ class SipDefect(StrEnum):
     NO_HEADER_END = "no_header_end"  # the text stops inside a header line
     TOO_LONG = "too_long"  # more bytes, lines or values than the limits allow
     MISSING_HEADER = "missing_header"  # Call-ID, From, To or CSeq is not there
-    REPEATED_HEADER = "repeated_header"  # one of them is there twice, with different values
+    REPEATED_HEADER = "repeated_header"  # one of them is there twice, with different values: the first counts
     CALL_ID = "call_id"  # empty, or several words
     CSEQ = "cseq"  # no number below 2**32, no method, or not the method of the request
     ADDRESS = "address"  # a From, To or identity header that holds no address
     DISPLAY_NAME = "display_name"  # its quote never closes, but an intact address follows: passed over
-    CONTENT_LENGTH = "content_length"  # no number, or more than the datagram holds
+    CONTENT_LENGTH = "content_length"  # no number, or more than the datagram holds, which then ends the body
     MULTIPART = "multipart"  # no boundary is named, it never comes, or bodies nest too deep
     SDP_LINE = "sdp_line"  # a line of SDP that is not `x=value`
     SDP_CONNECTION = "sdp_connection"  # a broken c= line
