@@ -195,7 +195,7 @@ def run(args: argparse.Namespace) -> int:
                 lambda: shown.add_running(calls.assembler.with_announced(pipeline.reports_so_far())),
             )
         if machine_code.Cache.incomplete:
-            messages.print(f"callprint: {machine_code.COMPILING}")
+            machine_code.announce()
         if isinstance(source, LiveSource):
             if not args.quiet:
                 names = ", ".join(map(printable, args.interface))

@@ -7,9 +7,10 @@ As in libpcap, a load beyond the captured bytes ends the program and the frame i
 import numpy as np
 
 from callprint.core.ground.arrays import Array
-from callprint.core.ground.compiled import Row, compiled
+from callprint.core.ground.compiled import Row, compiled, read_only
 from callprint.core.ground.errors import ConfigError
 from callprint.core.ground.loads import be16, be32, le16, le32, load8
+from callprint.core.packets import RECORD
 
 INSTRUCTION = np.dtype([("code", "<u2"), ("if_true", "u1"), ("if_false", "u1"), ("constant", "<u4")])
 """One struct sock_filter."""
@@ -162,3 +163,11 @@ def passing(
         if row.link_type == link_type:
             start: int = row.offset
             passes[i] = _passes(program, data, start, start + row.captured, row.original, memory)
+
+
+def warm_up() -> None:
+    """Compile (or load from disk) the interpreter, so that the first filter does not wait for the compiler."""
+    nothing = read_only(np.zeros(0, np.uint8))
+    passing(
+        nothing, nothing, read_only(np.zeros(0, RECORD)), 1, np.zeros(MEMORY, np.int64), np.zeros(0, np.bool_)
+    )
