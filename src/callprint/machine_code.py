@@ -26,9 +26,7 @@ IMPORT = re.compile(
     re.MULTILINE,
 )
 
-COMPILING = (
-    "compiling the packet path for this processor: about a minute now, later only what an update has changed"
-)
+COMPILING = "compiling for this processor: one to two minutes now, later only what an update has changed"
 
 
 class Cache:
@@ -43,8 +41,41 @@ def install() -> None:
     Compilation.folder_of = folder_of
 
 
+class Announcement:
+    """Whether people are to be told, and were told, that something is compiled, which may take minutes."""
+
+    wanted = False
+    """As soon as anything is compiled, whatever the command."""
+    listening = False
+    given = False
+
+
+def announce() -> None:
+    """Say once on standard error that something is compiled."""
+    if not Announcement.given:
+        Announcement.given = True
+        print(f"callprint: {COMPILING}", file=sys.stderr, flush=True)
+
+
+def _listen() -> None:
+    """Have Numba call `announce` before it compiles. Called when Numba is there anyway: importing it takes a second."""
+    from numba.core import event  # noqa: PLC0415 - see above
+
+    class Listener(event.Listener):
+        def on_start(self, event: object) -> None:  # noqa: ARG002 - Numba's signature
+            announce()
+
+        def on_end(self, event: object) -> None:
+            pass
+
+    event.register("numba:compile", Listener())  # type: ignore[no-untyped-call]
+    Announcement.listening = True
+
+
 def folder_of(source: str, wanted: str) -> str:
     """Return the folder for the machine code of `source`, below `wanted` unless that is empty. Makes it."""
+    if Announcement.wanted and not Announcement.listening:
+        _listen()
     path = Path(source)
     # Several installations may share a folder in a home: each keeps and clears its own.
     place = hashlib.sha256(str(path).encode()).hexdigest()[:8]

@@ -7,6 +7,7 @@ import numpy as np
 from callprint.core import capture, dissect
 from callprint.core.call import Phase
 from callprint.core.calls.facts import CALL
+from callprint.core.capture import bpf
 from callprint.core.flow import engine
 from callprint.core.identify.features import features
 from callprint.core.identify.k_matrix import k_matrices
@@ -31,6 +32,7 @@ def _calls() -> None:
 
 STEPS: dict[str, Callable[[], None]] = {
     "capture formats": capture.warm_up,
+    "packet filters": bpf.warm_up,
     "dissection": dissect.warm_up,
     "flow engine": engine.warm_up,
     "identification features": _identification,

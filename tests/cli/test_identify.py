@@ -150,7 +150,7 @@ def test_what_went_wrong_is_told_on_standard_error_one_unbroken_line_each(tmp_pa
 def test_a_file_that_cannot_be_read_is_a_warning_not_passed_over(tmp_path, capsys, monkeypatch):
     """Root may read everything, so the refusal is that of the system call."""
     write_pcap(tmp_path / "good.pcap", stream(60))
-    write_pcap(tmp_path / "secret.pcap", stream(60))
+    write_pcap(tmp_path / "secret.pcap", stream(61))
     opened = captures._open
 
     def refuse(path):

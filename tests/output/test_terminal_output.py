@@ -19,7 +19,7 @@ from callprint.output.console import endpoint, make_console, printable
 from callprint.output.flow_table import SureAt, flow_table, why_unknown
 from callprint.output.outcomes import EXPLANATIONS
 from callprint.output.progress import CaptureProgress
-from callprint.output.report import counter_table, print_report
+from callprint.output.report import FlowTally, counter_table, print_report
 from callprint.stores import StoredVerdict
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -34,11 +34,15 @@ def console(width: int, **options) -> Console:
     return Console(file=io.StringIO(), width=width, **{**fixed, **options})
 
 
-def printed(width: int, given=None, numbers=None, sure_at=None, **options) -> str:
+def printed(width: int, given=None, numbers=None, sure_at=None, calls=0, **options) -> str:
     target = console(width, **options)
     given = reports() if given is None else given
     numbers = numbers or counters(ACCEPTED_RTP=1497, ACCEPTED_RTCP=12, STUN=101, TRUNCATED=1, NOT_UDP=77)
-    print_report(target, given, numbers, sure_at)
+    tally = FlowTally(1_000_000)
+    for each in given:
+        tally.add(each)
+    tally.sure_at = sure_at
+    print_report(target, tally, numbers, calls=calls)
     return target.file.getvalue()
 
 
@@ -173,8 +177,23 @@ def test_no_rtp_at_all_is_explained_by_what_was_there():
     assert "None of the 503 packets belongs to an RTP flow" in text
     assert "(99.4%)" in text
     assert EXPLANATIONS[Outcome.NOT_RTP].meaning in text
-    with_signalling = " ".join(printed(80, [], counters(SIP_UDP=5, NOT_RTP=1)).replace("│", " ").split())
-    assert "their media took another way" in with_signalling
+
+
+@pytest.mark.parametrize(
+    ("given", "calls", "words"),
+    [
+        ([], 0, "There is signalling, but no call in it."),
+        ([], 2713, "The signalling of 2,713 calls is here (below), but their media took another way."),
+        (None, 0, ""),
+        (None, 2, ""),
+    ],
+)
+def test_flows_and_calls_are_not_confused(given, calls, words):
+    text = printed(80, given, counters(SIP_UDP=5, ACCEPTED_RTP=0 if given == [] else 1), calls=calls)
+    text = " ".join(text.replace("│", " ").split())
+    assert words in text
+    assert ("No media found" in text) == (given == [])
+    assert "No calls" not in text
 
 
 def test_an_empty_capture_is_explained():

@@ -9,9 +9,9 @@ import sys
 from collections.abc import Sequence
 from typing import TextIO
 
-from callprint import __version__
+from callprint import __version__, machine_code
 from callprint.core.ground.errors import CallprintError
-from callprint.output.console import printable_lines
+from callprint.output.console import printable, printable_lines
 
 EXIT_USAGE = 2
 EXIT_DAMAGED = 3
@@ -26,6 +26,7 @@ COMMANDS = {
     "identify": "name the applications in captures or on an interface",
     "verdicts": "ask the store which application sent which flow",
     "calls": "ask the store who called whom, and which calls were spam",
+    "models": "list the models at hand, and what they know",
     "feedback": "vote on a call, keep the allow-list",
     "unknowns": "cluster the flows that no model names, and name the clusters",
     "drift": "compare live flows with those that the model was made with",
@@ -80,6 +81,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if sys.stdout is None:
         print("callprint: standard output is closed", file=sys.stderr)
         return EXIT_ERROR
+    if argv is None:  # the program itself; a test or another program may not want the line
+        machine_code.Announcement.wanted = True
     try:
         code = _run(sys.argv[1:] if argv is None else argv)
         sys.stdout.flush()  # at exit it would be too late to notice that nobody reads
@@ -88,8 +91,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise  # not one of our own two streams: a fault
         return 0
     except OSError as error:
-        # Whoever opens a file reports its failure by its name; an error without a name is standard output's.
-        if error.errno not in WRITE_ERRORS or error.filename is not None:
+        # An error of the system about a file has the file's name; one without a name is standard output's.
+        if error.filename is not None:
+            name = error.filename if isinstance(error.filename, str) else os.fsdecode(error.filename)
+            print(f"callprint: {printable(name)}: {error.strerror}", file=sys.stderr)
+            return EXIT_ERROR
+        if error.errno not in WRITE_ERRORS:
             raise  # a fault as well
         print(f"callprint: standard output: {error.strerror}", file=sys.stderr)
         _to_nowhere(sys.stdout)

@@ -9,6 +9,7 @@ from typing import Generic, TextIO, TypeVar
 from rich.console import Console
 from rich.text import Text
 
+from callprint.cli.hints import application_hint
 from callprint.cli.parsers import positive
 from callprint.cli.targets import (
     STANDARD_OUTPUT,
@@ -35,6 +36,7 @@ class Question(Generic[Row]):
     write_json: Callable[[Iterable[Row], TextIO], int]
     write_csv: Callable[[Iterable[Row], TextIO], int]
     print_table: Callable[[Console, VerdictStore, list[Row]], str]  # returns the line that counts the rows
+    application: str | None = None  # that was asked for
 
     def answer(self, args: argparse.Namespace) -> int:
         """Print the answer as the options want it and return the exit code. Raises StoreError."""
@@ -56,6 +58,9 @@ class Question(Generic[Row]):
         url = printable(store.url)
         if not rows:
             console.print(Text(f"No {self.about} in {url} matches."))
+            hint = application_hint(self.application, store) if self.application else ""
+            if hint:
+                console.print(Text(hint, style="yellow"))
             return
         counted = self.print_table(console, store, rows[:most])
         console.print(Text(f"{counted} in {url}", style="dim"))

@@ -1,7 +1,10 @@
 """`callprint calls`: ask the store who called whom, with which application, and whether it was spam."""
 
 import argparse
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from itertools import chain, islice
 
 from rich.console import Console
 
@@ -15,6 +18,8 @@ from callprint.output.console import quantity
 from callprint.stores import CallQuery, VerdictStore
 
 ROWS_FOR_PEOPLE = 1000
+SEPARATORS = re.compile(r"[\s.\-()/]")
+"""What people write between the digits of a number."""
 
 DESCRIPTION = """\
 Query the verdict store for calls: who called whom, when, with which applications, and whether it was spam.
@@ -25,6 +30,7 @@ EPILOG = """\
 examples:
   callprint calls --spam                                what the detector calls spam
   callprint calls --number +4930123456                  calls from or to this number
+  callprint calls --number 30123                        ... and from or to every number that contains this
   callprint calls --application linphone --since 2026-11-22
   callprint calls --all --json                          also the judgements at set-up, one JSON object a line
 
@@ -39,7 +45,9 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
     add_store_option(parser)
     parser.add_argument("--call-id", metavar="ID", help="calls with this Call-ID")
     parser.add_argument(
-        "--number", metavar="NUMBER", help="caller or callee: a number, user@host or pseudonym"
+        "--number",
+        metavar="NUMBER",
+        help="caller or callee: a number, user@host or pseudonym; if nobody has exactly this one, all that contain it",
     )
     parser.add_argument("--application", metavar="NAME", help="on either side: exact name, or `unknown`")
     spam = parser.add_mutually_exclusive_group()
@@ -61,23 +69,45 @@ def run(args: argparse.Namespace) -> int:
     number = identity_reader(args).of_text(args.number).text if args.number else None
 
     def ask(store: VerdictStore, limit: int | None) -> Iterable[CallRecord]:
-        return store.calls(
-            CallQuery(
-                call_id=args.call_id,
-                number=number,
-                application=args.application,
-                spam=True if args.spam else (False if args.not_spam else None),
-                since_ns=args.since,
-                until_ns=args.until,
-                last_only=not args.all,
-                limit=limit,
-            )
+        query = CallQuery(
+            call_id=args.call_id,
+            number=number,
+            application=args.application,
+            spam=True if args.spam else (False if args.not_spam else None),
+            since_ns=args.since,
+            until_ns=args.until,
+            last_only=not args.all,
+            limit=limit,
         )
+        found = iter(store.calls(query))
+        first = next(found, None)
+        if first is not None:
+            return chain([first], found)
+        if not args.number:
+            return ()
+        # Nobody has this number; so whoever has it as a part. Stores have no index for that: every call is read.
+        return islice(_with_part(store.calls(replace(query, number=None, limit=None)), args.number), limit)
 
     def print_table(console: Console, _store: VerdictStore, rows: list[CallRecord]) -> str:
         print_calls(console, rows)
         spam = sum(row.spam is True for row in rows)
         return f"{quantity(len(rows), 'judgement' if args.all else 'call')}, {spam} of them spam,"
 
-    question = Question("call", ROWS_FOR_PEOPLE, ask, write_calls_json_lines, write_calls_csv, print_table)
+    question = Question(
+        "call", ROWS_FOR_PEOPLE, ask, write_calls_json_lines, write_calls_csv, print_table, args.application
+    )
     return question.answer(args)
+
+
+def _with_part(calls: Iterable[CallRecord], typed: str) -> Iterator[CallRecord]:
+    """Yield the calls in whose caller or callee the text stands that was typed, without the separators of a number.
+
+    A national number is found within the international one, which has no zero in front.
+    """
+    part = typed.strip().lower()
+    digits = SEPARATORS.sub("", part)
+    if digits.removeprefix("+").isdecimal():
+        part = digits.lstrip("0") or digits
+    for call in calls:
+        if part in call.caller.lower() or part in call.callee.lower():
+            yield call

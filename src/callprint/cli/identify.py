@@ -13,14 +13,15 @@ from callprint import machine_code
 from callprint.cli import EXIT_DAMAGED, EXIT_INTERRUPTED, EXIT_USAGE
 from callprint.cli.evidence import add_evidence_options, evidence_limits
 from callprint.cli.numbers import add_number_options, identity_reader
-from callprint.cli.parsers import Subparsers, add_command, port
+from callprint.cli.parsers import Subparsers, add_command, port, positive
 from callprint.cli.reading import read_captures, read_interfaces, say_kernel_counters, say_verdict
+from callprint.cli.selection import add_selection_options, left_out_words, selected
 from callprint.cli.targets import STANDARD_OUTPUT, is_one_of, json_target, not_written, open_target
 from callprint.core.call import CallRecord
 from callprint.core.capture.packet_order import OrderSettings, PacketOrder
 from callprint.core.dissect import SIGNALLING_PORTS
 from callprint.core.flow import EngineSettings
-from callprint.core.ground.errors import ModelError
+from callprint.core.ground.errors import CaptureError, ModelError
 from callprint.core.spam.call_pipeline import CallPipeline
 from callprint.core.spam.detector_names import DETECTORS, OWN
 from callprint.core.spam.detectors import make_detector
@@ -30,11 +31,13 @@ from callprint.identification import CaptureRun
 from callprint.output.call_json import write_calls_json_lines
 from callprint.output.call_report import CallTally, print_call_report, say_call
 from callprint.output.console import make_console, make_messages, printable, quantity
-from callprint.output.flow_table import SureAt
 from callprint.output.json_lines import write_json_lines
 from callprint.output.packet_times import time_warnings
-from callprint.output.report import print_report, store_line
-from callprint.sources import CaptureSource, LiveSource, open_captures, open_interfaces
+from callprint.output.report import FlowTally, print_report, store_line
+from callprint.sources import CaptureSource, LiveSource, PacketSource, open_captures, open_interfaces
+from callprint.sources.captures import STANDARD_INPUT
+from callprint.sources.duplicates import given_twice
+from callprint.sources.paced import Paced
 from callprint.stores import open_store
 from callprint.votes import VoteListener
 
@@ -42,7 +45,9 @@ if TYPE_CHECKING:
     from callprint.inference import OnnxIdentifier
 
 REPORTS_FOR_PEOPLE = 20_000
-"""Flows kept for the table and the summary, so that memory stays bounded however long the capture is."""
+"""Flows and calls kept for the tables, so that memory stays bounded however long the capture is."""
+
+FOLLOW_EVERY_S = 10
 
 FILES_NAMED = 50
 """Damaged or unreadable files that are named one by one; the others are counted."""
@@ -54,13 +59,16 @@ Row = TypeVar("Row", FlowReport, CallRecord)
 DESCRIPTION = """\
 Find the RTP flows in captures, name the VoIP application that sent each, assemble calls from SIP and media, show
 them, and keep verdicts and calls in a store. Captures are pcap or pcapng files (plain, gzip or zstd), folders of
-them, or - for standard input.
+them, or - for standard input. From an interface or a pipe, flows and calls are shown as soon as they are decided.
 """
 
 EPILOG = """\
 examples:
   callprint identify call.pcap                    a table of flows, applications and counters
   callprint identify captures/ --json flows.jsonl and one JSON object for each flow and call (docs/use/json.md)
+  callprint identify captures/ --summary          how many flows of each application, and how many calls
+  callprint identify call.pcap --filter 'udp and host 10.0.0.1' --from 60 --to 120
+                                                  only these packets, in the second minute
   callprint identify --interface eth0             live, as root or with CAP_NET_RAW, until Ctrl-C
   ssh gateway tcpdump -i eth0 -w - udp | callprint identify -
   callprint identify call.pcap --json - --no-store | jq 'select(.application == "unknown")'
@@ -115,6 +123,31 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
     parser.add_argument(
         "--json", metavar="FILE", type=json_target, help="write JSON Lines to FILE, or - for standard output"
     )
+    parser.add_argument(
+        "--follow",
+        action="store_true",
+        help='in the JSON also a line now and then for each flow that goes on, with `ended` "running" and its '
+        "statistics so far",
+    )
+    parser.add_argument(
+        "--follow-every",
+        metavar="SECONDS",
+        type=positive,
+        default=FOLLOW_EVERY_S,
+        help="seconds of packet time between these lines (default: %(default)s)",
+    )
+    shown = parser.add_mutually_exclusive_group()
+    shown.add_argument(
+        "--summary",
+        action="store_true",
+        help="show no single flow or call: only how many there are of each application, and what became of the packets",
+    )
+    shown.add_argument(
+        "--quiet",
+        action="store_true",
+        help="show nothing but warnings and errors, which go to standard error",
+    )
+    add_selection_options(parser)
     where = parser.add_mutually_exclusive_group()
     where.add_argument(
         "--store",
@@ -131,14 +164,11 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:
     """Identify and return the exit code. Raises CallprintError when nothing can be read or kept."""
-    console, messages = make_console(data_on_stdout=args.json == STANDARD_OUTPUT), make_messages()
-    if bool(args.captures) == bool(args.interface):
-        messages.print("callprint identify: name either captures, or interfaces with --interface")
-        return EXIT_USAGE
-    if args.json and is_one_of(args.json, [*args.captures, args.model or "", args.store or ""]):
-        messages.print(
-            f"callprint identify: --json {printable(args.json)} would overwrite what is to be read"
-        )
+    console = make_console(data_on_stdout=args.json == STANDARD_OUTPUT, quiet=args.quiet)
+    messages = make_messages()
+    wrong = _wrong_usage(args)
+    if wrong:
+        messages.print(Text(f"callprint identify: {wrong}"))
         return EXIT_USAGE
     limits = evidence_limits(args)
     identifier = _identifier(args.model)
@@ -150,9 +180,13 @@ def run(args: argparse.Namespace) -> int:
             if args.interface
             else open_captures(args.captures)
         )
+        selection = selected(source, args)
         store = None if args.no_store else stack.enter_context(open_store(args.store, evidence_limits=limits))
         stream = stack.enter_context(open_target(args.json, encoding="ascii")) if args.json else None
-        shown = _Shown(stream, console if args.interface else None)
+        at_once = isinstance(source, LiveSource) or (
+            STANDARD_INPUT in source.paths and source.bytes_total is None
+        )
+        shown = _Shown(stream, console if at_once and not args.summary else None, keep=not args.summary)
         detector = make_detector(args.detector)
         calls = CallPipeline(identities=identity_reader(args), detector=detector)
         listener = VoteListener(store, calls.judge, detector) if store else None
@@ -164,27 +198,63 @@ def run(args: argparse.Namespace) -> int:
         )
         capture_run.order = PacketOrder(OrderSettings(args.reorder_window_ms))
         stack.callback(capture_run.store_rest)  # what was found is kept however this ends
+        wanted: PacketSource = selection
+        if args.follow:
+            wanted = Paced(
+                selection,
+                args.follow_every * 1_000_000_000,
+                lambda: shown.add_running(calls.assembler.with_announced(pipeline.reports_so_far())),
+            )
         if machine_code.Cache.incomplete:
-            messages.print(f"callprint: {machine_code.COMPILING}")
+            machine_code.announce()
         if isinstance(source, LiveSource):
-            read_interfaces(source, capture_run, console, listener)
+            if not args.quiet:
+                names = ", ".join(map(printable, args.interface))
+                messages.print(Text(f"callprint: listening on {names}; Ctrl-C ends it", style="dim"))
+            read_interfaces(source, wanted, capture_run, console, listener)
             interrupted = True  # a live run ends in no other way
         else:
-            interrupted = read_captures(source, capture_run, console)
+            _warn(messages, _given_twice(source.paths))
+            interrupted = read_captures(wanted, capture_run, console)
         capture_run.finish()
-        print_report(console, shown.reports, capture_run.counters, shown.sure_at)
-        print_call_report(console, shown.calls, calls.assembler)
-        if shown.left_out:
-            console.print(
-                f"… and {quantity(shown.left_out, 'more flow')}, not in the summary either: ask `callprint verdicts`"
-            )
+        print_report(
+            console,
+            shown.flows,
+            capture_run.counters,
+            calls=shown.calls.counts["calls"],
+            left_out=left_out_words(selection),
+            summary_only=args.summary,
+        )
+        print_call_report(console, shown.calls, calls.assembler, summary_only=args.summary)
         if isinstance(source, LiveSource):
             say_kernel_counters(source, console)
         if store is not None:
             console.print()
             console.print(store_line(store.url))
     _warn(messages, [f"warning: {line}" for line in time_warnings(capture_run.order.counters)])
-    return _say_what_went_wrong(source, messages, interrupted)
+    return _say_what_went_wrong(source, selection.warnings, messages, interrupted)
+
+
+def _wrong_usage(args: argparse.Namespace) -> str:
+    """Return what is wrong with options that parse, but not together; "" where nothing is."""
+    if bool(args.captures) == bool(args.interface):
+        return "name either captures, or interfaces with --interface"
+    if args.json and is_one_of(args.json, [*args.captures, args.model or "", args.store or ""]):
+        return f"--json {printable(args.json)} would overwrite what is to be read"
+    if args.follow and not args.json:
+        return "--follow adds lines to the JSON: say where to, as in `--json -`"
+    if args.interface and (args.from_moment or args.to_moment):
+        return "--from and --to choose from captures, not from an interface"
+    return ""
+
+
+def _given_twice(paths: list[str]) -> list[str]:
+    return [
+        f"warning: {path} was given twice: its packets are read twice"
+        if path == first
+        else f"warning: {path} holds what {first} holds: the same packets are read twice"
+        for path, first in given_twice(paths)
+    ]
 
 
 def _identifier(model: str | None) -> "OnnxIdentifier | None":
@@ -208,13 +278,15 @@ def _identifier(model: str | None) -> "OnnxIdentifier | None":
     return load_model(model or DEFAULT_MODEL)
 
 
-def _say_what_went_wrong(source: CaptureSource | LiveSource, messages: Console, interrupted: bool) -> int:
+def _say_what_went_wrong(
+    source: CaptureSource | LiveSource, warnings: list[CaptureError], messages: Console, interrupted: bool
+) -> int:
     """Say on standard error why the answer is incomplete, if it is; return the exit code."""
     if interrupted:
         _warn(messages, ["interrupted: what was read so far is judged and kept"])
+    _warn(messages, [f"warning: {warning}" for warning in warnings])
     if isinstance(source, LiveSource):
         return EXIT_INTERRUPTED
-    _warn(messages, [f"warning: {warning}" for warning in source.warnings])
     _warn(messages, [f"passed over: {refusal}" for refusal in source.refusals])
     found_in_folders = source.not_captures - len(source.refusals)
     if found_in_folders:
@@ -236,39 +308,36 @@ def _warn(messages: Console, lines: list[str]) -> None:
 class _Shown:
     """What the terminal and the JSON file show of each flow and call, as they end."""
 
-    def __init__(self, stream: TextIO | None, live: Console | None) -> None:
-        """`stream` takes JSON Lines; on `live` each verdict is printed as it is made."""
-        self.reports: list[FlowReport] = []
-        self.left_out = 0
-        self.sure_at = SureAt()
-        self.calls = CallTally(REPORTS_FOR_PEOPLE)
+    def __init__(self, stream: TextIO | None, live: Console | None, *, keep: bool) -> None:
+        """`stream` takes JSON Lines; on `live` each verdict is printed as it is made; `keep` some for the tables."""
+        self.flows = FlowTally(REPORTS_FOR_PEOPLE if keep else 0)
+        self.calls = CallTally(REPORTS_FOR_PEOPLE if keep else 0)
         self._stream = stream
         self._live = live
 
     def add_verdict(self, verdict: Verdict) -> None:
-        if not self.left_out:  # the table shows no flow from here on
-            self.sure_at.add(verdict)
+        self.flows.add_verdict(verdict)
         if self._live is not None:
             say_verdict(self._live, verdict)
 
     def add_report(self, report: FlowReport) -> None:
-        self._write(write_json_lines, report)
-        if len(self.reports) < REPORTS_FOR_PEOPLE:
-            self.reports.append(report)
-        else:
-            self.left_out += 1
+        self._write(write_json_lines, [report])
+        self.flows.add(report)
+
+    def add_running(self, reports: list[FlowReport]) -> None:
+        self._write(write_json_lines, reports)
 
     def add_call(self, call: CallRecord) -> None:
-        self._write(write_calls_json_lines, call)
+        self._write(write_calls_json_lines, [call])
         self.calls.add(call)
         if self._live is not None:
             say_call(self._live, call)
 
-    def _write(self, write: Callable[[Iterable[Row], TextIO], int], row: Row) -> None:
+    def _write(self, write: Callable[[Iterable[Row], TextIO], int], rows: list[Row]) -> None:
         if self._stream is None:
             return
         try:
-            write([row], self._stream)
+            write(rows, self._stream)
         except OSError as error:
             if self._stream is sys.stdout:
                 raise  # cli.main handles a standard output that fails

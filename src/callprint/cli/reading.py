@@ -10,10 +10,10 @@ from rich.text import Text
 
 from callprint.core.verdict import UNKNOWN, Verdict
 from callprint.identification import CaptureRun
-from callprint.output.columns import Lines, folded, plain
+from callprint.output.columns import plain, print_line
 from callprint.output.console import endpoint, printable, quantity
 from callprint.output.progress import CaptureProgress
-from callprint.sources import CaptureSource, LiveSource
+from callprint.sources import LiveSource, PacketSource
 from callprint.votes import VoteListener
 
 STORE_EVERY_S = 1.0
@@ -22,7 +22,7 @@ LISTEN_EVERY_S = 30.0
 """How long a vote may wait until a live run reads it."""
 
 
-def read_captures(source: CaptureSource, run: CaptureRun, console: Console) -> bool:
+def read_captures(source: PacketSource, run: CaptureRun, console: Console) -> bool:
     """Read until the end; return True when a person interrupted it."""
     try:
         with CaptureProgress(console, source.bytes_total) as progress:
@@ -34,13 +34,13 @@ def read_captures(source: CaptureSource, run: CaptureRun, console: Console) -> b
 
 
 def read_interfaces(
-    source: LiveSource, run: CaptureRun, console: Console, listener: VoteListener | None
+    live: LiveSource, source: PacketSource, run: CaptureRun, console: Console, listener: VoteListener | None
 ) -> None:
     """Read until SIGINT or SIGTERM; what the rings still hold then is read as well.
 
-    `listener` reads from time to time the votes that users have given meanwhile.
+    `source` is what is wanted of `live`; `listener` reads from time to time the votes that users have given meanwhile.
     """
-    with _stopped_by_signals(source), CaptureProgress(console, None) as progress:
+    with _stopped_by_signals(live), CaptureProgress(console, None) as progress:
         stored_s = listened_s = time.monotonic()
         for _ in run.process_all(source):
             progress.update(source.bytes_done, run.packets, run.flows)
@@ -61,8 +61,7 @@ def say_verdict(console: Console, verdict: Verdict) -> None:
     if verdict.application == UNKNOWN and verdict.best_application:
         name += f" ({printable(verdict.best_application)}?)"
     stage = "final" if verdict.final else f"after {quantity(verdict.k, 'packet')}"
-    line = plain(f"{when}  {who}  {name}  {verdict.confidence:.1%}  {stage}")
-    console.print(Lines(folded(line, console.width)))
+    print_line(console, plain(f"{when}  {who}  {name}  {verdict.confidence:.1%}  {stage}"))
 
 
 def say_kernel_counters(source: LiveSource, console: Console) -> None:

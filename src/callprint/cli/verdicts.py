@@ -75,7 +75,10 @@ def run(args: argparse.Namespace) -> int:
         print_flows(console, rows, sure_at, hint="all of them: `--json` or `--csv`", with_time=True)
         return quantity(len(rows), "verdict" if args.all else "flow")
 
-    return Question("verdict", ROWS_FOR_PEOPLE, ask, write_json_lines, write_csv, print_table).answer(args)
+    question = Question(
+        "verdict", ROWS_FOR_PEOPLE, ask, write_json_lines, write_csv, print_table, args.application
+    )
+    return question.answer(args)
 
 
 def _sure_at(store: VerdictStore, rows: Iterable[StoredVerdict]) -> SureAt:

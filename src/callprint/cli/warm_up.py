@@ -9,7 +9,7 @@ from callprint.output.console import make_messages
 from callprint.warm_up import STEPS
 
 DESCRIPTION = """\
-Compile the packet path for this processor: about a minute the first time, after an update only what has changed.
+Compile everything for this processor: one to two minutes the first time, after an update only what has changed.
 The result is kept in $NUMBA_CACHE_DIR if that is set, else beside the installed package, else in
 ~/.cache/callprint; every later command loads it in a second.
 """
@@ -29,7 +29,7 @@ def run(args: argparse.Namespace) -> int:  # noqa: ARG001 - every command has th
         for warm_up in STEPS.values():
             warm_up()
         return 0
-    messages.print(machine_code.COMPILING)
+    machine_code.announce()
     begin = time.perf_counter()
     with messages.status("") as status:
         for name, warm_up in STEPS.items():

@@ -8,6 +8,7 @@ from rich.text import Text
 from callprint.core.call import Action, CallRecord, EndedBy, Phase
 from callprint.core.calls.assembly import CallAssembler, MessageOutcome
 from callprint.output.call_table import CallList, call_line
+from callprint.output.columns import print_line
 from callprint.output.console import make_table, quantity
 
 LEAST_CALLS = 8
@@ -43,7 +44,9 @@ class CallTally:
             self.shown.append(call)
 
 
-def print_call_report(console: Console, tally: CallTally, calls: CallAssembler) -> None:
+def print_call_report(
+    console: Console, tally: CallTally, calls: CallAssembler, *, summary_only: bool = False
+) -> None:
     """Print the calls with signalling, their number and that of the others, and the counters of SIP messages.
 
     Prints nothing where there was no signalling: the report on flows covers everything.
@@ -51,7 +54,7 @@ def print_call_report(console: Console, tally: CallTally, calls: CallAssembler) 
     if calls.messages == 0 and tally.counts["calls"] == 0:
         return
     console.print()
-    if tally.shown:
+    if tally.shown and not summary_only:
         in_order = sorted(tally.shown, key=lambda call: (call.started_ns, call.call_id, call.from_tag))[
             :MOST_CALLS
         ]
@@ -70,7 +73,7 @@ def say_call(console: Console, call: CallRecord) -> None:
     """Print a call of a live run: when it is over, and at its set-up if the action is more than to allow it."""
     if call.ended_by is EndedBy.MEDIA or (call.phase is Phase.SETUP and call.action is Action.ALLOW):
         return
-    console.print(call_line(call))
+    print_line(console, call_line(call))
 
 
 def _summary(tally: CallTally) -> Text:

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
 from rich.console import Console, ConsoleOptions, RenderResult
-from rich.text import Text
 
 from callprint.core.call import Action, CallRecord, CallState, EndedBy, Phase
 from callprint.output.columns import Column, Line, Lines, column_table, folded, joined, plain
@@ -62,14 +61,14 @@ class CallList:
                 yield from (joined(indent, piece) for piece in pieces[1:])
 
 
-def call_line(call: CallRecord) -> Text:
+def call_line(call: CallRecord) -> Line:
     """Return one line on one call, as a live run shows it."""
     _, caller, callee, happened, _, spam, _, why = _texts(call)
     moment = call.judged_at_ns // 1_000_000_000 % 86_400
     clock = f"{moment // 3600:02d}:{moment // 60 % 60:02d}:{moment % 60:02d}"
     gap = plain("  ")
     parts = (plain(clock), joined(caller, plain(" → "), callee), happened, spam, why)
-    return Text.assemble(*joined(*(joined(gap, part) for part in parts))[1:])
+    return joined(*(joined(gap, part) for part in parts))[1:]
 
 
 def _texts(call: CallRecord) -> tuple[Line, ...]:

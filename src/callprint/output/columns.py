@@ -110,6 +110,14 @@ def folded(line: Line, width: int) -> Iterator[Line]:
         yield _cut(line, begin, end)
 
 
+def print_line(console: Console, line: Line) -> None:
+    """Print a line: folded on a terminal, else whole, for programs that search lines."""
+    if console.is_terminal:
+        console.print(Lines(folded(line, console.width)))
+    else:
+        console.print(Lines([line]), soft_wrap=True)
+
+
 def joined(*lines: Line) -> Line:
     """Return lines side by side."""
     return tuple(span for line in lines for span in line)

@@ -30,12 +30,16 @@ def make_messages() -> Console:
     return _prepared(_Messages, sys.stderr)
 
 
-def make_console(*, data_on_stdout: bool) -> Console:
+def make_console(*, data_on_stdout: bool, quiet: bool = False) -> Console:
     """Return the console for people: standard output, or standard error when data goes to standard output.
+
+    What is printed on a quiet one goes nowhere.
 
     Colours appear only on a terminal, and not when NO_COLOR is set (https://no-color.org).
     """
-    return _prepared(_Console, sys.stderr if data_on_stdout else sys.stdout)
+    console = _prepared(_Console, sys.stderr if data_on_stdout else sys.stdout)
+    console.quiet = quiet
+    return console
 
 
 def _prepared(kind: type[Console], stream: TextIO) -> Console:

@@ -1,14 +1,14 @@
 """The final report of `callprint identify`: flows, applications, the fate of each packet, and the store."""
 
-from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
 from rich.text import Text
 
 from callprint.core.packets import Outcome
-from callprint.core.verdict import UNKNOWN, FlowReport
+from callprint.core.verdict import UNKNOWN, FlowReport, Verdict
 from callprint.output.console import make_table, printable, quantity
 from callprint.output.flow_table import SureAt, flow_table, lines_for_each, why_unknown
 from callprint.output.json_lines import Reported
@@ -17,32 +17,81 @@ from callprint.output.outcomes import ACCEPTED, EXPLANATIONS
 LINES_FOR_THE_REST = 24  # of the terminal: the summary, the counters and the prompt
 LEAST_FLOWS = 8
 MOST_FLOWS = 1000  # also where there is no terminal: nobody reads a longer table, and it is slow to lay out
+LeftOutWords = Sequence[tuple[int, str]]
+"""Packets that were read and not looked at, by the reason."""
+
 SUMMARY_TABLE_FROM = 72  # columns; on a narrower terminal the summary is a list
+
+
+@dataclass(slots=True)
+class _Counts:
+    """The flows of one line of the summary, added up."""
+
+    flows: int = 0
+    packets: int = 0
+    expected: int = 0
+    lost: int = 0
+    confidence: float = 0.0
+
+
+class FlowTally:
+    """Ended flows: the first `maximum` are kept for the table, all are counted, so that memory is bounded."""
+
+    def __init__(self, maximum: int) -> None:
+        self._maximum = maximum
+        self.shown: list[FlowReport] = []
+        self.flows = 0
+        self.sure_at = SureAt()
+        self.by_application: dict[tuple[bool, str, str], _Counts] = {}
+        """(whether it is unknown, its name, why it is unknown) -> what its flows add up to."""
+
+    def add_verdict(self, verdict: Verdict) -> None:
+        """Take the next verdict of a flow."""
+        if self.flows < self._maximum:  # the table shows no flow from here on
+            self.sure_at.add(verdict)
+
+    def add(self, report: FlowReport) -> None:
+        """Take a flow that has ended."""
+        self.flows += 1
+        if len(self.shown) < self._maximum:
+            self.shown.append(report)
+        verdict, summary = report.verdict, report.summary
+        unknown = verdict.application == UNKNOWN
+        key = unknown, verdict.application, why_unknown(report) if unknown else ""
+        counts = self.by_application.setdefault(key, _Counts())
+        counts.flows += 1
+        counts.packets += summary.packets
+        counts.expected += summary.expected
+        counts.lost += summary.lost
+        counts.confidence += verdict.confidence
 
 
 def print_report(
     console: Console,
-    reports: Sequence[FlowReport],
+    flows: FlowTally,
     counters: Sequence[int],
-    sure_at: SureAt | None = None,
+    *,
+    calls: int = 0,
+    left_out: LeftOutWords = (),
+    summary_only: bool = False,
 ) -> None:
     """Print the flows that one run found, and what became of each packet.
 
-    `counters` has one number for each Outcome, in its order.
+    `counters` has one number for each Outcome, in its order; `calls`: how many calls will be reported.
     """
     console.print()
-    if not reports:
-        console.print(no_media(counters))
+    if not flows.flows:
+        console.print(no_media(counters, calls, left_out))
     else:
-        in_order = sorted(
-            reports, key=lambda report: (report.verdict.flow.first_seen_ns, report.verdict.flow)
-        )
-        print_flows(
-            console, in_order, sure_at, hint="all of them: `--json FILE`, or `callprint verdicts --csv`"
-        )
-        console.print(application_summary(console, reports))
+        if not summary_only:
+            in_order = sorted(
+                flows.shown, key=lambda report: (report.verdict.flow.first_seen_ns, report.verdict.flow)
+            )
+            hint = "all of them: `--json FILE`, or `callprint verdicts --csv`"
+            print_flows(console, in_order, flows.sure_at, hint=hint, of=flows.flows)
+        console.print(application_summary(console, flows))
     console.print()
-    console.print(counter_table(counters))
+    console.print(counter_table(counters, left_out))
 
 
 def print_flows(
@@ -52,31 +101,32 @@ def print_flows(
     *,
     hint: str,
     with_time: bool = False,
+    of: int | None = None,
 ) -> None:
-    """Print the table of flows, cut to the height of a terminal, with a hint how to see the rest."""
+    """Print the table of flows, cut to the height of a terminal, with a hint how to see the rest.
+
+    `of`: how many there are in all, if there are more than these.
+    """
     shown = list(reports[:MOST_FLOWS])
     if console.is_terminal:
         shown = shown[: max(LEAST_FLOWS, (console.height - LINES_FOR_THE_REST) // lines_for_each(console))]
     console.print(flow_table(console, shown, sure_at, with_time=with_time))
-    if len(shown) < len(reports):
-        more = quantity(len(reports) - len(shown), "more flow")
-        console.print(Text(f"… and {more}; {hint}", style="dim"))
+    rest = (of or len(reports)) - len(shown)
+    if rest:
+        console.print(Text(f"… and {quantity(rest, 'more flow')}; {hint}", style="dim"))
     console.print()
 
 
-def application_summary(console: Console, reports: Sequence[FlowReport]) -> RenderableType:
+def application_summary(console: Console, flows: FlowTally) -> RenderableType:
     """Return one line for each application, the most frequent first, and last the unknown flows by reason."""
-    groups: dict[tuple[bool, str, str], list[FlowReport]] = defaultdict(list)
-    for report in reports:
-        verdict = report.verdict
-        unknown = verdict.application == UNKNOWN
-        groups[unknown, verdict.application, why_unknown(report) if unknown else ""].append(report)
     rows = [
-        _application_row(*key, group, len(reports))
-        for key, group in sorted(groups.items(), key=lambda item: (item[0][0], -len(item[1]), item[0]))
+        _application_row(*key, counts, flows.flows)
+        for key, counts in sorted(
+            flows.by_application.items(), key=lambda item: (item[0][0], -item[1].flows, item[0])
+        )
     ]
     if console.width < SUMMARY_TABLE_FROM:
-        return Group(*(row[0] + Text(f": {row[1]} of {quantity(len(reports), 'flow')}") for row in rows))
+        return Group(*(row[0] + Text(f": {row[1]} of {quantity(flows.flows, 'flow')}") for row in rows))
     table = make_table()
     table.add_column("application", overflow="fold")
     for name in ("flows", "of all", "packets", "confidence", "lost"):
@@ -87,27 +137,24 @@ def application_summary(console: Console, reports: Sequence[FlowReport]) -> Rend
 
 
 def _application_row(
-    unknown: bool, application: str, why: str, group: Sequence[FlowReport], flows: int
+    unknown: bool, application: str, why: str, counts: _Counts, flows: int
 ) -> tuple[Text, str, str, str, str, str]:
     label = Text(printable(application), style="" if unknown else "bold")
     if unknown:
         label.append(f" ({why})", style="dim")
-    expected = sum(report.summary.expected for report in group)
-    lost = sum(report.summary.lost for report in group)
-    confidence = sum(report.verdict.confidence for report in group) / len(group)
     return (
         label,
-        f"{len(group):,}",
-        f"{len(group) / flows:.0%}",
-        f"{sum(report.summary.packets for report in group):,}",
-        "–" if unknown else f"{confidence:.1%}",
-        f"{lost / expected:.1%}" if expected else "–",
+        f"{counts.flows:,}",
+        f"{counts.flows / flows:.0%}",
+        f"{counts.packets:,}",
+        "–" if unknown else f"{counts.confidence / counts.flows:.1%}",
+        f"{counts.lost / counts.expected:.1%}" if counts.expected else "–",
     )
 
 
-def counter_table(counters: Sequence[int]) -> RenderableType:
+def counter_table(counters: Sequence[int], left_out: LeftOutWords = ()) -> RenderableType:
     """Return what became of each packet: media first, then the rest by number, and the sum."""
-    total = sum(counters)
+    total = sum(counters) + sum(count for count, _ in left_out)
     table = make_table()
     table.add_column("packets", justify="right", overflow="fold")
     table.add_column("of all", justify="right", overflow="fold")
@@ -118,34 +165,39 @@ def counter_table(counters: Sequence[int]) -> RenderableType:
         if explanation.advice:
             words += Text(f" ({explanation.advice})", style="dim")
         table.add_row(f"{counters[outcome]:,}", _share(counters[outcome], total), words)
+    for count, meaning in left_out:
+        table.add_row(f"{count:,}", _share(count, total), meaning)
     table.add_section()
     table.add_row(f"{total:,}", "", "read; each is in exactly one line above")
     return table
 
 
-def no_media(counters: Sequence[int]) -> RenderableType:
+def no_media(counters: Sequence[int], calls: int = 0, left_out: LeftOutWords = ()) -> RenderableType:
     """Return what a capture without RTP held instead."""
     total = sum(counters)
     if total == 0:
-        return Panel(
-            Text("The capture holds no packets, so there is nothing to identify."), title="Nothing found"
-        )
-    lines = [
-        Text(f"None of the {quantity(total, 'packet')} belongs to an RTP flow, so there is no call to name.")
-    ]
-    most = _present(counters)[0]
-    lines.append(Text(f"Most of them ({_share(counters[most], total)}) {_as_predicate(most)}."))
-    if counters[Outcome.SIP_UDP] + counters[Outcome.SIP_TCP]:
+        nothing = "Every packet was left out" if left_out else "The capture holds no packets"
+        return Panel(Text(f"{nothing}, so there is nothing to identify."), title="Nothing found")
+    none = "The only packet does not belong" if total == 1 else f"None of the {total:,} packets belongs"
+    what = "application" if calls else "call"
+    lines = [Text(f"{none} to an RTP flow, so there is no {what} to name.")]
+    if total > 1:
+        most = _present(counters)[0]
+        lines.append(Text(f"Most of them ({_share(counters[most], total)}) {_as_predicate(most)}."))
+    if calls:
         lines.append(
             Text(
-                "There is signalling: calls were set up, but their media took another way. Capture there as well."
+                f"The signalling of {quantity(calls, 'call')} is here (below), but their media took another way. "
+                "Capture there as well."
             )
         )
+    elif counters[Outcome.SIP_UDP] + counters[Outcome.SIP_TCP]:
+        lines.append(Text("There is signalling, but no call in it."))
     else:
         lines.append(
             Text("Capture where the calls pass: on the phone's own network, the SBC, or a mirror port of it.")
         )
-    return Panel(Group(*lines), title="No calls found", title_align="left")
+    return Panel(Group(*lines), title="No media found", title_align="left")
 
 
 def store_line(store_url: str) -> Text:

@@ -82,6 +82,11 @@ class CaptureSource:
         return len(self.files)
 
     @property
+    def paths(self) -> list[str]:
+        """All files, as they were named; `-` for standard input."""
+        return [file.path for file in self._to_read]
+
+    @property
     def bytes_done(self) -> int:
         """Bytes read so far; of a compressed file, compressed bytes."""
         return self._bytes_before + (self._stream.bytes_read if self._stream else 0)

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from callprint.core.flow.engine import EngineSettings, FlowEngine, FlowEvents
-from callprint.core.flow.layout import EVENT_END
+from callprint.core.flow.layout import EVENT_END, NEVER_NS, NO_APPLICATION
 from callprint.core.ground.arrays import Array
-from callprint.core.verdict import ENDED_NAMES, FlowReport, Verdict
+from callprint.core.identify.decision import LOW_CONFIDENCE, TOO_SHORT
+from callprint.core.verdict import ENDED_NAMES, RUNNING, FlowReport, Verdict
 from callprint.core.verdicts.identifier import Identifier, Names, ask
 from callprint.core.verdicts.rule import resolve
 from callprint.core.verdicts.values import flow_summaries, flow_verdicts, unknown_evidence
@@ -65,6 +66,24 @@ class IdentificationPipeline:
     def finish(self) -> PipelineOutput:
         """Judge and report every flow that is still open."""
         return self._collect(self.engine.finish())
+
+    def reports_so_far(self) -> list[FlowReport]:
+        """Report the flows that go on as they stand now, by their first packets; nothing changes for them.
+
+        One without a verdict so far has k 0 and counts as decided at its last packet; a look that would have been sure
+        would have given it one.
+        """
+        rows, due_ns = self.engine.rows_in_use
+        flows = rows[due_ns != NEVER_NS]
+        waiting = (flows["application"] == NO_APPLICATION) & (flows["verdict_k"] == 0)
+        flows["decided_at_ns"][waiting] = flows["last_rtp_ns"][waiting]
+        looked_at = flows["next_checkpoint"] > 0 if self._identifier else np.zeros(len(flows), np.bool_)
+        flows["reason"][waiting] = np.where(looked_at, LOW_CONFIDENCE, TOO_SHORT)[waiting]
+        verdicts = flow_verdicts(flows, Names.of(self._identifier))
+        keys = [verdict.flow for verdict in verdicts]
+        summaries = flow_summaries(flows, keys, [RUNNING] * len(keys), self.engine.captures)
+        reports = map(FlowReport, verdicts, summaries)
+        return sorted(reports, key=lambda report: (report.verdict.flow.first_seen_ns, report.verdict.flow))
 
     def _collect(self, drains: Iterator[FlowEvents]) -> PipelineOutput:
         output = PipelineOutput()

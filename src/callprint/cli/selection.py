@@ -1,0 +1,65 @@
+"""The options that say which packets of a source are wanted: --filter, --from, --to."""
+
+import argparse
+import re
+
+from callprint.cli.parsers import time_ns
+from callprint.sources.batch import PacketSource
+from callprint.sources.selection import Moment, Selection
+
+_SECONDS = re.compile(r"[0-9]{1,15}(\.[0-9]{1,9})?")
+
+
+def add_selection_options(parser: argparse.ArgumentParser) -> None:
+    """Add --filter, --from and --to."""
+    group = parser.add_argument_group("which packets")
+    group.add_argument(
+        "--filter",
+        metavar="EXPRESSION",
+        help="only packets that pass this filter of tcpdump and Wireshark's capture options, such as "
+        "'udp and host 10.0.0.1' (needs libpcap); it sees the outer packet of a tunnel",
+    )
+    group.add_argument(
+        "--from",
+        dest="from_moment",
+        metavar="TIME",
+        type=moment,
+        help="only packets from this time on: ISO 8601 (UTC where it names no offset), or seconds after the first "
+        "packet",
+    )
+    group.add_argument(
+        "--to", dest="to_moment", metavar="TIME", type=moment, help="only packets before this time"
+    )
+
+
+def selected(source: PacketSource, args: argparse.Namespace) -> Selection:
+    """Return the wanted part of a source. Raises ConfigError for a filter that is wrong, or without libpcap."""
+    packet_filter = None
+    if args.filter is not None:
+        # A quarter of a second of compiled code that nobody else needs.
+        from callprint.sources.pcap_filter import PacketFilter  # noqa: PLC0415 - see above
+
+        packet_filter = PacketFilter(args.filter)
+    return Selection(source, packet_filter, args.from_moment, args.to_moment)
+
+
+def left_out_words(selection: Selection) -> list[tuple[int, str]]:
+    """Return how many packets were left out, and by which option."""
+    counts = (
+        (selection.left_out.by_time, "outside the time of --from and --to"),
+        (selection.left_out.by_filter, "left out by --filter"),
+    )
+    return [(count, words) for count, words in counts if count]
+
+
+def moment(text: str) -> Moment:
+    """Return the moment that `90`, `1.5`, `2026-11-22T10:00` or nanoseconds since 1970 name; an argparse type."""
+    if _SECONDS.fullmatch(text):
+        whole, _, fraction = text.partition(".")
+        return Moment(int(whole) * 1_000_000_000 + int(fraction.ljust(9, "0") or 0), after_start=True)
+    try:
+        return Moment(time_ns(text))
+    except argparse.ArgumentTypeError as error:
+        raise argparse.ArgumentTypeError(
+            f"{error}, or seconds after the first packet, such as 90.5"
+        ) from error
