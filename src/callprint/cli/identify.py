@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import sys
+import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, TextIO, TypeVar
 
@@ -26,6 +27,7 @@ from callprint.core.spam.detectors import make_detector
 from callprint.core.verdict import FlowReport, Verdict
 from callprint.core.verdicts.pipeline import IdentificationPipeline
 from callprint.identification import CaptureRun
+from callprint.model_names import put_into_use
 from callprint.output.call_json import write_calls_json_lines
 from callprint.output.call_report import CallTally, print_call_report, say_call
 from callprint.output.console import make_console, make_messages, printable, quantity
@@ -141,6 +143,8 @@ def run(args: argparse.Namespace) -> int:
             else open_captures(args.captures)
         )
         store = None if args.no_store else stack.enter_context(open_store(args.store, evidence_limits=limits))
+        if store is not None and identifier is not None:
+            put_into_use(store, identifier, time.time_ns())
         stream = stack.enter_context(open_target(args.json, encoding="ascii")) if args.json else None
         shown = _Shown(stream, console if args.interface else None)
         detector = make_detector(args.detector)

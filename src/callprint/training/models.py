@@ -31,6 +31,7 @@ def make_compact_model(
     settings: TrainingSettings,
     *,
     version: str,
+    name: str = "compact",
     state_file: Path | None = None,
     folds: int = FOLDS,
     on_epoch: Callable[[Progress], None] = lambda _progress: None,
@@ -57,7 +58,7 @@ def make_compact_model(
         sample_of(at_horizon, policy), dataset.call[at_horizon.flow], len(classes), settings.seed
     )
     card = ModelCard(
-        name="compact",
+        name=name,
         version=version,
         classes=classes,
         engines=engines,
