@@ -17,6 +17,7 @@ from callprint.cli.numbers import add_number_options, identity_reader
 from callprint.cli.parsers import Subparsers, add_command, port
 from callprint.cli.reading import read_captures, read_interfaces, say_kernel_counters, say_verdict
 from callprint.cli.targets import STANDARD_OUTPUT, is_one_of, json_target, not_written, open_target
+from callprint.cli.votes import add_votes_option
 from callprint.core.call import CallRecord
 from callprint.core.dissect import SIGNALLING_PORTS
 from callprint.core.flow import EngineSettings
@@ -116,6 +117,7 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
     )
     where.add_argument("--no-store", action="store_true", help="keep no verdicts")
     add_evidence_options(parser)
+    add_votes_option(parser)
     add_number_options(parser)
     parser.set_defaults(run=run)
     return parser
@@ -147,9 +149,14 @@ def run(args: argparse.Namespace) -> int:
             put_into_use(store, identifier, time.time_ns())
         stream = stack.enter_context(open_target(args.json, encoding="ascii")) if args.json else None
         shown = _Shown(stream, console if args.interface else None)
-        detector = make_detector(args.detector)
+        detector = make_detector(args.detector, args.votes_per_day)
         calls = CallPipeline(identities=identity_reader(args), detector=detector)
         listener = VoteListener(store, calls.judge, detector) if store else None
+        if detector.ignored_votes:
+            ignored = quantity(detector.ignored_votes, "vote")
+            messages.print(
+                f"callprint: {ignored} of users who gave too many a day (--votes-per-day) left out"
+            )
         pipeline = IdentificationPipeline(
             identifier, EngineSettings(checkpoints=checkpoints), keep_unknown=args.keep_unknown
         )
