@@ -27,7 +27,7 @@ if [ ! -x .venv/bin/python ]; then
     "$python" -m venv .venv
 fi
 
-wanted=$(cat pyproject.toml constraints.txt | cksum)
+wanted=$(cat pyproject.toml setup.py constraints.txt | cksum)
 # One line for each extra that is installed, with the checksum of the files it was installed from.
 missing=""
 for extra in $(echo "$extras" | tr ',' ' '); do

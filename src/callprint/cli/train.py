@@ -3,7 +3,6 @@
 import argparse
 from pathlib import Path
 
-import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -11,12 +10,9 @@ from callprint.cli.dataset import read_data
 from callprint.cli.paper_options import add_training_options
 from callprint.cli.parsers import Subparsers, add_command
 from callprint.cli.targets import output_path
-from callprint.cli.train_paper import train_paper
 from callprint.core.ground.errors import ConfigError, ModelError
 from callprint.model_names import check_free, checked_name
-from callprint.training.models import make_compact_model
-from callprint.training.train import Progress as Epoch
-from callprint.training.train import TrainingSettings
+from callprint.training.settings import TrainingSettings
 
 DESCRIPTION = """\
 Train the compact network on the flows of dataset1, calibrate it on folds by call, examine it on every other
@@ -71,6 +67,12 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:
     """Train and return the exit code. Raises ConfigError, DatasetError or ModelError saying what is wrong."""
+    # The extra `train`, which --help does without.
+    import torch  # noqa: PLC0415
+
+    from callprint.training.models import make_compact_model  # noqa: PLC0415
+    from callprint.training.train import Progress as Epoch  # noqa: PLC0415
+
     console = Console(stderr=True)
     if args.head and not args.network:
         raise ConfigError(
@@ -80,6 +82,8 @@ def run(args: argparse.Namespace) -> int:
         torch.set_num_threads(args.threads)
     dataset = read_data(args.dataset, console)
     if args.network:
+        from callprint.cli.train_paper import train_paper  # noqa: PLC0415 - as above
+
         return train_paper(args, dataset, console)
     settings = TrainingSettings(seed=args.seed, epochs=args.epochs, windows_per_flow=args.windows)
     name = args.name or checked_name(args.out.stem)

@@ -14,7 +14,7 @@ from callprint.core.signalling.identity import IdentityReader, NumberingPlan
 from callprint.core.spam.detector_names import DETECTORS, OWN
 from callprint.core.spam.fair_votes import VOTES_PER_DAY
 from callprint.messaging.settings import KafkaSettings
-from callprint.messaging.topics import DEAD_LETTERS, FEEDBACK, MEDIA, SIGNALLING, TopicNames
+from callprint.messaging.topic_names import DEAD_LETTERS, FEEDBACK, MEDIA, SIGNALLING, TopicNames
 from callprint.numbering import completion
 
 PREFIX = "callprint."

@@ -18,7 +18,8 @@ from callprint.training.examine import examine
 from callprint.training.export import compact_graph, sha256, write_model
 from callprint.training.reference import make_reference, sample_of
 from callprint.training.sampling import HORIZON
-from callprint.training.train import Progress, TrainingSettings, network_novelty, train_network
+from callprint.training.settings import TrainingSettings
+from callprint.training.train import Progress, network_novelty, train_network
 
 CHECKPOINTS = (10, 20, 40, 100)
 THRESHOLD = 0.9  # the paper, section VII
