@@ -79,7 +79,7 @@ bench: setup-test ## measure the packet path beside ndpiReader and NFStream
 
 constraints: ## pin the newest versions of all dependencies
 	$(BIN)/uv pip compile --quiet --upgrade --universal --all-extras --no-annotate --no-header \
-		--python-version 3.11 pyproject.toml -o constraints.txt
+		--python-version 3.11 --override overrides.txt pyproject.toml -o constraints.txt
 
 clean: ## remove what was built or compiled; .venv stays
 	rm -rf build dist .cache/callprint .mypy_cache .ruff_cache .hypothesis

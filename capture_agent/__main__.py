@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from callprint.core.capture.packet_order import OrderSettings
 from callprint.core.dissect import SIGNALLING_PORTS
@@ -19,17 +20,20 @@ from callprint.core.ground.errors import CallprintError, ConfigError, ModelError
 from callprint.core.identify.card import parse_card
 from callprint.core.relay import packet_shipping
 from callprint.messaging.options import add_kafka_options, kafka_settings
-from callprint.messaging.topics import MEDIA, SIGNALLING
+from callprint.messaging.topic_names import MEDIA, PACKETS, SIGNALLING
 from callprint.output.packet_times import time_warnings
 from callprint.sources import CaptureSource, open_captures
 from callprint.sources.live import LiveSource, open_interfaces
 from callprint.warm_up import STEPS
-from capture_agent.agent import PACKETS, AgentSettings, CaptureAgent
-from capture_agent.metrics import open_metrics, status_line
-from capture_agent.privileges import become, drop_capabilities
-from capture_agent.publisher import Publisher
-from capture_agent.replay import paced
-from capture_agent.spool import Spool
+
+from .metrics import open_metrics, status_line
+from .privileges import become, drop_capabilities
+from .replay import paced
+from .spool import Spool
+
+if TYPE_CHECKING:
+    from .agent import AgentSettings, CaptureAgent
+    from .publisher import Publisher
 
 DEFAULT_CARD = Path(__file__).resolve().parents[1] / "models" / "compact.json"
 LIVE_SITE = "live"
@@ -140,7 +144,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _watched(
-    agent: CaptureAgent, batches: Iterable[tuple[Array, Array]], every_s: float, stop: Callable[[], bool]
+    agent: "CaptureAgent", batches: Iterable[tuple[Array, Array]], every_s: float, stop: Callable[[], bool]
 ) -> Iterator[tuple[Array, Array]]:
     """Pass batches on until a signal comes, and print the status line now and then."""
     next_s = time.monotonic() + every_s
@@ -156,6 +160,10 @@ def _watched(
 
 def run(arguments: argparse.Namespace) -> int:
     """Ship and return the exit status: 0 all is in Kafka, 3 a capture is damaged, 5 the spool is not empty."""
+    # The Kafka client is in the extra `cluster`, which --help does without.
+    from .agent import AgentSettings, CaptureAgent  # noqa: PLC0415
+    from .publisher import Publisher  # noqa: PLC0415
+
     kafka = kafka_settings(arguments)
     settings = AgentSettings(
         EngineSettings(maximum_flows=arguments.maximum_flows, checkpoints=_checkpoints(arguments.model)),
@@ -252,7 +260,9 @@ def _spool_folder(arguments: argparse.Namespace) -> Path:
     return Path(".callprint-spool") / (re.sub(r"[^A-Za-z0-9._+-]", "_", name).lstrip(".-") or "input")
 
 
-def _learn_topics(publisher: Publisher, settings: AgentSettings, wait_s: float | None, live: bool) -> None:
+def _learn_topics(
+    publisher: "Publisher", settings: "AgentSettings", wait_s: float | None, live: bool
+) -> None:
     """Wait for Kafka until the topics are known, unless an earlier run knew them; report that now and then."""
     if wait_s is None:
         wait_s = float("inf") if live else 60.0
@@ -275,6 +285,11 @@ def main() -> int:
         return run(_parser().parse_args())
     except CallprintError as error:
         print(f"error: {error}", file=sys.stderr)
+        return 1
+    except ModuleNotFoundError as error:
+        if error.name != "kafka":
+            raise
+        print("error: this needs the Kafka client: `sh tools/setup.sh cluster` installs it", file=sys.stderr)
         return 1
 
 

@@ -23,11 +23,11 @@ from callprint.core.wire.packets import PacketBatch, encode_packets
 from callprint.core.wire.progress import encode_progress
 from callprint.core.wire.signalling import SignallingBatch, encode_signalling
 from callprint.core.wire.source import source_number
-from callprint.messaging.topics import MEDIA, SIGNALLING
-from capture_agent.publisher import Publisher
-from capture_agent.spool import Outgoing, Spool
+from callprint.messaging.topic_names import MEDIA, PACKETS, SIGNALLING
 
-PACKETS = "packets"
+from .publisher import Publisher
+from .spool import Outgoing, Spool
+
 """The topic of packets beyond the heads: no part of the system reads it."""
 
 

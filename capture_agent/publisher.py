@@ -28,8 +28,9 @@ from kafka.errors import (
 
 from callprint.core.ground.errors import ConfigError
 from callprint.messaging.settings import KafkaSettings
-from capture_agent.connection import Connection, abandon, look_up
-from capture_agent.spool import Outgoing, Spool
+
+from .connection import Connection, abandon, look_up
+from .spool import Outgoing, Spool
 
 log = logging.getLogger(__name__)
 

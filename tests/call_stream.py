@@ -23,7 +23,7 @@ from callprint.core.spam.detectors import make_detector
 from callprint.core.verdicts.pipeline import IdentificationPipeline
 from callprint.core.wire.media import decode_media
 from callprint.core.wire.signalling import decode_record
-from callprint.messaging.topics import MEDIA, SIGNALLING
+from callprint.messaging.topic_names import MEDIA, SIGNALLING
 from callprint.sources import open_captures
 from capture_agent.agent import AgentSettings, CaptureAgent
 from capture_agent.publisher import PublisherCounters

@@ -27,7 +27,7 @@ if [ ! -x .venv/bin/python ]; then
     "$python" -m venv .venv
 fi
 
-wanted=$(cat pyproject.toml constraints.txt | cksum)
+wanted=$(cat pyproject.toml setup.py constraints.txt overrides.txt | cksum)
 # One line for each extra that is installed, with the checksum of the files it was installed from.
 missing=""
 for extra in $(echo "$extras" | tr ',' ' '); do
@@ -51,7 +51,7 @@ case ",$extras," in
 esac
 all=$(echo "$before $(echo "$extras" | tr ',' ' ')" | tr ' ' '\n' | sed '/^$/d' | sort -u | paste -sd, -)
 say "setting up .venv with callprint[$all]"
-.venv/bin/uv pip install --quiet --compile-bytecode --python .venv/bin/python --constraint constraints.txt --editable ".[$all]"
+.venv/bin/uv pip install --quiet --compile-bytecode --python .venv/bin/python --constraint constraints.txt --override overrides.txt --editable ".[$all]"
 # An editable install finds its packages after Python has looked through its path: in the folder above the clone, a clone
 # named `callprint` would pass for the package. A line in the path comes first.
 .venv/bin/python -c 'import os, sysconfig; open(os.path.join(sysconfig.get_path("purelib"), "callprint-source.pth"), "w").write(os.path.abspath("src") + "\n")'

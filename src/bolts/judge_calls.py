@@ -48,7 +48,12 @@ class JudgeCalls(TicklessBatchingBolt):
         self._dead_letters = DeadLetters(settings)
         self._topic = settings.signalling_topic
         self._sites = Sites(
-            self._store.opened, settings.detector, settings.identity_reader(), fetch, self._set_aside
+            self._store.opened,
+            settings.detector,
+            settings.identity_reader(),
+            fetch,
+            self._set_aside,
+            settings.votes_per_day,
         )
 
     def _set_aside(self, call: CallRecord, reason: str) -> bool:

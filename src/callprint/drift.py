@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,8 +16,10 @@ from callprint.core.identify.decision import LOW_CONFIDENCE, NOVEL
 from callprint.core.identify.drift import Sample
 from callprint.core.identify.features import features
 from callprint.core.verdict import REASON_LOW_CONFIDENCE, REASON_NOVEL, Verdict
-from callprint.inference import OnnxIdentifier
 from callprint.sources import open_captures
+
+if TYPE_CHECKING:
+    from callprint.inference import OnnxIdentifier
 
 MOST_FLOWS = 200_000  # beyond that no distribution changes any more
 OUTCOME_OF_REASON = {None: 0, REASON_LOW_CONFIDENCE: 1, REASON_NOVEL: 2}
@@ -33,7 +36,7 @@ class ComparedFlows:
     other_model: int = 0
 
 
-def from_verdicts(verdicts: Iterable[Verdict], identifier: OnnxIdentifier) -> ComparedFlows:
+def from_verdicts(verdicts: Iterable[Verdict], identifier: "OnnxIdentifier") -> ComparedFlows:
     """Return the final verdicts at the horizon that `identifier` gave on flows seen from their start."""
     number = {name: i for i, name in enumerate(identifier.applications)}
     horizon = identifier.card.input.maximum_packets
@@ -57,7 +60,7 @@ def from_verdicts(verdicts: Iterable[Verdict], identifier: OnnxIdentifier) -> Co
     return compared
 
 
-def from_captures(paths: Sequence[str | Path], identifier: OnnxIdentifier) -> ComparedFlows:
+def from_captures(paths: Sequence[str | Path], identifier: "OnnxIdentifier") -> ComparedFlows:
     """Judge the flows of captures at the horizon; the sample has their features as well. Raises CaptureError."""
     horizon = identifier.card.input.maximum_packets
     engine = FlowEngine(EngineSettings(maximum_flows=CAPTURE_FLOWS, checkpoints=(horizon,)))
@@ -91,7 +94,7 @@ def from_captures(paths: Sequence[str | Path], identifier: OnnxIdentifier) -> Co
     return compared
 
 
-def _judged(identifier: OnnxIdentifier, evidence: np.ndarray, spans: np.ndarray) -> Sample:
+def _judged(identifier: "OnnxIdentifier", evidence: np.ndarray, spans: np.ndarray) -> Sample:
     decisions = identifier.identify(evidence, spans)
     outcome = np.select([decisions.reason == LOW_CONFIDENCE, decisions.reason == NOVEL], [1, 2], 0)
     model_input = identifier.card.input

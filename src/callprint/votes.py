@@ -5,13 +5,14 @@ import time
 from collections.abc import Iterable, Sequence
 
 from callprint.core.call import CallRecord, Phase, Vote, voted_caller
+from callprint.core.spam.fair_votes import fairly
 from callprint.core.spam.interface import SpamDetector
 from callprint.core.spam.judging import CallJudge
 from callprint.core.spam.user_votes import UserVotes
 from callprint.stores import CallQuery, VerdictStore
 
 MOST_VOTES = 5_000
-"""The latest votes are used, at most so many; each costs a query at the start."""
+"""The latest votes of each user are used, at most so many altogether; each costs a query at the start."""
 CALLS_OF_A_CALLER = 200
 """Calls from which the detector gets to know a caller that was voted on; more tell it nothing new."""
 
@@ -24,7 +25,7 @@ def teach(detector: SpamDetector, store: VerdictStore, longest_s: float = math.i
     Packet time is not known yet when a capture begins, so a vote's age is measured from the latest one: the same
     store teaches the same, whenever it is read. Raises StoreError when the store does not answer.
     """
-    votes = sorted(store.votes(), key=lambda vote: vote.given_at_ns)[-MOST_VOTES:]
+    votes = fairly(store.votes(), MOST_VOTES)
     if votes:
         calls = sorted(
             _calls_of(store, votes, time.monotonic() + longest_s),

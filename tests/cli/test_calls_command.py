@@ -112,6 +112,16 @@ def test_one_vote_of_a_user_counts_for_a_caller(store_path, capsys):
     assert votes(store_path) == [("+4930999999", "ann", False), ("+4930999999", "bob", True)]
 
 
+def test_a_vote_above_the_rate_is_told_so(store_path, capsys):
+    run("feedback", "spam@x", "--spam", "--by", "ann", "--store", store_path, "--votes-per-day", "1")
+    run("feedback", "spam@x", "--not-spam", "--by", "ann", "--store", store_path, "--votes-per-day", "1")
+    assert "does not count" not in capsys.readouterr().out
+    run("feedback", "hidden@x", "--spam", "--by", "ann", "--store", store_path, "--votes-per-day", "1")
+    assert "It does not count: ann has voted on 1 caller today" in " ".join(capsys.readouterr().out.split())
+    run("feedback", "hidden@x", "--spam", "--by", "bob", "--store", store_path, "--votes-per-day", "1")
+    assert "does not count" not in capsys.readouterr().out
+
+
 def test_a_vote_on_a_hidden_caller_is_about_that_call_alone(store_path):
     run("feedback", "hidden@x", "--spam", "--by", "ann", "--store", store_path)
     assert votes(store_path) == [("hidden@x", "ann", True)]

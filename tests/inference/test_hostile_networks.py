@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from callprint import machine_code
+from callprint.cli import main
 from callprint.core.ground.errors import ModelError
 from callprint.inference import DEFAULT_MODEL, load_model
 from callprint.inference.graph_check import check_graph
@@ -118,3 +120,26 @@ def test_a_hostile_network_is_refused_with_one_error(kind, tmp_path, monkeypatch
 def test_any_bytes_pass_or_give_a_model_error(data):
     with contextlib.suppress(ModelError):
         check_graph(data, "n.onnx")
+
+
+def fails_on_what_comes():
+    """A network that runs on zeros, as when it is loaded, and on nothing else: it looks up a row of each value."""
+    row = numpy_helper.from_array(np.zeros((1, CLASSES), np.float32), "row")
+    nodes = [
+        helper.make_node("ReduceMax", ["features"], ["largest"], axes=[1], keepdims=0),
+        helper.make_node("Ceil", ["largest"], ["up"]),
+        helper.make_node("Cast", ["up"], ["number"], to=TensorProto.INT64),
+        helper.make_node("Gather", ["row", "number"], ["logits"], axis=0),
+    ]
+    return network(nodes, row)
+
+
+def test_a_network_that_fails_at_run_time_gives_one_error(tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr(machine_code.Cache, "incomplete", False)
+    load(tmp_path, fails_on_what_comes())
+    sample = DEFAULT_MODEL.parents[1] / "samples" / "applications.pcapng"
+    command = ["identify", str(sample), "--model", str(tmp_path / "n.onnx"), "--no-store"]
+    assert main(command) == 4
+    shown = capfd.readouterr().err  # ONNX Runtime writes past Python
+    assert shown.startswith("callprint: n.onnx cannot run")
+    assert shown.count("\n") == 1

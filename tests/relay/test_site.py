@@ -13,7 +13,7 @@ from callprint.core.relay.site_inputs import SourceSilent
 from callprint.core.spam.detector_names import DETECTORS
 from callprint.core.spam.detectors import make_detector
 from callprint.core.wire.source import site_of
-from callprint.messaging.topics import SIGNALLING
+from callprint.messaging.topic_names import SIGNALLING
 
 
 def site_for(inputs, detector="callprint"):

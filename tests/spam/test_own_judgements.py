@@ -9,9 +9,9 @@ from callprint.core.calls.facts import CALL
 from callprint.core.ground.errors import ConfigError, ModelError
 from callprint.core.ground.snapshot import Snapshot
 from callprint.core.spam import batch, prior_weights, scorecard
+from callprint.core.spam.fair_votes import VOTES_PER_DAY
 from callprint.core.spam.feature_columns import FIRST_NAMES, read_columns
 from callprint.core.spam.features import FEATURE_COUNT, NAMES, SETUP_COLUMNS, Feature, transform
-from callprint.core.spam.known_votes import VOTES_PER_DAY
 from callprint.core.spam.own_detector import NAME, OwnDetector
 from callprint.core.spam.thresholds import Thresholds
 from callprint.lab.spam.traces import named_trace

@@ -10,7 +10,8 @@ import urllib.request
 import pytest
 
 from callprint.core.ground.errors import ConfigError
-from callprint.messaging.settings import PASSWORD_VARIABLE, KafkaSettings
+from callprint.messaging.settings import PASSWORD_VARIABLE, SASL_MECHANISMS, KafkaSettings
+from callprint.topology.settings import TopologySettings
 from capture_agent.metrics import MAXIMUM_CONNECTIONS, open_metrics
 from capture_agent.spool import Outgoing, Spool
 
@@ -49,6 +50,25 @@ def test_the_spool_is_for_its_owner_alone(tmp_path):
 def test_tls_settings_that_would_do_nothing_are_refused(tls):
     with pytest.raises(ConfigError, match="nothing without"):
         KafkaSettings(**tls)
+
+
+@pytest.mark.parametrize("mechanism", SASL_MECHANISMS)
+def test_a_mechanism_without_a_user_is_refused(mechanism):
+    with pytest.raises(ConfigError, match=r"kafka\.sasl_mechanism does nothing without kafka\.sasl_user"):
+        KafkaSettings(sasl_mechanism=mechanism)
+    with pytest.raises(ConfigError, match="sasl_user"):
+        TopologySettings.from_options({"callprint.kafka.sasl_mechanism": mechanism})
+
+
+@pytest.mark.parametrize("name", ["tls_ca", "sasl_user"])
+def test_an_empty_setting_does_not_turn_protection_off(name):
+    with pytest.raises(ConfigError, match=f"{name} must not be an empty text"):
+        KafkaSettings(**{name: ""})
+
+
+def test_a_user_without_a_mechanism_gets_the_strongest(monkeypatch):
+    monkeypatch.setenv(PASSWORD_VARIABLE, "secret")
+    assert KafkaSettings(sasl_user="u").client_options()["sasl_mechanism"] == "SCRAM-SHA-512"
 
 
 @pytest.mark.parametrize(("mechanism", "ca", "warned"), [("PLAIN", None, True), ("PLAIN", "a", False)])

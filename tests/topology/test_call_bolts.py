@@ -10,7 +10,7 @@ from sip_scenario import write_capture
 
 from callprint.core.signalling.identity import IdentityReader
 from callprint.core.wire.signalling import decode_record
-from callprint.messaging.topics import MEDIA, SIGNALLING
+from callprint.messaging.topic_names import MEDIA, SIGNALLING
 from callprint.stores import CallQuery
 from callprint.stores.sqlite import SqliteStore
 from callprint.topology.partition_stream import MEDIA_RECORDS, SIGNALLING_RECORDS, PartitionStream

@@ -13,7 +13,8 @@ from model_cards import CARD
 from callprint.core.identify.card import INPUT_MATRIX, ModelInput, Policy, card_text, parse_card
 from callprint.core.identify.decision import LOW_CONFIDENCE
 from callprint.inference import DEFAULT_MODEL
-from callprint.topology.models import ModelFile, registration
+from callprint.model_names import registration
+from callprint.topology.models import ModelFile
 from callprint.topology.settings import TopologySettings
 
 K = 2

@@ -9,7 +9,7 @@ from verdict_samples import summary, unsure, verdict
 from callprint.core.ground.errors import ConfigError, DecodeError
 from callprint.core.wire.rows import rows_to_text, text_to_summaries, text_to_verdicts
 from callprint.messaging.settings import KafkaSettings
-from callprint.messaging.topics import TopicNames
+from callprint.messaging.topic_names import TopicNames
 from callprint.services.layout import Layout
 from callprint.topology.settings import COMPONENTS, TopologySettings, topic_options
 from callprint.topology.submit import parallelism

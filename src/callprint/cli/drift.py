@@ -14,7 +14,7 @@ from callprint.cli.targets import open_target
 from callprint.core.ground.errors import ModelError
 from callprint.core.identify.drift import LEAST_FLOWS, Drift, measure
 from callprint.drift import ComparedFlows, from_captures, from_verdicts
-from callprint.inference import DEFAULT_MODEL, load_model
+from callprint.inference import DEFAULT_MODEL
 from callprint.output.console import make_console, make_table, printable, quantity
 from callprint.stores import VerdictQuery, open_store
 
@@ -56,6 +56,8 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:
     """Measure and return the exit code. Raises ModelError when the card or the flows hold too little."""
+    from callprint.inference import load_model  # noqa: PLC0415 - the extra `cpu`, which --help does without
+
     identifier = load_model(args.model)
     reference = identifier.card.reference
     if reference is None:

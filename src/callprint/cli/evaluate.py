@@ -12,8 +12,7 @@ from callprint.cli.paper_options import PAPER_REPORT, add_evaluation_options
 from callprint.cli.parsers import Subparsers, add_command
 from callprint.cli.stages import shown_stages
 from callprint.cli.targets import output_path
-from callprint.inference import DEFAULT_MODEL, load_model
-from callprint.lab.identification.report import Extras, write_report
+from callprint.inference import DEFAULT_MODEL
 from callprint.training.dataset import Dataset
 
 DEFAULT_REPORT = Path("docs/results/identification.md")
@@ -118,6 +117,10 @@ def _add_everything(args: argparse.Namespace) -> None:
 
 
 def _evaluate(args: argparse.Namespace, dataset: Dataset, out: Path, console: Console) -> None:
+    # The extras `cpu` and `spit`, which --help does without.
+    from callprint.inference import load_model  # noqa: PLC0415
+    from callprint.lab.identification.report import Extras, write_report  # noqa: PLC0415
+
     identifier = load_model(args.model)
     with shown_stages(console) as on_stage:
         on_stage("measuring")

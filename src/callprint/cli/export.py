@@ -4,7 +4,7 @@ import argparse
 import logging
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.console import Console
@@ -14,12 +14,15 @@ from callprint.cli.parsers import Subparsers, add_command
 from callprint.cli.targets import output_path
 from callprint.core.ground.errors import ModelError
 from callprint.core.identify.card import INPUT_FEATURES
-from callprint.inference import DEFAULT_MODEL, OnnxIdentifier, load_model
+from callprint.inference import DEFAULT_MODEL
 from callprint.training.classes import TRAINING_SPLIT
 from callprint.training.dataset import Dataset
-from callprint.training.examine import examine
-from callprint.training.export import sha256, write_model
-from callprint.training.precision import PRECISIONS
+
+if TYPE_CHECKING:
+    from callprint.inference import OnnxIdentifier
+
+PRECISION_NAMES = ("float16", "int8")
+"""The keys of training.precision.PRECISIONS, which needs the extra `train`."""
 
 DESCRIPTION = """\
 Write a compact network with float16 weights (half the file, same speed) or int8 layers. With labelled data,
@@ -37,9 +40,7 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
         default=DEFAULT_MODEL,
         help="network to read (default: %(default)s)",
     )
-    parser.add_argument(
-        "--precision", choices=sorted(PRECISIONS), required=True, help="of the network to write"
-    )
+    parser.add_argument("--precision", choices=PRECISION_NAMES, required=True, help="of the network to write")
     parser.add_argument(
         "--out", metavar="FILE", type=output_path, required=True, help="network to write (.onnx)"
     )
@@ -55,6 +56,11 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:
     """Export and return the exit code. Raises ModelError or DatasetError."""
+    # The extras `cpu` and `train`, which --help does without.
+    from callprint.inference import OnnxIdentifier, load_model  # noqa: PLC0415
+    from callprint.training.export import sha256, write_model  # noqa: PLC0415
+    from callprint.training.precision import PRECISIONS  # noqa: PLC0415
+
     console = Console(stderr=True, highlight=False)
     logging.getLogger().setLevel(logging.ERROR)  # the quantiser recommends steps that do not apply here
     before = load_model(args.model)
@@ -83,8 +89,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _examined(
-    dataset: Dataset, before: OnnxIdentifier, after: OnnxIdentifier, console: Console
+    dataset: Dataset, before: "OnnxIdentifier", after: "OnnxIdentifier", console: Console
 ) -> dict[str, Any]:
+    from callprint.training.examine import examine  # noqa: PLC0415 - as above
+
     accuracy: dict[str, Any] = {}
     for split in np.unique(dataset.split):
         if split == TRAINING_SPLIT:

@@ -9,8 +9,10 @@ from rich.text import Text
 
 from callprint.cli.answers import add_store_option
 from callprint.cli.numbers import add_number_options, identity_reader
+from callprint.cli.votes import add_votes_option
 from callprint.core.call import ANONYMOUS_CALLER, AllowEntry, CallRecord, Vote, voted_caller
 from callprint.core.ground.errors import ConfigError, StoreError
+from callprint.core.spam.known_votes import DAY_NS
 from callprint.core.wire.votes import MAXIMUM_USER, Disallow, FeedbackRecord
 from callprint.output.console import make_console, make_table, printable, quantity
 from callprint.stores import CallQuery, VerdictStore, open_store
@@ -64,6 +66,7 @@ def add_parser(subparsers: "Subparsers") -> argparse.ArgumentParser:
     kafka.add_argument(
         "--sasl-user", metavar="USER", help="turns SASL on; the password is CALLPRINT_KAFKA_PASSWORD"
     )
+    add_votes_option(parser)
     add_number_options(parser)
     parser.set_defaults(run=run, usage_error=parser.error)
     return parser
@@ -108,8 +111,10 @@ def run(args: argparse.Namespace) -> int:
 def _vote(console: Console, store: VerdictStore, args: argparse.Namespace) -> None:
     call = _find(store, args.call, args.from_tag)
     caller = voted_caller(call)
-    before = [vote for vote in store.votes(caller) if vote.user == args.by]
     vote = Vote(call.call_id, call.from_tag, caller, args.by, time.time_ns(), args.spam)
+    earlier = [each for each in store.votes() if each.user == args.by]
+    before = [each for each in earlier if each.caller == caller]
+    today = sum(each.given_at_ns // DAY_NS == vote.given_at_ns // DAY_NS for each in earlier)
     if args.brokers:
         _send(vote, args)
     else:
@@ -118,6 +123,13 @@ def _vote(console: Console, store: VerdictStore, args: argparse.Namespace) -> No
     instead = f" (your vote for this caller was: {_word(before[0])})" if before else ""
     who = printable(call.caller) or "a caller who was not seen"
     console.print(Text(f"Noted: the call of {who} is {word}{instead}."))
+    if today >= args.votes_per_day and not before:
+        console.print(
+            Text(
+                f"It does not count: {printable(args.by)} has voted on {quantity(today, 'caller')} today (UTC), and "
+                f"{args.votes_per_day} new votes of one user on one day count. It would push out none of others."
+            )
+        )
 
 
 def _send(feedback: FeedbackRecord, args: argparse.Namespace) -> None:

@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import sys
+import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, TextIO, TypeVar
 
@@ -17,6 +18,7 @@ from callprint.cli.parsers import Subparsers, add_command, port, positive
 from callprint.cli.reading import read_captures, read_interfaces, say_kernel_counters, say_verdict
 from callprint.cli.selection import add_selection_options, left_out_words, selected
 from callprint.cli.targets import STANDARD_OUTPUT, is_one_of, json_target, not_written, open_target
+from callprint.cli.votes import add_votes_option
 from callprint.core.call import CallRecord
 from callprint.core.capture.packet_order import OrderSettings, PacketOrder
 from callprint.core.dissect import SIGNALLING_PORTS
@@ -28,6 +30,7 @@ from callprint.core.spam.detectors import make_detector
 from callprint.core.verdict import FlowReport, Verdict
 from callprint.core.verdicts.pipeline import IdentificationPipeline
 from callprint.identification import CaptureRun
+from callprint.model_names import put_into_use
 from callprint.output.call_json import write_calls_json_lines
 from callprint.output.call_report import CallTally, print_call_report, say_call
 from callprint.output.console import make_console, make_messages, printable, quantity
@@ -157,6 +160,7 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
     )
     where.add_argument("--no-store", action="store_true", help="keep no verdicts")
     add_evidence_options(parser)
+    add_votes_option(parser)
     add_number_options(parser)
     parser.set_defaults(run=run)
     return parser
@@ -182,14 +186,21 @@ def run(args: argparse.Namespace) -> int:
         )
         selection = selected(source, args)
         store = None if args.no_store else stack.enter_context(open_store(args.store, evidence_limits=limits))
+        if store is not None and identifier is not None:
+            put_into_use(store, identifier, time.time_ns())
         stream = stack.enter_context(open_target(args.json, encoding="ascii")) if args.json else None
         at_once = isinstance(source, LiveSource) or (
             STANDARD_INPUT in source.paths and source.bytes_total is None
         )
         shown = _Shown(stream, console if at_once and not args.summary else None, keep=not args.summary)
-        detector = make_detector(args.detector)
+        detector = make_detector(args.detector, args.votes_per_day)
         calls = CallPipeline(identities=identity_reader(args), detector=detector)
         listener = VoteListener(store, calls.judge, detector) if store else None
+        if detector.ignored_votes:
+            ignored = quantity(detector.ignored_votes, "vote")
+            messages.print(
+                f"callprint: {ignored} of users who gave too many a day (--votes-per-day) left out"
+            )
         pipeline = IdentificationPipeline(
             identifier, EngineSettings(checkpoints=checkpoints), keep_unknown=args.keep_unknown
         )

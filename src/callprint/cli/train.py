@@ -3,7 +3,6 @@
 import argparse
 from pathlib import Path
 
-import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -11,11 +10,9 @@ from callprint.cli.dataset import read_data
 from callprint.cli.paper_options import add_training_options
 from callprint.cli.parsers import Subparsers, add_command
 from callprint.cli.targets import output_path
-from callprint.cli.train_paper import train_paper
-from callprint.core.ground.errors import ConfigError
-from callprint.training.models import make_compact_model
-from callprint.training.train import Progress as Epoch
-from callprint.training.train import TrainingSettings
+from callprint.core.ground.errors import ConfigError, ModelError
+from callprint.model_names import check_free, checked_name
+from callprint.training.settings import TrainingSettings
 
 DESCRIPTION = """\
 Train the compact network on the flows of dataset1, calibrate it on folds by call, examine it on every other
@@ -50,6 +47,13 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
         help="new windows of each flow in each epoch (default: %(default)s)",
     )
     parser.add_argument(
+        "--name",
+        metavar="TEXT",
+        type=_name,
+        help="name that the card states, and with it every verdict (default: that of FILE, without .onnx; with "
+        "--network what it is, such as alexnet-k4); no two models in one folder or one store share name and version",
+    )
+    parser.add_argument(
         "--model-version",
         default="1",
         metavar="TEXT",
@@ -63,6 +67,12 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:
     """Train and return the exit code. Raises ConfigError, DatasetError or ModelError saying what is wrong."""
+    # The extra `train`, which --help does without.
+    import torch  # noqa: PLC0415
+
+    from callprint.training.models import make_compact_model  # noqa: PLC0415
+    from callprint.training.train import Progress as Epoch  # noqa: PLC0415
+
     console = Console(stderr=True)
     if args.head and not args.network:
         raise ConfigError(
@@ -72,8 +82,12 @@ def run(args: argparse.Namespace) -> int:
         torch.set_num_threads(args.threads)
     dataset = read_data(args.dataset, console)
     if args.network:
+        from callprint.cli.train_paper import train_paper  # noqa: PLC0415 - as above
+
         return train_paper(args, dataset, console)
     settings = TrainingSettings(seed=args.seed, epochs=args.epochs, windows_per_flow=args.windows)
+    name = args.name or checked_name(args.out.stem)
+    check_free(args.out, name, args.model_version)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     state_file = args.out.with_suffix(".training")
     columns = (
@@ -103,6 +117,7 @@ def run(args: argparse.Namespace) -> int:
             args.out,
             settings,
             version=args.model_version,
+            name=name,
             state_file=state_file,
             on_epoch=on_epoch,
             on_stage=on_stage,
@@ -120,3 +135,10 @@ def run(args: argparse.Namespace) -> int:
                 highlight=False,
             )
     return 0
+
+
+def _name(text: str) -> str:
+    try:
+        return checked_name(text)
+    except ModelError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error

@@ -8,6 +8,7 @@ import torch
 from rich.console import Console
 
 from callprint.cli.paper_options import HEADS, budget_name
+from callprint.model_names import check_free
 from callprint.training.dataset import Dataset
 from callprint.training.paper import heads
 from callprint.training.paper.budgets import BUDGETS
@@ -34,9 +35,13 @@ def train_paper(args: argparse.Namespace, dataset: Dataset, console: Console) ->
             highlight=False,
         )
 
+    head = HEAD_NAMES.get(args.head)
+    kind = f"{procedure.kind}-k{args.k}" + (f"-{head.replace(' ', '-')}" if head else "")
+    name = args.name or kind.lower()
+    check_free(args.out, name, args.model_version)
     console.print(procedure.name, highlight=False)
     cell = make_cell(dataset, procedure, budget, args.cache, threads=threads, on_epoch=on_epoch)
-    card = ship(dataset, cell, budget, args.out, args.model_version, HEAD_NAMES.get(args.head))
+    card = ship(dataset, cell, budget, args.out, name, args.model_version, head)
     console.print(
         f"{args.out}: {card.name} {card.version}, weights of {card.training['weights']}", highlight=False
     )

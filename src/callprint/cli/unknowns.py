@@ -3,6 +3,7 @@
 import argparse
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.text import Text
@@ -11,14 +12,15 @@ from callprint.cli.answers import add_json_option, add_store_option
 from callprint.cli.parsers import Subparsers, add_command
 from callprint.cli.targets import open_target, output_path
 from callprint.core.ground.errors import DatasetError
-from callprint.inference import DEFAULT_MODEL, OnnxIdentifier, load_model
+from callprint.inference import DEFAULT_MODEL
 from callprint.output.columns import Cell, Column, Lines, cell, column_table, one_below_the_other, plain
 from callprint.output.console import endpoint, make_console, make_table, printable, quantity
 from callprint.output.flow_table import ENDPOINT_WIDTH
 from callprint.stores import data_folder, open_store
-from callprint.unknowns.clusters import Cluster, UnknownMap, find_cluster, unknown_map
-from callprint.unknowns.naming import check_application, named_flows, write_named
-from callprint.unknowns.picture import cluster_letter, map_svg
+
+if TYPE_CHECKING:
+    from callprint.inference import OnnxIdentifier
+    from callprint.unknowns.clusters import Cluster, UnknownMap
 
 EXAMPLES = 2  # flows shown of each cluster: the most typical ones
 
@@ -80,7 +82,12 @@ def _add_common_options(parser: argparse.ArgumentParser, default: object = None)
     )
 
 
-def _find(args: argparse.Namespace) -> tuple[UnknownMap, OnnxIdentifier]:
+def _find(args: argparse.Namespace) -> "tuple[UnknownMap, OnnxIdentifier]":
+    # The extras `cpu` and `spit`, which --help does without; so below.
+    from callprint.inference import load_model  # noqa: PLC0415
+    from callprint.unknowns.clusters import unknown_map  # noqa: PLC0415
+    from callprint.unknowns.naming import named_flows  # noqa: PLC0415
+
     identifier = load_model(args.model)
     with open_store(args.store, create=False) as store:
         return unknown_map(store.unknown_evidence(), identifier, named_flows(args.named)), identifier
@@ -90,6 +97,8 @@ def show(args: argparse.Namespace) -> int:
     """Show the clusters. Raises StoreError or ModelError."""
     found, _ = _find(args)
     if args.map is not None:
+        from callprint.unknowns.picture import map_svg  # noqa: PLC0415
+
         try:
             args.map.write_text(map_svg(found), encoding="utf-8")
         except OSError as error:
@@ -113,7 +122,9 @@ def show(args: argparse.Namespace) -> int:
     return 0
 
 
-def _print(console: Console, found: UnknownMap) -> None:
+def _print(console: Console, found: "UnknownMap") -> None:
+    from callprint.unknowns.picture import cluster_letter  # noqa: PLC0415
+
     table = make_table()
     typical: list[tuple[Cell, Cell, Cell]] = []
     for title in ("", "cluster", "flows", "hosts", "codec", "nearest known"):
@@ -142,13 +153,13 @@ def _counted(counts: tuple[tuple[str, int], ...], most: int = 3) -> str:
     return ", ".join(shown + (["…"] if len(counts) > most else []))
 
 
-def _who(found: UnknownMap, i: int) -> Cell:
+def _who(found: "UnknownMap", i: int) -> Cell:
     flow = found.flows[i].kept.flow
     source, destination = endpoint(flow.src_ip, flow.src_port), endpoint(flow.dst_ip, flow.dst_port)
     return (plain(f"{source} → {destination}"),)
 
 
-def _object(found: UnknownMap, cluster: Cluster) -> dict[str, object]:
+def _object(found: "UnknownMap", cluster: "Cluster") -> dict[str, object]:
     return {
         "cluster": cluster.name,
         "flows": len(cluster.members),
@@ -163,6 +174,9 @@ def _object(found: UnknownMap, cluster: Cluster) -> dict[str, object]:
 
 def name_cluster(args: argparse.Namespace) -> int:
     """Write a cluster's flows to the training folder. Raises DatasetError when there is no such cluster."""
+    from callprint.unknowns.clusters import find_cluster  # noqa: PLC0415
+    from callprint.unknowns.naming import check_application, write_named  # noqa: PLC0415
+
     application = check_application(args.application)
     found, identifier = _find(args)
     cluster = find_cluster(found, args.cluster)

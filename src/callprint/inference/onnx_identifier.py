@@ -32,7 +32,7 @@ class OnnxIdentifier:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
-        options.log_severity_level = 3
+        options.log_severity_level = 4  # fatal: an error is raised, and must not be printed besides
         providers = [
             name
             for name in ("CUDAExecutionProvider", "CPUExecutionProvider")

@@ -2,7 +2,7 @@
 
 import argparse
 
-from callprint.messaging.settings import PASSWORD_VARIABLE, SASL_MECHANISMS, KafkaSettings
+from callprint.messaging.settings import DEFAULT_MECHANISM, PASSWORD_VARIABLE, SASL_MECHANISMS, KafkaSettings
 
 _DEFAULT = KafkaSettings()
 
@@ -21,9 +21,8 @@ def add_kafka_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sasl-user", help=f"turns SASL on; the password is {PASSWORD_VARIABLE}")
     parser.add_argument(
         "--sasl-mechanism",
-        default=_DEFAULT.sasl_mechanism,
         choices=SASL_MECHANISMS,
-        help="(default: %(default)s)",
+        help=f"of --sasl-user (default: {DEFAULT_MECHANISM})",
     )
 
 

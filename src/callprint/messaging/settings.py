@@ -12,6 +12,7 @@ log = logging.getLogger(__name__)
 
 PASSWORD_VARIABLE = "CALLPRINT_KAFKA_PASSWORD"
 SASL_MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
+DEFAULT_MECHANISM = "SCRAM-SHA-512"
 MAXIMUM_RECORD_BYTES = 1 << 20  # Kafka's own default; batches stay far below it
 
 
@@ -24,17 +25,21 @@ class KafkaSettings:
     tls_certificate: str | None = None
     tls_key: str | None = None
     sasl_user: str | None = None  # turns SASL on
-    sasl_mechanism: str = "SCRAM-SHA-512"
+    sasl_mechanism: str | None = None  # of sasl_user; None: DEFAULT_MECHANISM
 
     def __post_init__(self) -> None:
         """Raise ConfigError naming the first setting whose value is not allowed."""
         if not self.brokers or any(":" not in broker for broker in self.brokers):
             raise ConfigError(f"kafka.brokers must be HOST:PORT, one or more, not {','.join(self.brokers)!r}")
-        if self.sasl_mechanism not in SASL_MECHANISMS:
+        if self.sasl_mechanism not in (None, *SASL_MECHANISMS):
             raise ConfigError(
                 f"kafka.sasl_mechanism must be one of {', '.join(SASL_MECHANISMS)}, not {self.sasl_mechanism!r}"
             )
-
+        for name in ("tls_ca", "tls_certificate", "tls_key", "sasl_user"):
+            if getattr(self, name) == "":
+                raise ConfigError(f"kafka.{name} must not be an empty text: leave it out")
+        if self.sasl_mechanism is not None and not self.sasl_user:
+            raise ConfigError("kafka.sasl_mechanism does nothing without kafka.sasl_user")
         if self.tls_ca is None and (self.tls_certificate is not None or self.tls_key is not None):
             raise ConfigError("kafka.tls_certificate and kafka.tls_key do nothing without kafka.tls_ca")
         if self.tls_key is not None and self.tls_certificate is None:
@@ -75,7 +80,7 @@ class KafkaSettings:
                     self.sasl_user,
                 )
             options |= {
-                "sasl_mechanism": self.sasl_mechanism,
+                "sasl_mechanism": self.sasl_mechanism or DEFAULT_MECHANISM,
                 "sasl_plain_username": self.sasl_user,
                 "sasl_plain_password": password,
             }

@@ -3,7 +3,6 @@
 import argparse
 import sys
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 from kafka import KafkaAdminClient, KafkaConsumer
 from kafka.admin import NewTopic
@@ -13,23 +12,10 @@ from callprint.core.ground.errors import ConfigError
 from callprint.messaging.options import add_kafka_options, kafka_settings
 from callprint.messaging.reachability import defect_of
 from callprint.messaging.settings import KafkaSettings
-
-MEDIA = "media"
-SIGNALLING = "signaling"
-FEEDBACK = "feedback"
-DEAD_LETTERS = "dead-letters"
+from callprint.messaging.topic_names import TopicNames
 
 RETENTION_MS = 24 * 3600 * 1000
 LONG_RETENTION_MS = 30 * RETENTION_MS  # for what is small and read by people
-
-
-class TopicNames(NamedTuple):
-    """The names of the four topics that the system needs."""
-
-    media: str = MEDIA
-    signalling: str = SIGNALLING
-    feedback: str = FEEDBACK
-    dead_letters: str = DEAD_LETTERS
 
 
 def create_topics(

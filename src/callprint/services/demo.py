@@ -20,7 +20,8 @@ from tempfile import TemporaryDirectory
 from callprint.core.ground.errors import CallprintError
 from callprint.inference import DEFAULT_MODEL, load_model
 from callprint.messaging.settings import KafkaSettings
-from callprint.messaging.topics import TopicNames, create_topics
+from callprint.messaging.topic_names import TopicNames
+from callprint.messaging.topics import create_topics
 from callprint.services.comparison import Difference, Expected, compare, embedded
 from callprint.services.deployed_topology import DeployedTopology
 from callprint.services.kafka import delete_topics

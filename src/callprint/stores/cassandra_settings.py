@@ -8,13 +8,17 @@ KEYSPACE), `verdict_ttl_days`, `call_ttl_days`, `evidence_ttl_days`. The passwor
 never in the URL: URLs are printed.
 """
 
+import logging
 import os
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from callprint.core.ground.errors import StoreError
 from callprint.stores.cassandra_schema import DAY_S, SchemaSettings, checked_keyspace
+
+log = logging.getLogger(__name__)
 
 PASSWORD_VARIABLE = "CALLPRINT_CASSANDRA_PASSWORD"
 _OPTIONS = frozenset({"consistency", "datacenter", "tls_ca", "tls_certificate", "tls_key"})
@@ -55,6 +59,7 @@ class CassandraSettings:
             known = ", ".join(sorted(_OPTIONS | _SCHEMA_OPTIONS))
             raise StoreError(f"{url}: no option {unknown[0]!r}; there are {known}")
         plain = {name: value for name, value in options.items() if name in _OPTIONS}
+        _check_tls(url, plain)
         return cls(
             hosts,
             checked_keyspace(parts.path.strip("/") or "callprint"),
@@ -82,6 +87,11 @@ class CassandraSettings:
         password = os.environ.get(PASSWORD_VARIABLE)
         if password is None:
             raise StoreError(f"no password for the Cassandra user {self.user}: set {PASSWORD_VARIABLE}")
+        if self.tls_ca is None:
+            log.warning(
+                "Cassandra without TLS is sent the password of %s in clear text: add ?tls_ca=PEM to the store's URL",
+                self.user,
+            )
         return password
 
     def tls(self) -> ssl.SSLContext | None:
@@ -95,6 +105,13 @@ class CassandraSettings:
         except OSError as error:
             raise StoreError(f"the TLS files of {self.url} cannot be used: {error}") from error
         return context
+
+
+def _check_tls(url: str, options: Mapping[str, str]) -> None:
+    """Raise StoreError for an option that would do nothing."""
+    for name, needed in (("tls_certificate", "tls_ca"), ("tls_key", "tls_certificate")):
+        if name in options and needed not in options:
+            raise StoreError(f"{url}: {name} does nothing without {needed}")
 
 
 def _schema_settings(url: str, options: dict[str, str]) -> SchemaSettings:

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from callprint.topology.models import blobs_of, registration
+from callprint.topology.models import blobs_of
 
 if TYPE_CHECKING:
     from callprint.inference import OnnxIdentifier
@@ -56,15 +56,13 @@ def main() -> int:
         return 1
     host, _, port = chosen.nimbus.rpartition(":")
     client = get_nimbus_client(host=host, port=int(port))
-    for key, path in blobs_of(chosen.topology, chosen.model).items():
-        put_blob(client, key, path.read_bytes())
-        print(f"{path} is in the blobstore as {key}")
     try:
         _register(client, chosen.topology, identifier)
+        for key, path in blobs_of(chosen.topology, chosen.model).items():
+            put_blob(client, key, path.read_bytes())
+            print(f"{path} is in the blobstore as {key}")
     except CallprintError as error:
-        print(
-            f"error: the model was sent, but is not in the store's list of models: {error}", file=sys.stderr
-        )
+        print(f"error: {error}; the model was not sent", file=sys.stderr)
         return 1
     finally:
         client.close()
@@ -73,6 +71,7 @@ def main() -> int:
 
 def _register(client: Any, topology: str, identifier: "OnnxIdentifier") -> None:
     """Put the model into the list of the running topology's store; Nimbus knows which store that is."""
+    from callprint.model_names import put_into_use  # noqa: PLC0415 - only here
     from callprint.stores import open_store  # noqa: PLC0415 - only here
     from callprint.topology.settings import TopologySettings  # noqa: PLC0415
 
@@ -82,7 +81,7 @@ def _register(client: Any, topology: str, identifier: "OnnxIdentifier") -> None:
         return
     settings = TopologySettings.from_options(json.loads(client.getTopologyConf(running[0])))
     with open_store(settings.store, create=False) as store:
-        store.put_model(registration(identifier, time.time_ns()))
+        put_into_use(store, identifier, time.time_ns())
     print(f"{identifier.name} is registered in {settings.store}")
 
 

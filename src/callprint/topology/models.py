@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from callprint.core.ground.errors import ModelError
-from callprint.core.identify.card import card_text
-from callprint.stores.base import RegisteredModel
 from callprint.topology.settings import ANY_DEVICE, BLOBSTORE, THRESHOLD_OF_CARD, TopologySettings
 
 if TYPE_CHECKING:
@@ -28,12 +26,6 @@ NO_MODEL = "none"
 def blobs_of(topology: str, model: Path) -> dict[str, Path]:
     """Return {key in the blobstore: file} for the files of a model. On a worker they keep their file names."""
     return {f"{topology}-model.onnx": model, f"{topology}-model.json": model.with_suffix(".json")}
-
-
-def registration(identifier: "OnnxIdentifier", now_ns: int) -> RegisteredModel:
-    """Return what the store lists about a model that will give verdicts."""
-    card = identifier.card
-    return RegisteredModel(identifier.name, card.onnx_sha256, card_text(card), now_ns)
 
 
 class ModelFile:

@@ -12,8 +12,9 @@ from typing import Any
 from callprint.core.ground.errors import ConfigError
 from callprint.core.signalling.identity import IdentityReader, NumberingPlan
 from callprint.core.spam.detector_names import DETECTORS, OWN
+from callprint.core.spam.fair_votes import VOTES_PER_DAY
 from callprint.messaging.settings import KafkaSettings
-from callprint.messaging.topics import DEAD_LETTERS, FEEDBACK, MEDIA, SIGNALLING, TopicNames
+from callprint.messaging.topic_names import DEAD_LETTERS, FEEDBACK, MEDIA, SIGNALLING, TopicNames
 from callprint.numbering import completion
 
 PREFIX = "callprint."
@@ -50,6 +51,7 @@ class TopologySettings:
     threshold: float = THRESHOLD_OF_CARD  # lowest confidence of a sure verdict, 0 to 1
     device: int = ANY_DEVICE  # the CUDA device of `identify_application`
     detector: str = OWN  # of spam calls, one of DETECTORS
+    votes_per_day: int = VOTES_PER_DAY  # new votes of one user on one day that count
     country_code: str = ""  # for numbers dialled without one
     # A file on every worker: with it, numbers are replaced by keyed digests before they are stored.
     pseudonym_key_file: str = ""
@@ -61,6 +63,7 @@ class TopologySettings:
         _one_of("assignment", self.assignment, ASSIGNMENTS)
         _one_of("model_from", self.model_from, (BLOBSTORE, PATH))
         _one_of("detector", self.detector, DETECTORS)
+        _at_least("votes_per_day", self.votes_per_day, 1)
         if self.country_code and not (self.country_code.isascii() and self.country_code.isdigit()):
             raise ConfigError(f"{PREFIX}country_code must be digits, not {self.country_code!r}")
         _at_least("maximum_in_flight", self.maximum_in_flight, 1)

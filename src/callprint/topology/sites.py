@@ -23,6 +23,7 @@ from callprint.core.relay.site_inputs import SiteInput
 from callprint.core.relay.site_snapshot import Fetch
 from callprint.core.signalling.identity import IdentityReader
 from callprint.core.spam.detectors import make_detector
+from callprint.core.spam.fair_votes import VOTES_PER_DAY
 from callprint.core.verdict import FlowSummary
 from callprint.stores import VerdictStore
 from callprint.votes import teach
@@ -61,6 +62,7 @@ class Sites:
         identities: IdentityReader,
         fetch: Fetch,
         refuse: Callable[[CallRecord, str], bool] = lambda _call, _reason: True,
+        votes_per_day: int = VOTES_PER_DAY,
     ) -> None:
         """`opened` gives the store, `fetch` reads a record of signalling again.
 
@@ -69,7 +71,7 @@ class Sites:
         self._refuse = refuse
         self.refused = 0
         self._opened = opened
-        self._detector = detector
+        self._detector, self._votes_per_day = detector, votes_per_day
         self._identities = identities
         self._fetch = fetch
         self._loaded: OrderedDict[int, _Loaded] = OrderedDict()
@@ -167,17 +169,20 @@ class Sites:
         self._loaded.move_to_end(site)
         return loaded
 
+    def _new(self, site: int) -> SiteCalls:
+        return SiteCalls(site, make_detector(self._detector, self._votes_per_day), self._identities)
+
     def _fresh(self, site: int, entries: int, now_s: float) -> _Loaded:
         """Return a site that knows what the store knows, stored at once: the votes there may be others later."""
         store = self._opened()
-        calls = SiteCalls(site, make_detector(self._detector), self._identities)
+        calls = self._new(site)
         teach(calls.detector, store, TEACHING_S)
         calls.user_votes.begin(store.votes(), {entry.caller for entry in store.allowed()})
         store.put_call_state(site, entries, site_snapshot.snapshot(calls).pack())
         return _Loaded(calls, entries, entries, now_s)
 
     def _restored(self, site: int, number: int, state: bytes, now_s: float) -> _Loaded:
-        calls = SiteCalls(site, make_detector(self._detector), self._identities)
+        calls = self._new(site)
         entries, rows = number, []
         announced: list[FlowSummary] = []
         journal = list(self._opened().call_journal(site, number))

@@ -12,9 +12,10 @@ from typing import Any
 from callprint.core.ground.errors import CallprintError, ConfigError
 from callprint.inference import load_model
 from callprint.messaging.topics import require_topics
+from callprint.model_names import put_into_use
 from callprint.stores import open_store
 from callprint.topology.blobs import put_blob
-from callprint.topology.models import NO_MODEL, blobs_of, registration
+from callprint.topology.models import NO_MODEL, blobs_of
 from callprint.topology.settings import BLOBSTORE, COMPONENTS, PREFIX, TopologySettings
 
 NIMBUS_TIMEOUT_MS = 60_000  # streamparse's default of 7 s is too short on a busy machine
@@ -57,7 +58,7 @@ def _prepare_store(settings: TopologySettings) -> None:
     """Create or migrate the store before anybody writes to it, and register the model there."""
     with open_store(settings.store) as store:
         if settings.model != NO_MODEL:
-            store.put_model(registration(load_model(settings.model), time.time_ns()))
+            put_into_use(store, load_model(settings.model), time.time_ns())
 
 
 def _ship_model(topology: str, settings: TopologySettings, env_config: dict[str, Any]) -> dict[str, Any]:

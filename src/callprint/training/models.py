@@ -18,7 +18,8 @@ from callprint.training.examine import examine
 from callprint.training.export import compact_graph, sha256, write_model
 from callprint.training.reference import make_reference, sample_of
 from callprint.training.sampling import HORIZON
-from callprint.training.train import Progress, TrainingSettings, network_novelty, train_network
+from callprint.training.settings import TrainingSettings
+from callprint.training.train import Progress, network_novelty, train_network
 
 CHECKPOINTS = (10, 20, 40, 100)
 THRESHOLD = 0.9  # the paper, section VII
@@ -31,6 +32,7 @@ def make_compact_model(
     settings: TrainingSettings,
     *,
     version: str,
+    name: str = "compact",
     state_file: Path | None = None,
     folds: int = FOLDS,
     on_epoch: Callable[[Progress], None] = lambda _progress: None,
@@ -57,7 +59,7 @@ def make_compact_model(
         sample_of(at_horizon, policy), dataset.call[at_horizon.flow], len(classes), settings.seed
     )
     card = ModelCard(
-        name="compact",
+        name=name,
         version=version,
         classes=classes,
         engines=engines,

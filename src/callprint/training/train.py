@@ -14,19 +14,7 @@ from callprint.training.dataset import Dataset
 from callprint.training.network import CompactNetwork
 from callprint.training.novelty import EARLY_VIEWS, HORIZON_VIEWS, Novelty, fit_spaces, fitting_rows
 from callprint.training.sampling import RENEGOTIATED_SHARE, Rows, training_rows
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingSettings:
-    """What a training run is made of; the same settings and dataset give the same network on one machine."""
-
-    seed: int = 1
-    epochs: int = 30
-    windows_per_flow: int = 20  # new ones for every epoch
-    batch: int = 512
-    rate: float = 2e-3  # peak of a one-cycle schedule
-    weight_decay: float = 1e-2
-    members: int = 4
+from callprint.training.settings import TrainingSettings
 
 
 @dataclass(frozen=True, slots=True)

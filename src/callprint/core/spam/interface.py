@@ -41,6 +41,11 @@ class SpamDetector(Protocol):
         """Take in new votes."""
         ...
 
+    @property
+    def ignored_votes(self) -> int:
+        """How many votes do not count, because there are too many of one user."""
+        ...
+
     def snapshot(self) -> Snapshot:
         """Return everything that a later judgement may depend on."""
         ...

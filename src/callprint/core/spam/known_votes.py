@@ -1,6 +1,6 @@
-"""The votes that our detector has taken, bounded for each user and altogether.
+"""The votes that our detector has taken, bounded for each user and altogether (fair_votes.py).
 
-A user has one vote for each caller (a later one replaces it) and at most `VOTES_PER_DAY` new ones a day.
+A user has one vote for each caller (a later one replaces it) and at most `per_day` new ones a day.
 """
 
 from collections import OrderedDict
@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 
 from callprint.core.ground.snapshot import Snapshot
+from callprint.core.spam.fair_votes import MOST_VOTES, VOTES_PER_DAY, BoundedVotes
 from callprint.core.spam.known_callers import KnownCaller, callers_in, callers_snapshot
 
 DAY_NS = 86_400 * 1_000_000_000
-VOTES_PER_DAY = 50  # of one user: more tells more about the user than about callers
 VOTE_LIFE_DAYS = 30.0
-MOST_VOTES = 20_000
 
 STORED_VOTES = "said"
 """Key of the votes in a snapshot, since 0.1.0."""
@@ -39,33 +38,34 @@ class KnownVote:
 class KnownVotes:
     """All votes that count, the one given longest ago first."""
 
-    def __init__(self) -> None:
-        self.ignored = 0
-        self._votes: OrderedDict[tuple[str, int], KnownVote] = OrderedDict()
-        self._by_caller: dict[int, dict[str, KnownVote]] = {}
+    def __init__(self, per_day: int = VOTES_PER_DAY) -> None:
+        """`per_day`: new votes of one user on one day that count."""
+        self.per_day = per_day
+        self.ignored = 0  # above the rate
+        self._votes: BoundedVotes[KnownVote] = BoundedVotes()
         self._given: OrderedDict[str, tuple[int, int]] = OrderedDict()  # day and new votes of each user
 
     def add(self, vote: KnownVote) -> bool:
         """Take in a vote. Returns False when it is ignored: there are too many of this user that day."""
-        key = (vote.user, vote.caller)
-        if key not in self._votes and not self._count(vote.user, vote.given_at_ns // DAY_NS):
+        known = (vote.user, vote.caller) in self._votes
+        if not known and not self._count(vote.user, vote.given_at_ns // DAY_NS):
             self.ignored += 1
             return False
-        self._votes.pop(key, None)
-        self._votes[key] = vote
-        self._by_caller.setdefault(vote.caller, {})[vote.user] = vote
-        while len(self._votes) > MOST_VOTES:
-            _, oldest = self._votes.popitem(last=False)
-            del self._by_caller[oldest.caller][oldest.user]
+        self._votes.put(vote.user, vote.caller, vote)
         return True
+
+    @property
+    def dropped(self) -> int:
+        """How many were pushed out by later ones."""
+        return self._votes.dropped
 
     def all(self) -> list[KnownVote]:
         """Return every vote, the oldest first."""
-        return list(self._votes.values())
+        return self._votes.all()
 
     def on(self, caller: int) -> list[KnownVote]:
         """Return the votes on one caller; none when nobody knows who called (0)."""
-        return list(self._by_caller.get(caller, {}).values()) if caller else []
+        return list(self._votes.on(caller).values()) if caller else []
 
     def snapshot(self) -> Snapshot:
         """Return every vote, and what was known of whom it is about."""
@@ -88,15 +88,15 @@ class KnownVotes:
         ]
         self._given = OrderedDict((str(user), (int(day), int(count))) for user, day, count in given)
         self.ignored = ignored
-        self._votes = OrderedDict(((vote.user, vote.caller), vote) for vote in votes)
-        self._by_caller = {}
-        for vote in self._votes.values():
-            self._by_caller.setdefault(vote.caller, {})[vote.user] = vote
+        self._votes = BoundedVotes()
+        for vote in votes:
+            self._votes.put(vote.user, vote.caller, vote)
 
     def _count(self, user: str, day: int) -> bool:
         last_day, given = self._given.get(user, (day, 0))
-        given = given if last_day == day else 0
-        if given >= VOTES_PER_DAY:
+        # Days only go on: whoever claims an earlier one does not begin anew.
+        day, given = (day, 0) if day > last_day else (last_day, given)
+        if given >= self.per_day:
             return False
         self._given[user] = (day, given + 1)
         self._given.move_to_end(user)

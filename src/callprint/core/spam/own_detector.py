@@ -17,6 +17,7 @@ from callprint.core.ground.errors import ConfigError, DecodeError
 from callprint.core.ground.keys import stable_key
 from callprint.core.ground.snapshot import Snapshot
 from callprint.core.spam.batch import base_rate_shift
+from callprint.core.spam.fair_votes import VOTES_PER_DAY
 from callprint.core.spam.feature_columns import STORED, read_columns, stored_names
 from callprint.core.spam.features import FEATURE_COUNT, NAMES, transform
 from callprint.core.spam.interface import NEITHER_SEEN, SeenOfBoth, Vector, in_order
@@ -47,14 +48,19 @@ CALLERS_FOR_BASE_RATE = 500  # callers from which on the base rate is estimated 
 
 
 class OwnDetector:
-    """A SpamDetector (interface.py). `capacity`: callers remembered."""
+    """A SpamDetector (interface.py). `capacity`: callers remembered; `votes_per_day`: of one user, that count."""
 
-    def __init__(self, thresholds: Thresholds | None = None, capacity: int = 65_536) -> None:
+    def __init__(
+        self,
+        thresholds: Thresholds | None = None,
+        capacity: int = 65_536,
+        votes_per_day: int = VOTES_PER_DAY,
+    ) -> None:
         """Start with the scorecard that ships with callprint. Raises ModelError when it is damaged."""
         self.card = load(WEIGHTS)
         self.thresholds = thresholds or Thresholds()
         self.callers = KnownCallers(capacity)
-        self.votes = KnownVotes()
+        self.votes = KnownVotes(votes_per_day)
         self._users: dict[str, int] = {}  # number of each user in the lesson
         self._lesson = nothing_learned(FEATURE_COUNT)
         rate, learned = self.thresholds.base_rate, self.card.spammer_rate
@@ -102,6 +108,11 @@ class OwnDetector:
         for vote in in_order(votes):
             self.add_vote(stable_key(vote.caller), vote.user, vote.spam, vote.given_at_ns)
         self.learn(now_ns)
+
+    @property
+    def ignored_votes(self) -> int:
+        """How many votes do not count: too many of one user on a day, or altogether."""
+        return self.votes.ignored + self.votes.dropped
 
     def add_vote(self, caller: int, user: str, spam: bool, given_at_ns: int) -> bool:
         """Take in a vote on a caller by its key, which counts for others like it from the next `learn` on.
@@ -161,7 +172,7 @@ class OwnDetector:
 
     def restore(self, state: Snapshot) -> None:
         """Go on from a `snapshot`. Raises ConfigError when it is damaged or of another detector."""
-        callers, votes = KnownCallers(self.callers.capacity), KnownVotes()
+        callers, votes = KnownCallers(self.callers.capacity), KnownVotes(self.votes.per_day)
         try:
             live, learn_at_ns = state.part("live"), state.part("own").plain["learn_at_ns"]
             own = live.part("own").plain

@@ -6,7 +6,7 @@ voted on, by the majority of its votes. A cluster with more calls voted spam tha
 without one nothing is spam: these algorithms know nothing before users vote.
 """
 
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +19,7 @@ from callprint.core.ground.errors import ConfigError, DecodeError
 from callprint.core.ground.keys import stable_key
 from callprint.core.ground.snapshot import Snapshot
 from callprint.core.spam.clustering import Clustering, Settings, fit
+from callprint.core.spam.fair_votes import BoundedVotes
 from callprint.core.spam.feature_columns import STORED, read_columns, stored_names
 from callprint.core.spam.features import FEATURE_COUNT, NAMES, PAPER_COLUMNS, PAPER_SETUP_COLUMNS, transform
 from callprint.core.spam.interface import NEITHER_SEEN, SeenOfBoth, Vector, in_order
@@ -34,7 +35,6 @@ ALGORITHMS: dict[str, tuple[Settings, tuple[int, ...]]] = {
 """Name in the configuration -> how it clusters, and which columns it looks at when a call has ended."""
 
 FEWEST_CALLS = 50  # before so many calls have ended there is nothing to cluster
-MOST_CALLERS_VOTED_ON = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class PaperDetector:
             )
         self.algorithm, self.refit_every = algorithm, refit_every
         self._calls: deque[tuple[int, Floats]] = deque(maxlen=window)  # caller, transformed vector
-        self._votes: OrderedDict[int, dict[str, bool]] = OrderedDict()  # caller -> user -> spam
+        self._votes: BoundedVotes[bool] = BoundedVotes()  # spam or not
         self._since_fit = 0
         self._models: dict[Phase, _Model] = {}
 
@@ -99,12 +99,14 @@ class PaperDetector:
             self.add_vote(stable_key(vote.caller), vote.user, vote.spam)
         self.refit()
 
+    @property
+    def ignored_votes(self) -> int:
+        """How many votes do not count: too many of one user."""
+        return self._votes.dropped
+
     def add_vote(self, caller: int, user: str, spam: bool) -> None:
         """Take in a vote on a caller by its key, for the next `refit`; a user's later vote replaces an earlier one."""
-        self._votes.setdefault(caller, {})[user] = spam
-        self._votes.move_to_end(caller)
-        if len(self._votes) > MOST_CALLERS_VOTED_ON:
-            self._votes.popitem(last=False)
+        self._votes.put(user, caller, spam)
 
     def refit(self) -> None:
         """Cluster the window anew; nothing happens before it holds `FEWEST_CALLS` calls."""
@@ -121,7 +123,7 @@ class PaperDetector:
 
     def snapshot(self) -> Snapshot:
         """Return everything that a later judgement depends on. The keys are those of 0.1.0."""
-        votes = [[caller, by_user] for caller, by_user in self._votes.items()]
+        votes = [[caller, dict(by_user)] for caller, by_user in self._votes.by_caller()]
         plain = {
             "algorithm": self.algorithm,
             "since_fit": self._since_fit,
@@ -143,10 +145,10 @@ class PaperDetector:
                 )
             window = read_columns(own.arrays["window"], stored_names(own.plain), np.nan)
             calls = list(zip(own.arrays["callers"].tolist(), window, strict=True))
-            votes = OrderedDict(
-                (int(caller), {str(user): bool(spam) for user, spam in by_user.items()})
-                for caller, by_user in own.plain["votes"]
-            )
+            votes: BoundedVotes[bool] = BoundedVotes()
+            for caller, by_user in own.plain["votes"]:
+                for user, spam in by_user.items():
+                    votes.put(str(user), int(caller), bool(spam))
             models = {
                 phase: _model_in(state.part(phase.value)) for phase in Phase if phase.value in state.plain
             }
@@ -160,7 +162,7 @@ class PaperDetector:
 
     def _vote_on(self, caller: int) -> int:
         """Return what most users say of a caller: 1 spam, 0 not spam, -1 when there is no majority."""
-        votes = self._votes.get(caller, {}).values() if caller else ()
+        votes = self._votes.on(caller).values() if caller else ()
         balance = sum(1 if spam else -1 for spam in votes)
         return -1 if balance == 0 else int(balance > 0)
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from callprint.core.call import Vote
 from callprint.core.ground.keys import stable_key
+from callprint.core.spam.fair_votes import fairly
 from callprint.core.spam.judging import CallJudge
 
 VoteKey = tuple[str, str]
@@ -27,12 +28,12 @@ class UserVotes:
     def begin(self, votes: Iterable[Vote], allowed: Iterable[str]) -> None:
         """Take as known what the detector was taught, and whom it may not touch."""
         self.taken, self._sum = {}, 0
-        self._note(votes)
+        self._note(fairly(votes))
         self.allow(allowed)
 
     def new(self, votes: Iterable[Vote]) -> tuple[Vote, ...]:
-        """Return those of the votes that were not taken in yet."""
-        return tuple(vote for vote in votes if self.taken.get((vote.user, vote.caller)) != vote)
+        """Return those of the votes, as many as count at all, that were not taken in yet."""
+        return tuple(vote for vote in fairly(votes) if self.taken.get((vote.user, vote.caller)) != vote)
 
     def take(self, votes: Sequence[Vote], allowed: Iterable[str]) -> None:
         """Take in new votes, and the allow-list."""

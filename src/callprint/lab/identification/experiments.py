@@ -14,7 +14,7 @@ from callprint.lab.paper.experiment import Findings, run_experiment
 from callprint.lab.paper.plan import PLANS
 from callprint.training.classes import TRAINING_SPLIT
 from callprint.training.dataset import Dataset
-from callprint.training.train import TrainingSettings
+from callprint.training.settings import TrainingSettings
 
 SKETCH = TrainingSettings(epochs=1, windows_per_flow=4, members=1)
 """Shows that everything runs; its figures mean nothing."""

@@ -19,7 +19,8 @@ from callprint.training.classes import TRAINING_SPLIT, classes_of
 from callprint.training.dataset import Dataset
 from callprint.training.novelty import HORIZON_VIEWS, fitting_rows
 from callprint.training.sampling import FINAL, Rows, View, view_rows
-from callprint.training.train import TrainingSettings, logits_of, train_network
+from callprint.training.settings import TrainingSettings
+from callprint.training.train import logits_of, train_network
 
 QUICK = TrainingSettings(epochs=8, windows_per_flow=10, members=1)
 """There is a network for each application and seed, so they are trained quickly."""

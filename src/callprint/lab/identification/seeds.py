@@ -11,7 +11,7 @@ from callprint.inference.onnx_identifier import OnnxIdentifier, card_path, load_
 from callprint.training.dataset import Dataset
 from callprint.training.examine import Examination
 from callprint.training.models import make_compact_model
-from callprint.training.train import TrainingSettings
+from callprint.training.settings import TrainingSettings
 
 
 def train_seeds(

@@ -9,7 +9,8 @@ import numpy as np
 from callprint.training.classes import TRAINING_SPLIT, classes_of
 from callprint.training.dataset import Dataset
 from callprint.training.sampling import FINAL, view_rows
-from callprint.training.train import TrainingSettings, logits_of, train_network
+from callprint.training.settings import TrainingSettings
+from callprint.training.train import logits_of, train_network
 
 
 @dataclass(frozen=True, slots=True)

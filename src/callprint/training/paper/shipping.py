@@ -126,7 +126,7 @@ def _network_alone(dataset: Dataset, cell: Cell, target: np.ndarray) -> _Graph:
 
 
 def ship(
-    dataset: Dataset, cell: Cell, budget: Budget, out: Path, version: str, head: str | None = None
+    dataset: Dataset, cell: Cell, budget: Budget, out: Path, name: str, version: str, head: str | None = None
 ) -> ModelCard:
     """Write a cell's network, or with `head` (of heads.HEADS) that on its features, as a model with its card.
 
@@ -139,9 +139,8 @@ def ship(
     classes, engines, target = classes_of(dataset, flows)
     graph = _with_head(cell, target, head) if head else _network_alone(dataset, cell, target)
     temperature = fit_temperature(graph.validated, target[cell.scores[VALIDATED].flow])
-    name = f"{cell.procedure.kind}-k{k}" + (f"-{head.replace(' ', '-')}" if head else "")
     card = ModelCard(
-        name=name.lower(),
+        name=name,
         version=version,
         classes=classes,
         engines=engines,

@@ -1,0 +1,102 @@
+"""Too many votes of one user push out that user's own, and nobody else's."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from callprint.core.call import Vote
+from callprint.core.ground.keys import stable_key
+from callprint.core.spam import fair_votes
+from callprint.core.spam.detectors import make_detector
+from callprint.core.spam.fair_votes import VOTES_PER_DAY, BoundedVotes, fairly
+from callprint.core.spam.known_votes import DAY_NS
+
+ANN = Vote("call", "tag", "+4930111111", "ann", 1_000 * DAY_NS, True)
+
+
+def flood(count: int, each_ns: int = 1, user: str = "eve") -> list[Vote]:
+    """Votes of one user, all later than Ann's."""
+    return [
+        Vote("call", "tag", f"+1555{i:06}", user, ANN.given_at_ns + 1 + i * each_ns, False)
+        for i in range(count)
+    ]
+
+
+@pytest.fixture
+def few(monkeypatch):
+    """Bounds that a test can reach."""
+    monkeypatch.setattr(fair_votes, "VOTES_PER_USER", 20)
+    monkeypatch.setattr(fair_votes, "MOST_VOTES", 30)
+
+
+def test_a_flood_leaves_every_vote_of_the_others():
+    others = [replace(ANN, user=f"user {i}", given_at_ns=ANN.given_at_ns - i) for i in range(10)]
+    chosen = fairly([*flood(30_000), *others], 50)
+    assert len(chosen) == 50
+    assert set(others) <= set(chosen)
+    assert {vote for vote in chosen if vote.user == "eve"} == set(flood(30_000)[-40:]), "the flood's latest"
+
+
+def test_votes_that_are_few_all_count_the_latest_last():
+    votes = [*flood(5), ANN]
+    assert fairly(votes) == sorted(votes, key=lambda vote: vote.given_at_ns)
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 9), st.booleans()), max_size=60))
+def test_the_votes_kept_are_those_of_plain_bookkeeping(puts):
+    votes: BoundedVotes[bool] = BoundedVotes()
+    expected: dict[tuple[str, int], bool] = {}
+    for user, caller, spam in puts:
+        votes.put(user, caller, spam)
+        expected.pop((user, caller), None)
+        expected[user, caller] = spam
+    assert votes.all() == list(expected.values())
+    assert len(votes) == len(expected)
+    for caller in range(10):
+        assert dict(votes.on(caller)) == {
+            user: spam for (user, one), spam in expected.items() if one == caller
+        }
+
+
+def test_a_user_s_own_earliest_goes_first(few):
+    votes: BoundedVotes[int] = BoundedVotes()
+    votes.put("ann", 1, 0)
+    for caller in range(100):
+        votes.put("eve", caller, caller)
+        votes.put("bob", caller, caller)
+    assert ("ann", 1) in votes
+    assert len(votes) == 30
+    assert ("eve", 99) in votes
+    assert ("eve", 0) not in votes
+    assert votes.dropped == 201 - 30
+    assert dict(votes.on(1)) == {"ann": 0}
+
+
+@pytest.mark.parametrize("name", ["callprint", "empck"])
+def test_a_detector_keeps_the_vote_of_the_other(few, name):
+    detector = make_detector(name)
+    detector.take_votes([ANN], ANN.given_at_ns)
+    for day in range(40):
+        of_day = [replace(vote, given_at_ns=vote.given_at_ns + day * DAY_NS) for vote in flood(30)]
+        detector.take_votes(
+            [replace(vote, caller=f"{vote.caller}{day}") for vote in of_day], ANN.given_at_ns + day * DAY_NS
+        )
+    kept = detector.votes if name == "callprint" else detector
+    assert ("ann", stable_key(ANN.caller)) in kept._votes
+    assert detector.ignored_votes >= 40 * 30 - 20
+
+
+def test_days_that_go_back_and_forth_are_no_way_around_the_rate():
+    detector = make_detector("callprint")
+    for i, vote in enumerate(flood(4 * VOTES_PER_DAY)):
+        earlier = replace(vote, given_at_ns=vote.given_at_ns - (i % 2) * 5 * DAY_NS)
+        detector.take_votes([earlier], ANN.given_at_ns)
+    assert detector.ignored_votes >= 2 * VOTES_PER_DAY
+
+
+def test_the_rate_is_a_setting():
+    detector = make_detector("callprint", votes_per_day=3)
+    detector.take_votes(flood(10), ANN.given_at_ns)
+    assert detector.ignored_votes == 7
