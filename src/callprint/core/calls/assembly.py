@@ -270,11 +270,12 @@ class CallAssembler:
         self.outcomes[MessageOutcome.CALL_BEGUN] += 1
 
     def _in_call(self, call: Attempt, sender: Side, message: SipMessage, time_ns: int) -> None:
-        was_open = not call.ended
         if call.asks_anew(message, sender):
             callee = asked_for(message, call)
             if callee is not None:
                 call.callee.identity = self._identities.of_uri(callee)
+            call.go_on()
+        was_open = not call.ended
         if message.is_request:
             call.on_request(message, sender, time_ns)
         else:

@@ -25,6 +25,8 @@ nor cancelled. "Waits": for `retry_timeout_s`, 64 * T1, for a message that lets 
     waits          nothing: 487, or CANCEL by the caller         CANCELLED    9.1, 15.1.2, 16.10
     waits          nothing: 3xx-6xx                              FAILED       8.1.3
     waits          nothing: BYE of the caller                    COMPLETED    15.1.2 (no 487: a lost 2xx had come)
+    FAILED,        a new INVITE while its row has not left       unanswered   22.2 (a person may type a password)
+    CANCELLED
     any            silence                                       EXPIRED      16.6 (Timer C); media: answer_proof.py
 
 An attempt that waits has been decided already: whatever ends the waiting (a time-out, eviction, the end of the
@@ -33,8 +35,7 @@ say later (16.7). 487 cancels the call unless a proxy ended a branch while the c
 not: then the network gave up, and the call has failed.
 """
 
-from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from callprint.core.call import ENDED_STATES, CallState, EndedBy
 from callprint.core.calls.answer_proof import media_proof_ns
@@ -48,6 +49,8 @@ from callprint.core.signalling.text import printable
 _OF_THE_PARTIES = frozenset({403, 404, 410, 480, 486, 487, 488, 600, 603, 604, 606, 607, 608})
 """Refusals that are seldom followed by another try, and that histories of callers must not wait for: a robot makes
 many calls in half a minute."""
+
+_MAY_GO_ON = (CallState.FAILED, CallState.CANCELLED)
 
 
 @dataclass(slots=True)
@@ -140,7 +143,7 @@ class Attempt:
 
     def as_decided(self) -> "Attempt":
         """Return what an attempt that waits becomes if nothing comes any more; its parties are the same objects."""
-        decided = copy(self)
+        decided = replace(self)
         decided._decide(self.last_ns)
         return decided
 
@@ -232,9 +235,15 @@ class Attempt:
             and sender is Side.CALLER
             and (not message.to.tag or message.to.tag in self.past_tags)  # some keep the tag of a challenge
             and self.answered_ns is None
-            and not self.ended
+            and (not self.ended or self.state in _MAY_GO_ON)
             and not self.branches.knows(branch_key(message))
         )
+
+    def go_on(self) -> None:
+        """Take back the end of a refused or cancelled attempt: its caller tries again later than it was waited for."""
+        self.state = CallState.CALLING
+        self.ended_ns = self.ended_by = None
+        self.closed_ns = 0
 
     def _note_agent(self, message: SipMessage, sender: Side) -> None:
         party = self.party(sender)
