@@ -65,6 +65,24 @@ def test_responses_show_an_invite_that_was_not_captured():
     assert outcome(end_of(answered)) == (CallState.COMPLETED, 200, EndedBy.CALLER, at(40), at(50))
 
 
+def test_a_caller_may_take_longer_than_it_is_waited_for():
+    """A person types a password: in a public capture it took 32.5 s."""
+    script = [
+        (0.0, invite()),
+        (0.5, reply(407, tag="ch")),
+        (40.0, invite("b", 2)),
+        (41.0, reply(200, "b", 2)),
+    ]
+    end = end_of([*script, (50.0, BYE)])
+    assert outcome(end) == (CallState.COMPLETED, 200, EndedBy.CALLER, at(41), at(50))
+
+
+def test_long_branches_are_told_apart():
+    one, other = "z9hG4bK" + "x" * 300 + "1", "z9hG4bK" + "x" * 300 + "2"
+    script = [(0.0, invite(one)), (1.0, reply(486, one)), (2.0, invite(other)), (50.0, reply(200, other))]
+    assert end_of([*script, (60.0, BYE)], until_s=100).answered_ns == at(50)
+
+
 def test_an_invite_that_is_replaced_no_longer_counts():
     """The challenge to the first INVITE was not captured."""
     end = end_of([(0.0, invite()), (1.0, invite("b", 2)), (2.0, reply(486, "b", 2)), (2.5, reply(408, "a"))])
@@ -166,6 +184,14 @@ def test_a_proxy_that_stops_waiting_is_not_the_caller_giving_up(status):
     )
     assert outcome(end) == (CallState.FAILED, status, EndedBy.CALLEE, None, at(20.2))
     assert end.features[Feature.CANCELLED] == 0.0
+
+
+def test_a_cancel_of_a_hop_that_was_not_captured_cancels_no_other():
+    script = [(0.0, invite("z9hG4bK-root")), (1.0, reply(180, "z9hG4bK-root")), (20.0, cancel("z9hG4bK-far"))]
+    end = end_of([*script, (70.0, reply(200, "z9hG4bK-root")), (80.0, BYE)])
+    assert outcome(end) == (CallState.COMPLETED, 200, EndedBy.CALLER, at(70), at(80))
+    old = [(0.0, invite("")), (20.0, cancel("1"))]  # RFC 2543 9.2: by Call-ID, CSeq and the like
+    assert outcome(end_of(old)) == (CallState.CANCELLED, None, EndedBy.CALLER, None, at(20))
 
 
 def test_cancelling_the_losers_of_a_fork_is_no_cancellation():

@@ -44,7 +44,6 @@ from callprint.core.calls.party import Party, Side, keep
 from callprint.core.calls.settings import CallSettings
 from callprint.core.signalling.sdp import SessionDescription
 from callprint.core.signalling.sip import SipMessage
-from callprint.core.signalling.text import printable
 
 _OF_THE_PARTIES = frozenset({403, 404, 410, 480, 486, 487, 488, 600, 603, 604, 606, 607, 608})
 """Refusals that are seldom followed by another try, and that histories of callers must not wait for: a robot makes
@@ -195,7 +194,7 @@ class Attempt:
         """Take a request that belongs to this call."""
         key = branch_key(message)
         self.last_ns = max(self.last_ns, time_ns)
-        self._note_agent(message, sender)
+        self.party(sender).note_agent(message)
         if self.ended:
             return
         if message.method == "INVITE":
@@ -219,7 +218,7 @@ class Attempt:
                 self._on_answer(message, key)
             elif self.answered_ns is None or self.inferred:
                 self._on_refusal(message, key)
-        self._note_agent(message, sender)
+        self.party(sender).note_agent(message)
 
     def on_media(self, session: SessionDescription, sender: Side) -> int:
         """Note where and what the sender wants to receive; return how many endpoints had to make room."""
@@ -240,16 +239,11 @@ class Attempt:
         )
 
     def go_on(self) -> None:
-        """Take back the end of a refused or cancelled attempt: its caller tries again later than it was waited for."""
-        self.state = CallState.CALLING
-        self.ended_ns = self.ended_by = None
-        self.closed_ns = 0
-
-    def _note_agent(self, message: SipMessage, sender: Side) -> None:
-        party = self.party(sender)
-        if party.user_agent is None:
-            agent = message.header("user-agent") or message.header("server")
-            party.user_agent = printable(agent) if agent else None
+        """Take back the end of a refused or cancelled attempt, if it has ended: its caller has taken longer."""
+        if self.ended:
+            self.state = CallState.CALLING
+            self.ended_ns = self.ended_by = None
+            self.closed_ns = 0
 
     def _on_invite(self, message: SipMessage, key: BranchKey, sender: Side) -> None:
         if self.asks_anew(message, sender):
@@ -334,10 +328,7 @@ class Attempt:
             return True
         if not self.branches.pending:
             return message.to.tag not in self.past_tags  # else the same one, on another hop
-        above = hops_above(message)
-        return self.branches.only() is not None and not any(
-            name in above for _, name in self.branches.pending
-        )
+        return self.branches.only() is not None and not self.branches.lies_beyond(hops_above(message))
 
     def _on_bye(self, message: SipMessage, sender: Side) -> None:
         tag = message.to.tag if sender is Side.CALLER else message.from_.tag
