@@ -18,10 +18,10 @@ class CallState(StrEnum):
 
     CALLING = "calling"  # INVITE seen, nothing but 100 came back
     RINGING = "ringing"  # a provisional response 101-199
-    ANSWERED = "answered"  # a 2xx to the INVITE
+    ANSWERED = "answered"  # a 2xx to an INVITE, or what proves one
     COMPLETED = "completed"  # answered, then ended by BYE
-    CANCELLED = "cancelled"  # the caller gave up: CANCEL, or 487 to the INVITE
-    FAILED = "failed"  # a final 3xx-6xx; `final_status` says which
+    CANCELLED = "cancelled"  # the caller gave up: CANCEL, or 487
+    FAILED = "failed"  # a final 3xx-6xx, and no other try; `final_status` says which
     EXPIRED = "expired"  # silent for longer than the time-out
 
 
@@ -40,7 +40,7 @@ class EndedBy(StrEnum):
     """Who or what ended a call."""
 
     CALLER = "caller"  # BYE or CANCEL from the caller
-    CALLEE = "callee"  # BYE, or a final response 3xx-6xx other than 487
+    CALLEE = "callee"  # BYE, or a final response 3xx-6xx
     TIMEOUT = "timeout"  # silence for longer than the time-out
     MEDIA = "media"  # a call without signalling: its media stopped
     EVICTED = "evicted"  # the bounded call table had to let it go
@@ -106,8 +106,10 @@ class CallRecord:
     ]
     callee: Annotated[str, Field(5, SETUP, "Like `caller`.", "")]
     started_ns: Annotated[int, Field(6, SETUP, "First INVITE; without signalling the first media packet.")]
-    ringing_ns: Annotated[int | None, Field(7, END, "First 180-199 response.")]
-    answered_ns: Annotated[int | None, Field(8, END, "First 2xx to the INVITE; null when not answered.")]
+    ringing_ns: Annotated[int | None, Field(7, END, "First 180-199 of the branch that was reached.")]
+    answered_ns: Annotated[
+        int | None, Field(8, END, "First 2xx, or what proves it (docs/use/spit.md); null when not answered.")
+    ]
     ended_ns: Annotated[int | None, Field(9, END, "End of the call; null while it goes on.")]
     state: Annotated[CallState, Field(10, SETUP, "Where the call stands or how it ended (docs/use/spit.md).")]
     final_status: Annotated[Status | None, Field(11, END, "Final SIP response to the INVITE.")]

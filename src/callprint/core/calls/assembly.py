@@ -26,7 +26,7 @@ from callprint.core.calls.assembly_snapshot import (
 )
 from callprint.core.calls.attempt import Attempt
 from callprint.core.calls.call_rows import record_of
-from callprint.core.calls.callee import asked_for
+from callprint.core.calls.callee import ask_for
 from callprint.core.calls.campaign import campaign_key
 from callprint.core.calls.events import CallEvent, CallStep
 from callprint.core.calls.facts import facts_of, facts_with_media
@@ -259,7 +259,7 @@ class CallAssembler:
             signalling_ip=raw.source_ip,
             capture=raw.capture,
         )
-        asked_for(message, call)
+        ask_for(call, message, self._identities)
         call.on_request(message, Side.CALLER, raw.time_ns)
         if session is not None:
             self._announced(call, session, Side.CALLER)
@@ -270,14 +270,12 @@ class CallAssembler:
         self.outcomes[MessageOutcome.CALL_BEGUN] += 1
 
     def _in_call(self, call: Attempt, sender: Side, message: SipMessage, time_ns: int) -> None:
-        was_open = not call.ended
         if call.asks_anew(message, sender):
-            callee = asked_for(message, call)
-            if callee is not None:
-                call.callee.identity = self._identities.of_uri(callee)
-        time_ns = max(
-            time_ns, call.last_ns
-        )  # a message that comes late, or by another clock, contradicts nothing
+            ask_for(call, message, self._identities)
+            call.go_on()
+        was_open = not call.ended
+        # A message that comes late, or by another clock, contradicts nothing.
+        time_ns = max(time_ns, call.last_ns)
         if message.is_request:
             call.on_request(message, sender, time_ns)
         else:

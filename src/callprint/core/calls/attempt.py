@@ -25,6 +25,8 @@ nor cancelled. "Waits": for `retry_timeout_s`, 64 * T1, for a message that lets 
     waits          nothing: 487, or CANCEL by the caller         CANCELLED    9.1, 15.1.2, 16.10
     waits          nothing: 3xx-6xx                              FAILED       8.1.3
     waits          nothing: BYE of the caller                    COMPLETED    15.1.2 (no 487: a lost 2xx had come)
+    FAILED,        a new INVITE while its row has not left       unanswered   22.2 (a person may type a password)
+    CANCELLED
     any            silence                                       EXPIRED      16.6 (Timer C); media: answer_proof.py
 
 An attempt that waits has been decided already: whatever ends the waiting (a time-out, eviction, the end of the
@@ -33,8 +35,7 @@ say later (16.7). 487 cancels the call unless a proxy ended a branch while the c
 not: then the network gave up, and the call has failed.
 """
 
-from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from callprint.core.call import ENDED_STATES, CallState, EndedBy
 from callprint.core.calls.answer_proof import media_proof_ns
@@ -43,11 +44,12 @@ from callprint.core.calls.party import Party, Side, keep
 from callprint.core.calls.settings import CallSettings
 from callprint.core.signalling.sdp import SessionDescription
 from callprint.core.signalling.sip import SipMessage
-from callprint.core.signalling.text import printable
 
 _OF_THE_PARTIES = frozenset({403, 404, 410, 480, 486, 487, 488, 600, 603, 604, 606, 607, 608})
 """Refusals that are seldom followed by another try, and that histories of callers must not wait for: a robot makes
 many calls in half a minute."""
+
+_MAY_GO_ON = (CallState.FAILED, CallState.CANCELLED)
 
 
 @dataclass(slots=True)
@@ -140,7 +142,7 @@ class Attempt:
 
     def as_decided(self) -> "Attempt":
         """Return what an attempt that waits becomes if nothing comes any more; its parties are the same objects."""
-        decided = copy(self)
+        decided = replace(self)
         decided._decide(self.last_ns)
         return decided
 
@@ -192,7 +194,7 @@ class Attempt:
         """Take a request that belongs to this call."""
         key = branch_key(message)
         self.last_ns = max(self.last_ns, time_ns)
-        self._note_agent(message, sender)
+        self.party(sender).note_agent(message)
         if self.ended:
             return
         if message.method == "INVITE":
@@ -216,7 +218,7 @@ class Attempt:
                 self._on_answer(message, key)
             elif self.answered_ns is None or self.inferred:
                 self._on_refusal(message, key)
-        self._note_agent(message, sender)
+        self.party(sender).note_agent(message)
 
     def on_media(self, session: SessionDescription, sender: Side) -> int:
         """Note where and what the sender wants to receive; return how many endpoints had to make room."""
@@ -232,15 +234,16 @@ class Attempt:
             and sender is Side.CALLER
             and (not message.to.tag or message.to.tag in self.past_tags)  # some keep the tag of a challenge
             and self.answered_ns is None
-            and not self.ended
+            and (not self.ended or self.state in _MAY_GO_ON)
             and not self.branches.knows(branch_key(message))
         )
 
-    def _note_agent(self, message: SipMessage, sender: Side) -> None:
-        party = self.party(sender)
-        if party.user_agent is None:
-            agent = message.header("user-agent") or message.header("server")
-            party.user_agent = printable(agent) if agent else None
+    def go_on(self) -> None:
+        """Take back the end of a refused or cancelled attempt, if it has ended: its caller has taken longer."""
+        if self.ended:
+            self.state = CallState.CALLING
+            self.ended_ns = self.ended_by = None
+            self.closed_ns = 0
 
     def _on_invite(self, message: SipMessage, key: BranchKey, sender: Side) -> None:
         if self.asks_anew(message, sender):
@@ -325,10 +328,7 @@ class Attempt:
             return True
         if not self.branches.pending:
             return message.to.tag not in self.past_tags  # else the same one, on another hop
-        above = hops_above(message)
-        return self.branches.only() is not None and not any(
-            name in above for _, name in self.branches.pending
-        )
+        return self.branches.only() is not None and not self.branches.lies_beyond(hops_above(message))
 
     def _on_bye(self, message: SipMessage, sender: Side) -> None:
         tag = message.to.tag if sender is Side.CALLER else message.from_.tag

@@ -7,15 +7,22 @@ while the caller goes on waiting (RFC 3261 9.1, 16.7), but a hop that is over le
 """
 
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Any
 
 from callprint.core.signalling.sip import SipMessage
-from callprint.core.signalling.text import identifier, parameters
+from callprint.core.signalling.text import MAXIMUM_VALUES, identifier, unquote
 
 MAXIMUM_PENDING = 16
 """Most branches of an attempt that are pending at the same time."""
-MAXIMUM_REMEMBERED = 64
+MAXIMUM_REMEMBERED = 32
 """Most branches that are remembered after their end, so that a retransmission is told from something new."""
+MAXIMUM_HOPS = 8
+"""Most hops above a branch that are kept, those that are nearest to it."""
+MAXIMUM_NAME = 64
+"""Longest branch that is kept as it is, characters; longer ones by their digest."""
+
+_MAGIC_COOKIE = "z9hG4bK"
 
 BranchKey = tuple[int, str]
 """CSeq, and the branch of the top Via: it names the transaction on one hop."""
@@ -64,8 +71,9 @@ class Branches:
                 self._forget(other)
 
     def cancel(self, key: BranchKey, time_ns: int) -> None:
-        """Note a CANCEL. One of a hop whose INVITE was not seen is believed where only one branch is pending."""
-        branch = self.pending.get(key) if self.knows(key) else self.only()
+        """Note a CANCEL. It names its branch, but for clients of RFC 2543: they mean the only one that is pending."""
+        of_rfc_2543 = not self.knows(key) and not key[1].startswith(_MAGIC_COOKIE)
+        branch = self.only() if of_rfc_2543 else self.pending.get(key)
         if branch is None or branch.cancel_ns is not None:
             return
         branch.cancel_ns = time_ns
@@ -80,6 +88,10 @@ class Branches:
     def only(self) -> Branch | None:
         """Return the one branch that is pending; None when there are several, or none."""
         return next(iter(self.pending.values())) if len(self.pending) == 1 else None
+
+    def lies_beyond(self, above: tuple[str, ...]) -> bool:
+        """True when a hop with these hops above it lies beyond a branch that is pending."""
+        return any(name in above for _, name in self.pending)
 
     def alive(self) -> bool:
         """True while a branch is pending that nobody has cancelled."""
@@ -153,13 +165,20 @@ def branch_key(message: SipMessage) -> BranchKey:
 
 
 def hops_above(message: SipMessage) -> tuple[str, ...]:
-    """Return the branches of the Vias below the top one; at most MAXIMUM_PENDING."""
+    """Return the branches of the Vias below the top one; at most MAXIMUM_HOPS."""
     vias = [via for name, value in message.headers if name == "via" for via in value.split(",")]
-    return tuple(filter(None, map(_branch_of, vias[1 : MAXIMUM_PENDING + 1])))
+    return tuple(filter(None, map(_branch_of, vias[1 : MAXIMUM_HOPS + 1])))
 
 
 def _branch_of(via: str) -> str:
-    return identifier(parameters(via.partition(";")[2]).get("branch", ""))
+    for parameter in via.split(";", MAXIMUM_VALUES)[1:]:
+        name, _, value = parameter.partition("=")
+        if name.strip().lower() == "branch":
+            branch = identifier(unquote(value))
+            if len(branch) <= MAXIMUM_NAME:
+                return branch
+            return _MAGIC_COOKIE + blake2b(branch.encode(), digest_size=16).hexdigest()
+    return ""
 
 
 def _key(values: dict[str, Any]) -> BranchKey:

@@ -8,22 +8,29 @@ prefix or a telephone's contact, is not whom the caller asked for.
 
 from callprint.core.calls.attempt import Attempt
 from callprint.core.signalling.address import Uri
+from callprint.core.signalling.identity import IdentityReader
 from callprint.core.signalling.sip import SipMessage
 
 _ADDRESS_INCOMPLETE = 484
 
 
-def asked_for(message: SipMessage, call: Attempt) -> Uri | None:
-    """Note whom an INVITE of a new branch asks for; return it where it is another than before, else None."""
+def ask_for(call: Attempt, message: SipMessage, identities: IdentityReader) -> None:
+    """Let an INVITE of a new branch say who the callee is, before the attempt takes it in."""
+    callee = _other(call, message)
+    if callee is not None:
+        call.callee.identity = identities.of_uri(callee)
+    call.addressed = message.to.uri.user
+    call.dialled = message.request_uri.user if message.request_uri is not None else ""
+
+
+def _other(call: Attempt, message: SipMessage) -> Uri | None:
+    """Return whom an INVITE asks for where it is another than before, else None."""
     to, target = message.to.uri, message.request_uri
-    addressed, dialled = call.addressed, call.dialled
-    call.addressed = to.user
-    call.dialled = target.user if target is not None else ""
-    if to.user != addressed:
+    if to.user != call.addressed:
         return to
-    if target is None or target.user in ("", dialled):
+    if target is None or target.user in ("", call.dialled):
         return None
     status = call.final_status or 0
     moved = 300 <= status < 400 or status == _ADDRESS_INCOMPLETE
-    grown = message.cseq > call.invite_cseq and dialled != "" and target.user.startswith(dialled)
+    grown = message.cseq > call.invite_cseq and call.dialled != "" and target.user.startswith(call.dialled)
     return target if moved or grown else None

@@ -8,6 +8,8 @@ from callprint.core.flow.payload_types import CODEC_NAMES
 from callprint.core.ground.addresses import Endpoint
 from callprint.core.signalling.identity import Identity
 from callprint.core.signalling.sdp import Rtpmap, SessionDescription
+from callprint.core.signalling.sip import SipMessage
+from callprint.core.signalling.text import printable
 from callprint.core.verdict import FlowReport
 
 MAXIMUM_KEPT = 16
@@ -51,6 +53,12 @@ class Party:
             return False
         del self.endpoints[next(iter(self.endpoints))]
         return True
+
+    def note_agent(self, message: SipMessage) -> None:
+        """Note the program that a message of this party claims to be from, unless one is known."""
+        if self.user_agent is None:
+            agent = message.header("user-agent") or message.header("server")
+            self.user_agent = printable(agent) if agent else None
 
     def announce(self, session: SessionDescription) -> int:
         """Note where and what it wants to receive; return how many endpoints had to make room."""

@@ -16,7 +16,7 @@ class CallSettings:
     maximum_flows: int = 65_536  # ended flows that wait for their call
     maximum_streams: int = 4_096  # TCP directions with signalling
     setup_timeout_s: float = 200.0  # unanswered and silent; Timer C of a proxy is above 180 s (RFC 3261 16.6)
-    retry_timeout_s: float = 32.0  # after a challenge or redirection, or a CANCEL without 487 (64 * T1)
+    retry_timeout_s: float = 32.0  # after a refusal, CANCEL or BYE that may not be the end (64 * T1)
     answered_timeout_s: float = 4 * 3600.0  # answered, and no SIP message since
     flow_idle_timeout_s: float = 60.0  # the flow engine's own: after it, a flow that stopped was reported
     settle_s: float = 5.0  # how much later than that a report may come
