@@ -103,9 +103,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--statistics-every",
         type=float,
-        default=60.0,
+        default=AgentSettings().statistics_every_s,
         metavar="SECONDS",
-        help="how often to send the statistics of running flows (default: 60)",
+        help="how often to send the statistics of running flows, which keep their calls alive: 60 at most (default)",
     )
     parser.add_argument(
         "--site",

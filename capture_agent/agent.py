@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from callprint.core.calls.settings import RUNNING_EVERY_NS
 from callprint.core.capture.packet_order import OrderedBatch, OrderSettings, PacketOrder
+from callprint.core.capture.time_marks import TimeMarks
 from callprint.core.dissect import SIGNALLING_PORTS, dissect
 from callprint.core.evidence import HORIZON_PACKETS
 from callprint.core.flow.engine import EngineSettings, FlowEngine, FlowEvents
@@ -39,7 +41,7 @@ class AgentSettings:
     media_topic: str = MEDIA
     signalling_topic: str = SIGNALLING
     linger_s: float = 0.2  # how long a part may wait for its batch to fill
-    statistics_every_s: float = 60.0  # of packet time, for running flows
+    statistics_every_s: float = RUNNING_EVERY_NS / 1e9  # of packet time, for running flows: calls rely on it
     packets_topic: str = PACKETS
     head: int = HORIZON_PACKETS  # RTP packets of a flow to ship; those beyond the horizon to packets_topic
     site: str | None = None  # agents that see the same calls; None: this run alone
@@ -47,11 +49,13 @@ class AgentSettings:
     order: OrderSettings = field(default_factory=OrderSettings)
 
     def __post_init__(self) -> None:
-        """Raise ConfigError when the head is too short for verdicts."""
+        """Raise ConfigError when the head is too short for verdicts, or statistics are too rare for calls."""
         if self.head < self.engine.horizon_packets:
             raise ConfigError(
                 f"--head must be all, or at least {self.engine.horizon_packets}, which verdicts look at"
             )
+        if not 1 <= self.statistics_every_s <= RUNNING_EVERY_NS / 1e9:
+            raise ConfigError(f"statistics_every_s must be from 1 to 60, not {self.statistics_every_s:g}")
 
 
 BACK_NS = 5_000_000_000  # packets of several interfaces are out of order by far less
@@ -95,7 +99,7 @@ class CaptureAgent:
         self._flushed_s = self._progress_s = time.monotonic()
         self._clock_ns = -(1 << 63)  # of the last progress
         self._newest_ns: int | None = None  # largest packet time since then
-        self._statistics_due_ns: int | None = None
+        self._marks = TimeMarks(round(settings.statistics_every_s * 1e9))
         self.read = 0
         self.sip_messages = 0
         self.rtp_lost = 0
@@ -145,6 +149,15 @@ class CaptureAgent:
         if self._newest_ns is not None and now_ns < self._newest_ns - BACK_NS:
             self._flush()  # an earlier capture begins: the later one's time must not hide its time
         self.read += len(records)
+        done = 0
+        for at, mark_ns in self._marks.passed(packets["time_ns"]):
+            self._take_packets(data, packets[done:at], records[done:at])
+            self._send_media(self._shipper.statistics(self.engine.flows, mark_ns))
+            done = at
+        self._take_packets(data, packets[done:], records[done:])
+        self._newest_ns = now_ns if self._newest_ns is None else max(self._newest_ns, now_ns)
+
+    def _take_packets(self, data: Array, packets: Array, records: Array) -> None:
         if self._packets is None:
             self._process(data, packets)
         else:
@@ -155,8 +168,6 @@ class CaptureAgent:
         messages = self._sip.read(data, packets, records)
         self.sip_messages += len(messages)
         self._send_signalling(self._sip_shipper.take(messages))
-        self._newest_ns = now_ns if self._newest_ns is None else max(self._newest_ns, now_ns)
-        self._ship_statistics(int(packets["time_ns"][-1]))
 
     def _process(self, data: Array, packets: Array) -> None:
         for events in self.engine.process(data, packets):
@@ -167,15 +178,6 @@ class CaptureAgent:
         expected = ended["expected_before"] + ended["maximum_sequence"] - ended["base_sequence"] + 1
         self.rtp_lost += int(np.maximum(expected - (ended["received"] - ended["duplicates"]), 0).sum())
         self._send_media(self._shipper.take(events))
-
-    def _ship_statistics(self, now_ns: int) -> None:
-        every_ns = int(self._settings.statistics_every_s * 1e9)
-        due_ns = self._statistics_due_ns
-        if due_ns is None or now_ns < due_ns - every_ns:  # the first packets, or an earlier capture begins
-            self._statistics_due_ns = now_ns + every_ns
-        elif now_ns >= due_ns:
-            self._statistics_due_ns = now_ns + every_ns
-            self._send_media(self._shipper.statistics(self.engine.flows, now_ns))
 
     def _flush(self, *, ended: bool = False) -> None:
         self._flushed_s = time.monotonic()

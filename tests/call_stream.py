@@ -13,7 +13,6 @@ import numpy as np
 from sip_scenario import Talk, sdp, talking
 
 from callprint.core.call import CallRecord
-from callprint.core.dissect import dissect
 from callprint.core.flow import EngineSettings
 from callprint.core.relay.flow_assembly import PartitionAssembly
 from callprint.core.relay.flow_judging import PartJudge
@@ -23,6 +22,7 @@ from callprint.core.spam.detectors import make_detector
 from callprint.core.verdicts.pipeline import IdentificationPipeline
 from callprint.core.wire.media import decode_media
 from callprint.core.wire.signalling import decode_record
+from callprint.identification import CaptureRun
 from callprint.messaging.topics import MEDIA, SIGNALLING
 from callprint.sources import open_captures
 from capture_agent.agent import AgentSettings, CaptureAgent
@@ -66,17 +66,21 @@ def frames_of(*paths: Path) -> Frames:
     return np.concatenate(data), np.concatenate(records)
 
 
-def embedded_rows(*captures: Frames, detector: str = "callprint") -> list[CallRecord]:
-    """Return the rows of the embedded path for captures, one after the other."""
-    pipeline = IdentificationPipeline(None, SMALL)
-    engine = CallPipeline(detector=make_detector(detector))
-    rows = []
-    for data, records in captures:
-        packets = dissect(data, records)
-        rows += engine.add_flows(pipeline.process(data, packets).reports)
-        rows += engine.process(data, packets, records)
-    rows += engine.add_flows(pipeline.finish().reports)
-    return rows + engine.finish()
+def embedded_rows(
+    *captures: Frames, detector: str = "callprint", one_clock: bool = False
+) -> list[CallRecord]:
+    """Return the rows of the embedded path for captures, or parts of one, one after the other."""
+    rows: list[CallRecord] = []
+    run = CaptureRun(
+        IdentificationPipeline(None, SMALL),
+        None,
+        calls=CallPipeline(detector=make_detector(detector)),
+        on_call=rows.append,
+    )
+    for number, (data, records) in enumerate(captures):
+        run.take(data, records, clock=0 if one_clock else number)
+    run.finish()
+    return rows
 
 
 @dataclass

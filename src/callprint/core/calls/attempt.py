@@ -99,6 +99,7 @@ class Attempt:
     cancel_ns: int | None = None
     closed_ns: int = 0  # packet time at which its end became known
     capture: str | None = None  # where its first INVITE was read
+    alive_ns: int = 0  # its media went on until then, at least: joined flows, and those that go on
     branches: dict[str, None] = field(default_factory=dict)
     dialogs: dict[str, None] = field(default_factory=dict)  # To tags with a 2xx and no BYE yet
 
@@ -120,7 +121,7 @@ class Attempt:
         if self.cancel_ns is not None and self.answered_ns is None:
             return self.cancel_ns + round(settings.retry_timeout_s * 1e9)
         wait_s = settings.setup_timeout_s if self.answered_ns is None else settings.answered_timeout_s
-        return self.last_ns + round(wait_s * 1e9)
+        return max(self.last_ns, self.alive_ns) + round(wait_s * 1e9)
 
     def time_out(self, now_ns: int) -> None:
         """End a call whose deadline has passed."""

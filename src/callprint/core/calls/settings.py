@@ -7,6 +7,9 @@ from callprint.core.ground.errors import ConfigError
 NEVER_NS = 1 << 62
 """Later than any packet."""
 
+RUNNING_EVERY_NS = 60_000_000_000
+"""Period of the marks in packet time at which calls learn which of their flows go on."""
+
 
 @dataclass(frozen=True, slots=True)
 class CallSettings:

@@ -108,6 +108,11 @@ class CallTable:
         """Return the call of `next_deadline_ns`, which must not be NEVER_NS; it stays in the table."""
         return self._calls[self._deadlines[0][1]]
 
+    def open_calls_due(self, before_ns: int) -> list[Attempt]:
+        """Return the calls that would time out before then."""
+        soon = (self._calls[key] for key, at_ns in self._next_ns.items() if at_ns < before_ns)
+        return [call for call in soon if not call.ended and call.deadline_ns(self._settings) < before_ns]
+
     def by_rank(self) -> list[Attempt]:
         """Return every call in the order of eviction; added again in that order they make the same table."""
         return [self._calls[key] for rank in self._ranks for key in rank]

@@ -236,6 +236,12 @@ class FlowEngine:
         return self._tables.flows
 
     @property
+    def rows_in_use(self) -> tuple[Array, Array]:
+        """The rows that were ever used, (n,) FLOW, with when each is due, (n,) int64: NEVER_NS for one that is free."""
+        end = int(self._tables.state["fresh_row"][0])
+        return self._tables.flows[:end], self._tables.due_ns[:end]
+
+    @property
     def outcomes(self) -> dict[Outcome, int]:
         """Packets by the one counter that each ended in."""
         return {outcome: int(self._tables.outcomes[outcome]) for outcome in Outcome}

@@ -93,7 +93,7 @@ class SiteOrder:
         """Take the results of a media batch, in the order of its partition; batches in a gap are lost."""
         source = self._source(flows.source)
         source.received[Topic.MEDIA, flows.partition] = flows.sequence + 1
-        if flows.verdicts or flows.summaries:
+        if flows.verdicts or flows.summaries or flows.running:
             source.flows.append(flows)
 
     def take(self, at: RecordOffset, record: SignallingBatch | Progress) -> None:

@@ -93,6 +93,7 @@ class SiteCalls:
     def _work_off(self, step: ReadyStep) -> list[CallEvent]:
         events: list[CallEvent] = []
         for results in step.flows:
+            self.assembler.add_running(results.running)
             events += self.assembler.add_flows(self._reports(results))
         for message in step.messages:
             events += self.assembler.message(message)

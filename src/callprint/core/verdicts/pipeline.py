@@ -5,17 +5,19 @@ and stores what comes back. The verdicts of one flow come in this order: at most
 then the final one, then the report at the flow's end.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from callprint.core.flow.engine import EngineSettings, FlowEngine, FlowEvents
 from callprint.core.flow.layout import EVENT_END
+from callprint.core.ground.addresses import Endpoint
 from callprint.core.ground.arrays import Array
-from callprint.core.verdict import ENDED_NAMES, FlowReport, Verdict
+from callprint.core.verdict import ENDED_NAMES, FlowReport, RunningFlow, Verdict
 from callprint.core.verdicts.identifier import Identifier, Names, ask
 from callprint.core.verdicts.rule import resolve
+from callprint.core.verdicts.running import running_flows
 from callprint.core.verdicts.values import flow_summaries, flow_verdicts, unknown_evidence
 
 
@@ -65,6 +67,10 @@ class IdentificationPipeline:
     def finish(self) -> PipelineOutput:
         """Judge and report every flow that is still open."""
         return self._collect(self.engine.finish())
+
+    def running(self, endpoints: Iterable[Endpoint], ssrcs: Iterable[int]) -> list[RunningFlow]:
+        """Return the flows that go on from or to any of these endpoints, or of these sources."""
+        return running_flows(*self.engine.rows_in_use, endpoints, ssrcs)
 
     def _collect(self, drains: Iterator[FlowEvents]) -> PipelineOutput:
         output = PipelineOutput()
