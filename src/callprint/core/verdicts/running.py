@@ -21,15 +21,15 @@ def running_flows(
     flows: (n,) FLOW; due_ns: (n,) int64, NEVER_NS for rows not in use. A flow counts once it has had an event, which is
     when agents begin to report it.
     """
+    rows = np.flatnonzero(due_ns != NEVER_NS)
+    rows = rows[(flows["next_checkpoint"][rows] > 0) | (flows["evidence_state"][rows] == DECIDED)]
     numbers = [(*address_numbers(ip), port) for ip, port in endpoints]
-    wanted = np.array(numbers, np.uint64).reshape(-1, 3)
-    marks = _mixed(*wanted.T)
-    fits = np.isin(flows["ssrc"], np.fromiter(ssrcs, np.uint32))
+    wanted = _mixed(*np.array(numbers, np.uint64).reshape(-1, 3).T)
+    fits = np.isin(flows["ssrc"][rows], np.fromiter(ssrcs, np.uint32))
     for side in ("src", "dst"):
-        columns = (flows[f"{side}_{part}"].astype(np.uint64) for part in ("hi", "lo", "port"))
-        fits |= np.isin(_mixed(*columns), marks)
-    fits &= (due_ns != NEVER_NS) & ((flows["next_checkpoint"] > 0) | (flows["evidence_state"] == DECIDED))
-    found = flows[fits]
+        columns = (flows[f"{side}_{part}"][rows].astype(np.uint64) for part in ("hi", "lo", "port"))
+        fits |= np.isin(_mixed(*columns), wanted)
+    found = flows[rows[fits]]
     return list(map(RunningFlow, flow_keys(found), found["last_rtp_ns"].tolist()))
 
 
