@@ -137,6 +137,8 @@ class CaptureAgent:
         for batch in batches:
             if batch.begins_anew:
                 self._end_flows()
+                self._sip.close()
+                self._flush(begins_anew=True)
             self._take(batch.data, batch.records)
 
     def _end_flows(self) -> None:
@@ -179,17 +181,20 @@ class CaptureAgent:
         self.rtp_lost += int(np.maximum(expected - (ended["received"] - ended["duplicates"]), 0).sum())
         self._send_media(self._shipper.take(events))
 
-    def _flush(self, *, ended: bool = False) -> None:
+    def _flush(self, *, ended: bool = False, begins_anew: bool = False) -> None:
         self._flushed_s = time.monotonic()
         self._send_media(self._shipper.flush())
         self._send_signalling(self._sip_shipper.flush())
         if self._packets is not None:
             self._send_packets(self._packets.flush())
-        if ended or self._newest_ns is not None or self._flushed_s - self._progress_s >= PROGRESS_EVERY_S:
+        quiet = self._newest_ns is None and self._flushed_s - self._progress_s < PROGRESS_EVERY_S
+        if ended or begins_anew or not quiet:
             self._progress_s = self._flushed_s
             self._clock_ns = self._clock_ns if self._newest_ns is None else self._newest_ns
             self._newest_ns = None
-            partition, progress = self._sip_shipper.progress(self._shipper.sent, self._clock_ns, ended=ended)
+            partition, progress = self._sip_shipper.progress(
+                self._shipper.sent, self._clock_ns, ended=ended, begins_anew=begins_anew
+            )
             self._publisher.publish(
                 Outgoing(self._settings.signalling_topic, partition, encode_progress(progress))
             )

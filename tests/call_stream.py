@@ -135,7 +135,8 @@ def record_together(parts: Sequence[Frames], site: str, step_s: float) -> Record
         for start_ns in range(int(times.min()), int(times.max()) + 1, round(step_s * 1e9)):
             for agent, (data, records) in zip(agents, parts, strict=True):
                 late = records["time_ns"] - start_ns
-                agent.run([(data, records[(late >= 0) & (late < step_s * 1e9)])])
+                now = records[(late >= 0) & (late < step_s * 1e9)]
+                agent.run([(data, now), (data, records[:0])])  # and then nothing for a moment
             if not recorder.began:
                 recorder.began = {name: len(topic) for name, topic in recorder.topics.items()}
         for agent in agents:

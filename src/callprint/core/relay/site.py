@@ -99,12 +99,12 @@ class SiteCalls:
             events += self.assembler.message(message)
         if step.now_ns is not None:
             events += self.assembler.advance(step.now_ns)
-        if step.over:
+        if step.over or step.begins_anew:
             events += self.assembler.finish()
             self.announced += self.assembler.take_announced()
             self.assembler = CallAssembler(self.settings, self.identities)
             self.verdicts.clear()
-            self.over = not is_named(self.site)
+            self.over = step.over and not is_named(self.site)
         self.announced += self.assembler.take_announced()
         return events
 
