@@ -119,19 +119,13 @@ class CallAssembler:
         return self._taken()
 
     def calls_soon_silent(self, mark_ns: int) -> list[Attempt]:
-        """Return the calls that may time out before the mark after this one, unless their media goes on.
-
-        Flows that end meanwhile are joined with their calls in time, so only these calls need `add_running`.
-        """
+        """Return the calls that may time out before what is learned at the next mark could prevent it."""
         return self._table.open_calls_due(
             mark_ns + 2 * RUNNING_EVERY_NS + self._settings.flow_settles_after_ns
         )
 
     def add_running(self, flows: Iterable[RunningFlow]) -> None:
-        """Take flows that go on, as seen at a mark; they count when packet time has passed it.
-
-        Which other flows are named does not change any row: when a call times out, all its flows have been joined.
-        """
+        """Take flows that go on, as seen at a mark; they count when packet time has passed it (ADR 0011)."""
         for running in flows:
             mark_ns = -(-running.last_seen_ns // RUNNING_EVERY_NS) * RUNNING_EVERY_NS
             heapq.heappush(self._running, (mark_ns, running))
@@ -254,6 +248,8 @@ class CallAssembler:
                 self.outcomes[MessageOutcome.OUTSIDE_CALLS] += 1
         except SipError as error:
             self.defects[error.defect] += 1
+        while self._table.too_large():
+            self._evict()
 
     def _begin(self, message: SipMessage, raw: RawMessage) -> None:
         caller, callee = self._identities.caller(message), self._identities.callee(message)
@@ -360,7 +356,10 @@ class CallAssembler:
         summary = self._with_announced(report).summary
         if summary.announced_codec is not None:
             self._announced_flows.append(summary)
-        return self._live.join(report)
+        calls = self._live.join(report)
+        for call in calls:
+            self._table.measure(call)
+        return bool(calls)
 
     def _call_due(self, call: Attempt, now_ns: int) -> None:
         if call.ended:

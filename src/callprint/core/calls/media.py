@@ -84,16 +84,16 @@ class LiveMedia:
                 if not len(calls):
                     del self._calls[key]
 
-    def join(self, report: FlowReport) -> bool:
-        """Give a flow to the calls that it belongs to; False when there is none.
+    def join(self, report: FlowReport) -> list[Attempt]:
+        """Give a flow to the calls that it belongs to, and return these; none when it belongs to no call.
 
         There can be several: when the next call uses the same ports and SSRC at once, both share one long flow.
         """
         flow, last_ns = report.verdict.flow, report.summary.last_seen_ns
-        fitting = self._fitting(flow, last_ns)
-        for call, side in _of_their_time(fitting, flow.first_seen_ns, last_ns):
+        chosen = _of_their_time(self._fitting(flow, last_ns), flow.first_seen_ns, last_ns)
+        for call, side in chosen:
             self._give(call, side, report)
-        return bool(fitting)
+        return [call for call, _ in chosen]
 
     def note_running(self, running: RunningFlow) -> None:
         """Note that a flow goes on, for the calls that it would be given to if it ended now."""
