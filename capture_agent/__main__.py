@@ -193,7 +193,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     try:
         watched = _watched(agent, batches, arguments.status_every, lambda: _may_stop(stopping, source))
-        agent.run(watched, clock=lambda: source.clock, buffer=lambda: source.buffer)
+        agent.run(watched, source)
     finally:
         done = agent.finish(arguments.flush_timeout)
         if server is not None:

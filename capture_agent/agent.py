@@ -26,6 +26,7 @@ from callprint.core.wire.progress import encode_progress
 from callprint.core.wire.signalling import SignallingBatch, encode_signalling
 from callprint.core.wire.source import source_number
 from callprint.messaging.topics import MEDIA, SIGNALLING
+from callprint.sources.batch import PacketSource
 from capture_agent.publisher import Publisher
 from capture_agent.spool import Outgoing, Spool
 
@@ -108,16 +109,16 @@ class CaptureAgent:
     def run(
         self,
         batches: Iterable[tuple[Array, Array]],
-        clock: Callable[[], int] = lambda: 0,
-        buffer: Callable[[], Array | None] = lambda: None,
+        source: PacketSource | None = None,
     ) -> None:
         """Process batches of frames until there are no more; data: (bytes,) uint8, records: (n,) RECORD.
 
-        `clock` and `buffer` return those of the last batch, as sources have them (sources/batch.py).
+        `source`: where the batches come from, if that has more than one capture.
         """
         for data, records in batches:
             if len(records):
-                self._take_ordered(self.order.take(data, records, None, clock(), buffer()))
+                origin = (source.capture, source.clock, source.buffer) if source else ()
+                self._take_ordered(self.order.take(data, records, *origin))
             else:
                 self._take_ordered(self.order.flush())
             if time.monotonic() - self._flushed_s >= self._settings.linger_s:

@@ -5,9 +5,9 @@ from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 
 import numpy as np
 from sip_scenario import Talk, sdp, talking
@@ -120,7 +120,7 @@ def record(
     with _agent(recorder, site, linger_s) as agent:
         for number, (data, records) in enumerate(captures):
             batches = ((data, records[at : at + batch]) for at in range(0, len(records), batch))
-            agent.run(batches, clock=partial(int, number))
+            agent.run(batches, SimpleNamespace(capture=None, clock=number, buffer=None))  # type: ignore[arg-type]
         if end:
             assert agent.finish(1.0)
     return recorder

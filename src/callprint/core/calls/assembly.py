@@ -280,9 +280,8 @@ class CallAssembler:
 
     def _in_call(self, call: Attempt, sender: Side, message: SipMessage, time_ns: int) -> None:
         was_open = not call.ended
-        time_ns = max(
-            time_ns, call.last_ns
-        )  # a message that comes late, or by another clock, contradicts nothing
+        # A message that comes late, or was dated by another clock, contradicts nothing.
+        time_ns = max(time_ns, call.last_ns)
         if message.is_request:
             call.on_request(message, sender, time_ns)
         else:

@@ -16,9 +16,7 @@ class CallSettings:
     """How long to wait and how much to keep. Raises ConfigError that names the first impossible setting."""
 
     maximum_calls: int = 100_000
-    maximum_call_bytes: int = (
-        1 << 30
-    )  # of memory, roughly: a call takes 3 KB, but one with 128 candidates 100 KB
+    maximum_call_bytes: int = 1 << 30  # of memory, roughly: a call takes 3 KB, or 100 with many candidates
     maximum_flows: int = 65_536  # ended flows that wait for their call
     maximum_streams: int = 4_096  # TCP directions with signalling
     setup_timeout_s: float = 200.0  # unanswered and silent; Timer C of a proxy is above 180 s (RFC 3261 16.6)
