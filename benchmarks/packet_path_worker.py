@@ -8,6 +8,7 @@ import time
 
 import numpy as np
 
+from callprint.core.capture.packet_order import OrderedBatch, PacketOrder
 from callprint.core.dissect import dissect
 from callprint.core.flow import EngineSettings, FlowEngine, FlowEvents
 from callprint.core.identify.k_matrix import k_matrices
@@ -51,13 +52,21 @@ def read_through(engine: FlowEngine, capture: str) -> dict[str, object]:
     packets = matrices = 0
     by_tenth: list[tuple[int, int]] = []  # (flows in the table, resident bytes)
     source = open_captures([capture])
+    order = PacketOrder()
+
+    def work_off(batches: list[OrderedBatch]) -> None:
+        nonlocal packets, matrices
+        for batch in batches:
+            rows = dissect(batch.data, batch.records)
+            packets += len(rows)
+            for drain in engine.process(batch.data, rows):
+                matrices += judge(engine, drain)
+
     for data, records in source:
-        rows = dissect(data, records)
-        packets += len(rows)
-        for drain in engine.process(data, rows):
-            matrices += judge(engine, drain)
+        work_off(order.take(data, records, source.capture, source.clock, source.buffer))
         if source.bytes_done * 10 > (len(by_tenth) + 1) * (source.bytes_total or 1):
             by_tenth.append((engine.gauges["flows"], resident_bytes() - before))
+    work_off(order.flush())
     for drain in engine.finish():
         matrices += judge(engine, drain)
     return {

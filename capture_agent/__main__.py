@@ -107,9 +107,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--statistics-every",
         type=float,
-        default=60.0,
+        default=AgentSettings().statistics_every_s,
         metavar="SECONDS",
-        help="how often to send the statistics of running flows (default: 60)",
+        help="how often to send the statistics of running flows, which keep their calls alive: 60 at most (default)",
     )
     parser.add_argument(
         "--site",
@@ -184,7 +184,6 @@ def run(arguments: argparse.Namespace) -> int:
     publisher = Publisher(kafka, spool, compression=arguments.compression, patient=not live)
     _learn_topics(publisher, settings, arguments.wait_for_kafka, live)
     agent = CaptureAgent(settings, publisher, spool)
-    agent.capture = lambda: source.capture
     if isinstance(source, LiveSource):
         agent.kernel_drops = lambda: sum(ring.dropped for ring in source.statistics())
     if server is not None:
@@ -202,7 +201,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     try:
         watched = _watched(agent, batches, arguments.status_every, lambda: _may_stop(stopping, source))
-        agent.run(watched, clock=lambda: source.clock, buffer=lambda: source.buffer)
+        agent.run(watched, source)
     finally:
         done = agent.finish(arguments.flush_timeout)
         if server is not None:

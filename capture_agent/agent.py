@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from callprint.core.calls.settings import RUNNING_EVERY_NS
 from callprint.core.capture.packet_order import OrderedBatch, OrderSettings, PacketOrder
+from callprint.core.capture.time_marks import TimeMarks
 from callprint.core.dissect import SIGNALLING_PORTS, dissect
 from callprint.core.evidence import HORIZON_PACKETS
 from callprint.core.flow.engine import EngineSettings, FlowEngine, FlowEvents
@@ -24,6 +26,7 @@ from callprint.core.wire.progress import encode_progress
 from callprint.core.wire.signalling import SignallingBatch, encode_signalling
 from callprint.core.wire.source import source_number
 from callprint.messaging.topic_names import MEDIA, PACKETS, SIGNALLING
+from callprint.sources.batch import PacketSource
 
 from .publisher import Publisher
 from .spool import Outgoing, Spool
@@ -39,7 +42,7 @@ class AgentSettings:
     media_topic: str = MEDIA
     signalling_topic: str = SIGNALLING
     linger_s: float = 0.2  # how long a part may wait for its batch to fill
-    statistics_every_s: float = 60.0  # of packet time, for running flows
+    statistics_every_s: float = RUNNING_EVERY_NS / 1e9  # of packet time, for running flows: calls rely on it
     packets_topic: str = PACKETS
     head: int = HORIZON_PACKETS  # RTP packets of a flow to ship; those beyond the horizon to packets_topic
     site: str | None = None  # agents that see the same calls; None: this run alone
@@ -47,11 +50,13 @@ class AgentSettings:
     order: OrderSettings = field(default_factory=OrderSettings)
 
     def __post_init__(self) -> None:
-        """Raise ConfigError when the head is too short for verdicts."""
+        """Raise ConfigError when the head is too short for verdicts, or statistics are too rare for calls."""
         if self.head < self.engine.horizon_packets:
             raise ConfigError(
                 f"--head must be all, or at least {self.engine.horizon_packets}, which verdicts look at"
             )
+        if not 1 <= self.statistics_every_s <= RUNNING_EVERY_NS / 1e9:
+            raise ConfigError(f"statistics_every_s must be from 1 to 60, not {self.statistics_every_s:g}")
 
 
 BACK_NS = 5_000_000_000  # packets of several interfaces are out of order by far less
@@ -95,26 +100,25 @@ class CaptureAgent:
         self._flushed_s = self._progress_s = time.monotonic()
         self._clock_ns = -(1 << 63)  # of the last progress
         self._newest_ns: int | None = None  # largest packet time since then
-        self._statistics_due_ns: int | None = None
+        self._marks = TimeMarks(round(settings.statistics_every_s * 1e9))
         self.read = 0
         self.sip_messages = 0
         self.rtp_lost = 0
         self.kernel_drops: Callable[[], int] = lambda: 0
-        self.capture: Callable[[], str | None] = lambda: None  # the name of what the current batch is from
 
     def run(
         self,
         batches: Iterable[tuple[Array, Array]],
-        clock: Callable[[], int] = lambda: 0,
-        buffer: Callable[[], Array | None] = lambda: None,
+        source: PacketSource | None = None,
     ) -> None:
         """Process batches of frames until there are no more; data: (bytes,) uint8, records: (n,) RECORD.
 
-        `clock` and `buffer` return those of the last batch, as sources have them (sources/batch.py).
+        `source`: where the batches come from, if that has more than one capture.
         """
         for data, records in batches:
             if len(records):
-                self._take_ordered(self.order.take(data, records, None, clock(), buffer()))
+                origin = (source.capture, source.clock, source.buffer) if source else ()
+                self._take_ordered(self.order.take(data, records, *origin))
             else:
                 self._take_ordered(self.order.flush())
             if time.monotonic() - self._flushed_s >= self._settings.linger_s:
@@ -134,33 +138,42 @@ class CaptureAgent:
         for batch in batches:
             if batch.begins_anew:
                 self._end_flows()
-            self._take(batch.data, batch.records)
+                self._sip.close()
+                self._flush(begins_anew=True)
+            self._take(batch.data, batch.records, batch.capture)
 
     def _end_flows(self) -> None:
         for events in self.engine.finish():
             self._ship(events)
 
-    def _take(self, data: Array, records: Array) -> None:
+    def _take(self, data: Array, records: Array, capture: str | None) -> None:
         packets = dissect(data, records, signalling_ports=self._settings.signalling_ports)
         now_ns = int(packets["time_ns"].max())
         if self._newest_ns is not None and now_ns < self._newest_ns - BACK_NS:
             self._flush()  # an earlier capture begins: the later one's time must not hide its time
         self.read += len(records)
+        done = 0
+        for at, mark_ns in self._marks.passed(packets["time_ns"]):
+            self._take_packets(data, packets[done:at], records[done:at], capture)
+            self._send_media(self._shipper.statistics(self.engine.flows, mark_ns, self.engine.captures))
+            done = at
+        self._take_packets(data, packets[done:], records[done:], capture)
+        self._newest_ns = now_ns if self._newest_ns is None else max(self._newest_ns, now_ns)
+
+    def _take_packets(self, data: Array, packets: Array, records: Array, capture: str | None) -> None:
         if self._packets is None:
-            self._process(data, packets)
+            self._process(data, packets, capture)
         else:
             # A packet's flow is looked up after the engine has run: it must not have ended within the same slice.
             for some in _slices(packets, LOOK_UP_NS):
-                self._process(data, some)
+                self._process(data, some, capture)
                 self._send_packets(self._packets.take(data, some, self.engine))
-        messages = self._sip.read(data, packets, records, self.capture())
+        messages = self._sip.read(data, packets, records, capture)
         self.sip_messages += len(messages)
         self._send_signalling(self._sip_shipper.take(messages))
-        self._newest_ns = now_ns if self._newest_ns is None else max(self._newest_ns, now_ns)
-        self._ship_statistics(int(packets["time_ns"][-1]))
 
-    def _process(self, data: Array, packets: Array) -> None:
-        for events in self.engine.process(data, packets, capture=self.capture()):
+    def _process(self, data: Array, packets: Array, capture: str | None) -> None:
+        for events in self.engine.process(data, packets, capture=capture):
             self._ship(events)
 
     def _ship(self, events: FlowEvents) -> None:
@@ -169,26 +182,20 @@ class CaptureAgent:
         self.rtp_lost += int(np.maximum(expected - (ended["received"] - ended["duplicates"]), 0).sum())
         self._send_media(self._shipper.take(events, self.engine.captures))
 
-    def _ship_statistics(self, now_ns: int) -> None:
-        every_ns = int(self._settings.statistics_every_s * 1e9)
-        due_ns = self._statistics_due_ns
-        if due_ns is None or now_ns < due_ns - every_ns:  # the first packets, or an earlier capture begins
-            self._statistics_due_ns = now_ns + every_ns
-        elif now_ns >= due_ns:
-            self._statistics_due_ns = now_ns + every_ns
-            self._send_media(self._shipper.statistics(self.engine.flows, now_ns, self.engine.captures))
-
-    def _flush(self, *, ended: bool = False) -> None:
+    def _flush(self, *, ended: bool = False, begins_anew: bool = False) -> None:
         self._flushed_s = time.monotonic()
         self._send_media(self._shipper.flush())
         self._send_signalling(self._sip_shipper.flush())
         if self._packets is not None:
             self._send_packets(self._packets.flush())
-        if ended or self._newest_ns is not None or self._flushed_s - self._progress_s >= PROGRESS_EVERY_S:
+        quiet = self._newest_ns is None and self._flushed_s - self._progress_s < PROGRESS_EVERY_S
+        if ended or begins_anew or not quiet:
             self._progress_s = self._flushed_s
             self._clock_ns = self._clock_ns if self._newest_ns is None else self._newest_ns
             self._newest_ns = None
-            partition, progress = self._sip_shipper.progress(self._shipper.sent, self._clock_ns, ended=ended)
+            partition, progress = self._sip_shipper.progress(
+                self._shipper.sent, self._clock_ns, ended=ended, begins_anew=begins_anew
+            )
             self._publisher.publish(
                 Outgoing(self._settings.signalling_topic, partition, encode_progress(progress))
             )

@@ -5,15 +5,14 @@ from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 
 import numpy as np
 from sip_scenario import Talk, sdp, talking
 
 from callprint.core.call import CallRecord
-from callprint.core.dissect import dissect
 from callprint.core.flow import EngineSettings
 from callprint.core.relay.flow_assembly import PartitionAssembly
 from callprint.core.relay.flow_judging import PartJudge
@@ -23,6 +22,7 @@ from callprint.core.spam.detectors import make_detector
 from callprint.core.verdicts.pipeline import IdentificationPipeline
 from callprint.core.wire.media import decode_media
 from callprint.core.wire.signalling import decode_record
+from callprint.identification import CaptureRun
 from callprint.messaging.topic_names import MEDIA, SIGNALLING
 from callprint.sources import open_captures
 from capture_agent.agent import AgentSettings, CaptureAgent
@@ -66,17 +66,21 @@ def frames_of(*paths: Path) -> Frames:
     return np.concatenate(data), np.concatenate(records)
 
 
-def embedded_rows(*captures: Frames, detector: str = "callprint") -> list[CallRecord]:
-    """Return the rows of the embedded path for captures, one after the other."""
-    pipeline = IdentificationPipeline(None, SMALL)
-    engine = CallPipeline(detector=make_detector(detector))
-    rows = []
-    for data, records in captures:
-        packets = dissect(data, records)
-        rows += engine.add_flows(pipeline.process(data, packets).reports)
-        rows += engine.process(data, packets, records)
-    rows += engine.add_flows(pipeline.finish().reports)
-    return rows + engine.finish()
+def embedded_rows(
+    *captures: Frames, detector: str = "callprint", one_clock: bool = False
+) -> list[CallRecord]:
+    """Return the rows of the embedded path for captures, or parts of one, one after the other."""
+    rows: list[CallRecord] = []
+    run = CaptureRun(
+        IdentificationPipeline(None, SMALL),
+        None,
+        calls=CallPipeline(detector=make_detector(detector)),
+        on_call=rows.append,
+    )
+    for number, (data, records) in enumerate(captures):
+        run.take(data, records, clock=0 if one_clock else number)
+    run.finish()
+    return rows
 
 
 @dataclass
@@ -116,7 +120,7 @@ def record(
     with _agent(recorder, site, linger_s) as agent:
         for number, (data, records) in enumerate(captures):
             batches = ((data, records[at : at + batch]) for at in range(0, len(records), batch))
-            agent.run(batches, clock=partial(int, number))
+            agent.run(batches, SimpleNamespace(capture=None, clock=number, buffer=None))  # type: ignore[arg-type]
         if end:
             assert agent.finish(1.0)
     return recorder
@@ -131,7 +135,8 @@ def record_together(parts: Sequence[Frames], site: str, step_s: float) -> Record
         for start_ns in range(int(times.min()), int(times.max()) + 1, round(step_s * 1e9)):
             for agent, (data, records) in zip(agents, parts, strict=True):
                 late = records["time_ns"] - start_ns
-                agent.run([(data, records[(late >= 0) & (late < step_s * 1e9)])])
+                now = records[(late >= 0) & (late < step_s * 1e9)]
+                agent.run([(data, now), (data, records[:0])])  # and then nothing for a moment
             if not recorder.began:
                 recorder.began = {name: len(topic) for name, topic in recorder.topics.items()}
         for agent in agents:

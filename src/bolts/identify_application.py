@@ -119,7 +119,8 @@ class IdentifyApplication(TicklessBatchingBolt):
             number_to_text(origin.source),
             origin.sequence,
         ]
-        flows = [*numbers, rows_to_text(results.verdicts), rows_to_text(results.summaries)]
+        rows_of_calls = map(rows_to_text, (results.verdicts, results.summaries, results.running))
+        flows = [*numbers, *rows_of_calls]
         self.emit(flows, stream=FLOWS, anchors=[work.tup])
         if output.verdicts or output.summaries:
             rows = (rows_to_text(output.verdicts), rows_to_text(output.summaries))

@@ -15,7 +15,7 @@ from callprint.core.relay.site_inputs import (
     SiteInput,
     SourceSilent,
 )
-from callprint.core.wire.rows import text_to_summaries, text_to_verdicts
+from callprint.core.wire.rows import text_to_running, text_to_summaries, text_to_verdicts
 from callprint.core.wire.signalling import decode_record
 from callprint.topology.dead_letters import DeadLetters
 from callprint.topology.patient_store import PatientStore
@@ -115,9 +115,11 @@ def _stream(tup: Any) -> tuple[str, str, int]:
     return tup.stream, site, partition
 
 
-def _flow_results(partition: int, source: str, number: int, verdicts: str, summaries: str) -> SiteInput:
+def _flow_results(
+    partition: int, source: str, number: int, verdicts: str, summaries: str, running: str
+) -> SiteInput:
     rows = tuple(text_to_verdicts(verdicts)), tuple(text_to_summaries(summaries))
-    return FlowResults(text_to_number(source), partition, number, *rows)
+    return FlowResults(text_to_number(source), partition, number, *rows, tuple(text_to_running(running)))
 
 
 def _signalling(partition: int, action: str, offset: int, batch: str) -> SiteInput:

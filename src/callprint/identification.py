@@ -7,7 +7,9 @@ from itertools import groupby
 import numpy as np
 
 from callprint.core.call import CallRecord
+from callprint.core.calls.settings import RUNNING_EVERY_NS
 from callprint.core.capture.packet_order import OrderedBatch, PacketOrder
+from callprint.core.capture.time_marks import TimeMarks
 from callprint.core.dissect import SIGNALLING_PORTS, dissect
 from callprint.core.packets import Outcome
 from callprint.core.spam.call_pipeline import CallPipeline
@@ -38,6 +40,7 @@ class CaptureRun:
     order: PacketOrder = field(default_factory=PacketOrder)
     packets: int = 0
     flows: int = 0
+    _marks: TimeMarks = field(default_factory=lambda: TimeMarks(RUNNING_EVERY_NS))
     _verdicts: list[Verdict] = field(default_factory=list)
     _reports: list[FlowReport] = field(default_factory=list)
     _announced: list[FlowSummary] = field(default_factory=list)
@@ -48,6 +51,16 @@ class CaptureRun:
         """Process frames whose times are right; data: (bytes,) uint8, records: (n,) RECORD; `capture`: their origin."""
         self.packets += len(records)
         packets = dissect(data, records, signalling_ports=self.signalling_ports)
+        done = 0
+        for at, mark_ns in self._marks.passed(packets["time_ns"]):
+            self._process_until_mark(data, packets[done:at], records[done:at], capture)
+            self._note_running(mark_ns)
+            done = at
+        self._process_until_mark(data, packets[done:], records[done:], capture)
+
+    def _process_until_mark(
+        self, data: np.ndarray, packets: np.ndarray, records: np.ndarray, capture: str | None
+    ) -> None:
         output = self.pipeline.process(data, packets, capture=capture)
         self._add_output(output)
         # Flows and calls come out in the order in which packets caused them, whatever the size of the batch: call
@@ -60,19 +73,39 @@ class CaptureRun:
             self._report_flows([report for _, report in reports])
         self._assemble_calls(data, packets[done:], records[done:], capture)
 
+    def _note_running(self, mark_ns: int) -> None:
+        """Let calls that would time out soon know which of their flows go on."""
+        if self.calls is None:
+            return
+        silent = self.calls.assembler.calls_soon_silent(mark_ns)
+        if silent:
+            parties = [party for call in silent for party in (call.caller, call.callee)]
+            endpoints = {endpoint for party in parties for endpoint in party.endpoints}
+            ssrcs = {ssrc for party in parties for ssrc in party.ssrcs}
+            self.calls.assembler.add_running(self.pipeline.running(endpoints, ssrcs))
+
     def process_all(self, source: PacketSource) -> Iterable[None]:
-        """Process batches in the order of time; yield after each, so that the caller can show progress or stop.
+        """Take batch after batch and yield after each, so that the caller can show progress or stop."""
+        for data, records in source:
+            self.take(data, records, source.capture, source.clock, source.buffer)
+            yield
+
+    def take(
+        self,
+        data: np.ndarray,
+        records: np.ndarray,
+        capture: str | None = None,
+        clock: int = 0,
+        buffer: np.ndarray | None = None,
+    ) -> None:
+        """Take a batch in any order of time; the arguments are those of PacketOrder.take.
 
         An empty batch, when nothing came for a while, brings out what waits for earlier packets.
         """
-        for data, records in source:
-            if len(records):
-                self._process_ordered(
-                    self.order.take(data, records, source.capture, source.clock, source.buffer)
-                )
-            else:
-                self._process_ordered(self.order.flush())
-            yield
+        ordered = (
+            self.order.take(data, records, capture, clock, buffer) if len(records) else self.order.flush()
+        )
+        self._process_ordered(ordered)
 
     def finish(self) -> None:
         """Report what is still open and store the rest: also after an interruption or a damaged capture."""

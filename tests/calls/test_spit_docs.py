@@ -36,7 +36,7 @@ def test_the_numbers_are_those_of_the_code(page):
         f"or {settings.answered_timeout_s / 3600:.0f} h (answered)",
         f"within {settings.retry_timeout_s:.0f} s",
         f"{settings.call_waits_ns / 1e9:.0f} s of packet time after its end",
-        f"| calls | {settings.maximum_calls:,} |",
+        f"| calls | {settings.maximum_calls:,} and {settings.maximum_call_bytes >> 30} GiB, roughly measured |",
         f"| {settings.maximum_flows:,} | the one that is due first",
         f"| TCP directions | {settings.maximum_streams:,} and",
         f"limits ({MAXIMUM_MESSAGE // 1024} KiB, {MAXIMUM_HEADERS} headers)",

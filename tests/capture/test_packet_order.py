@@ -11,7 +11,7 @@ from callprint.core.packets import RECORD
 
 MS, S, HOUR = 1_000_000, 1_000_000_000, 3600_000_000_000
 START = 1_760_000_000 * S
-NOTHING = OrderCounters(0, 0, 0, 0, 0)
+NOTHING = OrderCounters()
 
 
 def frames(times_ns, sizes=None):
@@ -191,6 +191,32 @@ def test_a_silence_is_no_jump_and_files_have_clocks_of_their_own():
         ("b.pcap", earlier["time_ns"].tolist()),
     ]
     assert order.counters == NOTHING
+
+
+def test_interfaces_are_each_put_in_order():
+    """Blocks of two interfaces overlap in time; that is no disorder of either."""
+    order = PacketOrder()
+    data, records = frames([START + n * MS for n in range(50)])
+    shifted = records.copy()
+    shifted["time_ns"] -= 30 * MS
+    shifted[[3, 4]] = shifted[[4, 3]]
+    given = {"eth0": [], "eth1": []}
+    for block in range(3):
+        for name, part in (("eth0", records), ("eth1", shifted)):
+            for batch in order.take(data, moved(part, block * 50 * MS), name):
+                given[batch.capture] += batch.records["time_ns"].tolist()
+    for batch in order.flush():
+        given[batch.capture] += batch.records["time_ns"].tolist()
+    for times in given.values():
+        assert len(times) == 150
+        assert times == sorted(times)
+    assert order.counters == NOTHING
+
+
+def moved(records, by_ns):
+    later = records.copy()
+    later["time_ns"] += by_ns
+    return later
 
 
 def test_what_waits_is_bounded():

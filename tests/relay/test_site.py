@@ -62,6 +62,27 @@ def test_the_partitions_may_come_in_any_interleaving_and_twice(frames, wanted, s
 
 
 @pytest.mark.parametrize("linger_s", [0.0, 60.0])
+@pytest.mark.parametrize("seed", range(2))
+def test_an_earlier_capture_within_a_capture(tmp_path, linger_s, seed):
+    """Flows and calls end where time goes back by hours; the same calls may come again."""
+    chance = random.Random(seed)
+    parts = []
+    for number, start_s in enumerate([20_000.0, 0.0, 10_000.0]):
+        path = tmp_path / f"{number}.pcap"
+        write_capture(path, [(start_s + seconds, *rest) for seconds, *rest in busy_line(5)])
+        parts.append(path)
+    frames = frames_of(*parts)
+    rows = embedded_rows(frames)
+    assert (
+        sum(row.ended_by is EndedBy.CAPTURE_END for row in rows) == 2
+    )  # the third follows the second in time
+    inputs = inputs_of(record(frames, batch=chance.choice([100, 100_000]), linger_s=linger_s))
+    calls = site_for(inputs)
+    assert taken(calls, inputs.shuffled(chance, repeats=0.1)) == sorted(map(repr, rows))
+    assert calls.over
+
+
+@pytest.mark.parametrize("linger_s", [0.0, 60.0])
 @pytest.mark.parametrize("seed", range(3))
 def test_captures_of_different_days_in_one_replay(tmp_path, linger_s, seed):
     """Time goes back from one capture to the next: flows of an early call must not be settled by the later time."""

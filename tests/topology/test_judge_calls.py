@@ -98,7 +98,7 @@ class Partition:
         partition = self.name[1]
         if isinstance(site_input, FlowResults):
             values = [number_to_text(site_input.source), site_input.sequence]
-            values += [rows_to_text(site_input.verdicts), rows_to_text(site_input.summaries)]
+            values += map(rows_to_text, (site_input.verdicts, site_input.summaries, site_input.running))
             site = number_to_text(site_of(site_input.source))
             return Sent(identity, FLOWS, [site, partition, self.epoch, sequence, *values])
         entry = site_input.record

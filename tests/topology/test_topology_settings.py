@@ -7,7 +7,8 @@ import pytest
 from verdict_samples import summary, unsure, verdict
 
 from callprint.core.ground.errors import ConfigError, DecodeError
-from callprint.core.wire.rows import rows_to_text, text_to_summaries, text_to_verdicts
+from callprint.core.verdict import RunningFlow
+from callprint.core.wire.rows import rows_to_text, text_to_running, text_to_summaries, text_to_verdicts
 from callprint.messaging.settings import KafkaSettings
 from callprint.messaging.topic_names import TopicNames
 from callprint.services.layout import Layout
@@ -108,6 +109,8 @@ def test_rows_go_through_storm_unchanged():
     verdicts = [verdict(confidence=0.1 + 0.2), unsure()]
     assert text_to_verdicts(rows_to_text(verdicts)) == verdicts
     assert text_to_summaries(rows_to_text([summary(jitter_ms=1 / 3)])) == [summary(jitter_ms=1 / 3)]
+    running = [RunningFlow(summary().flow, 7)]
+    assert text_to_running(rows_to_text(running)) == running
     assert text_to_bytes(bytes_to_text(b"\x00\xff")) == b"\x00\xff"
 
 

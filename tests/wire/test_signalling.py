@@ -47,9 +47,12 @@ def test_any_batch_comes_back_as_it_was(origin, found):
     assert decode_record(encode_signalling(batch)) == batch
 
 
-@given(origins, u64, st.lists(u64, max_size=5), st.lists(u64, max_size=5), st.booleans())
-def test_any_progress_comes_back_as_it_was(origin, number, media, signalling, ended):
-    progress = Progress(origin, number, tuple(media), tuple(signalling), ended)
+ends = st.sampled_from([(False, False), (True, False), (False, True)])
+
+
+@given(origins, u64, st.lists(u64, max_size=5), st.lists(u64, max_size=5), ends)
+def test_any_progress_comes_back_as_it_was(origin, number, media, signalling, ends):
+    progress = Progress(origin, number, tuple(media), tuple(signalling), *ends)
     assert decode_record(encode_progress(progress)) == progress
 
 

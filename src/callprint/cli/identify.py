@@ -175,6 +175,7 @@ def run(args: argparse.Namespace) -> int:
         messages.print(Text(f"callprint identify: {wrong}"))
         return EXIT_USAGE
     limits = evidence_limits(args)
+    order = PacketOrder(OrderSettings(args.reorder_window_ms))
     identifier = _identifier(args.model)
     checkpoints = EngineSettings().checkpoints if identifier is None else identifier.checkpoints
     sip_ports = tuple(args.sip_port or SIGNALLING_PORTS)
@@ -207,7 +208,7 @@ def run(args: argparse.Namespace) -> int:
         capture_run = CaptureRun(
             pipeline, store, shown.add_verdict, shown.add_report, calls, shown.add_call, sip_ports
         )
-        capture_run.order = PacketOrder(OrderSettings(args.reorder_window_ms))
+        capture_run.order = order
         stack.callback(capture_run.store_rest)  # what was found is kept however this ends
         wanted: PacketSource = selection
         if args.follow:

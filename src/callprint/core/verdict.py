@@ -125,6 +125,13 @@ class FlowSummary:
     announced_clock_rate_hz: Annotated[int | None, Field(33, END, "RTP clock rate that SDP gave it.")] = None
 
 
+class RunningFlow(NamedTuple):
+    """A flow that goes on."""
+
+    flow: FlowKey
+    last_seen_ns: int  # its last RTP packet so far, or a nanosecond less
+
+
 @dataclass(frozen=True, slots=True)
 class FlowReport:
     """A flow with its last verdict: one line of the table and one object of `--json`."""

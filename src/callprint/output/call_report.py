@@ -6,7 +6,8 @@ from rich.console import Console
 from rich.text import Text
 
 from callprint.core.call import Action, CallRecord, EndedBy, Phase
-from callprint.core.calls.assembly import CallAssembler, MessageOutcome
+from callprint.core.calls.assembly import CallAssembler
+from callprint.core.calls.events import MessageOutcome
 from callprint.output.call_table import CallList, call_line
 from callprint.output.columns import print_line
 from callprint.output.console import make_table, quantity

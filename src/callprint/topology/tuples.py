@@ -21,7 +21,10 @@ SPOUT_FIELDS = ("partition", "epoch", "sequence", "action", "batch")
 ASSEMBLED_FIELDS = ("partition", "epoch", "sequence", "batch")
 VERDICT_FIELDS = ("partition", "verdicts", "summaries", "unknown")
 FLOWS = "flows"  # the stream from identify_application to judge_calls
-FLOW_FIELDS = ("site", "partition", "epoch", "sequence", "source", "number", "verdicts", "summaries")
+FLOW_FIELDS = (
+    *("site", "partition", "epoch", "sequence", "source", "number"),
+    *("verdicts", "summaries", "running"),
+)
 SIGNALLING_FIELDS = ("site", "partition", "epoch", "sequence", "action", "offset", "batch")
 FEEDBACK_FIELDS = ("caller", "record")
 

@@ -13,7 +13,6 @@ import heapq
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
-from enum import StrEnum
 
 from callprint.core.call import EndedBy, Phase
 from callprint.core.calls.assembly_snapshot import (
@@ -28,12 +27,12 @@ from callprint.core.calls.attempt import Attempt
 from callprint.core.calls.call_rows import record_of
 from callprint.core.calls.callee import ask_for
 from callprint.core.calls.campaign import campaign_key
-from callprint.core.calls.events import CallEvent, CallStep
+from callprint.core.calls.events import CallEvent, CallStep, MessageOutcome
 from callprint.core.calls.facts import facts_of, facts_with_media
 from callprint.core.calls.media import LiveMedia
 from callprint.core.calls.media_only import MediaGroups
 from callprint.core.calls.party import Party, Side
-from callprint.core.calls.settings import NEVER_NS, CallSettings
+from callprint.core.calls.settings import NEVER_NS, RUNNING_EVERY_NS, CallSettings
 from callprint.core.calls.table import CallTable
 from callprint.core.ground.arrays import Array
 from callprint.core.ground.errors import DecodeError
@@ -44,18 +43,10 @@ from callprint.core.signalling.identity import IdentityReader, attestation
 from callprint.core.signalling.reader import RawMessage, SignallingReader
 from callprint.core.signalling.sdp import SessionDescription, parse_sdp
 from callprint.core.signalling.sip import SipMessage, parse_message
-from callprint.core.verdict import FlowKey, FlowReport, FlowSummary
+from callprint.core.verdict import FlowKey, FlowReport, FlowSummary, RunningFlow
+from callprint.core.verdicts.rows import RUNNING_FLOWS
 
 _IN_DIALOG = frozenset({"ACK", "BYE", "CANCEL", "PRACK", "UPDATE", "INFO", "REFER", "INVITE"})
-
-
-class MessageOutcome(StrEnum):
-    """The one counter that a SIP message ends in; one that does not parse is counted by its SipDefect."""
-
-    CALL_BEGUN = "call_begun"  # a first INVITE
-    IN_CALL = "in_call"  # any other message of a known call
-    NO_CALL = "no_call"  # belongs to a call whose INVITE was not seen, or that was evicted
-    OUTSIDE_CALLS = "outside_calls"  # REGISTER, OPTIONS, SUBSCRIBE, MESSAGE and the like
 
 
 class CallAssembler:
@@ -72,6 +63,7 @@ class CallAssembler:
         self._alone = MediaGroups(self._settings.maximum_flows)
         self._flows: list[tuple[int, FlowKey, int, FlowReport]] = []  # a heap by settling time
         self._flow_count = 0
+        self._running: list[tuple[int, RunningFlow]] = []  # a heap by the mark at which each counts
         self._events: list[CallEvent] = []
         self._now_ns = -NEVER_NS
         self._announced_flows: list[FlowSummary] = []
@@ -127,6 +119,20 @@ class CallAssembler:
             self.flows_settled_early += 1
         return self._taken()
 
+    def calls_soon_silent(self, mark_ns: int) -> list[Attempt]:
+        """Return the calls that may time out before what is learned at the next mark could prevent it."""
+        return self._table.open_calls_due(
+            mark_ns + 2 * RUNNING_EVERY_NS + self._settings.flow_settles_after_ns
+        )
+
+    def add_running(self, flows: Iterable[RunningFlow]) -> None:
+        """Take flows that go on, as seen at a mark; they count when packet time has passed it (ADR 0011)."""
+        for running in flows:
+            mark_ns = -(-running.last_seen_ns // RUNNING_EVERY_NS) * RUNNING_EVERY_NS
+            heapq.heappush(self._running, (mark_ns, running))
+        while len(self._running) > self._settings.maximum_flows:
+            self._live.note_running(heapq.heappop(self._running)[1])
+
     def process(
         self, data: Array, packets: Array, records: Array | None = None, capture: str | None = None
     ) -> list[CallEvent]:
@@ -155,6 +161,7 @@ class CallAssembler:
     def finish(self) -> list[CallEvent]:
         """End everything: the capture is over. All calls that were still open close and settle."""
         self.reader.close()
+        self._running.clear()
         while self._flows:
             self._settle_next()
         calls = self._table.all_calls()
@@ -182,6 +189,7 @@ class CallAssembler:
                     for settles_ns, _, count, report in sorted(self._flows)
                 ],
                 "flow_count": self._flow_count,
+                "running": RUNNING_FLOWS.plain(running for _, running in self._running),
                 "alone": [
                     {"until_ns": until_ns, "reports": [reports.add(flow) for flow in flows]}
                     for until_ns, flows in self._alone.groups()
@@ -208,6 +216,7 @@ class CallAssembler:
                 report = reports[values["report"]]
                 waiting = int(values["settles_ns"]), report.verdict.flow, int(values["number"]), report
                 self._flows.append(waiting)
+            self.add_running(RUNNING_FLOWS.read(plain.get("running", [])))
             for values in plain["alone"]:
                 flows = [reports[number] for number in values["reports"]]
                 self._alone.put_back(int(values["until_ns"]), flows)
@@ -240,6 +249,8 @@ class CallAssembler:
                 self.outcomes[MessageOutcome.OUTSIDE_CALLS] += 1
         except SipError as error:
             self.defects[error.defect] += 1
+        while self._table.too_large():
+            self._evict()
 
     def _begin(self, message: SipMessage, raw: RawMessage) -> None:
         caller, callee = self._identities.caller(message), self._identities.callee(message)
@@ -274,7 +285,7 @@ class CallAssembler:
             ask_for(call, message, self._identities)
             call.go_on()
         was_open = not call.ended
-        # A message that comes late, or by another clock, contradicts nothing.
+        # A message that comes late, or was dated by another clock, contradicts nothing.
         time_ns = max(time_ns, call.last_ns)
         if message.is_request:
             call.on_request(message, sender, time_ns)
@@ -316,11 +327,14 @@ class CallAssembler:
             flow_ns = self._flows[0][0] if self._flows else NEVER_NS
             call_ns = self._table.next_deadline_ns()
             alone_ns = self._alone.next_ns()
-            due_ns = min(flow_ns, call_ns, alone_ns)
+            running_ns = self._running[0][0] if self._running else NEVER_NS
+            due_ns = min(flow_ns, call_ns, alone_ns, running_ns)
             if due_ns > now_ns or due_ns == NEVER_NS:
                 break
             self._now_ns = max(self._now_ns, due_ns)
-            if due_ns == flow_ns:
+            if due_ns == running_ns:
+                self._live.note_running(heapq.heappop(self._running)[1])
+            elif due_ns == flow_ns:
                 self._settle_next()
             elif due_ns == call_ns:
                 self._call_due(self._table.due(), due_ns)
@@ -349,7 +363,10 @@ class CallAssembler:
         summary = self._with_announced(report).summary
         if summary.announced_codec is not None:
             self._announced_flows.append(summary)
-        return self._live.join(report)
+        calls = self._live.join(report)
+        for call in calls:
+            self._table.measure(call)
+        return bool(calls)
 
     def _call_due(self, call: Attempt, now_ns: int) -> None:
         if call.ended:

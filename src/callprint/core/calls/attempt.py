@@ -90,6 +90,7 @@ class Attempt:
     addressed: str = ""  # user of To in the last INVITE that asks for this call
     dialled: str = ""  # user of its Request-URI
     branches: Branches = field(default_factory=Branches)
+    alive_ns: int = 0  # its media went on until then, at least: joined flows, and those that go on
     dialogs: dict[str, None] = field(default_factory=dict)  # To tags with a 2xx and no BYE yet
     past_tags: dict[str, None] = field(default_factory=dict)  # To tags of a refusal or of a BYE
 
@@ -112,7 +113,7 @@ class Attempt:
         if waits_since_ns is not None:
             return waits_since_ns + round(settings.retry_timeout_s * 1e9)
         wait_s = settings.setup_timeout_s if self.answered_ns is None else settings.answered_timeout_s
-        return self.last_ns + round(wait_s * 1e9)
+        return max(self.last_ns, self.alive_ns) + round(wait_s * 1e9)
 
     def time_out(self, now_ns: int) -> None:
         """End a call whose deadline has passed."""

@@ -1,10 +1,19 @@
-"""The events of calls, as immutable values that may cross a process boundary."""
+"""What becomes of messages, and the events of calls as immutable values that may cross a process boundary."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from callprint.core.call import CallRecord
+
+
+class MessageOutcome(StrEnum):
+    """The one counter that a SIP message ends in; one that does not parse is counted by its SipDefect."""
+
+    CALL_BEGUN = "call_begun"  # a first INVITE
+    IN_CALL = "in_call"  # any other message of a known call
+    NO_CALL = "no_call"  # belongs to a call whose INVITE was not seen, or that was evicted
+    OUTSIDE_CALLS = "outside_calls"  # REGISTER, OPTIONS, SUBSCRIBE, MESSAGE and the like
 
 
 class CallStep(StrEnum):

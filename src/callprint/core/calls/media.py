@@ -20,7 +20,7 @@ from collections.abc import Hashable
 from callprint.core.calls.attempt import Attempt
 from callprint.core.calls.party import MAXIMUM_KEPT, Announced, Side, announced
 from callprint.core.ground.addresses import Endpoint
-from callprint.core.verdict import FlowReport
+from callprint.core.verdict import FlowKey, FlowReport, RunningFlow
 
 NEAREST = 256
 """Most calls that are looked at for one endpoint: test tools send thousands from one port."""
@@ -85,15 +85,22 @@ class LiveMedia:
                 if not len(calls):
                     del self._calls[key]
 
-    def join(self, report: FlowReport) -> bool:
-        """Give a flow to the calls that it belongs to; False when there is none.
+    def join(self, report: FlowReport) -> list[Attempt]:
+        """Give a flow to the calls that it belongs to, and return these; none when it belongs to no call.
 
         There can be several: when the next call uses the same ports and SSRC at once, both share one long flow.
         """
-        fitting = self._fitting(report)
-        for call, side in _of_their_time(fitting, report):
+        flow, last_ns = report.verdict.flow, report.summary.last_seen_ns
+        chosen = _of_their_time(self._fitting(flow, last_ns), flow.first_seen_ns, last_ns)
+        for call, side in chosen:
             self._give(call, side, report)
-        return bool(fitting)
+        return [call for call, _ in chosen]
+
+    def note_running(self, running: RunningFlow) -> None:
+        """Note that a flow goes on, for the calls that it would be given to if it ended now."""
+        flow, last_ns = running
+        for call, _ in _of_their_time(self._fitting(flow, last_ns), flow.first_seen_ns, last_ns):
+            call.alive_ns = max(call.alive_ns, last_ns)
 
     def announced(self, report: FlowReport) -> Announced | None:
         """Return what SDP says about a flow's payload type; None where no call in progress that fits does.
@@ -102,19 +109,20 @@ class LiveMedia:
         part, since when they settle depends on the host.
         """
 
+        flow, last_ns = report.verdict.flow, report.summary.last_seen_ns
+
         def apart_ns(candidate: tuple[Attempt, Side]) -> tuple[int, int, str, str]:
             call, _ = candidate
-            return _apart_ns(call, report), call.started_ns, call.call_id, call.from_tag
+            return _apart_ns(call, flow.first_seen_ns, last_ns), call.started_ns, call.call_id, call.from_tag
 
-        for call, side in sorted(self._fitting(report), key=apart_ns):
+        for call, side in sorted(self._fitting(flow, last_ns), key=apart_ns):
             found = announced(call.party(side), call.party(side.other), report.summary.payload_type)
             if found is not None:
                 return found
         return None
 
-    def _fitting(self, report: FlowReport) -> list[tuple[Attempt, Side]]:
+    def _fitting(self, flow: FlowKey, last_ns: int) -> list[tuple[Attempt, Side]]:
         """Return the calls that a flow fits best, each with its sender."""
-        flow = report.verdict.flow
         source, destination = (flow.src_ip, flow.src_port), (flow.dst_ip, flow.dst_port)
         known: dict[int, Attempt] = {}
         for key in (source, destination, flow.ssrc):
@@ -123,7 +131,7 @@ class LiveMedia:
         candidates = []
         for call in known.values():
             strength, side = _sender(call, source, destination, flow.ssrc)
-            if side is not None and _overlap_ns(call, report) >= 0:
+            if side is not None and _overlap_ns(call, flow.first_seen_ns, last_ns) >= 0:
                 candidates.append((strength, call, side))
         strongest = max((strength for strength, _, _ in candidates), default=0)
         return [(call, side) for strength, call, side in candidates if strength == strongest]
@@ -133,6 +141,7 @@ class LiveMedia:
         sender, receiver = call.party(side), call.party(side.other)
         if len(sender.flows) < MAXIMUM_KEPT:
             sender.flows.append(report)
+        call.alive_ns = max(call.alive_ns, report.summary.last_seen_ns)
         for party, endpoint in (
             (sender, (flow.src_ip, flow.src_port)),
             (receiver, (flow.dst_ip, flow.dst_port)),
@@ -153,10 +162,11 @@ def _sender(call: Attempt, source: Endpoint, destination: Endpoint, ssrc: int) -
     return max(strength), Side.CALLER if strength[0] > strength[1] else Side.CALLEE
 
 
-def _of_their_time(fitting: list[tuple[Attempt, Side]], report: FlowReport) -> list[tuple[Attempt, Side]]:
-    """Return the best of the calls at the same time, and of successive calls all that the flow covers."""
+def _of_their_time(
+    fitting: list[tuple[Attempt, Side]], first_ns: int, last_ns: int
+) -> list[tuple[Attempt, Side]]:
+    """Return the best of the calls at the same time, and of successive calls all that a flow covers."""
     chosen: list[tuple[Attempt, Side]] = []
-    first_ns, last_ns = report.verdict.flow.first_seen_ns, report.summary.last_seen_ns
 
     def distance(candidate: tuple[Attempt, Side]) -> tuple[bool, int, int, str, str]:
         call, side = candidate
@@ -165,7 +175,7 @@ def _of_their_time(fitting: list[tuple[Attempt, Side]], report: FlowReport) -> l
             first_ns <= other.summary.last_seen_ns and other.verdict.flow.first_seen_ns <= last_ns
             for other in call.party(side).flows
         )
-        return served, _apart_ns(call, report), call.started_ns, call.call_id, call.from_tag
+        return served, _apart_ns(call, first_ns, last_ns), call.started_ns, call.call_id, call.from_tag
 
     for call, side in sorted(fitting, key=distance):
         begin_ns, end_ns = _talk(call, last_ns)
@@ -186,18 +196,16 @@ def _talk(call: Attempt, last_ns: int) -> tuple[int, int]:
     return begin_ns, max(begin_ns, call.ended_ns if call.ended_ns is not None else last_ns)
 
 
-def _apart_ns(call: Attempt, report: FlowReport) -> int:
+def _apart_ns(call: Attempt, first_ns: int, last_ns: int) -> int:
     """Return how far the begin and end of a flow are from those of the call's talk, together."""
-    first_ns, last_ns = report.verdict.flow.first_seen_ns, report.summary.last_seen_ns
     begin_ns, end_ns = _talk(call, last_ns)
     return abs(first_ns - begin_ns) + abs(last_ns - end_ns)
 
 
-def _overlap_ns(call: Attempt, report: FlowReport) -> int:
-    """Return how long the call and the flow overlap in time; below 0: not at all."""
-    last_ns = report.summary.last_seen_ns
+def _overlap_ns(call: Attempt, first_ns: int, last_ns: int) -> int:
+    """Return how long the call and a flow overlap in time; below 0: not at all."""
     ended_ns = call.ended_ns if call.ended_ns is not None else last_ns
-    return min(last_ns, ended_ns) - max(report.verdict.flow.first_seen_ns, call.started_ns)
+    return min(last_ns, ended_ns) - max(first_ns, call.started_ns)
 
 
 def _keys(call: Attempt) -> list[Hashable]:

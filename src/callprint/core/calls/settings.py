@@ -7,12 +7,16 @@ from callprint.core.ground.errors import ConfigError
 NEVER_NS = 1 << 62
 """Later than any packet."""
 
+RUNNING_EVERY_NS = 60_000_000_000
+"""Period of the marks in packet time at which calls learn which of their flows go on."""
+
 
 @dataclass(frozen=True, slots=True)
 class CallSettings:
     """How long to wait and how much to keep. Raises ConfigError that names the first impossible setting."""
 
     maximum_calls: int = 100_000
+    maximum_call_bytes: int = 1 << 30  # of memory, roughly: a call takes 3 KB, or 100 with many candidates
     maximum_flows: int = 65_536  # ended flows that wait for their call
     maximum_streams: int = 4_096  # TCP directions with signalling
     setup_timeout_s: float = 200.0  # unanswered and silent; Timer C of a proxy is above 180 s (RFC 3261 16.6)
@@ -23,7 +27,7 @@ class CallSettings:
 
     def __post_init__(self) -> None:
         """Check every value."""
-        for name in ("maximum_calls", "maximum_flows", "maximum_streams"):
+        for name in ("maximum_calls", "maximum_call_bytes", "maximum_flows", "maximum_streams"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}")
         for name in (

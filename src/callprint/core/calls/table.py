@@ -25,8 +25,25 @@ class _Rank(IntEnum):
     ANSWERED = 2
 
 
+def memory_of(call: Attempt) -> int:
+    """Return roughly how many bytes a call takes, with its places in the table and in LiveMedia.
+
+    The factors were measured (tracemalloc, CPython 3.11).
+    """
+    parties = call.caller, call.callee
+    return (
+        2_600
+        + 150 * (len(call.branches.pending) + len(call.branches.over) + len(call.dialogs))
+        + sum(750 * (len(party.endpoints) + len(party.ssrcs)) for party in parties)
+        + sum(140 * len(party.codecs) + 1_500 * len(party.flows) for party in parties)
+        + sum(len(party.identity.text) + len(party.user_agent or "") for party in parties)
+        + len(call.call_id)
+        + len(call.from_tag)
+    )
+
+
 class CallTable:
-    """All calls in progress, at most `settings.maximum_calls`."""
+    """All calls in progress, at most `settings.maximum_calls` in some `settings.maximum_call_bytes`."""
 
     def __init__(self, settings: CallSettings) -> None:
         self._settings = settings
@@ -34,6 +51,8 @@ class CallTable:
         self._ranks: tuple[OrderedDict[_Key, None], ...] = (OrderedDict(), OrderedDict(), OrderedDict())
         self._rank_of: dict[_Key, _Rank] = {}
         self._next_ns: dict[_Key, int] = {}  # the one entry of `_deadlines` that counts for a call
+        self._bytes_of: dict[_Key, int] = {}
+        self._bytes = 0  # the sum of these
         self._deadlines: list[tuple[int, _Key]] = []  # a heap; superseded entries are skipped
 
     def __len__(self) -> int:
@@ -53,6 +72,10 @@ class CallTable:
     def full(self) -> bool:
         """True when `victim` must leave before the next call is added."""
         return len(self._calls) >= self._settings.maximum_calls
+
+    def too_large(self) -> bool:
+        """True when `victim` must leave because calls take too much memory."""
+        return self._bytes > self._settings.maximum_call_bytes and len(self._calls) > 1
 
     def victim(self) -> Attempt:
         """Return the call whose loss does the least harm. The table must not be empty."""
@@ -78,15 +101,24 @@ class CallTable:
         self._rank_of[key] = rank
         self._ranks[rank][key] = None
         self._ranks[rank].move_to_end(key)
+        self.measure(call)
         # A deadline that moves away is noticed when it is due; one that comes nearer must be noted now.
         deadline_ns = call.deadline_ns(self._settings)
         known_ns = self._next_ns.get(key)
         if known_ns is None or deadline_ns < known_ns:
             self._set_deadline(key, deadline_ns)
 
+    def measure(self, call: Attempt) -> None:
+        """Note how much memory a call of the table takes now."""
+        key = (call.call_id, call.from_tag)
+        size = memory_of(call)
+        self._bytes += size - self._bytes_of.get(key, 0)
+        self._bytes_of[key] = size
+
     def remove(self, call: Attempt) -> None:
         """Let a call go."""
         key = (call.call_id, call.from_tag)
+        self._bytes -= self._bytes_of.pop(key)
         del self._calls[key]
         del self._ranks[self._rank_of.pop(key)][key]
         del self._next_ns[key]
@@ -108,6 +140,11 @@ class CallTable:
     def due(self) -> Attempt:
         """Return the call of `next_deadline_ns`, which must not be NEVER_NS; it stays in the table."""
         return self._calls[self._deadlines[0][1]]
+
+    def open_calls_due(self, before_ns: int) -> list[Attempt]:
+        """Return the calls that would time out before then."""
+        soon = (self._calls[key] for key, at_ns in self._next_ns.items() if at_ns < before_ns)
+        return [call for call in soon if not call.ended and call.deadline_ns(self._settings) < before_ns]
 
     def by_rank(self) -> list[Attempt]:
         """Return every call in the order of eviction; added again in that order they make the same table."""

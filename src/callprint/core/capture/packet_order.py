@@ -2,7 +2,8 @@
 
 Files and merged captures are not in time order, several interfaces and queues differ by milliseconds, clocks are set
 back or jump (time_order.py judges times). What is younger than the reorder window is held back and given out sorted;
-a capture in order comes out as it went in. Memory is bounded by the settings and some frames.
+a capture in order comes out as it went in. Memory is bounded by the settings and some frames. Interfaces that are
+captured at the same time are each put in order; between them the order of batches stays.
 """
 
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from callprint.core.capture.time_order import TIME_STATE, begin, gather, join, put_in_order
+from callprint.core.capture.time_order import LONG_AGO_NS, TIME_STATE, gather, join, put_in_order
 from callprint.core.ground.arrays import Array
 from callprint.core.ground.compiled import read_only
 from callprint.core.ground.errors import ConfigError
@@ -39,11 +40,11 @@ class OrderSettings:
 class OrderCounters(NamedTuple):
     """What was done about times. All zero: the capture was in order, or nearly."""
 
-    late: int  # packets that came too late to be put in their place
-    misdated: int  # packets with an impossible time, which got that of the newest packet before them
-    set_back: int  # how often a clock was set back
-    set_back_ns: int  # by how much, in all
-    begun_anew: int  # how often an earlier capture began within a capture
+    late: int = 0  # packets that came too late to be put in their place
+    misdated: int = 0  # packets with an impossible time, which got that of the newest packet before them
+    set_back: int = 0  # how often a clock was set back
+    set_back_ns: int = 0  # by how much, in all
+    begun_anew: int = 0  # how often an earlier capture began within a capture
 
 
 class OrderedBatch(NamedTuple):
@@ -68,12 +69,9 @@ class PacketOrder:
 
     def __init__(self, settings: OrderSettings | None = None) -> None:
         """Start with nothing held."""
-        settings = settings or OrderSettings()
-        self._state = np.zeros(1, TIME_STATE)
-        self._state["window_ns"] = round(settings.reorder_window_ms * 1e6)
-        self._state["most_packets"] = settings.reorder_packets
-        self._state["most_bytes"] = MOST_HELD_BYTES
-        begin(self._state)
+        self._settings = settings or OrderSettings()
+        self._states: dict[str | None, Array] = {}  # by capture: (1,) TIME_STATE
+        self._counted = OrderCounters()  # by states that are gone
         self._held = _Held()
         self._own = [_NO_DATA, _NO_DATA]  # the memory of what is held, and of what was held before
         self._joint, self._records = _NO_DATA, _NO_RECORDS  # the memory of what is held and a batch together
@@ -84,7 +82,12 @@ class PacketOrder:
     @property
     def counters(self) -> OrderCounters:
         """What was done about times so far."""
-        return OrderCounters(*(int(self._state[name][0]) for name in OrderCounters._fields))
+        return OrderCounters(
+            *(
+                int(before + sum(state[name][0] for state in self._states.values()))
+                for name, before in self._counted._asdict().items()
+            )
+        )
 
     def take(
         self,
@@ -103,7 +106,8 @@ class PacketOrder:
         if capture != self._capture or clock != self._clock:
             batches += self.flush()
             if clock != self._clock:
-                begin(self._state)
+                self._counted = self.counters
+                self._states.clear()
             self._capture, self._clock = capture, clock
         if len(records):
             batches += self._work(data, records, buffer, final=False)
@@ -114,7 +118,10 @@ class PacketOrder:
         return self._work(_NO_DATA, _NO_RECORDS, None, final=True) if len(self._held.records) else []
 
     def _work(self, data: Array, records: Array, buffer: Array | None, *, final: bool) -> list[OrderedBatch]:
-        held, state = self._held, self._state
+        held = self._held
+        state = self._states.get(self._capture)
+        if state is None:
+            state = self._states[self._capture] = self._fresh_state()
         data, records = self._joined(data, records, buffer)
         queue, cuts = np.empty((2, len(records)), np.int64)
         decided = put_in_order(records, held.ordered, final, queue, cuts, state)
@@ -137,6 +144,14 @@ class PacketOrder:
         )
         self._held = self._kept(data, rest, back - front, size)
         return batches
+
+    def _fresh_state(self) -> Array:
+        state = np.zeros(1, TIME_STATE)
+        state["window_ns"] = round(self._settings.reorder_window_ms * 1e6)
+        state["most_packets"] = self._settings.reorder_packets
+        state["most_bytes"] = MOST_HELD_BYTES
+        state["given_ns"] = LONG_AGO_NS
+        return state
 
     def _joined(self, data: Array, records: Array, buffer: Array | None) -> tuple[Array, Array]:
         """Return data and records of what is held and of a batch in one piece: two runs of what follows cost more."""

@@ -22,10 +22,9 @@ FOLLOWING = 16
 MOST_SET_BACK_NS = 3600_000_000_000
 MOST_SILENCE_NS = 86_400_000_000_000
 """How far ahead the very last packet may be: nothing follows that could confirm its time."""
-LATEST_NS = (1 << 62) - 1
+LONG_AGO_NS, LATEST_NS = -(1 << 62), (1 << 62) - 1
 
 _TOLERANCE_NS = JUMP_NS // 2  # how much earlier a packet may be that confirms a time
-_LONG_AGO_NS = -(1 << 62)
 
 TIME_STATE = np.dtype(
     [
@@ -52,12 +51,6 @@ TIME_STATE = np.dtype(
     align=True,
 )
 """What is kept between batches, as one record; the counters are those of PacketOrder."""
-
-
-def begin(state: Array) -> None:
-    """Forget the clock: the next packet is of another one. state: (1,) TIME_STATE."""
-    state["started"] = state["shift_ns"] = 0
-    state["given_ns"] = _LONG_AGO_NS
 
 
 @compiled
@@ -219,7 +212,7 @@ def _after_step_back(records: Array, i: int, time_ns: int, cuts: Array, state: R
     state.cuts += 1
     state.begun_anew += 1
     state.bytes = state.shift_ns = 0
-    state.newest_ns, state.given_ns = records[i].time_ns, _LONG_AGO_NS
+    state.newest_ns, state.given_ns = records[i].time_ns, LONG_AGO_NS
     return int(records[i].time_ns)
 
 

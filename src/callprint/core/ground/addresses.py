@@ -16,6 +16,18 @@ def address_text(hi: int, lo: int) -> str:
     return str(ipaddress.IPv6Address((hi << 64) | lo))
 
 
+def address_numbers(text: str) -> tuple[int, int]:
+    """Return the two numbers of `address_text`; those of no host for what is not an address."""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return 0, 0
+    number = int(address)
+    if address.version == 4:
+        return 0, 0xFFFF << 32 | number
+    return number >> 64, number & (1 << 64) - 1
+
+
 def in_order(one: AnyEndpoint, other: AnyEndpoint) -> tuple[AnyEndpoint, AnyEndpoint]:
     """Return two endpoints, the smaller one first: the same pair for both directions between them."""
     return (one, other) if one <= other else (other, one)

@@ -2,7 +2,7 @@
 
 An entry is zlib-compressed JSON: {"version": 2, "inputs": [input, ...]}. The `kind` of an input says what it is:
 
-    flows        source, partition, sequence, verdicts, summaries      rows as in core/ground/named_rows.py
+    flows        source, partition, sequence, verdicts, summaries, running     rows as in core/ground/named_rows.py
     signalling   partition, offset                                      read again from Kafka
     silence      source
     votes        votes (rows), allowed: [caller, ...]
@@ -25,7 +25,7 @@ from callprint.core.relay.site_inputs import (
     VoteUpdate,
 )
 from callprint.core.relay.site_snapshot import VOTES, Fetch
-from callprint.core.verdicts.rows import SUMMARIES, VERDICTS
+from callprint.core.verdicts.rows import RUNNING_FLOWS, SUMMARIES, VERDICTS
 
 VERSION = 2
 MAXIMUM_BYTES = 1 << 28  # of an entry, unpacked; it bounds what a forged entry can ask for
@@ -67,7 +67,7 @@ def _inputs_of(entry: Any) -> list[Any]:
 
 def _out(each: SiteInput) -> dict[str, Any]:
     match each:
-        case FlowResults(source, partition, sequence, verdicts, summaries):
+        case FlowResults(source, partition, sequence, verdicts, summaries, running):
             return {
                 "kind": "flows",
                 "source": source,
@@ -75,6 +75,7 @@ def _out(each: SiteInput) -> dict[str, Any]:
                 "sequence": sequence,
                 "verdicts": VERDICTS.plain(verdicts),
                 "summaries": SUMMARIES.plain(summaries),
+                "running": RUNNING_FLOWS.plain(running),
             }
         case SignallingRecord(at):
             return {"kind": "signalling", "partition": at.partition, "offset": at.offset}
@@ -88,7 +89,8 @@ def _in(values: Any, fetch: Fetch) -> SiteInput:
     match values:
         case {"kind": "flows", "source": int(source), "partition": int(partition), "sequence": int(sequence)}:
             rows = tuple(VERDICTS.read(values["verdicts"])), tuple(SUMMARIES.read(values["summaries"]))
-            return FlowResults(source, partition, sequence, *rows)
+            running = tuple(RUNNING_FLOWS.read(values.get("running", [])))
+            return FlowResults(source, partition, sequence, *rows, running)
         case {"kind": "signalling", "partition": int(partition), "offset": int(offset)}:
             at = RecordOffset(partition, offset)
             return SignallingRecord(at, fetch(at))

@@ -53,6 +53,7 @@ class ReadyStep:
     messages: list[RawMessage] = field(default_factory=list)
     now_ns: int | None = None
     over: bool = False  # no source of the site is left
+    begins_anew: bool = False  # the only source goes on with an earlier capture
 
 
 @dataclass(slots=True)
@@ -93,7 +94,7 @@ class SiteOrder:
         """Take the results of a media batch, in the order of its partition; batches in a gap are lost."""
         source = self._source(flows.source)
         source.received[Topic.MEDIA, flows.partition] = flows.sequence + 1
-        if flows.verdicts or flows.summaries:
+        if flows.verdicts or flows.summaries or flows.running:
             source.flows.append(flows)
 
     def take(self, at: RecordOffset, record: SignallingBatch | Progress) -> None:
@@ -131,7 +132,9 @@ class SiteOrder:
                 source.clock_ns = progress.origin.clock_ns
                 source.latest_clock_ns = max(source.latest_clock_ns, source.clock_ns)
                 source.joined, source.ended = True, progress.ended
-                yield self._timed(step)
+                timed = self._timed(step)
+                timed.begins_anew = progress.begins_anew and self._alone(source)
+                yield timed
         yield from self._relieve()
 
     def _timed(self, step: ReadyStep) -> ReadyStep:
@@ -146,6 +149,9 @@ class SiteOrder:
         now_ns = min(clocks) if alive else max(clocks)
         step.now_ns = now_ns if abs(now_ns) < NEVER_NS else None
         return step
+
+    def _alone(self, source: Source) -> bool:
+        return all(other is source or other.ended or not other.joined for other in self.sources.values())
 
     def _leave(self) -> Iterator[ReadyStep]:
         """Let sources that fell silent go, with what they had sent."""

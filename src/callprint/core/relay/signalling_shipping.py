@@ -44,14 +44,17 @@ class SignallingShipper:
         """Return a batch for every partition in which something waits."""
         return [(number, self._cut(number)) for number, some in enumerate(self._waiting) if some]
 
-    def progress(self, media_sent: Sequence[int], clock_ns: int, *, ended: bool) -> tuple[int, Progress]:
+    def progress(
+        self, media_sent: Sequence[int], clock_ns: int, *, ended: bool, begins_anew: bool = False
+    ) -> tuple[int, Progress]:
         """Return the progress to send after `flush`, with its partition: all up to `clock_ns` has been sent.
 
         media_sent: for each partition of the media topic, how many batches were given out.
         """
         number = self._source % len(self._sequences)
         origin = Origin(self._source, self._sequences[number], clock_ns)
-        progress = Progress(origin, self._progress_records, tuple(media_sent), tuple(self._sequences), ended)
+        sent = tuple(media_sent), tuple(self._sequences)
+        progress = Progress(origin, self._progress_records, *sent, ended, begins_anew)
         self._sequences[number] += 1
         self._progress_records += 1
         return number, progress

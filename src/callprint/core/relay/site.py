@@ -93,17 +93,18 @@ class SiteCalls:
     def _work_off(self, step: ReadyStep) -> list[CallEvent]:
         events: list[CallEvent] = []
         for results in step.flows:
+            self.assembler.add_running(results.running)
             events += self.assembler.add_flows(self._reports(results))
         for message in step.messages:
             events += self.assembler.message(message)
         if step.now_ns is not None:
             events += self.assembler.advance(step.now_ns)
-        if step.over:
+        if step.over or step.begins_anew:
             events += self.assembler.finish()
             self.announced += self.assembler.take_announced()
             self.assembler = CallAssembler(self.settings, self.identities)
             self.verdicts.clear()
-            self.over = not is_named(self.site)
+            self.over = step.over and not is_named(self.site)
         self.announced += self.assembler.take_announced()
         return events
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from callprint.core.call import Vote
-from callprint.core.verdict import RUNNING, FlowSummary, Verdict
+from callprint.core.verdict import RUNNING, FlowSummary, RunningFlow, Verdict
 from callprint.core.wire.frame import Origin
 from callprint.core.wire.progress import Progress
 from callprint.core.wire.signalling import SignallingBatch
@@ -27,18 +27,25 @@ class FlowResults:
     sequence: int
     verdicts: tuple[Verdict, ...]  # final ones
     summaries: tuple[FlowSummary, ...]  # of flows that have ended
+    running: tuple[RunningFlow, ...] = ()  # of those that go on, as agents report them once a minute
 
     @classmethod
     def of(
         cls, origin: Origin, partition: int, verdicts: Iterable[Verdict], summaries: Iterable[FlowSummary]
     ) -> "FlowResults":
-        """Return those verdicts and summaries of a batch that calls need."""
+        """Return what calls need of the verdicts and summaries of a batch."""
+        summaries = list(summaries)
         return cls(
             origin.source,
             partition,
             origin.sequence,
             tuple(verdict for verdict in verdicts if verdict.final),
             tuple(summary for summary in summaries if summary.ended != RUNNING),
+            tuple(
+                RunningFlow(summary.flow, summary.last_seen_ns)
+                for summary in summaries
+                if summary.ended == RUNNING
+            ),
         )
 
 

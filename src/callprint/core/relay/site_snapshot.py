@@ -26,7 +26,7 @@ from callprint.core.spam.features import FEATURE_COUNT, NAMES
 from callprint.core.spam.histories import CallHistory
 from callprint.core.spam.judging import CallJudge
 from callprint.core.spam.sightings import Sightings
-from callprint.core.verdicts.rows import SUMMARIES, VERDICTS
+from callprint.core.verdicts.rows import RUNNING_FLOWS, SUMMARIES, VERDICTS
 from callprint.core.wire.progress import Progress, decode_progress, encode_progress
 from callprint.core.wire.signalling import SignallingBatch
 
@@ -148,6 +148,7 @@ def _order_snapshot(order: SiteOrder) -> Snapshot:
                     "sequence": results.sequence,
                     "verdicts": VERDICTS.plain(results.verdicts),
                     "summaries": SUMMARIES.plain(results.summaries),
+                    "running": RUNNING_FLOWS.plain(results.running),
                 }
                 for results in source.flows
             ],
@@ -190,7 +191,8 @@ def _restore_order(order: SiteOrder, plain: dict[str, Any], fetch: Fetch) -> Non
             for results in values["flows"]:
                 rows = tuple(VERDICTS.read(results["verdicts"])), tuple(SUMMARIES.read(results["summaries"]))
                 partition, sequence = int(results["partition"]), int(results["sequence"])
-                source.flows.append(FlowResults(number, partition, sequence, *rows))
+                running = tuple(RUNNING_FLOWS.read(results.get("running", [])))
+                source.flows.append(FlowResults(number, partition, sequence, *rows, running))
             for at in _OFFSETS.read(values["batches"]):
                 source.batches[at] = _messages_at(fetch, at)
                 order.waiting += len(source.batches[at].messages)

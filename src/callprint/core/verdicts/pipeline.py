@@ -5,18 +5,20 @@ and stores what comes back. The verdicts of one flow come in this order: at most
 then the final one, then the report at the flow's end.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from callprint.core.flow.engine import EngineSettings, FlowEngine, FlowEvents
 from callprint.core.flow.layout import EVENT_END, NEVER_NS, NO_APPLICATION
+from callprint.core.ground.addresses import Endpoint
 from callprint.core.ground.arrays import Array
 from callprint.core.identify.decision import LOW_CONFIDENCE, TOO_SHORT
-from callprint.core.verdict import ENDED_NAMES, RUNNING, FlowReport, Verdict
+from callprint.core.verdict import ENDED_NAMES, RUNNING, FlowReport, RunningFlow, Verdict
 from callprint.core.verdicts.identifier import Identifier, Names, ask
 from callprint.core.verdicts.rule import resolve
+from callprint.core.verdicts.running import running_flows
 from callprint.core.verdicts.values import flow_summaries, flow_verdicts, unknown_evidence
 
 
@@ -84,6 +86,10 @@ class IdentificationPipeline:
         summaries = flow_summaries(flows, keys, [RUNNING] * len(keys), self.engine.captures)
         reports = map(FlowReport, verdicts, summaries)
         return sorted(reports, key=lambda report: (report.verdict.flow.first_seen_ns, report.verdict.flow))
+
+    def running(self, endpoints: Iterable[Endpoint], ssrcs: Iterable[int]) -> list[RunningFlow]:
+        """Return the flows that go on from or to any of these endpoints, or of these sources."""
+        return running_flows(*self.engine.rows_in_use, endpoints, ssrcs)
 
     def _collect(self, drains: Iterator[FlowEvents]) -> PipelineOutput:
         output = PipelineOutput()

@@ -1,7 +1,7 @@
 """Verdicts and flow summaries as rows with names: what Storm tuples, journals and snapshots hold."""
 
 from callprint.core.ground.named_rows import NamedRows
-from callprint.core.verdict import FlowSummary, Verdict
+from callprint.core.verdict import FlowSummary, RunningFlow, Verdict
 
 # The fields of callprint 0.1.0, which wrote rows without names. They never change.
 _FLOW_KEY = ("src_ip", "src_port", "dst_ip", "dst_port", "ssrc", "first_seen_ns")
@@ -24,3 +24,5 @@ SUMMARIES = NamedRows(
         *("expected", "lost", "duplicates", "reordered", "jitter_ms", "last_seen_ns", "ended"),
     ),
 )
+
+RUNNING_FLOWS = NamedRows(RunningFlow, released=(*_KEY, "last_seen_ns"))

@@ -4,7 +4,8 @@ Media and signalling travel in many partitions, each at its own speed, and a par
 silent. Progress makes time of that: whoever has all batches that a progress record counts knows everything that the
 agent saw up to then. The record's clock is the largest packet time since the previous record: where one capture
 follows another, time may go back. Progress records go to one partition of the signalling topic and are numbered
-among its batches. The last one of a run says that the run has ended: the capture is over.
+among its batches. The last one of a run says that the run has ended: the capture is over. Another may say that an
+earlier capture follows.
 """
 
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ _SENT_LAYOUTS = (np.dtype([("batches", "<u8")]),)
 _HEAD_LAYOUTS = (np.dtype([("number", "<u8"), ("media_partitions", "<u4"), ("ended", "u1")]),)
 FORMAT = BatchFormat(BatchType.PROGRESS, TableFormat(_SENT_LAYOUTS), TableFormat(_HEAD_LAYOUTS))
 
+_ENDED, _BEGINS_ANEW = 1, 2  # in the column `ended`
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:
@@ -32,6 +35,7 @@ class Progress:
     media_sent: tuple[int, ...]  # for each partition of the media topic, how many batches were sent so far
     signalling_sent: tuple[int, ...]  # the same for the signalling topic, earlier progress records included
     ended: bool  # nothing of this source follows
+    begins_anew: bool = False  # an earlier capture follows: what was seen so far has ended
 
 
 def encode_progress(progress: Progress) -> bytes:
@@ -40,7 +44,7 @@ def encode_progress(progress: Progress) -> bytes:
     sent["batches"] = progress.media_sent + progress.signalling_sent
     head = np.zeros(1, dtype=FORMAT.second.latest)
     head["number"], head["media_partitions"] = progress.number, len(progress.media_sent)
-    head["ended"] = progress.ended
+    head["ended"] = _ENDED if progress.ended else _BEGINS_ANEW if progress.begins_anew else 0
     return encode_frame(FORMAT, progress.origin, sent, head, np.zeros(0, dtype=np.uint8))
 
 
@@ -55,7 +59,7 @@ def decode_progress(data: bytes) -> Progress:
         raise DecodeError(
             f"a progress record counts {media_partitions} partitions of media and {len(frame.first)} in all"
         )
-    if head["ended"] > 1:
+    if head["ended"] > _BEGINS_ANEW:
         raise DecodeError("a progress record says neither that its source has ended nor that it goes on")
     sent = tuple(frame.first["batches"].tolist())
     return Progress(
@@ -63,5 +67,6 @@ def decode_progress(data: bytes) -> Progress:
         int(head["number"]),
         sent[:media_partitions],
         sent[media_partitions:],
-        bool(head["ended"]),
+        ended=bool(head["ended"] == _ENDED),
+        begins_anew=bool(head["ended"] == _BEGINS_ANEW),
     )

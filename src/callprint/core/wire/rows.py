@@ -1,4 +1,4 @@
-"""Verdicts and flow summaries as JSON text, with the names of their fields: what crosses from bolt to bolt.
+"""Verdicts, summaries and running flows as JSON text, with the names of their fields: what crosses from bolt to bolt.
 
 Text of another version is read as well; core/ground/named_rows.py says how.
 """
@@ -6,14 +6,16 @@ Text of another version is read as well; core/ground/named_rows.py says how.
 from collections.abc import Sequence
 from typing import cast
 
-from callprint.core.verdict import FlowSummary, Verdict
-from callprint.core.verdicts.rows import SUMMARIES, VERDICTS
+from callprint.core.verdict import FlowSummary, RunningFlow, Verdict
+from callprint.core.verdicts.rows import RUNNING_FLOWS, SUMMARIES, VERDICTS
 
 
-def rows_to_text(rows: Sequence[Verdict] | Sequence[FlowSummary]) -> str:
-    """Return verdicts or summaries as one text."""
+def rows_to_text(rows: Sequence[Verdict] | Sequence[FlowSummary] | Sequence[RunningFlow]) -> str:
+    """Return rows of one kind as one text."""
     if rows and isinstance(rows[0], Verdict):
         return VERDICTS.text(cast(Sequence[Verdict], rows))
+    if rows and isinstance(rows[0], RunningFlow):
+        return RUNNING_FLOWS.text(cast(Sequence[RunningFlow], rows))
     return SUMMARIES.text(cast(Sequence[FlowSummary], rows))
 
 
@@ -25,3 +27,8 @@ def text_to_verdicts(text: str) -> list[Verdict]:
 def text_to_summaries(text: str) -> list[FlowSummary]:
     """Return the summaries of `rows_to_text`. Raises DecodeError for any other text."""
     return SUMMARIES.read_text(text)
+
+
+def text_to_running(text: str) -> list[RunningFlow]:
+    """Return the running flows of `rows_to_text`. Raises DecodeError for any other text."""
+    return RUNNING_FLOWS.read_text(text)
