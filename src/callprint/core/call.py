@@ -170,6 +170,14 @@ class CallRecord:
             32, SETUP, "Digest of the votes and the allow-list that the detector had taken in; null for none."
         ),
     ] = None
+    claimed_caller: Annotated[
+        Name | None,
+        Field(33, SETUP, "Who From says is calling, where P-Asserted-Identity names another; else null."),
+    ] = None
+    diverted_by: Annotated[
+        Name | None,
+        Field(34, SETUP, "Who forwarded the call last (Diversion, History-Info); null when nobody says so."),
+    ] = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,4 +64,18 @@ SINCE_0_1_0: tuple[Migration, ...] = (
             "ALTER TABLE call_by_hour ADD sequence bigint",
         ),
     ),
+    Migration(
+        sqlite=(
+            "ALTER TABLE call ADD COLUMN claimed_caller TEXT",
+            "ALTER TABLE call ADD COLUMN diverted_by TEXT",
+        ),
+        cassandra=(
+            "ALTER TABLE call_by_id ADD claimed_caller text",
+            "ALTER TABLE call_by_id ADD diverted_by text",
+            "ALTER TABLE call_by_number_day ADD claimed_caller text",
+            "ALTER TABLE call_by_number_day ADD diverted_by text",
+            "ALTER TABLE call_by_hour ADD claimed_caller text",
+            "ALTER TABLE call_by_hour ADD diverted_by text",
+        ),
+    ),
 )

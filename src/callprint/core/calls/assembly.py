@@ -26,12 +26,12 @@ from callprint.core.calls.assembly_snapshot import (
 from callprint.core.calls.attempt import Attempt
 from callprint.core.calls.call_rows import record_of
 from callprint.core.calls.callee import ask_for
-from callprint.core.calls.campaign import campaign_key
 from callprint.core.calls.events import CallEvent, CallStep, MessageOutcome
 from callprint.core.calls.facts import facts_of, facts_with_media
+from callprint.core.calls.first_invite import begun
 from callprint.core.calls.media import LiveMedia
 from callprint.core.calls.media_only import MediaGroups
-from callprint.core.calls.party import Party, Side
+from callprint.core.calls.party import Side
 from callprint.core.calls.settings import NEVER_NS, RUNNING_EVERY_NS, CallSettings
 from callprint.core.calls.table import CallTable
 from callprint.core.ground.arrays import Array
@@ -39,7 +39,7 @@ from callprint.core.ground.errors import DecodeError
 from callprint.core.ground.snapshot import Snapshot
 from callprint.core.signalling.body import sdp_of
 from callprint.core.signalling.defects import SipDefect, SipError
-from callprint.core.signalling.identity import IdentityReader, attestation
+from callprint.core.signalling.identity import IdentityReader
 from callprint.core.signalling.reader import RawMessage, SignallingReader
 from callprint.core.signalling.sdp import SessionDescription, parse_sdp
 from callprint.core.signalling.sip import SipMessage, parse_message
@@ -253,25 +253,10 @@ class CallAssembler:
             self._evict()
 
     def _begin(self, message: SipMessage, raw: RawMessage) -> None:
-        caller, callee = self._identities.caller(message), self._identities.callee(message)
         session = self._session(message)
         if self._table.full():
             self._evict()
-        call = Attempt(
-            call_id=message.call_id,
-            from_tag=message.from_.tag,
-            caller=Party(caller),
-            callee=Party(callee),
-            started_ns=raw.time_ns,
-            last_ns=raw.time_ns,
-            invite_cseq=message.cseq,
-            attestation=attestation(message),
-            campaign=campaign_key(message, session, raw.source_ip),
-            signalling_ip=raw.source_ip,
-            capture=raw.capture,
-        )
-        ask_for(call, message, self._identities)
-        call.on_request(message, Side.CALLER, raw.time_ns)
+        call = begun(message, raw, session, self._identities)
         if session is not None:
             self._announced(call, session, Side.CALLER)
         self._table.add(call)

@@ -87,6 +87,8 @@ class Attempt:
     reported: bool = False  # histories were told of the refusal after which it waits
     closed_ns: int = 0  # packet time at which its end became known
     capture: str | None = None  # where its first INVITE was read
+    claimed_caller: str | None = None  # who From says is calling, where the network asserts another
+    diverted_by: str | None = None  # who forwarded the call last before it was seen
     addressed: str = ""  # user of To in the last INVITE that asks for this call
     dialled: str = ""  # user of its Request-URI
     branches: Branches = field(default_factory=Branches)

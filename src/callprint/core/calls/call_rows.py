@@ -42,6 +42,8 @@ def record_of(call: Attempt, phase: Phase, now_ns: int) -> CallRecord:
         detector=NOT_JUDGED.detector,
         features=(),
         capture=call.capture,
+        claimed_caller=call.claimed_caller,
+        diverted_by=call.diverted_by,
     )
 
 

@@ -18,6 +18,7 @@ from callprint.core.call import ANONYMOUS_CALLER
 from callprint.core.ground.errors import ConfigError
 from callprint.core.signalling.address import Address, Uri, parse_address
 from callprint.core.signalling.defects import SipError
+from callprint.core.signalling.diversion import diverter
 from callprint.core.signalling.sip import SipMessage
 from callprint.core.signalling.text import printable
 
@@ -135,6 +136,16 @@ class IdentityReader:
             if asserted is not None:
                 return self.of_uri(asserted.uri)
         return self.of_uri(message.from_.uri)
+
+    def claimed(self, message: SipMessage) -> Identity | None:
+        """Return who From says is calling, where the network asserts another caller; else None."""
+        claimed = self.of_uri(message.from_.uri)
+        return claimed if claimed != self.caller(message) else None
+
+    def diverter(self, message: SipMessage) -> Identity | None:
+        """Return who forwarded the call last, None when nobody says so."""
+        uri = diverter(message)
+        return self.of_uri(uri) if uri is not None else None
 
     def callee(self, message: SipMessage) -> Identity:
         """Return who is called: To, which stays as the caller wrote it through redirection and forking."""
