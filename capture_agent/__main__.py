@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from callprint.core.calls.settings import RUNNING_EVERY_NS
 from callprint.core.capture.packet_order import OrderSettings
 from callprint.core.dissect import SIGNALLING_PORTS
 from callprint.core.evidence import HORIZON_PACKETS
@@ -107,7 +108,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--statistics-every",
         type=float,
-        default=AgentSettings().statistics_every_s,
+        default=RUNNING_EVERY_NS / 1e9,
         metavar="SECONDS",
         help="how often to send the statistics of running flows, which keep their calls alive: 60 at most (default)",
     )

@@ -1,6 +1,6 @@
 """Compare callprint's streams, counts, RTCP, messages and calls with tshark's, capture by capture.
 
-    python tests/differential/compare.py ../shared/data/public [--every 40] [--docs docs/results/differential.md]
+    PYTHONPATH=tests python -m differential.compare ../shared/data/public [--every 40] [--docs docs/results/tshark.md]
 
 tshark takes the headers apart and a literal reader of RFC 3550 (rfc_reader.py) counts them. Every difference gets a
 reason by a rule of `explain.py`, or it is UNEXPLAINED, and the exit status is 1.
@@ -14,10 +14,9 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import ours
-import tshark_streams
-from explain import Context, Difference, explain, group_of
-from rfc_reader import read_stream
+from differential import ours, tshark_streams
+from differential.explain import Context, Difference, explain, group_of
+from differential.rfc_reader import read_stream
 
 JITTER_TOLERANCE_MS = 0.002  # rows hold three decimals; time stamps of captures microseconds
 
@@ -99,7 +98,7 @@ dissection and a literal reader of RFC 3550 A.1, A.3 and 6.4.1 (`tests/different
 What became of calls is compared in [call-states.md](call-states.md).
 
 ```sh
-PYTHONPATH=tests/differential .venv/bin/python tests/differential/compare.py ../shared/data/{folder} \\
+PYTHONPATH=tests .venv/bin/python -m differential.compare ../shared/data/{folder} \\
     --docs docs/results/tshark.md
 ```
 

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
-from ours import Found
-from rfc_reader import RtpPacket
-from tshark_streams import Shown, StreamKey
+from differential.ours import Found
+from differential.rfc_reader import RtpPacket
+from differential.tshark_streams import Shown, StreamKey
 
 from callprint.core.dissect import SIGNALLING_PORTS
 from callprint.core.packets import Outcome

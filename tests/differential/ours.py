@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tshark_streams import StreamKey
+from differential.tshark_streams import StreamKey
 
 from callprint.core.dissect import dissect
 from callprint.core.flow.engine import EngineSettings

@@ -3,7 +3,7 @@
 import shutil
 
 import pytest
-from compare import captures, compare
+from differential.compare import captures, compare
 
 PECULIAR = (
     *("FAX-Call-t38-CA-TDM-SIP-FB-1.pcap", "skinny.pcap", "wa_voice.pcap", "zoom_p2p.pcapng"),

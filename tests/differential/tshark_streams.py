@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from rfc_reader import RtpPacket
+from differential.rfc_reader import RtpPacket
 
 FIELDS = (
     "frame.protocols",
