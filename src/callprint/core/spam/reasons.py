@@ -177,11 +177,12 @@ def _denied(feature: Feature, value: float, caller: Seen) -> bool:
     """
     if caller.calls < 2:
         return False
-    if feature is Feature.KNOWN_FOR:
-        return value == 0.0 or value < caller.span_s - 1.0
     if feature is Feature.CALLED_BEFORE:
         return value < 0.5 and caller.callees == 1
-    return feature is Feature.SINCE_LAST_CALL and value > caller.span_s + 1.0
+    differs = _seconds(value) != _seconds(max(caller.span_s, 1.0))  # in words
+    if feature is Feature.KNOWN_FOR:
+        return value == 0.0 or (value < caller.span_s and differs)
+    return feature is Feature.SINCE_LAST_CALL and value > caller.span_s and differs
 
 
 def _add(group: list[str], clauses: list[list[str]], opening: str, words: str) -> str:
