@@ -10,6 +10,8 @@ from callprint.core.identify.card import LONGEST_CARD, ModelCard, parse_card
 
 SHIPPED = Path(__file__).resolve().parents[2] / "models"
 """The models that come with a clone."""
+DEFAULT_MODEL = SHIPPED / "compact.onnx"
+"""The network that is used where none is named."""
 
 
 @dataclass(frozen=True, slots=True)

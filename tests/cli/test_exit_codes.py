@@ -93,7 +93,11 @@ def test_interrupted_while_it_waits(here):
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=ENVIRONMENT
     ) as process:
-        time.sleep(3)
+        process.stdin.write(
+            SAMPLE.read_bytes()[:700_000]
+        )  # more than a pipe holds: it reads, and waits for more
+        process.stdin.flush()
+        time.sleep(1)
         process.send_signal(signal.SIGINT)
         error = process.stderr.read()
         process.stdin.close()

@@ -92,7 +92,7 @@ def test_a_range_of_time(begin, end, capsys):
 @pytest.mark.parametrize(
     ("arguments", "words", "code"),
     [
-        (["--filter", "udp und"], "syntax error", 4),
+        (["--filter", "udp und"], "syntax error", 2),
         (["--from", "yesterday"], "seconds after the first packet", 2),
         (["--follow"], "--follow adds lines to the JSON", 2),
         (["--summary", "--quiet"], "not allowed with", 2),

@@ -10,6 +10,7 @@ import pytest
 
 from callprint.cli import main
 from callprint.cli.targets import output_target
+from callprint.model_files import DEFAULT_MODEL
 
 SAMPLE = Path(__file__).parents[2] / "samples" / "applications.pcapng"
 
@@ -45,6 +46,46 @@ def refused(capsys, *arguments) -> str:
 def test_no_command_overwrites_a_capture(before, capture, capsys):
     assert "would be overwritten" in refused(capsys, *before, capture)
     assert capture.read_bytes() == SAMPLE.read_bytes()
+
+
+@pytest.mark.parametrize("name", ["compact.onnx", "compact.json"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "identify {sample} --no-store --model {model} --json {target}",
+        "drift {sample} --model {model} --json {target}",
+        "unknowns --model {model} --map {target}",
+        "unknowns --model {model} --json {target}",
+        "models {model} --json {target}",
+    ],
+)
+def test_no_model_and_no_card_is_overwritten(line, name, tmp_path, capsys):
+    for file in ("compact.onnx", "compact.json"):
+        shutil.copy(DEFAULT_MODEL.with_name(file), tmp_path)
+    target, model = tmp_path / name, tmp_path / "compact.onnx"
+    before = target.read_bytes()
+    told = refused(capsys, *line.format(sample=SAMPLE, model=model, target=target).split())
+    assert "would overwrite" in told
+    assert target.read_bytes() == before
+
+
+@pytest.mark.parametrize("line", ["drift", "unknowns"])
+def test_no_store_that_is_asked_is_overwritten(line, tmp_path, capsys):
+    store = tmp_path / "s.sqlite"
+    assert main(["identify", str(SAMPLE), "--model", "none", "--store", str(store), "--quiet"]) == 0
+    assert main([line, "--store", str(store), "--json", str(store)]) == 4
+    assert "is the store that is asked" in capsys.readouterr().err
+    assert store.read_bytes().startswith(b"SQLite format 3")
+
+
+def test_json_takes_its_value_in_the_same_way_in_identify(tmp_path, capsys):
+    out = tmp_path / "out"
+    common = ["identify", str(SAMPLE), "--no-store", "--model", "none", "--quiet", "--json"]
+    for target in ([], ["-"]):
+        assert main([*common, *target]) == 0
+    printed = capsys.readouterr().out
+    assert main([*common, str(out)]) == 0
+    assert printed == out.read_text() * 2
 
 
 def test_a_capture_is_recognised_by_its_contents_whatever_its_name(capture, tmp_path, capsys):

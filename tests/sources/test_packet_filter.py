@@ -123,8 +123,17 @@ def test_programs_are_sound_or_refused_and_always_end(code, frame):
 
 
 def test_a_wrong_filter_is_named_with_libpcaps_words():
-    with pytest.raises(ConfigError, match="syntax error"):
+    with pytest.raises(ValueError, match="syntax error"):
         PacketFilter("udp und host")
+
+
+def test_filters_for_other_links_than_ethernet_are_no_mistake():
+    frames = [b"\x80" + bytes(40)]
+    only = PacketFilter("wlan type mgt subtype beacon")
+    assert only.passes(*batch(frames, [41], 105)).tolist() == [True]
+    assert not only.not_applicable
+    assert only.passes(*batch(frames, [41], 1)).tolist() == [False]
+    assert set(only.not_applicable) == {1}
 
 
 def test_without_libpcap_the_error_says_what_to_install(monkeypatch):

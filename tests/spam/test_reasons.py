@@ -35,7 +35,8 @@ def seen_of(*calls, over=True):
 def words(points, seen=NOTHING_SEEN, campaign=NOTHING_SEEN, raw=0.5, vote_logit=0.0, votes=(0, 0)):
     vector, given = np.full(FEATURE_COUNT, np.nan), np.zeros(FEATURE_COUNT)
     for feature, value in points.items():
-        vector[feature], given[feature] = raw, value
+        vector[feature] = raw.get(feature, 0.5) if isinstance(raw, dict) else raw
+        given[feature] = value
     return in_words(vector, given, vote_logit, *votes, seen, campaign)
 
 
@@ -140,3 +141,18 @@ def test_a_restored_one_goes_on_as_if_never_stopped():
     assert again.evicted == whole.evicted
     with pytest.raises(ConfigError, match="damaged"):
         Sightings.restore(Snapshot({"capacity": 4, "evicted": 0}, {}))
+
+
+@pytest.mark.parametrize(
+    ("feature", "value", "seen", "denied"),
+    [
+        (Feature.KNOWN_FOR, 0.0, Seen(calls=2, span_s=0.0, callees=1), "first call seen"),
+        (Feature.KNOWN_FOR, 5.0, Seen(calls=3, span_s=900.0, callees=2), "known for"),
+        (Feature.CALLED_BEFORE, 0.0, Seen(calls=3, span_s=900.0, callees=1), "never called this number"),
+        (Feature.SINCE_LAST_CALL, 3600.0, Seen(calls=3, span_s=90.0, callees=1), "since its last call"),
+    ],
+)
+def test_a_reason_never_says_what_its_own_counts_deny(feature, value, seen, denied):
+    points = {feature: 1.0, Feature.CALL_FREQUENCY: 0.5}
+    assert denied not in words(points, seen, raw={feature: value})
+    assert denied in words(points, Seen(calls=1, callees=1), raw={feature: value})

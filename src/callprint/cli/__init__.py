@@ -123,12 +123,26 @@ def _reader_has_gone(stream: TextIO) -> bool:
     return bool(poll.poll(0))
 
 
+def _overwritten_input(args: argparse.Namespace) -> str:
+    from callprint.cli import targets  # noqa: PLC0415 - not for --help
+
+    return targets.overwritten_input(args)
+
+
 def _run(argv: Sequence[str]) -> int:
     try:
         parser = _parser(argv)
         args = parser.parse_args(argv)
         if args.command is None:
             parser.print_help()
+            return EXIT_USAGE
+        overwritten = _overwritten_input(args)
+        if overwritten:
+            print(
+                f"callprint {args.command}: this would overwrite {printable(overwritten)}, which is to be read: "
+                "name another file",
+                file=sys.stderr,
+            )
             return EXIT_USAGE
         return int(args.run(args))
     except CallprintError as error:

@@ -13,13 +13,12 @@ from callprint.cli.hints import application_hint
 from callprint.cli.parsers import positive
 from callprint.cli.targets import (
     STANDARD_OUTPUT,
-    is_one_of,
+    check_not_store,
     json_target,
     not_written,
     open_target,
     output_target,
 )
-from callprint.core.ground.errors import StoreError
 from callprint.output.console import make_console, printable
 from callprint.stores import VerdictStore, open_store
 
@@ -44,8 +43,7 @@ class Question(Generic[Row]):
         with open_store(args.store, create=False) as store:
             target: str | None = args.json or args.csv
             if target is not None:
-                if is_one_of(target, [store.url.removeprefix("sqlite:")]):
-                    raise StoreError(f"{target} is the store that is asked: name another file")
+                check_not_store(target, store.url)
                 write_data(self.ask(store, limit), self.write_json if args.json else self.write_csv, target)
             else:
                 most = limit or self.rows_for_people

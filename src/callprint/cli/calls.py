@@ -108,6 +108,6 @@ def _with_part(calls: Iterable[CallRecord], typed: str) -> Iterator[CallRecord]:
     digits = SEPARATORS.sub("", part)
     if digits.removeprefix("+").isdecimal():
         part = digits.lstrip("0") or digits
-    for call in calls:
+    for call in calls if part else ():
         if part in call.caller.lower() or part in call.callee.lower():
             yield call

@@ -10,7 +10,7 @@ from rich.text import Text
 from callprint.cli import EXIT_DRIFT
 from callprint.cli.answers import add_json_option, add_store_option
 from callprint.cli.parsers import Subparsers, add_command, add_time_options
-from callprint.cli.targets import open_target
+from callprint.cli.targets import check_not_store, open_target
 from callprint.core.ground.errors import ModelError
 from callprint.core.identify.drift import LEAST_FLOWS, Drift, measure
 from callprint.drift import ComparedFlows, from_captures, from_verdicts
@@ -69,6 +69,8 @@ def run(args: argparse.Namespace) -> int:
     else:
         query = VerdictQuery(since_ns=args.since, until_ns=args.until)
         with open_store(args.store, create=False) as store:
+            if args.json:
+                check_not_store(args.json, store.url)
             compared = from_verdicts((row.verdict for row in store.verdicts(query)), identifier)
     found = measure(reference, identifier.applications, compared.sample)
     if not found:

@@ -12,12 +12,13 @@ from rich.text import Text
 
 from callprint import machine_code
 from callprint.cli import EXIT_DAMAGED, EXIT_INTERRUPTED, EXIT_USAGE
+from callprint.cli.answers import add_json_option
 from callprint.cli.evidence import add_evidence_options, evidence_limits
 from callprint.cli.numbers import add_number_options, identity_reader
 from callprint.cli.parsers import Subparsers, add_command, port, positive
 from callprint.cli.reading import read_captures, read_interfaces, say_kernel_counters, say_verdict
 from callprint.cli.selection import add_selection_options, left_out_words, selected
-from callprint.cli.targets import STANDARD_OUTPUT, is_one_of, json_target, not_written, open_target
+from callprint.cli.targets import STANDARD_OUTPUT, check_not_store, is_one_of, not_written, open_target
 from callprint.cli.votes import add_votes_option
 from callprint.core.call import CallRecord
 from callprint.core.capture.packet_order import OrderSettings, PacketOrder
@@ -123,9 +124,7 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
         help="for spam calls: our own (default), or one of the paper's four algorithms, which cannot judge before "
         "users have voted",
     )
-    parser.add_argument(
-        "--json", metavar="FILE", type=json_target, help="write JSON Lines to FILE, or - for standard output"
-    )
+    add_json_option(parser, "JSON Lines")
     parser.add_argument(
         "--follow",
         action="store_true",
@@ -187,6 +186,8 @@ def run(args: argparse.Namespace) -> int:
         )
         selection = selected(source, args)
         store = None if args.no_store else stack.enter_context(open_store(args.store, evidence_limits=limits))
+        if args.json and store:
+            check_not_store(args.json, store.url)
         if store is not None and identifier is not None:
             put_into_use(store, identifier, time.time_ns())
         stream = stack.enter_context(open_target(args.json, encoding="ascii")) if args.json else None
@@ -251,8 +252,8 @@ def _wrong_usage(args: argparse.Namespace) -> str:
     """Return what is wrong with options that parse, but not together; "" where nothing is."""
     if bool(args.captures) == bool(args.interface):
         return "name either captures, or interfaces with --interface"
-    if args.json and is_one_of(args.json, [*args.captures, args.model or "", args.store or ""]):
-        return f"--json {printable(args.json)} would overwrite what is to be read"
+    if args.json and args.store and is_one_of(args.json, [args.store.removeprefix("sqlite:")]):
+        return f"--json {printable(args.json)} would overwrite the store"
     if args.follow and not args.json:
         return "--follow adds lines to the JSON: say where to, as in `--json -`"
     if args.interface and (args.from_moment or args.to_moment):

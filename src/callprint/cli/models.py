@@ -88,7 +88,8 @@ def run(args: argparse.Namespace) -> int:
         where = ", ".join(map(str, args.models)) or str(SHIPPED)
         raise ModelError(f"no model with a sound card in {where}")
     if args.json:
-        if is_one_of(args.json, [*args.models, *(part for each in found for part in _files(each))]):
+        files = [part for each in found for part in (each.path, each.path.with_suffix(".json"))]
+        if is_one_of(args.json, files):  # in a folder
             raise ModelError(f"{args.json} would be overwritten: name another file")
         with open_target(args.json) as stream:
             for model in found:
@@ -96,10 +97,6 @@ def run(args: argparse.Namespace) -> int:
         return 0
     _print(make_console(data_on_stdout=False), found)
     return 0
-
-
-def _files(model: ModelFile) -> tuple[Path, Path]:
-    return model.path, model.path.with_suffix(".json")
 
 
 def _object(model: ModelFile) -> dict[str, Any]:

@@ -2,10 +2,15 @@
 
 import argparse
 import re
+from typing import TYPE_CHECKING
 
 from callprint.cli.parsers import time_ns
+from callprint.output.console import printable
 from callprint.sources.batch import PacketSource
 from callprint.sources.selection import Moment, Selection
+
+if TYPE_CHECKING:
+    from callprint.sources.pcap_filter import PacketFilter
 
 _SECONDS = re.compile(r"[0-9]{1,15}(\.[0-9]{1,9})?")
 
@@ -16,6 +21,7 @@ def add_selection_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--filter",
         metavar="EXPRESSION",
+        type=packet_filter,
         help="only packets that pass this filter of tcpdump and Wireshark's capture options, such as "
         "'udp and host 10.0.0.1' (needs libpcap); it sees the outer packet of a tunnel",
     )
@@ -33,14 +39,19 @@ def add_selection_options(parser: argparse.ArgumentParser) -> None:
 
 
 def selected(source: PacketSource, args: argparse.Namespace) -> Selection:
-    """Return the wanted part of a source. Raises ConfigError for a filter that is wrong, or without libpcap."""
-    packet_filter = None
-    if args.filter is not None:
-        # A quarter of a second of compiled code that nobody else needs.
-        from callprint.sources.pcap_filter import PacketFilter  # noqa: PLC0415 - see above
+    """Return the wanted part of a source."""
+    return Selection(source, args.filter, args.from_moment, args.to_moment)
 
-        packet_filter = PacketFilter(args.filter)
-    return Selection(source, packet_filter, args.from_moment, args.to_moment)
+
+def packet_filter(expression: str) -> "PacketFilter":
+    """Return a compiled filter; an argparse type. Raises ConfigError where libpcap is not installed."""
+    # A quarter of a second of compiled code that nobody else needs.
+    from callprint.sources.pcap_filter import PacketFilter  # noqa: PLC0415 - see above
+
+    try:
+        return PacketFilter(expression)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{printable(expression)!r}: {error} (man 7 pcap-filter)") from error
 
 
 def left_out_words(selection: Selection) -> list[tuple[int, str]]:

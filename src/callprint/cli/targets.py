@@ -4,7 +4,7 @@ import contextlib
 import io
 import os
 import sys
-from argparse import ArgumentTypeError
+from argparse import ArgumentTypeError, Namespace
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TextIO
@@ -12,11 +12,15 @@ from typing import TextIO
 from callprint.core.capture.pcap import is_pcap
 from callprint.core.capture.pcapng import SECTION_HEADER
 from callprint.core.ground.errors import CaptureError, StoreError
+from callprint.model_files import DEFAULT_MODEL
 from callprint.output.console import printable
 from callprint.sources.streams import open_stream
 
 STANDARD_OUTPUT = "-"
 OWNER_ONLY = 0o600
+INPUTS = ("captures", "dataset", "data", "pseudonym_key")
+OUTPUTS = ("json", "csv", "map", "out", "output")
+"""Arguments of commands that name files to be read (besides models) and to be written."""
 
 
 def output_path(text: str) -> Path:
@@ -52,6 +56,28 @@ def is_one_of(target: str, inputs: Iterable[str | Path]) -> bool:
             if Path(target).samefile(each):
                 return True
     return False
+
+
+def overwritten_input(args: Namespace) -> str:
+    """Return what a command is told to write, if it is one of the files that it is told to read; else ""."""
+    models = [*(getattr(args, "models", None) or []), getattr(args, "model", None) or DEFAULT_MODEL]
+    cards = [Path(model).with_suffix(".json") for model in models if Path(model).name]
+    others: list[str | Path] = []
+    for name in INPUTS:
+        value = getattr(args, name, None) or []
+        others += value if isinstance(value, list) else [value]
+    for name in OUTPUTS:
+        target = getattr(args, name, None)
+        # `export` looks at its model itself, where it knows more.
+        if target and is_one_of(str(target), others if name == "out" else [*others, *models, *cards]):
+            return str(target)
+    return ""
+
+
+def check_not_store(target: str, url: str) -> None:
+    """Raise StoreError when a target is the store that is asked."""
+    if is_one_of(target, [url.removeprefix("sqlite:")]):
+        raise StoreError(f"{target} is the store that is asked: name another file")
 
 
 @contextlib.contextmanager

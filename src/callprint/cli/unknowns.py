@@ -10,7 +10,7 @@ from rich.text import Text
 
 from callprint.cli.answers import add_json_option, add_store_option
 from callprint.cli.parsers import Subparsers, add_command
-from callprint.cli.targets import open_target, output_path
+from callprint.cli.targets import check_not_store, open_target, output_path
 from callprint.core.ground.errors import DatasetError
 from callprint.inference import DEFAULT_MODEL
 from callprint.output.columns import Cell, Column, Lines, cell, column_table, one_below_the_other, plain
@@ -90,6 +90,8 @@ def _find(args: argparse.Namespace) -> "tuple[UnknownMap, OnnxIdentifier]":
 
     identifier = load_model(args.model)
     with open_store(args.store, create=False) as store:
+        for target in filter(None, (args.json, args.map)):
+            check_not_store(str(target), store.url)
         return unknown_map(store.unknown_evidence(), identifier, named_flows(args.named)), identifier
 
 

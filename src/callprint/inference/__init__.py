@@ -2,13 +2,10 @@
 
 from typing import TYPE_CHECKING, Any
 
-from callprint.model_files import SHIPPED
+from callprint.model_files import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from callprint.inference.onnx_identifier import OnnxIdentifier, load_model
-
-DEFAULT_MODEL = SHIPPED / "compact.onnx"
-"""The network that ships with callprint."""
 
 __all__ = ["DEFAULT_MODEL", "OnnxIdentifier", "load_model"]
 

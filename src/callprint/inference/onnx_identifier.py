@@ -173,6 +173,8 @@ def card_path(model: Path) -> Path:
 def load_model(path: str | Path, threads: int = 1) -> OnnxIdentifier:
     """Load a network and its card. Raises ModelError when one is missing or damaged, or they do not fit."""
     model = Path(path)
+    if model.is_dir():
+        raise ModelError(f"{model} is a folder: name a network in it")
     try:
         text = card_path(model).read_bytes().decode("utf-8")
     except OSError as error:

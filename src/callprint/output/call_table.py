@@ -6,6 +6,7 @@ from itertools import groupby
 from rich.console import Console, ConsoleOptions, RenderResult
 
 from callprint.core.call import Action, CallRecord, CallState, EndedBy, Phase
+from callprint.core.verdict import FlowKey
 from callprint.output.columns import Column, Line, Lines, column_table, folded, joined, plain
 from callprint.output.console import printable, utc
 
@@ -74,14 +75,23 @@ def call_line(call: CallRecord) -> Line:
 def _texts(call: CallRecord) -> tuple[Line, ...]:
     return (
         plain(utc(call.started_ns)),
-        plain(printable(call.caller) or "–"),
-        plain(printable(call.callee) or "–"),
+        plain(printable(_party(call.caller, call.caller_flows, call.callee_flows))),
+        plain(printable(_party(call.callee, call.callee_flows, call.caller_flows))),
         plain(_happened(call)),
         plain(f"{_named(call.caller_application)} → {_named(call.callee_application)}"),
         _spam(call),
         plain(printable(call.call_id), "dim"),
         plain(printable(call.reason)),
     )
+
+
+def _party(name: str, sent: Sequence[FlowKey], received: Sequence[FlowKey]) -> str:
+    """Return what a party is called; without a name the address of its media."""
+    if name:
+        return name
+    if sent:
+        return sent[0].src_ip
+    return received[0].dst_ip if received else "–"
 
 
 def _blocks(calls: Iterable[tuple[Line, ...]], width: int) -> Iterator[Line]:

@@ -124,6 +124,8 @@ def joined(*lines: Line) -> Line:
 
 
 def _length(line: Line) -> int:
+    if len(line) == 1:  # nearly always
+        return length(line[0][0])
     return sum(length(text) for text, _ in line)
 
 
@@ -181,8 +183,10 @@ def _pieces(text: str, width: int) -> Iterator[tuple[int, int]]:
 
 def _fitting(text: str, begin: int, width: int) -> int:
     """Return up to where the text from `begin` on fits into `width` columns; at least one character does."""
-    if text.isascii():
-        return min(len(text), begin + width)
+    head = text[begin : begin + width]
+    following = text[begin + width : begin + width + 1]
+    if length(head) == len(head) and length(head + following) == len(head + following):
+        return begin + len(head)  # nearly always: no combining mark, nothing wider than a column
     first = chop_cells(text[begin : begin + 4 * width], width)[0]
     return begin + max(1, len(first))
 

@@ -15,7 +15,8 @@ from callprint.core.ground.arrays import Array
 from callprint.core.ground.compiled import read_only
 from callprint.core.ground.errors import ConfigError
 
-ETHERNET = 1
+USUAL = (1, 105)
+"""Ethernet and 802.11: what means something on neither of them is no filter."""
 SNAPSHOT_BYTES = 262_144  # a frame's longest, as in captures
 DLT_OF_LINKTYPE = {14: 12, 100: 11, 101: 12, 102: 15, 103: 16}
 """Where libpcap's own number on Linux is not that of capture files."""
@@ -39,23 +40,27 @@ class PacketFilter:
     """Tells which frames pass a filter expression, whatever their link types."""
 
     def __init__(self, expression: str) -> None:
-        """Compile the expression. Raises ConfigError where it is wrong, or libpcap is not installed."""
+        """Compile the expression.
+
+        Raises ValueError with libpcap's words where it is wrong, ConfigError where libpcap is not installed.
+        """
         self.expression = expression
         self.not_applicable: dict[int, str] = {}
         """Link types for which the expression means nothing, with libpcap's reason; none of their frames passes."""
         self._memory = np.zeros(MEMORY, np.int64)
         self._programs: dict[int, Array | None] = {}
-        try:
-            self._programs[ETHERNET] = compile_filter(expression, ETHERNET)
-        except ValueError as error:
-            raise ConfigError(f"--filter {expression!r}: {error} (man 7 pcap-filter)") from error
+        self._reasons: dict[int, str] = {}
+        if all(self._program(link_type) is None for link_type in USUAL):
+            raise ValueError(self._reasons[USUAL[0]])
 
     def passes(self, data: Array, records: Array) -> Array:
         """Return which frames pass, (n,) bool; data: (bytes,) uint8, records: (n,) RECORD."""
         passed = np.zeros(len(records), np.bool_)
         for link_type in np.unique(records["link_type"]).tolist():
             program = self._program(link_type)
-            if program is not None:
+            if program is None:
+                self.not_applicable[link_type] = self._reasons[link_type]
+            else:
                 passing(program, read_only(data), read_only(records), link_type, self._memory, passed)
         return passed
 
@@ -65,7 +70,7 @@ class PacketFilter:
                 self._programs[link_type] = compile_filter(self.expression, link_type)
             except ValueError as error:
                 self._programs[link_type] = None
-                self.not_applicable[link_type] = str(error)
+                self._reasons[link_type] = str(error)
         return self._programs[link_type]
 
 

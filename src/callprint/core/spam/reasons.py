@@ -154,7 +154,8 @@ def in_words(
             feature = _OF_CAMPAIGN.get(feature, feature)
         if feature in _OF_CALL:
             puzzling = feature in _TIES and (raw[column] >= 0.5) == (side > 0.0)
-            text = "" if puzzling else _OF_CALL[feature](float(raw[column]))
+            denied = _denied(feature, float(raw[column]), caller)
+            text = "" if puzzling or denied else _OF_CALL[feature](float(raw[column]))
             clauses += [[text]] if text else []
         elif feature in _OF_CALLER and caller.calls > 1:
             text = _add(of_caller, clauses, _how_many(caller, ""), _OF_CALLER[feature](caller))
@@ -166,6 +167,22 @@ def in_words(
         count += bool(text)
     reason = "; ".join(of_users + [", ".join(clause) for clause in clauses])
     return reason or "nothing unusual known about this caller"
+
+
+def _denied(feature: Feature, value: float, caller: Seen) -> bool:
+    """Return whether counts of the caller's last calls deny what a feature says.
+
+    The histories forget other callers than the sightings do, and of calls that begin at the same moment each is the
+    first for them.
+    """
+    if caller.calls < 2:
+        return False
+    if feature is Feature.CALLED_BEFORE:
+        return value < 0.5 and caller.callees == 1
+    differs = _seconds(value) != _seconds(max(caller.span_s, 1.0))  # in words
+    if feature is Feature.KNOWN_FOR:
+        return value == 0.0 or (value < caller.span_s and differs)
+    return feature is Feature.SINCE_LAST_CALL and value > caller.span_s and differs
 
 
 def _add(group: list[str], clauses: list[list[str]], opening: str, words: str) -> str:
