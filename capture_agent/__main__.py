@@ -27,13 +27,13 @@ from callprint.sources import CaptureSource, open_captures
 from callprint.sources.live import LiveSource, open_interfaces
 from callprint.warm_up import STEPS
 
+from .agent import AgentSettings, CaptureAgent
 from .metrics import open_metrics, status_line
 from .privileges import become, drop_capabilities
 from .replay import paced
 from .spool import Spool
 
 if TYPE_CHECKING:
-    from .agent import AgentSettings, CaptureAgent
     from .publisher import Publisher
 
 DEFAULT_CARD = Path(__file__).resolve().parents[1] / "models" / "compact.json"
@@ -145,7 +145,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _watched(
-    agent: "CaptureAgent", batches: Iterable[tuple[Array, Array]], every_s: float, stop: Callable[[], bool]
+    agent: CaptureAgent, batches: Iterable[tuple[Array, Array]], every_s: float, stop: Callable[[], bool]
 ) -> Iterator[tuple[Array, Array]]:
     """Pass batches on until a signal comes, and print the status line now and then."""
     next_s = time.monotonic() + every_s
@@ -162,7 +162,6 @@ def _watched(
 def run(arguments: argparse.Namespace) -> int:
     """Ship and return the exit status: 0 all is in Kafka, 3 a capture is damaged, 5 the spool is not empty."""
     # The Kafka client is in the extra `cluster`, which --help does without.
-    from .agent import AgentSettings, CaptureAgent  # noqa: PLC0415
     from .publisher import Publisher  # noqa: PLC0415
 
     kafka = kafka_settings(arguments)
@@ -260,9 +259,7 @@ def _spool_folder(arguments: argparse.Namespace) -> Path:
     return Path(".callprint-spool") / (re.sub(r"[^A-Za-z0-9._+-]", "_", name).lstrip(".-") or "input")
 
 
-def _learn_topics(
-    publisher: "Publisher", settings: "AgentSettings", wait_s: float | None, live: bool
-) -> None:
+def _learn_topics(publisher: "Publisher", settings: AgentSettings, wait_s: float | None, live: bool) -> None:
     """Wait for Kafka until the topics are known, unless an earlier run knew them; report that now and then."""
     if wait_s is None:
         wait_s = float("inf") if live else 60.0

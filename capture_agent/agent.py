@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -28,8 +29,10 @@ from callprint.core.wire.source import source_number
 from callprint.messaging.topic_names import MEDIA, PACKETS, SIGNALLING
 from callprint.sources.batch import PacketSource
 
-from .publisher import Publisher
 from .spool import Outgoing, Spool
+
+if TYPE_CHECKING:
+    from .publisher import Publisher  # the Kafka client, which the settings do without
 
 """The topic of packets beyond the heads: no part of the system reads it."""
 
@@ -78,7 +81,7 @@ def _slices(packets: Array, longest_ns: int) -> Iterator[Array]:
 class CaptureAgent:
     """Ships the head of every flow, statistics and signalling. Every packet ends in one counter of the engine."""
 
-    def __init__(self, settings: AgentSettings, publisher: Publisher, spool: Spool) -> None:
+    def __init__(self, settings: AgentSettings, publisher: "Publisher", spool: Spool) -> None:
         """Raises ConfigError when Kafka or a topic is missing."""
         source = source_number(settings.site, os.urandom(8))
         self._settings = settings

@@ -2,6 +2,7 @@
 
 import pytest
 from call_contract import CallContract
+from call_samples import call
 from store_contract import StoreContract, ask
 from verdict_samples import summary, unsure, verdict
 
@@ -55,6 +56,31 @@ def test_a_url_names_the_same_keyspace_again(store):
     store.put_verdicts([verdict()])
     with open_store(store.url, create=False) as again:
         assert ask(again) == [verdict()]
+
+
+def test_a_reader_of_the_tables_sees_which_judgement_counts(store, session):
+    """What docs/operate/reading-verdicts.md says of `model` and `sequence`."""
+    first, second = verdict(model_digest="0" * 16), verdict(model_digest="1" * 16, application="zoiper")
+    sequences = []
+    for given in (first, second, first):
+        store.put_verdicts([given])
+        rows = list(session.execute(f"SELECT model, model_digest, sequence FROM {KEYSPACE}.verdict_by_flow"))
+        latest = max(rows, key=lambda row: row.sequence)
+        assert (latest.model[:-8], latest.model_digest) == (f"{given.model} #", given.model_digest)
+        sequences.append(latest.sequence)
+    assert len(rows) == 2
+    assert sequences == sorted(set(sequences))
+    assert ask(store) == [first]
+
+
+def test_a_row_that_is_rebuilt_changes_nothing(store, session):
+    query = f"SELECT sequence, WRITETIME(sequence) AS written FROM {KEYSPACE}.call_by_id"
+    store.put_calls([call()])
+    before = session.execute(query).one()
+    store.put_calls([call()], rebuilt=True)
+    assert session.execute(query).one() == before
+    store.put_calls([call()])
+    assert session.execute(query).one().sequence > before.sequence
 
 
 def test_a_keyspace_that_is_not_there_is_an_error_for_a_reader(url):

@@ -54,7 +54,9 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
     spam.add_argument("--spam", action="store_true", help="calls judged to be spam")
     spam.add_argument("--not-spam", action="store_true", help="calls judged not to be spam")
     add_time_options(parser, "calls that began")
-    parser.add_argument("--all", action="store_true", help="every judgement, not only the last of each call")
+    parser.add_argument(
+        "--all", action="store_true", help="every judgement, also at set-up and those of earlier runs"
+    )
     add_number_options(parser)
     add_answer_options(parser, ROWS_FOR_PEOPLE)
     parser.set_defaults(run=run)

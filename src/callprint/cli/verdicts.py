@@ -49,7 +49,9 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
     parser.add_argument("--address", metavar="IP", type=_address, help="IPv4 or IPv6 address of either side")
     parser.add_argument("--application", metavar="NAME", help="exact name, or `unknown`")
     add_time_options(parser, "verdicts decided")
-    parser.add_argument("--all", action="store_true", help="every verdict, not only the last of each flow")
+    parser.add_argument(
+        "--all", action="store_true", help="every verdict, also provisional ones and those of earlier runs"
+    )
     add_answer_options(parser, ROWS_FOR_PEOPLE)
     parser.set_defaults(run=run)
     return parser

@@ -1,7 +1,7 @@
 """Columns of the tables, derived from the fields of what their rows hold (core/ground/fields.py)."""
 
-import hashlib
 import re
+import zlib
 from collections.abc import Callable, Sequence
 from operator import attrgetter
 from typing import Generic, TypeVar
@@ -57,7 +57,9 @@ class Columns(Generic[T]):
         for i, write in self._writers:
             written[i] = write(written[i])
         if self._judge is not None and isinstance(written[self._judge], str):
-            written[self._judge] = f"{written[self._judge]} #{_digest(written)}"
+            # A flow's key is in the primary key anyway.
+            digest = zlib.crc32(repr(written[self._key :]).encode("ascii", "backslashreplace"))
+            written[self._judge] = f"{written[self._judge]} #{digest:08x}"
         return tuple(written)
 
     def value(self, row: Sequence[object], flow: FlowKey | None = None) -> T:
@@ -76,11 +78,6 @@ class Columns(Generic[T]):
     def selected(self, alias: str = "") -> str:
         """Return the names for a SELECT, each with the alias of its table if one is given."""
         return ", ".join(f"{alias}.{name}" if alias else name for name in self.names)
-
-
-def _digest(cells: Sequence[object]) -> str:
-    written = "\x1f".join(map(str, cells)).encode("utf-8", "backslashreplace")
-    return hashlib.blake2b(written, digest_size=4).hexdigest()
 
 
 VERDICT = Columns(Verdict, judge="model")
