@@ -192,26 +192,25 @@ class Attempt:
 
     def on_request(self, message: SipMessage, sender: Side, time_ns: int) -> None:
         """Take a request that belongs to this call."""
-        key = branch_key(message)
         self.last_ns = max(self.last_ns, time_ns)
         self.party(sender).note_agent(message)
         if self.ended:
             return
         if message.method == "INVITE":
-            self._on_invite(message, key, sender)
+            self._on_invite(message, branch_key(message), sender)
         elif message.method == "BYE":
             self._on_bye(message, sender)
         elif self.answered_ns is None and sender is Side.CALLER:
             if message.method == "CANCEL":
-                self.branches.cancel(key, self.last_ns)
-            elif message.method == "ACK" and not self.branches.knows(key):
+                self.branches.cancel(branch_key(message), self.last_ns)
+            elif message.method == "ACK" and not self.branches.knows(branch_key(message)):
                 self._in_dialog(message.to.tag, exact=True)
 
     def on_response(self, message: SipMessage, sender: Side, time_ns: int) -> None:
         """Take a response that belongs to this call."""
-        key = branch_key(message)
         self.last_ns = max(self.last_ns, time_ns)
         if message.method == "INVITE" and sender is Side.CALLEE and not self.ended:
+            key = branch_key(message)
             if message.status < 200:
                 self._on_progress(message, key)
             elif message.status < 300:
