@@ -135,15 +135,17 @@ class Attempt:
         last_ns = max([self.last_ns, *(flow.summary.last_seen_ns for flow in flows)])
         self._end(CallState.EXPIRED, why, last_ns, now_ns)
 
-    @property
-    def refused_by_callee(self) -> bool:
-        """True while it waits after a refusal that tells of the callee or the caller, not of the way between them."""
-        return self.refused_ns is not None and self.final_status in _OF_THE_PARTIES
-
-    def as_decided(self) -> "Attempt":
-        """Return what an attempt that waits becomes if nothing comes any more; its parties are the same objects."""
-        decided = replace(self)
+    def to_report(self) -> "Attempt | None":
+        """Return the attempt as histories learn of it now, once: as it ended, or as it ends if the refusal stands."""
+        if self.reported:
+            return None
+        if self.ended:
+            return self
+        if self.refused_ns is None or self.final_status not in _OF_THE_PARTIES:
+            return None
+        decided = replace(self)  # its parties and branches are the same objects
         decided._decide(self.last_ns)
+        self.reported = True
         return decided
 
     def weigh_media(self) -> None:
