@@ -268,7 +268,6 @@ class CallAssembler:
     def _in_call(self, call: Attempt, sender: Side, message: SipMessage, time_ns: int) -> None:
         if call.asks_anew(message, sender):
             ask_for(call, message, self._identities)
-            call.go_on()
         was_open = not call.ended
         # A message that comes late, or was dated by another clock, contradicts nothing.
         time_ns = max(time_ns, call.last_ns)
@@ -280,11 +279,8 @@ class CallAssembler:
         if session is not None and was_open:
             self._announced(call, session, sender)
             self._live.note(call)
-        if was_open and call.ended:
+        if was_open:
             self._closed(call)
-        elif call.refused_by_callee and not call.reported:
-            self._closed(call.as_decided())
-            call.reported = True
         self._table.touched(call)
         self.outcomes[MessageOutcome.IN_CALL] += 1
 
@@ -372,11 +368,11 @@ class CallAssembler:
     # -- ends
 
     def _closed(self, call: Attempt) -> None:
-        """Report the outcome at the moment when it became known, in the order of packets."""
-        if call.reported:
-            return
-        record = record_of(call, Phase.END, call.closed_ns)
-        self._events.append(CallEvent(CallStep.CLOSED, call.closed_ns, facts_of(call), record))
+        """Report an outcome at the moment when it became known, in the order of packets, if there is a new one."""
+        known = call.to_report()
+        if known is not None:
+            record = record_of(known, Phase.END, known.closed_ns)
+            self._events.append(CallEvent(CallStep.CLOSED, known.closed_ns, facts_of(known), record))
 
     def _settled(self, call: Attempt, now_ns: int) -> None:
         call.weigh_media()

@@ -138,15 +138,17 @@ class Attempt:
         last_ns = max([self.last_ns, *(flow.summary.last_seen_ns for flow in flows)])
         self._end(CallState.EXPIRED, why, last_ns, now_ns)
 
-    @property
-    def refused_by_callee(self) -> bool:
-        """True while it waits after a refusal that tells of the callee or the caller, not of the way between them."""
-        return self.refused_ns is not None and self.final_status in _OF_THE_PARTIES
-
-    def as_decided(self) -> "Attempt":
-        """Return what an attempt that waits becomes if nothing comes any more; its parties are the same objects."""
-        decided = replace(self)
+    def to_report(self) -> "Attempt | None":
+        """Return the attempt as histories learn of it now, once: as it ended, or as it ends if the refusal stands."""
+        if self.reported:
+            return None
+        if self.ended:
+            return self
+        if self.refused_ns is None or self.final_status not in _OF_THE_PARTIES:
+            return None
+        decided = replace(self)  # its parties and branches are the same objects
         decided._decide(self.last_ns)
+        self.reported = True
         return decided
 
     def weigh_media(self) -> None:
@@ -195,26 +197,25 @@ class Attempt:
 
     def on_request(self, message: SipMessage, sender: Side, time_ns: int) -> None:
         """Take a request that belongs to this call."""
-        key = branch_key(message)
         self.last_ns = max(self.last_ns, time_ns)
         self.party(sender).note_agent(message)
         if self.ended:
             return
         if message.method == "INVITE":
-            self._on_invite(message, key, sender)
+            self._on_invite(message, branch_key(message), sender)
         elif message.method == "BYE":
             self._on_bye(message, sender)
         elif self.answered_ns is None and sender is Side.CALLER:
             if message.method == "CANCEL":
-                self.branches.cancel(key, self.last_ns)
-            elif message.method == "ACK" and not self.branches.knows(key):
+                self.branches.cancel(branch_key(message), self.last_ns)
+            elif message.method == "ACK" and not self.branches.knows(branch_key(message)):
                 self._in_dialog(message.to.tag, exact=True)
 
     def on_response(self, message: SipMessage, sender: Side, time_ns: int) -> None:
         """Take a response that belongs to this call."""
-        key = branch_key(message)
         self.last_ns = max(self.last_ns, time_ns)
         if message.method == "INVITE" and sender is Side.CALLEE and not self.ended:
+            key = branch_key(message)
             if message.status < 200:
                 self._on_progress(message, key)
             elif message.status < 300:

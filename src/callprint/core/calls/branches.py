@@ -95,7 +95,10 @@ class Branches:
 
     def alive(self) -> bool:
         """True while a branch is pending that nobody has cancelled."""
-        return any(self.cancelled_ns(branch) is None for branch in self.pending.values())
+        for branch in self.pending.values():
+            if branch.cancel_ns is None and (not branch.above or self.cancelled_ns(branch) is None):
+                return True
+        return False
 
     def given_up_ns(self) -> int | None:
         """Return when the last branch was cancelled; None while one is alive, and when none is pending."""
@@ -133,7 +136,8 @@ class Branches:
         }
 
     def _above(self, branch: Branch) -> list[Branch]:
-        return [one for (_, name), one in self.pending.items() if name in branch.above]
+        above = branch.above
+        return [one for (_, name), one in self.pending.items() if name in above] if above else []
 
     def _forget(self, key: BranchKey) -> None:
         del self.pending[key]

@@ -15,10 +15,11 @@ _ADDRESS_INCOMPLETE = 484
 
 
 def ask_for(call: Attempt, message: SipMessage, identities: IdentityReader) -> None:
-    """Let an INVITE of a new branch say who the callee is, before the attempt takes it in."""
+    """Let an attempt go on with an INVITE of a new branch, which says who the callee is, before it is taken in."""
     callee = _other(call, message)
     if callee is not None:
         call.callee.identity = identities.of_uri(callee)
+    call.go_on()
     call.addressed = message.to.uri.user
     call.dialled = message.request_uri.user if message.request_uri is not None else ""
 
