@@ -66,6 +66,7 @@ class CaptureSource:
         self.packets = 0
         self.files: list[FileReport] = []
         self.buffer: np.ndarray | None = None
+        self.rows: np.ndarray | None = None
         self._to_read = files
         self._bytes_before = 0  # bytes of the files that are done
         self._stream: ByteStream | None = None
@@ -162,7 +163,7 @@ class CaptureSource:
                 if len(records):
                     report.packets += len(records)
                     self.packets += len(records)
-                    self.buffer = buffer[:end]
+                    self.buffer, self.rows = buffer[:end], decoder.rows
                     yield Batch(buffer[begin:end], records)
                 if consumed == 0:
                     break
