@@ -18,7 +18,7 @@ from callprint.sources.batch import Batch
 from callprint.sources.streams import ByteStream, open_stream
 
 READ_BYTES = 7 << 18
-"""Bytes per read. The buffer is reused and stays in the processor's cache; more calls make one batch at most."""
+"""Bytes per read: about as many packets of voice as one batch holds. The buffer is reused, which keeps it in cache."""
 
 ROOM_BYTES = 2 * MOST_HELD_BYTES
 """Bytes in front of those: packets of the last batch that wait for their turn are copied there."""

@@ -102,8 +102,8 @@ class PacketOrder:
         """Take a batch in; return what can be worked off. data: (bytes,) uint8, records: (n,) RECORD.
 
         `capture`: the file or interface it is from. `clock`: a number for what dated it: another file, another clock.
-        `buffer`, (bytes,) uint8, and `rows`, (n,) RECORD: arrays that end with `data` and `records`. In front of these they
-        may be written to, and the records may be changed.
+        `buffer`, (bytes,) uint8, and `rows`, (n,) RECORD: arrays that end with `data` and `records`. In front of these
+        they may be written to, and the records may be changed.
         """
         batches: list[OrderedBatch] = []
         if capture != self._capture or clock != self._clock:

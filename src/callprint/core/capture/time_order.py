@@ -37,7 +37,6 @@ TIME_STATE = np.dtype(
         ("bytes", "<i8"),  # of the packets between them
         ("cuts", "<i8"),
         ("in_order", "<i8"),  # 1: the queue is that of the packets as they came
-        ("changed", "<i8"),  # times that are not those of the capture
         ("late", "<i8"),
         ("misdated", "<i8"),
         ("set_back", "<i8"),
@@ -73,7 +72,7 @@ def put_in_order(
     """
     state = states[0]
     state.front, state.back, state.bytes = 0, held, 0
-    state.cuts, state.in_order, state.changed = 0, 1, 0
+    state.cuts, state.in_order = 0, 1
     for i in range(held):
         state.bytes += records[i].captured
     for i in range(held, waiting):
@@ -83,8 +82,7 @@ def put_in_order(
     while i < count:
         if not state.started and not _start(records, i, final, state):
             break
-        raw_ns = records[i].time_ns
-        time_ns = min(raw_ns, LATEST_NS - state.shift_ns) + state.shift_ns
+        time_ns = min(records[i].time_ns, LATEST_NS - state.shift_ns) + state.shift_ns
         if abs(time_ns - state.newest_ns) > JUMP_NS:
             if i + FOLLOWING >= count and not final:
                 break
@@ -92,7 +90,6 @@ def put_in_order(
                 time_ns = _after_jump_ahead(records, i, time_ns, state)
             else:
                 time_ns = _after_step_back(records, i, time_ns, cuts, state)
-        state.changed += raw_ns != time_ns
         records[i].time_ns = time_ns
         records[i].offset += moved_by
         state.newest_ns = max(state.newest_ns, time_ns)
@@ -118,9 +115,10 @@ def _enter_in_order(records: Array, i: int, moved_by: int, queue: Array, state: 
         return i
     begin = i
     shift_ns, newest_ns = state.shift_ns, state.newest_ns - state.shift_ns
+    latest_ns = LATEST_NS - shift_ns
     while i < records.shape[0]:
         step_ns = records[i].time_ns - newest_ns
-        if step_ns < 0 or step_ns > JUMP_NS:
+        if step_ns < 0 or step_ns > JUMP_NS or records[i].time_ns > latest_ns:
             break
         newest_ns += step_ns
         records[i].offset += moved_by
@@ -128,19 +126,16 @@ def _enter_in_order(records: Array, i: int, moved_by: int, queue: Array, state: 
     if i == begin:
         return i
     state.newest_ns = newest_ns + shift_ns
-    for j in range(begin, i):
-        if shift_ns:
+    if shift_ns:
+        for j in range(begin, i):
             records[j].time_ns += shift_ns
-            state.changed += 1
-        if not state.in_order:
-            queue[state.back + j - begin] = j
-        elif not shift_ns:
-            break
-    state.back += i - begin
     if state.in_order:
+        state.back += i - begin
         _give_out_in_order(records, state)
     else:
         for j in range(begin, i):
+            queue[state.back] = j
+            state.back += 1
             state.bytes += records[j].captured
         _give_out(records, queue, state)
     return i
@@ -223,7 +218,6 @@ def _start(records: Array, i: int, final: bool, state: Row) -> bool:
     for j in range(i, first):
         records[j].time_ns = records[first].time_ns
         state.misdated += 1
-        state.changed += 1
     state.started = 1
     state.newest_ns = records[first].time_ns
     return True
