@@ -63,7 +63,7 @@ def read_through(engine: FlowEngine, capture: str) -> dict[str, object]:
                 matrices += judge(engine, drain)
 
     for data, records in source:
-        work_off(order.take(data, records, source.capture, source.clock, source.buffer))
+        work_off(order.take(data, records, source.capture, source.clock, source.buffer, source.rows))
         if source.bytes_done * 10 > (len(by_tenth) + 1) * (source.bytes_total or 1):
             by_tenth.append((engine.gauges["flows"], resident_bytes() - before))
     work_off(order.flush())

@@ -120,7 +120,7 @@ class CaptureAgent:
         """
         for data, records in batches:
             if len(records):
-                origin = (source.capture, source.clock, source.buffer) if source else ()
+                origin = (source.capture, source.clock, source.buffer, source.rows) if source else ()
                 self._take_ordered(self.order.take(data, records, *origin))
             else:
                 self._take_ordered(self.order.flush())

@@ -120,7 +120,7 @@ def record(
     with _agent(recorder, site, linger_s) as agent:
         for number, (data, records) in enumerate(captures):
             batches = ((data, records[at : at + batch]) for at in range(0, len(records), batch))
-            agent.run(batches, SimpleNamespace(capture=None, clock=number, buffer=None))  # type: ignore[arg-type]
+            agent.run(batches, SimpleNamespace(capture=None, clock=number, buffer=None, rows=None))  # type: ignore[arg-type]
         if end:
             assert agent.finish(1.0)
     return recorder

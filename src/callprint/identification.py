@@ -87,7 +87,7 @@ class CaptureRun:
     def process_all(self, source: PacketSource) -> Iterable[None]:
         """Take batch after batch and yield after each, so that the caller can show progress or stop."""
         for data, records in source:
-            self.take(data, records, source.capture, source.clock, source.buffer)
+            self.take(data, records, source.capture, source.clock, source.buffer, source.rows)
             yield
 
     def take(
@@ -97,13 +97,16 @@ class CaptureRun:
         capture: str | None = None,
         clock: int = 0,
         buffer: np.ndarray | None = None,
+        rows: np.ndarray | None = None,
     ) -> None:
         """Take a batch in any order of time; the arguments are those of PacketOrder.take.
 
         An empty batch, when nothing came for a while, brings out what waits for earlier packets.
         """
         ordered = (
-            self.order.take(data, records, capture, clock, buffer) if len(records) else self.order.flush()
+            self.order.take(data, records, capture, clock, buffer, rows)
+            if len(records)
+            else self.order.flush()
         )
         self._process_ordered(ordered)
 

@@ -31,6 +31,10 @@ class PacketSource(Protocol):
         """The array that ends with the data of the last batch, if it may be written to in front of that; (n,) uint8."""
 
     @property
+    def rows(self) -> np.ndarray | None:
+        """The same for its records; (n,) RECORD."""
+
+    @property
     def bytes_total(self) -> int | None:
         """How many bytes there are to read; None if that is not known (a pipe, an interface)."""
 

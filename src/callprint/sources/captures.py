@@ -19,7 +19,7 @@ from callprint.sources.batch import Batch
 from callprint.sources.streams import ByteStream, open_stream
 
 READ_BYTES = 7 << 18
-"""Bytes per read. The buffer is reused and stays in the processor's cache; more calls make one batch at most."""
+"""Bytes per read: about as many packets of voice as one batch holds. The buffer is reused, which keeps it in cache."""
 
 ROOM_BYTES = 2 * MOST_HELD_BYTES
 """Bytes in front of those: packets of the last batch that wait for their turn are copied there."""
@@ -67,6 +67,7 @@ class CaptureSource:
         self.packets = 0
         self.files: list[FileReport] = []
         self.buffer: np.ndarray | None = None
+        self.rows: np.ndarray | None = None
         self._to_read = files
         self._bytes_before = 0  # bytes of the files that are done
         self._stream: ByteStream | None = None
@@ -168,7 +169,7 @@ class CaptureSource:
                 if len(records):
                     report.packets += len(records)
                     self.packets += len(records)
-                    self.buffer = buffer[:end]
+                    self.buffer, self.rows = buffer[:end], decoder.rows
                     yield Batch(buffer[begin:end], records)
                 if consumed == 0:
                     break

@@ -38,7 +38,7 @@ class LiveSource:
         self.packets = 0
         self.capture: str | None = None  # the interface that the last batch came from
         self.clock = 0  # that of the host, for all interfaces
-        self.buffer = None  # nobody may write to the ring
+        self.buffer = self.rows = None  # nobody may write to the ring
         self.not_captures = 0
         self.warnings: list[CaptureError] = []
         self._rings = rings

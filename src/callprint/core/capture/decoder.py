@@ -13,6 +13,9 @@ from callprint.core.packets import RECORD
 BATCH_RECORDS = 8192
 """Most records of one `feed`: it bounds the memory of everything behind it."""
 
+ROOM_RECORDS = 1024
+"""Rows in front of those: for packets of the last batch that wait for their turn (packet_order.py)."""
+
 MAXIMUM_INTERFACES = 65_536
 """Interfaces of one pcapng section that are remembered; more is damage, not a capture."""
 
@@ -34,6 +37,7 @@ class CaptureDecoder:
         self.position = 0
         self.packets = 0
         self.error: CaptureError | None = None
+        self.rows = np.empty(0, RECORD)  # what the last records are the end of; the rows before them are free
         self._skip = 0  # bytes of a long unneeded pcapng block that are still to come
         self._skip_from = 0  # where that block began
         self._pcap: pcap.PcapHeader | None = None
@@ -65,6 +69,7 @@ class CaptureDecoder:
             return np.empty(0, RECORD), len(data)
         self.position += consumed
         self.packets += len(records)
+        self.rows = self.rows[: ROOM_RECORDS + len(records)]
         return records, consumed
 
     def finish(self, rest: np.ndarray) -> CaptureError | None:
@@ -79,6 +84,10 @@ class CaptureDecoder:
             offset = self._skip_from if self._skip else self.position
             self._break(f"the {self.format} stream is cut off {where}", offset)
         return self.error
+
+    def _fresh_rows(self) -> np.ndarray:
+        self.rows = np.empty(ROOM_RECORDS + BATCH_RECORDS, RECORD)
+        return self.rows[ROOM_RECORDS:]
 
     def _skip_some(self, available: int) -> int:
         """Skip what is there of a long unneeded block; return how many bytes that is."""
@@ -109,7 +118,7 @@ class CaptureDecoder:
                 return np.empty(0, RECORD), 0
             self._pcap = pcap.parse_file_header(data[: pcap.FILE_HEADER].tobytes())
             return np.empty(0, RECORD), pcap.FILE_HEADER
-        records = np.empty(BATCH_RECORDS, RECORD)
+        records = self._fresh_rows()
         count, consumed, stopped = pcap.walk_pcap(data, *self._pcap, records)
         if stopped == pcap.STOPPED_TOO_LONG:
             self._break(
@@ -121,7 +130,7 @@ class CaptureDecoder:
         return records[:count], consumed
 
     def _feed_pcapng(self, data: np.ndarray) -> tuple[np.ndarray, int]:
-        records = np.empty(BATCH_RECORDS, RECORD)
+        records = self._fresh_rows()
         count, consumed, stopped, self._last_ns = pcapng.walk_pcapng(
             data, self._big_endian, self._interfaces, self._known, self._last_ns, records
         )

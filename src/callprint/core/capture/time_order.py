@@ -22,6 +22,8 @@ FOLLOWING = 16
 MOST_SET_BACK_NS = 3600_000_000_000
 MOST_SILENCE_NS = 86_400_000_000_000
 """How far ahead the very last packet may be: nothing follows that could confirm its time."""
+MOST_BEFORE_NS = 365 * MOST_SILENCE_NS
+"""How far before those that follow the first packet may be."""
 LONG_AGO_NS, LATEST_NS = -(1 << 62), (1 << 62) - 1
 
 _TOLERANCE_NS = JUMP_NS // 2  # how much earlier a packet may be that confirms a time
@@ -37,7 +39,6 @@ TIME_STATE = np.dtype(
         ("bytes", "<i8"),  # of the packets between them
         ("cuts", "<i8"),
         ("in_order", "<i8"),  # 1: the queue is that of the packets as they came
-        ("changed", "<i8"),  # times that are not those of the capture
         ("late", "<i8"),
         ("misdated", "<i8"),
         ("set_back", "<i8"),
@@ -54,27 +55,36 @@ TIME_STATE = np.dtype(
 
 
 @compiled
-def put_in_order(records: Array, held: int, final: bool, queue: Array, cuts: Array, states: Array) -> int:
+def put_in_order(
+    records: Array,
+    held: int,
+    waiting: int,
+    moved_by: int,
+    final: bool,
+    queue: Array,
+    cuts: Array,
+    states: Array,
+) -> int:
     """Queue packets by their times; return how many could be judged, the rest waits for what follows.
 
     records: (n,) RECORD, of which the first `held` have believed times and are in order; the times of the others
-    become so. queue: (n,) int64, filled with packet numbers: `state.front` of them are to be given out, those up to
-    `state.back` held. cuts: (n,) int64, places in the queue at which an earlier capture begins. `final`: nothing
-    follows.
+    become so. The offsets of those from `waiting` on are increased by `moved_by`. queue: (n,) int64, packet numbers:
+    `state.front` of them are to be given out, those up to `state.back` held; not filled while `state.in_order`. cuts:
+    (n,) int64, places in the queue at which an earlier capture begins. `final`: nothing follows.
     """
     state = states[0]
     state.front, state.back, state.bytes = 0, held, 0
-    state.cuts, state.in_order, state.changed = 0, 1, 0
+    state.cuts, state.in_order = 0, 1
     for i in range(held):
-        queue[i] = i
         state.bytes += records[i].captured
+    for i in range(held, waiting):
+        records[i].offset -= moved_by  # like all that come now, these are moved when they are queued
     count = records.shape[0]
-    i = _enter_in_order(records, held, queue, state)
+    i = _enter_in_order(records, held, moved_by, queue, state)
     while i < count:
         if not state.started and not _start(records, i, final, state):
             break
-        raw_ns = records[i].time_ns
-        time_ns = min(raw_ns, LATEST_NS - state.shift_ns) + state.shift_ns
+        time_ns = min(records[i].time_ns, LATEST_NS - state.shift_ns) + state.shift_ns
         if abs(time_ns - state.newest_ns) > JUMP_NS:
             if i + FOLLOWING >= count and not final:
                 break
@@ -82,12 +92,15 @@ def put_in_order(records: Array, held: int, final: bool, queue: Array, cuts: Arr
                 time_ns = _after_jump_ahead(records, i, time_ns, state)
             else:
                 time_ns = _after_step_back(records, i, time_ns, cuts, state)
-        state.changed += raw_ns != time_ns
         records[i].time_ns = time_ns
+        records[i].offset += moved_by
         state.newest_ns = max(state.newest_ns, time_ns)
         state.late += time_ns < state.given_ns
         _enter(records, i, queue, state)
-        i = _enter_in_order(records, i + 1, queue, state)
+        _give_out(records, queue, state)
+        i = _enter_in_order(records, i + 1, moved_by, queue, state)
+    for j in range(i, count):
+        records[j].offset += moved_by
     if final and state.front < state.back:
         state.front = state.back
         state.given_ns = max(state.given_ns, state.newest_ns)
@@ -95,29 +108,58 @@ def put_in_order(records: Array, held: int, final: bool, queue: Array, cuts: Arr
 
 
 @compiled
-def _enter_in_order(records: Array, i: int, queue: Array, state: Row) -> int:
+def _enter_in_order(records: Array, i: int, moved_by: int, queue: Array, state: Row) -> int:
     """Queue packets from packet i on for as long as each is a little later than the last; return the next one.
 
-    Most packets are dealt with here, at a nanosecond each.
+    Most packets are dealt with here, at a nanosecond or two each.
     """
-    count = records.shape[0]
-    back, size, newest_ns, shift_ns = state.back, state.bytes, state.newest_ns, state.shift_ns
-    if state.started:
-        while i < count:
-            step_ns = records[i].time_ns - (newest_ns - shift_ns)
-            if step_ns < 0 or step_ns > JUMP_NS:
-                break
-            newest_ns += step_ns
-            if shift_ns:
-                records[i].time_ns = newest_ns
-            queue[back] = i
-            back += 1
-            size += records[i].captured
-            i += 1
-        state.changed += shift_ns != 0
-    state.back, state.bytes, state.newest_ns = back, size, newest_ns
-    _give_out(records, queue, state)
-    return int(i)
+    if not state.started:
+        return i
+    begin = i
+    shift_ns, newest_ns = state.shift_ns, state.newest_ns - state.shift_ns
+    latest_ns = LATEST_NS - shift_ns
+    while i < records.shape[0]:
+        step_ns = records[i].time_ns - newest_ns
+        if step_ns < 0 or step_ns > JUMP_NS or records[i].time_ns > latest_ns:
+            break
+        newest_ns += step_ns
+        records[i].offset += moved_by
+        i += 1
+    if i == begin:
+        return i
+    state.newest_ns = newest_ns + shift_ns
+    if shift_ns:
+        for j in range(begin, i):
+            records[j].time_ns += shift_ns
+    if state.in_order:
+        state.back += i - begin
+        _give_out_in_order(records, state)
+    else:
+        for j in range(begin, i):
+            queue[state.back] = j
+            state.back += 1
+            state.bytes += records[j].captured
+        _give_out(records, queue, state)
+    return i
+
+
+@compiled
+def _give_out_in_order(records: Array, state: Row) -> None:
+    """Do what `_give_out` does where packet and place in the queue are the same: what is held is at the end."""
+    until_ns = max(state.newest_ns - state.window_ns, state.given_ns)
+    front, size = state.back, 0
+    while front > state.front and records[front - 1].time_ns > until_ns:
+        size += records[front - 1].captured
+        if size > state.most_bytes or state.back - (front - 1) > state.most_packets:
+            break
+        front -= 1
+    if front > state.front:
+        state.given_ns = max(state.given_ns, records[front - 1].time_ns)
+    while front < state.back and records[front].time_ns <= state.given_ns:
+        front += 1
+    state.front, state.bytes = front, 0
+    for j in range(front, state.back):
+        state.bytes += records[j].captured
 
 
 @compiled
@@ -126,7 +168,7 @@ def _give_out(records: Array, queue: Array, state: Row) -> None:
     until_ns = max(state.newest_ns - state.window_ns, state.given_ns)
     front, back, size = state.front, state.back, state.bytes
     while front < back:
-        first = records[queue[front]]
+        first = records[front if state.in_order else queue[front]]
         if first.time_ns > until_ns and back - front <= state.most_packets and size <= state.most_bytes:
             break
         until_ns = max(until_ns, first.time_ns)
@@ -140,11 +182,15 @@ def _give_out(records: Array, queue: Array, state: Row) -> None:
 def _enter(records: Array, i: int, queue: Array, state: Row) -> None:
     """Put packet i behind all that are not later."""
     at = state.back
-    while at > state.front and records[queue[at - 1]].time_ns > records[i].time_ns:
-        queue[at] = queue[at - 1]
-        at -= 1
+    if state.in_order and at > state.front and records[at - 1].time_ns > records[i].time_ns:
+        for j in range(at):
+            queue[j] = j
         state.in_order = 0
-    queue[at] = i
+    if not state.in_order:
+        while at > state.front and records[queue[at - 1]].time_ns > records[i].time_ns:
+            queue[at] = queue[at - 1]
+            at -= 1
+        queue[at] = i
     state.back += 1
     state.bytes += records[i].captured
 
@@ -160,21 +206,26 @@ def _most_follow(records: Array, i: int, from_ns: int, before_ns: int) -> bool:
 
 
 @compiled
+def _confirmed_first(records: Array, i: int) -> bool:
+    time_ns = records[i].time_ns
+    return _most_follow(records, i, time_ns - _TOLERANCE_NS, time_ns + MOST_BEFORE_NS)
+
+
+@compiled
 def _start(records: Array, i: int, final: bool, state: Row) -> bool:
     """Begin with the first packet whose time those that follow confirm; False while too few have come."""
     count = records.shape[0]
-    confirmed = _most_follow(records, i, records[i].time_ns - _TOLERANCE_NS, LATEST_NS + 1)
+    confirmed = _confirmed_first(records, i)
     if not final and (i + FOLLOWING >= count or (i + 2 * FOLLOWING >= count and not confirmed)):
         return False
     first = i
     for j in range(i, min(i + FOLLOWING, count)):
-        if _most_follow(records, j, records[j].time_ns - _TOLERANCE_NS, LATEST_NS + 1):
+        if _confirmed_first(records, j):
             first = j
             break
     for j in range(i, first):
         records[j].time_ns = records[first].time_ns
         state.misdated += 1
-        state.changed += 1
     state.started = 1
     state.newest_ns = records[first].time_ns
     return True
@@ -226,18 +277,3 @@ def gather(data: Array, records: Array, target: Array, copied: Array) -> None:
         copied[i] = record
         copied[i].offset = at
         at += record.captured
-
-
-@compiled
-def join(held: Array, records: Array, moved_by: int, joined: Array) -> None:
-    """Write what is held and then other records, their data moved by so many bytes. All: (n,) RECORD."""
-    for i in range(held.shape[0]):
-        joined[i] = held[i]
-    for i in range(records.shape[0]):
-        row = joined[held.shape[0] + i]
-        record = records[i]
-        row.time_ns = record.time_ns
-        row.offset = record.offset + moved_by
-        row.captured = record.captured
-        row.original = record.original
-        row.link_type = record.link_type
