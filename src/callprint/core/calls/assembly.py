@@ -259,7 +259,6 @@ class CallAssembler:
             signalling_ip=raw.source_ip,
             capture=self._capture,
         )
-        ask_for(call, message, self._identities)
         call.on_request(message, Side.CALLER, raw.time_ns)
         if session is not None:
             self._announced(call, session, Side.CALLER)
@@ -273,10 +272,8 @@ class CallAssembler:
         if call.asks_anew(message, sender):
             ask_for(call, message, self._identities)
         was_open = not call.ended
-        if message.is_request:
-            call.on_request(message, sender, time_ns)
-        else:
-            call.on_response(message, sender, time_ns)
+        take = call.on_request if message.is_request else call.on_response
+        take(message, sender, time_ns)
         session = self._session(message)
         if session is not None and was_open:
             self._announced(call, session, sender)
