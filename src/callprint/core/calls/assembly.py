@@ -269,12 +269,8 @@ class CallAssembler:
         if call.asks_anew(message, sender):
             ask_for(call, message, self._identities)
         was_open = not call.ended
-        # A message that comes late, or was dated by another clock, contradicts nothing.
-        time_ns = max(time_ns, call.last_ns)
-        if message.is_request:
-            call.on_request(message, sender, time_ns)
-        else:
-            call.on_response(message, sender, time_ns)
+        take = call.on_request if message.is_request else call.on_response
+        take(message, sender, time_ns)
         session = self._session(message)
         if session is not None and was_open:
             self._announced(call, session, sender)

@@ -252,6 +252,8 @@ class Attempt:
     def _on_invite(self, message: SipMessage, key: BranchKey, sender: Side) -> None:
         if self.asks_anew(message, sender):
             self._begin_branch(message, key)
+            self.addressed = message.to.uri.user
+            self.dialled = message.request_uri.user if message.request_uri is not None else ""
         elif message.to.tag and not self.branches.knows(key):
             self._in_dialog(message.to.tag if sender is Side.CALLER else message.from_.tag, exact=False)
 

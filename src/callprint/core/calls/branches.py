@@ -45,6 +45,10 @@ class Branches:
     pending: dict[BranchKey, Branch] = field(default_factory=dict)
     over: dict[BranchKey, None] = field(default_factory=dict)  # refused or replaced, the newest last
 
+    def __len__(self) -> int:
+        """Return how many are kept."""
+        return len(self.pending) + len(self.over)
+
     def knows(self, key: BranchKey) -> bool:
         """True for a branch that is pending or over."""
         return key in self.pending or key in self.over

@@ -20,8 +20,6 @@ def ask_for(call: Attempt, message: SipMessage, identities: IdentityReader) -> N
     if callee is not None:
         call.callee.identity = identities.of_uri(callee)
     call.go_on()
-    call.addressed = message.to.uri.user
-    call.dialled = message.request_uri.user if message.request_uri is not None else ""
 
 
 def _other(call: Attempt, message: SipMessage) -> Uri | None:

@@ -1,7 +1,6 @@
 """What the first INVITE of a call says about it: who, to whom, from where, on whose word."""
 
 from callprint.core.calls.attempt import Attempt
-from callprint.core.calls.callee import ask_for
 from callprint.core.calls.campaign import campaign_key
 from callprint.core.calls.party import Party, Side
 from callprint.core.signalling.identity import Identity, IdentityReader, attestation
@@ -29,7 +28,6 @@ def begun(
         claimed_caller=_text(identities.claimed(message)),
         diverted_by=_text(identities.diverter(message)),
     )
-    ask_for(call, message, identities)
     call.on_request(message, Side.CALLER, raw.time_ns)
     return call
 
