@@ -143,7 +143,7 @@ def test_the_last_packet_is_believed_unless_its_time_is_absurd(ahead_ns, believe
     assert (put_in_order(times)[-1][1] == times[-1]) is believed
 
 
-@pytest.mark.parametrize("at", [0, 1, 50, 80])
+@pytest.mark.parametrize("at", [1, 50, 80])
 def test_a_packet_from_the_past_gets_the_time_of_the_newest(at):
     times = steady(100)
     times[at] = 0

@@ -22,8 +22,6 @@ FOLLOWING = 16
 MOST_SET_BACK_NS = 3600_000_000_000
 MOST_SILENCE_NS = 86_400_000_000_000
 """How far ahead the very last packet may be: nothing follows that could confirm its time."""
-MOST_BEFORE_NS = 365 * MOST_SILENCE_NS
-"""How far before those that follow the first packet may be."""
 LONG_AGO_NS, LATEST_NS = -(1 << 62), (1 << 62) - 1
 
 _TOLERANCE_NS = JUMP_NS // 2  # how much earlier a packet may be that confirms a time
@@ -206,21 +204,15 @@ def _most_follow(records: Array, i: int, from_ns: int, before_ns: int) -> bool:
 
 
 @compiled
-def _confirmed_first(records: Array, i: int) -> bool:
-    time_ns = records[i].time_ns
-    return _most_follow(records, i, time_ns - _TOLERANCE_NS, time_ns + MOST_BEFORE_NS)
-
-
-@compiled
 def _start(records: Array, i: int, final: bool, state: Row) -> bool:
     """Begin with the first packet whose time those that follow confirm; False while too few have come."""
     count = records.shape[0]
-    confirmed = _confirmed_first(records, i)
+    confirmed = _most_follow(records, i, records[i].time_ns - _TOLERANCE_NS, LATEST_NS + 1)
     if not final and (i + FOLLOWING >= count or (i + 2 * FOLLOWING >= count and not confirmed)):
         return False
     first = i
     for j in range(i, min(i + FOLLOWING, count)):
-        if _confirmed_first(records, j):
+        if _most_follow(records, j, records[j].time_ns - _TOLERANCE_NS, LATEST_NS + 1):
             first = j
             break
     for j in range(i, first):
