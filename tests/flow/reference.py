@@ -20,6 +20,7 @@ class Flow:
     packets: int = 0
     k: int = 0  # RTP packets in the log
     long_packets: int = 0
+    bytes: int = 0
     rtcp_packets: int = 0
     log: list = field(default_factory=list)
     rtcp_in_log: int = 0
@@ -165,6 +166,7 @@ class ReferenceEngine:
         self._accept(flow, packet)
 
     def _accept(self, flow: Flow, packet: Packet) -> None:
+        flow.bytes += len(packet.payload())
         if packet.kind == PacketKind.RTP_LONG:
             self.outcomes[Outcome.ACCEPTED_RTP_LONG] += 1
             flow.long_packets += 1
@@ -234,4 +236,6 @@ class ReferenceEngine:
     def _end(self, key: tuple, why: str) -> None:
         flow = self.flows.pop(key)
         self.reported.append(("final", key, flow.k, tuple(flow.log)))
-        self.reported.append(("end", key, why, (flow.packets, flow.long_packets, flow.rtcp_packets)))
+        self.reported.append(
+            ("end", key, why, (flow.packets, flow.long_packets, flow.rtcp_packets, flow.bytes))
+        )

@@ -57,7 +57,9 @@ def run(packets, engine_settings=SMALL, batch=None):
                     if event["end"] > event["start"] or flow["evidence_state"] != 2:
                         reported.append(("final", key, int(event["k"]), log))
                     if event["kind"] == EVENT_END:
-                        counts = tuple(int(flow[n]) for n in ("packets", "long_packets", "rtcp_packets"))
+                        counts = tuple(
+                            int(flow[n]) for n in ("packets", "long_packets", "rtcp_packets", "bytes")
+                        )
                         reported.append(("end", key, ENDED_NAMES[event["ended"]], counts))
 
     for start in range(0, len(rows), batch):
@@ -188,7 +190,7 @@ def test_a_flood_of_handshakes_is_counted_and_evicts_no_flow():
     ]
     engine, reported = run([*stream(2), *flood, *stream(2, start=2, time_ms=60)])
     assert engine.gauges["handshakes_evicted"] > 4000
-    assert [one[3] for one in reported if one[0] == "end"] == [(4, 0, 0)]
+    assert [one[3] for one in reported if one[0] == "end"] == [(4, 0, 0, 4 * 172)]
 
 
 def test_horizon_waits_for_rtcp_and_no_longer():

@@ -69,3 +69,11 @@ def test_copies_are_not_sent_by_the_caller(identified):
     """96 packets, 20 ms apart, in 2 s of talk: the first one comes 100 ms after the answer."""
     _, calls = identified("35")
     assert calls[-1]["features"]["caller_packets_per_s"] == 48.0
+
+
+def test_the_bytes_of_long_packets_count_in_the_share_of_a_call(identified):
+    flows, calls = identified("29")
+    by_length = {flow["long_packets"] > 0: flow for flow in flows}
+    assert by_length[True]["packets"] == 0
+    assert by_length[True]["bytes"] == 332 * by_length[True]["long_packets"]
+    assert calls[-1]["features"]["caller_media_share"] == 0.5

@@ -95,7 +95,9 @@ class FlowSummary:
     packets: Annotated[
         int, Field(10, END, "RTP packets that the filter accepted; while the flow goes on, those looked at.")
     ]
-    bytes: Annotated[int, Field(22, END, "UDP payload of the accepted RTP packets.")]
+    bytes: Annotated[
+        int, Field(22, END, "UDP payload of the RTP packets, those of 256 bytes and more included.")
+    ]
     long_packets: Annotated[
         int, Field(23, END, "RTP packets of the same source with 256 bytes or more, too long for the filter.")
     ]

@@ -37,6 +37,8 @@ ENDED_BY_UNKNOWN, ENDED_BY_CALLER, ENDED_BY_CALLEE = 0, 1, 2
 ATTESTATION_MISSING, ATTESTATION_A, ATTESTATION_B, ATTESTATION_C = 0, 1, 2, 3
 
 _OK, _TEMPORARILY_UNAVAILABLE, _REQUEST_TERMINATED = 200, 480, 487
+_RTP_HEADER = 12  # bytes, without contributing sources and extensions (RFC 3550 5.1)
+
 _ATTESTATION = {"A": ATTESTATION_A, "B": ATTESTATION_B, "C": ATTESTATION_C}
 _ENDED_BY = {EndedBy.CALLER: ENDED_BY_CALLER, EndedBy.CALLEE: ENDED_BY_CALLEE}
 
@@ -88,11 +90,15 @@ def _add_media(
         packets = octets = 0.0
         for report in flows:
             share = _share(report, started_ns, ended_ns) * _sent_once(report)
-            packets += share * (report.summary.packets + report.summary.long_packets)
-            octets += share * report.summary.bytes
+            received = report.summary.packets + report.summary.long_packets
+            packets += share * received
+            # Else the party with shorter packets would seem to say more.
+            octets += share * max(0, report.summary.bytes - _RTP_HEADER * received)
         row[f"{prefix}_packets"] = round(packets)
         row[f"{prefix}_bytes"] = round(octets)
-    longest = max(caller, key=lambda report: report.summary.packets, default=None)
+    longest = max(
+        caller, key=lambda report: (report.summary.packets, report.summary.long_packets), default=None
+    )
     row["caller_jitter_ms"] = longest.summary.jitter_ms if longest is not None else np.nan
 
 

@@ -108,7 +108,7 @@ def hold_rtp(
     entry.ssrc = ssrc
     entry.sequence = sequence
     entry.has_rtp = 1
-    entry.rtp_length = 0 if long else packet.length
+    entry.rtp_length = packet.length
     # Of a long packet only the header is wanted, for the statistics.
     kept = 12 if long else packet.length
     copy_bytes(tables.held_rtp, way * HELD_BYTES, data, packet.offset, kept)

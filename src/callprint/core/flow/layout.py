@@ -63,7 +63,7 @@ FLOW = np.dtype(
         ("last_arrival_ns", "<i8"),
         # Counters.
         ("packets", "<i8"),  # RTP packets accepted by the filter
-        ("bytes", "<i8"),
+        ("bytes", "<i8"),  # UDP payload of these and of long packets
         ("long_packets", "<i8"),
         ("rtcp_packets", "<i8"),
         # Evidence.
@@ -139,7 +139,7 @@ CANDIDATE = np.dtype(
         ("src_port", "<u2"),  # of the RTP packet, or of the RTCP packet while there is none
         ("dst_port", "<u2"),
         ("sequence", "<u2"),
-        ("rtp_length", "<u2"),  # 0: no bytes kept (a long packet)
+        ("rtp_length", "<u2"),  # above MAXIMUM_PAYLOAD: only the first 12 bytes are kept
         ("rtcp_length", "<u2"),  # 0: no RTCP held
         ("has_rtp", "u1"),
         ("used", "u1"),

@@ -19,6 +19,7 @@ from callprint.core.flow.layout import TYPES_OF_FLOW, Tables
 from callprint.core.ground.arrays import Array
 from callprint.core.ground.compiled import Row, compiled
 from callprint.core.ground.loads import be16, be32, load8
+from callprint.core.packets import MAXIMUM_PAYLOAD
 
 WINDOW = 32
 """Packets of a source after which the clock rate of a dynamic payload type is estimated, time and again."""
@@ -71,7 +72,7 @@ def is_event(data: Array, offset: int, length: int, payload_type: int) -> bool:
 
     Encrypted events have a longer payload, and only their type tells them from the voice.
     """
-    if payload_type < _FIRST_DYNAMIC or length < 16:
+    if payload_type < _FIRST_DYNAMIC or not 16 <= length <= MAXIMUM_PAYLOAD:
         return False
     first = load8(data, offset)
     header = 12 + 4 * (first & 0x0F)

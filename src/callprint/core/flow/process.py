@@ -17,7 +17,7 @@ from callprint.core.ground.arrays import Array
 from callprint.core.ground.compiled import Row, compiled
 from callprint.core.ground.endpoints import copy_endpoints
 from callprint.core.ground.loads import be16, be32
-from callprint.core.packets import Outcome, PacketKind
+from callprint.core.packets import MAXIMUM_PAYLOAD, Outcome, PacketKind
 
 _RTCP = int(PacketKind.RTCP)
 _STUN = int(PacketKind.STUN)
@@ -120,10 +120,18 @@ def _take_known_rtp(tables: Tables, row: int, data: Array, packet: Row, sequence
     flow.last_rtp_ns = max(flow.last_rtp_ns, time_ns)
     flow.last_active_ns = max(flow.last_active_ns, time_ns)
     if packet.kind == _RTP_LONG:
-        flow.long_packets += 1
-        tables.outcomes[_ACCEPTED_RTP_LONG] += 1
+        _count_long(tables, row, packet.length)
     else:
         accept_rtp(tables, row, data, packet.offset, packet.length, time_ns)
+
+
+@compiled
+def _count_long(tables: Tables, row: int, length: int) -> None:
+    """Count an RTP packet of the flow that is too long for the filter."""
+    flow = tables.flows[row]
+    flow.long_packets += 1
+    flow.bytes += length
+    tables.outcomes[_ACCEPTED_RTP_LONG] += 1
 
 
 @compiled
@@ -193,11 +201,10 @@ def _promote(tables: Tables, way: int, key_hash: np.uint32, packet: Row) -> int:
     rtcp_first = entry.rtcp_length != 0 and entry.rtcp_time_ns <= time_ns
     if rtcp_first:
         accept_rtcp(tables, row, tables.held_rtcp, held, entry.rtcp_length, entry.rtcp_time_ns)
-    if entry.rtp_length != 0:
+    if entry.rtp_length <= MAXIMUM_PAYLOAD:
         accept_rtp(tables, row, tables.held_rtp, held, entry.rtp_length, time_ns)
     else:
-        flow.long_packets += 1
-        tables.outcomes[_ACCEPTED_RTP_LONG] += 1
+        _count_long(tables, row, entry.rtp_length)
     if entry.rtcp_length != 0 and not rtcp_first:
         accept_rtcp(tables, row, tables.held_rtcp, held, entry.rtcp_length, entry.rtcp_time_ns)
     state.held -= 2 if entry.rtcp_length != 0 else 1
