@@ -5,7 +5,6 @@ import logging
 import re
 import signal
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -32,6 +31,7 @@ from .metrics import open_metrics, status_line
 from .privileges import become, drop_capabilities
 from .replay import paced
 from .spool import Spool
+from .stopping import StopRequest
 
 if TYPE_CHECKING:
     from .publisher import Publisher
@@ -188,7 +188,7 @@ def run(arguments: argparse.Namespace) -> int:
         agent.kernel_drops = lambda: sum(ring.dropped for ring in source.statistics())
     if server is not None:
         server.serve(agent.values)
-    stopping = threading.Event()
+    stopping = StopRequest()
     for number in (signal.SIGTERM, signal.SIGINT):
         # Only set a flag: an exception in the middle of a send would lose or duplicate a record.
         signal.signal(number, lambda _number, _frame: _stop(stopping, source))
@@ -232,15 +232,15 @@ def _checkpoints(model: Path | None) -> tuple[int, ...]:
         raise ModelError(f"the model card {card} cannot be read: {error}") from error
 
 
-def _stop(stopping: threading.Event, source: CaptureSource | LiveSource) -> None:
-    stopping.set()
+def _stop(stopping: StopRequest, source: CaptureSource | LiveSource) -> None:
+    stopping.make()
     if isinstance(source, LiveSource):
         source.stop()
 
 
-def _may_stop(stopping: threading.Event, source: CaptureSource | LiveSource) -> bool:
+def _may_stop(stopping: StopRequest, source: CaptureSource | LiveSource) -> bool:
     """Return whether to stop reading. A live source ends by itself, after the packets still in its rings."""
-    return stopping.is_set() and not isinstance(source, LiveSource)
+    return stopping.is_made() and not isinstance(source, LiveSource)
 
 
 def _drop_privileges(user: str | None, live: bool) -> None:

@@ -1,12 +1,13 @@
 """Replays capture files at the speed of their packets, or at N times that speed."""
 
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
 from callprint.core.ground.arrays import Array
+
+from .stopping import StopRequest
 
 SLICE_NS = 50_000_000  # packets within this much capture time go together
 EMPTY_BATCH_EVERY_S = 1.0  # during a silence
@@ -15,7 +16,7 @@ EMPTY_BATCH_EVERY_S = 1.0  # during a silence
 def paced(
     batches: Iterable[tuple[Array, Array]],
     speed: float,
-    stopping: threading.Event,
+    stopping: StopRequest,
     *,
     capture: Callable[[], int] = lambda: 0,
     longest_silence_s: float | None = None,
@@ -25,7 +26,7 @@ def paced(
     `capture` returns, for each batch, which capture it belongs to: there is no wait between two captures, whatever
     their times. Silences within a capture are kept, but not longer than `longest_silence_s` of capture time; when time
     jumps back, there is no wait either. During a silence empty batches let the consumer look at its clock. Nobody
-    waits once `stopping` is set.
+    waits once `stopping` is made.
     """
     if speed <= 0:
         yield from batches
@@ -45,7 +46,7 @@ def paced(
             else:
                 step_ns = now_ns - last_ns
                 due_s += (step_ns if longest_ns is None else min(step_ns, longest_ns)) / 1e9 / speed
-            while (wait_s := due_s - time.monotonic()) > 0 and not stopping.is_set():
+            while (wait_s := due_s - time.monotonic()) > 0 and not stopping.is_made():
                 stopping.wait(min(wait_s, EMPTY_BATCH_EVERY_S))
                 if wait_s > EMPTY_BATCH_EVERY_S:
                     yield data, records[:0]

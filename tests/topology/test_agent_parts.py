@@ -1,6 +1,6 @@
 """The parts of the agent that need no Kafka: spool, pace, counters."""
 
-import threading
+import signal
 import time
 import urllib.request
 from pathlib import Path
@@ -15,6 +15,7 @@ from callprint.core.packets import RECORD
 from capture_agent.metrics import MetricsServer, exposition, open_metrics, status_line
 from capture_agent.replay import paced
 from capture_agent.spool import Outgoing, Spool
+from capture_agent.stopping import StopRequest
 
 
 def out(number: int) -> Outgoing:
@@ -146,7 +147,7 @@ DATA = np.zeros(1, dtype=np.uint8)
 def test_packets_keep_their_pace_and_a_jump_back_in_time_does_not_wait():
     began = time.monotonic()
     batches = [(DATA, records(0, 10, 400, 800)), (DATA, records(-900_000))]
-    seen = [(time.monotonic() - began, len(rows)) for _, rows in paced(batches, 4.0, threading.Event())]
+    seen = [(time.monotonic() - began, len(rows)) for _, rows in paced(batches, 4.0, StopRequest())]
     assert [count for _, count in seen] == [2, 1, 1, 1]
     assert all(when >= due for (when, _), due in zip(seen, (0, 0.1, 0.2, 0.2), strict=True))
 
@@ -160,7 +161,7 @@ def test_silences_within_a_capture_are_kept_but_not_those_between_captures():
         return now[0]
 
     seen = []
-    for _, rows in paced(batches, 20.0, threading.Event(), capture=current):
+    for _, rows in paced(batches, 20.0, StopRequest(), capture=current):
         if len(rows):
             seen.append(time.monotonic() - began)
         if len(seen) == 2:
@@ -171,16 +172,14 @@ def test_silences_within_a_capture_are_kept_but_not_those_between_captures():
 
 def test_a_long_silence_can_be_shortened_and_yields_empty_batches():
     began = time.monotonic()
-    rows = [
-        rows for _, rows in paced([(DATA, records(0, 10**9))], 1.0, threading.Event(), longest_silence_s=1.2)
-    ]
+    rows = [rows for _, rows in paced([(DATA, records(0, 10**9))], 1.0, StopRequest(), longest_silence_s=1.2)]
     assert 1.2 <= time.monotonic() - began < 5
     assert [len(some) for some in rows] == [1, 0, 1]
 
 
 def test_nobody_waits_once_the_agent_is_to_stop():
-    stopping = threading.Event()
-    stopping.set()
+    stopping = StopRequest()
+    stopping.make()
     began = time.monotonic()
     list(paced([(DATA, records(0, 3_600_000))], 1.0, stopping))
     assert time.monotonic() - began < 5
@@ -217,3 +216,25 @@ def test_a_port_that_cannot_be_bound_is_an_error_in_one_line():
 
 def test_the_project_s_jar_holds_nothing_that_names_a_repository():
     assert "http" not in Path(__file__).parents[2].joinpath("project.clj").read_text()
+
+
+def test_a_request_to_stop_may_come_in_the_middle_of_waiting_for_one():
+    """A handler runs between any two instructions of the wait; with threading.Event this ended in a deadlock."""
+    handled = 0
+
+    def handle(_number, _frame):
+        nonlocal handled
+        handled += 1
+        request.make()
+
+    request = StopRequest()
+    before = signal.signal(signal.SIGALRM, handle)
+    signal.setitimer(signal.ITIMER_REAL, 1e-4, 1e-4)
+    try:
+        while handled < 500:
+            request.wait(1e-3)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert request.is_made()
+    assert request.wait(60.0), "and from then on nobody waits"
