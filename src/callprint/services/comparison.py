@@ -48,9 +48,8 @@ def embedded(captures: Sequence[str | Path], identifier: Identifier | None, dete
         on_call=lambda call: calls.add(repr(call)),
         on_announced=take_announced,
     )
-    source = open_captures([str(capture) for capture in captures])
-    for data, records in source:
-        run.take(data, records, clock=source.clock)  # without the capture's name, which does not travel
+    for _ in run.process_all(open_captures([str(capture) for capture in captures])):
+        pass
     run.finish()
     return Expected(frozenset(verdicts), summaries, frozenset(calls))
 
