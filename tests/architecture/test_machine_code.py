@@ -58,6 +58,7 @@ def tree(tmp_path):
         "core/ground/arrays.py",
         "core/ground/compiled.py",
         "core/ground/compilation.py",
+        "core/ground/intrinsics.py",
     ):
         shutil.copy(PACKAGE / name, package / name)
     head = "from callprint.core.ground.compiled import compiled\n"
