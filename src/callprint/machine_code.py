@@ -7,7 +7,9 @@ of earlier versions of the same file are removed.
 """
 
 import atexit
+import contextlib
 import hashlib
+import importlib
 import os
 import re
 import shutil
@@ -29,24 +31,17 @@ IMPORT = re.compile(
 COMPILING = "compiling for this processor: one to two minutes now, later only what an update has changed"
 
 
-class Cache:
-    """What this process has found on disk."""
-
-    incomplete = False
-    """Some machine code was missing, so it is compiled when it is first called."""
-
-
 def install() -> None:
-    """Make the core keep its machine code in these folders. Call it before anything compiled is imported."""
+    """Make the core keep its machine code in these folders. Call it before anything compiled is called."""
     Compilation.folder_of = folder_of
+    Compilation.prepare = prepare
 
 
 class Announcement:
     """Whether people are to be told, and were told, that something is compiled, which may take minutes."""
 
     wanted = False
-    """As soon as anything is compiled, whatever the command."""
-    listening = False
+    """As soon as anything is compiled, whatever the command: this process is the program itself."""
     given = False
 
 
@@ -57,9 +52,17 @@ def announce() -> None:
         print(f"callprint: {COMPILING}", file=sys.stderr, flush=True)
 
 
-def _listen() -> None:
-    """Have Numba call `announce` before it compiles. Called when Numba is there anyway: importing it takes a second."""
-    from numba.core import event  # noqa: PLC0415 - see above
+def prepare() -> None:
+    """Import Numba as the program needs it, and have it call `announce` before it compiles."""
+    if not Announcement.wanted:
+        return
+    with _hidden("scipy"):
+        # Numba's linear algebra, which the core does without, would import all of scipy.linalg where an extra of
+        # callprint has installed it: .4 s.
+        from numba.core import event  # noqa: PLC0415 - importing Numba takes most of a second
+
+        with contextlib.suppress(ImportError):  # a Numba that has it elsewhere: it starts more slowly
+            importlib.import_module("numba.np.arraymath")
 
     class Listener(event.Listener):
         def on_start(self, event: object) -> None:  # noqa: ARG002 - Numba's signature
@@ -69,13 +72,23 @@ def _listen() -> None:
             pass
 
     event.register("numba:compile", Listener())  # type: ignore[no-untyped-call]
-    Announcement.listening = True
+
+
+@contextlib.contextmanager
+def _hidden(package: str) -> Iterator[None]:
+    """Let imports of a package fail meanwhile, unless it is there already."""
+    if package in sys.modules:
+        yield
+        return
+    sys.modules[package] = None  # type: ignore[assignment] # "cannot be imported", docs of sys.modules
+    try:
+        yield
+    finally:
+        del sys.modules[package]
 
 
 def folder_of(source: str, wanted: str) -> str:
     """Return the folder for the machine code of `source`, below `wanted` unless that is empty. Makes it."""
-    if Announcement.wanted and not Announcement.listening:
-        _listen()
     path = Path(source)
     # Several installations may share a folder in a home: each keeps and clears its own.
     place = hashlib.sha256(str(path).encode()).hexdigest()[:8]
@@ -84,7 +97,6 @@ def folder_of(source: str, wanted: str) -> str:
     base = base_folder(wanted)
     folder = base / (name + digest(path))
     if not folder.exists():
-        Cache.incomplete = True
         folder.mkdir(parents=True, exist_ok=True)
         for old in base.glob(name + "*"):
             if old != folder:
@@ -101,7 +113,6 @@ def base_folder(wanted: str) -> Path:
     for folder in kept:
         if _can_write(folder):
             return folder
-    Cache.incomplete = True
     # Only this user may write to it: what is loaded from it is code.
     temporary = Path(tempfile.mkdtemp(prefix="callprint-"))
     atexit.register(shutil.rmtree, temporary, ignore_errors=True)
@@ -113,11 +124,17 @@ def base_folder(wanted: str) -> Path:
     return temporary
 
 
+@cache
 def digest(source: Path) -> str:
     """Return a digest of all that the machine code of `source` depends on: 16 hexadecimal digits."""
     sources = sorted(sources_of(source))
-    contents = b"".join(hashlib.sha256(_text(path).encode()).digest() for path in sources)
+    contents = b"".join(map(_contents, sources))
     return hashlib.sha256(contents).hexdigest()[:16]
+
+
+@cache
+def _contents(source: Path) -> bytes:
+    return hashlib.sha256(_text(source).encode()).digest()
 
 
 @cache
@@ -149,9 +166,10 @@ def _imported(text: str) -> Iterator[Path]:
                 yield from _files(f"{module}.{words[0]}")  # a module, or a name in one, which is no file
 
 
-def _files(module: str) -> Iterator[Path]:
+@cache
+def _files(module: str) -> tuple[Path, ...]:
     path = PACKAGE.joinpath(*module.split(".")[1:])
-    return (file for file in (path / "__init__.py", path.with_suffix(".py")) if file.is_file())
+    return tuple(file for file in (path / "__init__.py", path.with_suffix(".py")) if file.is_file())
 
 
 @cache

@@ -13,6 +13,8 @@ ALLOWED_MODULES = {
     "abc", "base64", "bisect", "collections", "contextlib", "dataclasses", "enum", "functools", "hashlib", "heapq",
     "hmac", "ipaddress", "itertools", "json", "math", "operator", "re", "string", "struct", "types", "typing",
     "typing_extensions", "unicodedata", "zlib",
+    # a lock: two threads may be the first to call compiled functions
+    "threading",
     # arrays and the compiler
     "numpy", "numba", "llvmlite",
 }  # fmt: skip

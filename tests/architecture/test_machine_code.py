@@ -58,6 +58,7 @@ def tree(tmp_path):
         "core/ground/arrays.py",
         "core/ground/compiled.py",
         "core/ground/compilation.py",
+        "core/ground/intrinsics.py",
     ):
         shutil.copy(PACKAGE / name, package / name)
     head = "from callprint.core.ground.compiled import compiled\n"
@@ -71,10 +72,10 @@ def tree(tmp_path):
     return package
 
 
-def call(tree, **environment):
-    code = "import sys; sys.path.insert(0, sys.argv[1])\nfrom callprint.core.caller import caller; print(caller(1))"
+def call(tree, code="print(caller(1))", **environment):
+    head = "import sys; sys.path.insert(0, sys.argv[1])\nfrom callprint.core.caller import caller"
     done = subprocess.run(
-        [sys.executable, "-c", code, str(tree.parent)],
+        [sys.executable, "-c", f"{head}\n{code}", str(tree.parent)],
         env={"PATH": "", "HOME": str(tree.parent), **environment},
         capture_output=True,
         text=True,
@@ -95,6 +96,21 @@ def test_a_changed_helper_in_another_file_is_noticed_and_the_old_code_removed(tr
     after = {folder.name for folder in kept.iterdir()}
     assert len(after) == 2
     assert not after & before
+
+
+def test_what_only_compiled_code_calls_is_not_loaded_by_itself(tree):
+    code = "from callprint.core.ground import compiled; caller(1); print(compiled._dispatcher.cache_info().currsize)"
+    assert call(tree, code) == 2  # compiling the caller needs the helper
+    assert call(tree, code) == 1
+
+
+def test_two_threads_that_are_the_first_to_call_share_what_is_compiled(tree):
+    code = (
+        "from callprint.core.ground import compiled; from concurrent.futures import ThreadPoolExecutor\n"
+        "with ThreadPoolExecutor(8) as pool: results = set(pool.map(caller, [1] * 8))\n"
+        "print(results.pop() + compiled._dispatcher.cache_info().currsize)"
+    )
+    assert call(tree, code) == 22
 
 
 def test_the_folder_that_the_user_names_is_taken(tree, tmp_path):

@@ -14,7 +14,6 @@ import pytest
 from flow.packet_rows import stream
 from jsonschema import Draft202012Validator
 
-from callprint import machine_code
 from callprint.cli import main
 from callprint.sources import captures
 from callprint.stores import VerdictQuery, open_store
@@ -27,12 +26,6 @@ GOLDEN_FIELDS = (
     *("rtcp_packets", "expected", "lost", "duplicates", "reordered", "started_midflow", "first_seen_ns"),
     *("application", "best_application", "k", "final", "reason", "model", "ended"),
 )
-
-
-@pytest.fixture(autouse=True)
-def warm(monkeypatch):
-    """As if everything had been compiled before; otherwise a line would say that it is compiled now."""
-    monkeypatch.setattr(machine_code.Cache, "incomplete", False)
 
 
 @pytest.fixture(scope="module")

@@ -12,19 +12,12 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
-from callprint import machine_code
 from callprint.cli import main
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "samples" / "applications.pcapng"
 PACKETS = 7257
 HOST = "10.138.36.237"
-
-
-@pytest.fixture(autouse=True)
-def warm(monkeypatch):
-    """As if everything had been compiled before; otherwise a line would say that it is compiled now."""
-    monkeypatch.setattr(machine_code.Cache, "incomplete", False)
 
 
 def identify(*arguments):

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from sip_scenario import Talk, sdp, talking, write_capture
 
-from callprint import machine_code
 from callprint.cli import main
 from callprint.core.identify.card import card_text, parse_card
 
@@ -15,11 +14,6 @@ ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = ROOT / "models" / "compact.onnx"
 PHONE, GATEWAY = ("10.0.0.1", 5060), ("10.0.0.2", 5060)
 CALL = Talk()
-
-
-@pytest.fixture(autouse=True)
-def warm(monkeypatch):
-    monkeypatch.setattr(machine_code.Cache, "incomplete", False)
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from callprint import machine_code
 from callprint.cli import main
 from callprint.core.ground.errors import ModelError
 from callprint.inference import DEFAULT_MODEL, load_model
@@ -134,8 +133,7 @@ def fails_on_what_comes():
     return network(nodes, row)
 
 
-def test_a_network_that_fails_at_run_time_gives_one_error(tmp_path, monkeypatch, capfd):
-    monkeypatch.setattr(machine_code.Cache, "incomplete", False)
+def test_a_network_that_fails_at_run_time_gives_one_error(tmp_path, capfd):
     load(tmp_path, fails_on_what_comes())
     sample = DEFAULT_MODEL.parents[1] / "samples" / "applications.pcapng"
     command = ["identify", str(sample), "--model", str(tmp_path / "n.onnx"), "--no-store"]

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from callprint import machine_code
 from callprint.cli import main
 from callprint.core.ground.errors import ModelError
 from callprint.inference import load_model
@@ -67,8 +66,7 @@ def test_a_store_in_which_both_were_put_before_refuses_neither(store, tmp_path):
         put_into_use(store, model, 2)
 
 
-def test_identify_says_so_before_it_reads_anything(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(machine_code.Cache, "incomplete", False)
+def test_identify_says_so_before_it_reads_anything(tmp_path, capsys):
     store = str(tmp_path / "store.sqlite")
     assert main(["identify", str(SAMPLE), "--store", store, "--json", str(tmp_path / "out.jsonl")]) == 0
     capsys.readouterr()

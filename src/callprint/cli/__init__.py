@@ -11,7 +11,6 @@ from typing import TextIO
 
 from callprint import __version__, machine_code
 from callprint.core.ground.errors import CallprintError
-from callprint.output.console import printable, printable_lines
 
 EXIT_USAGE = 2
 EXIT_DAMAGED = 3
@@ -94,7 +93,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         # An error of the system about a file has the file's name; one without a name is standard output's.
         if error.filename is not None:
             name = error.filename if isinstance(error.filename, str) else os.fsdecode(error.filename)
-            print(f"callprint: {printable(name)}: {error.strerror}", file=sys.stderr)
+            print(f"callprint: {_printable(name)}: {error.strerror}", file=sys.stderr)
             return EXIT_ERROR
         if error.errno not in WRITE_ERRORS:
             raise  # a fault as well
@@ -123,6 +122,12 @@ def _reader_has_gone(stream: TextIO) -> bool:
     return bool(poll.poll(0))
 
 
+def _printable(text: str) -> str:
+    from callprint.output.console import printable_lines  # noqa: PLC0415 - not for --help: it imports rich
+
+    return printable_lines(text)
+
+
 def _overwritten_input(args: argparse.Namespace) -> str:
     from callprint.cli import targets  # noqa: PLC0415 - not for --help
 
@@ -139,7 +144,7 @@ def _run(argv: Sequence[str]) -> int:
         overwritten = _overwritten_input(args)
         if overwritten:
             print(
-                f"callprint {args.command}: this would overwrite {printable(overwritten)}, which is to be read: "
+                f"callprint {args.command}: this would overwrite {_printable(overwritten)}, which is to be read: "
                 "name another file",
                 file=sys.stderr,
             )
@@ -147,7 +152,7 @@ def _run(argv: Sequence[str]) -> int:
         return int(args.run(args))
     except CallprintError as error:
         # Messages quote captures, models and stores, whose text must not reach the terminal as it is.
-        print(f"callprint: {printable_lines(str(error))}", file=sys.stderr)
+        print(f"callprint: {_printable(str(error))}", file=sys.stderr)
         return EXIT_ERROR
     except ModuleNotFoundError as error:
         extra = {"torch": "train", "sklearn": "spit", "matplotlib": "train", "onnxruntime": "cpu"}.get(

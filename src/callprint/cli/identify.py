@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, TextIO, TypeVar
 from rich.console import Console
 from rich.text import Text
 
-from callprint import machine_code
 from callprint.cli import EXIT_DAMAGED, EXIT_INTERRUPTED, EXIT_USAGE
 from callprint.cli.answers import add_json_option
 from callprint.cli.evidence import add_evidence_options, evidence_limits
@@ -218,8 +217,6 @@ def run(args: argparse.Namespace) -> int:
                 args.follow_every * 1_000_000_000,
                 lambda: shown.add_running(calls.assembler.with_announced(pipeline.reports_so_far())),
             )
-        if machine_code.Cache.incomplete:
-            machine_code.announce()
         if isinstance(source, LiveSource):
             if not args.quiet:
                 names = ", ".join(map(printable, args.interface))

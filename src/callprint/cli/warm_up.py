@@ -25,15 +25,12 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
 def run(args: argparse.Namespace) -> int:  # noqa: ARG001 - every command has this signature
     """Compile what is not compiled yet and say so; print nothing when everything is."""
     messages = make_messages()
-    if not machine_code.Cache.incomplete:
-        for warm_up in STEPS.values():
-            warm_up()
-        return 0
-    machine_code.announce()
+    machine_code.Announcement.wanted = True
     begin = time.perf_counter()
     with messages.status("") as status:
         for name, warm_up in STEPS.items():
-            status.update(f"compiling: {name}")
+            status.update(f"preparing: {name}")
             warm_up()
-    messages.print(f"compiled in {time.perf_counter() - begin:.0f} s")
+    if machine_code.Announcement.given:
+        messages.print(f"compiled in {time.perf_counter() - begin:.0f} s")
     return 0

@@ -7,7 +7,10 @@ from collections.abc import Callable
 
 
 class Compilation:
-    """What a host may set before it imports anything that is compiled."""
+    """What a host may set before it calls anything that is compiled."""
 
     folder_of: Callable[[str, str], str] | None = None
     """folder_of(source file, folder that the user asked for or "") -> folder for its code. None: Numba's own choice."""
+
+    prepare: Callable[[], None] | None = None
+    """Called once, before Numba is imported."""

@@ -1,13 +1,14 @@
-"""How the core is compiled: decorators for Numba that mypy sees through, a block copy and a prefetch."""
+"""How the core is compiled: decorators for Numba that mypy sees through, a block copy and a prefetch.
+
+Numba takes most of a second to import, so that is done when the first compiled function is called: a command that
+calls none does without. For the same reason a function that only compiled code calls is never loaded by itself.
+"""
 
 import contextlib
+import functools
+import threading
 from collections.abc import Callable, Iterator
-from typing import Any, ParamSpec, TypeVar
-
-from llvmlite import ir
-from numba import config, njit, types
-from numba.core import cgutils
-from numba.extending import intrinsic
+from typing import Any, ParamSpec, TypeVar, cast
 
 from callprint.core.ground.arrays import Array
 from callprint.core.ground.compilation import Compilation
@@ -29,14 +30,12 @@ def compiled(function: Callable[Parameters, Result]) -> Callable[Parameters, Res
     Numba looks at the function's own file alone to see whether that code is up to date; callprint/machine_code.py
     makes a change in a helper or a constant of another file count as well.
     """
-    with _kept(function):
-        return njit(cache=True, _nrt=False, forceinline=True)(function)  # type: ignore  # _nrt has no stub
+    return cast(Callable[Parameters, Result], Compiled(function, _nrt=False, forceinline=True))
 
 
 def compiled_allocating(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
     """Like `compiled`, for a function off the hot path that makes arrays of its own."""
-    with _kept(function):
-        return njit(cache=True)(function)
+    return cast(Callable[Parameters, Result], Compiled(function))
 
 
 def read_only(values: Array) -> Array:
@@ -50,10 +49,88 @@ def read_only(values: Array) -> Array:
     return view
 
 
+class Compiled:
+    """A function that Numba takes over when it is first called, from Python or in the compilation of its caller."""
+
+    def __init__(self, function: Callable[..., Any], **options: bool) -> None:
+        functools.update_wrapper(self, function)
+        self._function = function
+        self._options = options
+        self._call: Callable[..., Any] = self._first_call
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        """Call the machine code."""
+        return self._call(*arguments, **named)
+
+    def _first_call(self, *arguments: Any, **named: Any) -> Any:
+        self._call = self.dispatcher()
+        return self._call(*arguments, **named)
+
+    def dispatcher(self) -> Any:
+        """Return Numba's own object for this function, always the same."""
+        with _LOCK:
+            return _dispatcher(self)
+
+
+class Intrinsic:
+    """Stands for an operation of core/ground/intrinsics.py in compiled functions until Numba takes them over."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+prefetch: Any = Intrinsic("prefetch")
+"""prefetch(array, byte): ask for the cache line that holds this byte of an array; compiled code only."""
+
+copy_bytes: Any = Intrinsic("copy_bytes")
+"""copy_bytes(target, target_at, source, source_at, count): memcpy between 1-D uint8 arrays; compiled code only.
+
+Numba copies slices byte by byte, ten times slower. The caller has checked the bounds.
+"""
+
+_LOCK = threading.RLock()
+"""Numba has one folder for the whole process, see `_kept`; two threads may call their first functions at once."""
+
+
+@functools.cache
+def _dispatcher(function: Compiled) -> Any:
+    numba = _numba()
+    with _kept(function._function):
+        _name_intrinsics(function._function)
+        return numba.njit(cache=True, **function._options)(function._function)
+
+
+@functools.cache
+def _numba() -> Any:
+    """Return Numba, which from now on knows what a `Compiled` is that it meets in the code of another."""
+    if Compilation.prepare is not None:
+        Compilation.prepare()
+    import numba  # noqa: PLC0415 - see the top of this file
+    from numba.extending import typeof_impl  # noqa: PLC0415
+
+    def type_of(function: Compiled, context: Any) -> Any:
+        return typeof_impl(function.dispatcher(), context)
+
+    typeof_impl.register(Compiled)(type_of)
+    return numba
+
+
+def _name_intrinsics(function: Callable[..., Any]) -> None:
+    from callprint.core.ground import intrinsics  # noqa: PLC0415 - imports Numba
+
+    names = function.__globals__
+    for name in function.__code__.co_names:
+        stands_for = names.get(name)
+        if isinstance(stands_for, Intrinsic):
+            names[name] = getattr(intrinsics, stands_for.name)
+
+
 @contextlib.contextmanager
 def _kept(function: Callable[..., Any]) -> Iterator[None]:
     """Have Numba keep the machine code of what is decorated meanwhile in the folder that the host of the core names."""
-    settings: Any = config  # Numba fills this module from the environment, so mypy does not know its names
+    settings: Any = (
+        _numba().config
+    )  # Numba fills this module from the environment, so mypy does not know its names
     wanted = settings.CACHE_DIR
     if Compilation.folder_of is not None:
         settings.CACHE_DIR = Compilation.folder_of(function.__code__.co_filename, wanted)
@@ -61,54 +138,3 @@ def _kept(function: Callable[..., Any]) -> Iterator[None]:
         yield
     finally:
         settings.CACHE_DIR = wanted
-
-
-def _copy_bytes(  # Numba binds arguments by these names, even those that typing ignores
-    _typing: Any,
-    target: Any,
-    target_at: Any,  # noqa: ARG001
-    source: Any,
-    source_at: Any,  # noqa: ARG001
-    count: Any,  # noqa: ARG001
-) -> Any:
-    signature = types.void(target, types.int64, source, types.int64, types.int64)
-
-    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        target, target_at, source, source_at, count = arguments
-        to = context.make_array(signature.args[0])(context, builder, target).data
-        of = context.make_array(signature.args[2])(context, builder, source).data
-        to, of = builder.gep(to, [target_at]), builder.gep(of, [source_at])
-        cgutils.raw_memcpy(builder, to, of, count, itemsize=1)  # type: ignore[no-untyped-call]
-        return context.get_dummy_value()
-
-    return signature, code
-
-
-def _prefetch(_typing: Any, array: Any, at: Any) -> Any:  # noqa: ARG001 - bound by name, see _copy_bytes
-    signature = types.void(array, types.int64)
-
-    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        array, at = arguments
-        data = context.make_array(signature.args[0])(context, builder, array).data
-        pointer = builder.gep(builder.bitcast(data, ir.IntType(8).as_pointer()), [at])
-        int32 = ir.IntType(32)
-        function = cgutils.get_or_insert_function(  # type: ignore[no-untyped-call]
-            builder.module,
-            ir.FunctionType(ir.VoidType(), [pointer.type, int32, int32, int32]),
-            "llvm.prefetch.p0",
-        )
-        # For writing, to be kept in all caches, data (LLVM language reference, llvm.prefetch).
-        builder.call(function, [pointer, int32(1), int32(3), int32(1)])
-        return context.get_dummy_value()
-
-    return signature, code
-
-
-prefetch: Any = intrinsic(_prefetch)
-"""prefetch(array, byte): ask for the cache line that holds this byte of an array; compiled code only."""
-
-copy_bytes: Any = intrinsic(_copy_bytes)
-"""copy_bytes(target, target_at, source, source_at, count): memcpy between 1-D uint8 arrays; compiled code only.
-
-Numba copies slices byte by byte, ten times slower. The caller has checked the bounds.
-"""
