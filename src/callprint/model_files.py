@@ -37,14 +37,24 @@ def models_at(paths: Iterable[Path]) -> Iterator[ModelFile | ModelError]:
             yield _one(path.with_suffix(".json"))
 
 
-def _one(card_path: Path) -> ModelFile | ModelError:
+def read_card_text(card_path: Path) -> str:
+    """Return the text of a card, or more of it than `parse_card` takes. Raises ModelError when it cannot be read."""
     try:
         with card_path.open("rb") as stream:
-            card = parse_card(stream.read(4 * LONGEST_CARD).decode("utf-8"))
+            return stream.read(4 * LONGEST_CARD).decode("utf-8")
     except OSError as error:
-        return ModelError(f"no model card {card_path}: {error.strerror}")
+        raise ModelError(f"no model card {card_path}: {error.strerror}") from error
     except UnicodeDecodeError:
-        return ModelError(f"model card {card_path} is not UTF-8 text")
+        raise ModelError(f"model card {card_path} is not UTF-8 text") from None
+
+
+def _one(card_path: Path) -> ModelFile | ModelError:
+    try:
+        text = read_card_text(card_path)
+    except ModelError as error:
+        return error
+    try:
+        card = parse_card(text)
     except ModelError as error:
         return ModelError(f"{card_path}: {error}")
     path = card_path.with_name(card.onnx_file)

@@ -16,6 +16,7 @@ from callprint.core.identify.decision import Decisions, decide
 from callprint.core.identify.features import features, packet_counts
 from callprint.core.identify.k_matrix import k_matrices
 from callprint.inference.graph_check import check_graph
+from callprint.model_files import read_card_text
 
 LARGEST_MODEL = 2 << 30  # bytes
 FEATURE_BATCH = 4096  # evidence logs for one run of the network: bounds memory
@@ -175,13 +176,7 @@ def load_model(path: str | Path, threads: int = 1) -> OnnxIdentifier:
     model = Path(path)
     if model.is_dir():
         raise ModelError(f"{model} is a folder: name a network in it")
-    try:
-        text = card_path(model).read_bytes().decode("utf-8")
-    except OSError as error:
-        raise ModelError(f"no model card {card_path(model)}: {error.strerror}") from error
-    except UnicodeDecodeError:
-        raise ModelError(f"model card {card_path(model)} is not UTF-8 text") from None
-    card = parse_card(text)
+    card = parse_card(read_card_text(card_path(model)))
     if card.onnx_file != model.name:
         raise ModelError(f"model card {card_path(model)} is about {card.onnx_file}, not {model.name}")
     try:
