@@ -34,8 +34,6 @@ from .spool import Outgoing, Spool
 if TYPE_CHECKING:
     from .publisher import Publisher  # the Kafka client, which the settings do without
 
-"""The topic of packets beyond the heads: no part of the system reads it."""
-
 
 @dataclass(frozen=True, slots=True)
 class AgentSettings:

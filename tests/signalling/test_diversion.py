@@ -55,14 +55,14 @@ def test_any_values_give_somebody_or_nobody(values):
 def test_what_from_claims_is_kept_apart_from_what_the_network_asserts():
     reader = IdentityReader()
     plain, asserted = invite(), invite("P-Asserted-Identity: <tel:+12025550199>")
-    assert reader.claimed(plain) is None
+    assert reader.claimed(plain, reader.caller(plain)) is None
     assert reader.caller(asserted).text == "+12025550199"
-    assert reader.claimed(asserted) == reader.caller(plain)
+    assert reader.claimed(asserted, reader.caller(asserted)) == reader.caller(plain)
 
 
 def test_pseudonyms_hide_them_as_well():
     reader = IdentityReader(pseudonym_key=b"k" * 16)
     message = invite("P-Asserted-Identity: <tel:+12025550199>", "Diversion: <tel:+12025550101>")
-    assert reader.claimed(message).text.startswith("p:")
+    assert reader.claimed(message, reader.caller(message)).text.startswith("p:")
     assert reader.diverter(message).text.startswith("p:")
     assert reader.diverter(message) == reader.of_text("+12025550101")

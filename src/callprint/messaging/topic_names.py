@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 MEDIA = "media"
 SIGNALLING = "signaling"
-PACKETS = "packets"
+PACKETS = "packets"  # beyond the heads of flows, only with --head: no part of the system reads it
 FEEDBACK = "feedback"
 DEAD_LETTERS = "dead-letters"
 

@@ -13,10 +13,11 @@ def begun(
     message: SipMessage, raw: RawMessage, session: SessionDescription | None, identities: IdentityReader
 ) -> Attempt:
     """Return the attempt that a first INVITE begins; `session`: its SDP, which is yet to be announced."""
+    caller = identities.caller(message)
     call = Attempt(
         call_id=message.call_id,
         from_tag=message.from_.tag,
-        caller=Party(identities.caller(message)),
+        caller=Party(caller),
         callee=Party(identities.callee(message)),
         started_ns=raw.time_ns,
         last_ns=raw.time_ns,
@@ -25,7 +26,7 @@ def begun(
         campaign=campaign_key(message, session, raw.source_ip),
         signalling_ip=raw.source_ip,
         capture=raw.capture,
-        claimed_caller=_text(identities.claimed(message)),
+        claimed_caller=_text(identities.claimed(message, caller)),
         diverted_by=_text(identities.diverter(message)),
     )
     call.on_request(message, Side.CALLER, raw.time_ns)

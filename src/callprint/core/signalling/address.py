@@ -102,6 +102,14 @@ def parse_address(value: str) -> Address:
     return Address(parse_uri(uri), identifier(tag), recovered)
 
 
+def address_or_none(value: str) -> Address | None:
+    """Return an address as `parse_address` does, None for what does not parse: where another header says the same."""
+    try:
+        return parse_address(value)
+    except SipError:
+        return None
+
+
 def _without_parameters(user: str) -> tuple[str, str]:
     """Split a telephone subscriber from its parameters (RFC 3261 19.1.6: npdi, rn, tgrp, cpc, isup-oli ...).
 

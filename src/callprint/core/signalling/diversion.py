@@ -3,7 +3,7 @@
 Whoever forwards is neither the caller nor the callee, and is kept apart from both.
 """
 
-from callprint.core.signalling.address import Uri, parse_address
+from callprint.core.signalling.address import Uri, address_or_none
 from callprint.core.signalling.defects import SipError
 from callprint.core.signalling.sip import SipMessage
 from callprint.core.signalling.text import parameters
@@ -48,7 +48,5 @@ def _values(message: SipMessage, name: str) -> list[str]:
 
 
 def _uri(value: str) -> Uri | None:
-    try:
-        return parse_address(value).uri
-    except SipError:
-        return None
+    address = address_or_none(value)
+    return address.uri if address is not None else None

@@ -16,8 +16,7 @@ from hashlib import sha256
 
 from callprint.core.call import ANONYMOUS_CALLER
 from callprint.core.ground.errors import ConfigError
-from callprint.core.signalling.address import Address, Uri, parse_address
-from callprint.core.signalling.defects import SipError
+from callprint.core.signalling.address import Uri, address_or_none
 from callprint.core.signalling.diversion import diverter
 from callprint.core.signalling.sip import SipMessage
 from callprint.core.signalling.text import printable
@@ -132,15 +131,15 @@ class IdentityReader:
         An asserted identity that does not parse is passed over.
         """
         for value in message.values("p-asserted-identity"):
-            asserted = _address_or_none(value)
+            asserted = address_or_none(value)
             if asserted is not None:
                 return self.of_uri(asserted.uri)
         return self.of_uri(message.from_.uri)
 
-    def claimed(self, message: SipMessage) -> Identity | None:
-        """Return who From says is calling, where the network asserts another caller; else None."""
+    def claimed(self, message: SipMessage, caller: Identity) -> Identity | None:
+        """Return who From says is calling, where that is not `caller`, whom the network asserts; else None."""
         claimed = self.of_uri(message.from_.uri)
-        return claimed if claimed != self.caller(message) else None
+        return claimed if claimed != caller else None
 
     def diverter(self, message: SipMessage) -> Identity | None:
         """Return who forwarded the call last, None when nobody says so."""
@@ -179,10 +178,3 @@ def attestation(message: SipMessage) -> str:
             return str(level)
         found = INVALID
     return found
-
-
-def _address_or_none(value: str) -> Address | None:
-    try:
-        return parse_address(value)
-    except SipError:
-        return None
