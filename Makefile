@@ -3,11 +3,11 @@ SHELL := /bin/sh
 BIN := .venv/bin
 CALLPRINT := $(BIN)/callprint
 # What the tests run: oracles, traffic tools and, for the services, Java, Maven and Leiningen.
-TEST_PACKAGES := tshark tcpdump iproute2 libcap2-bin sip-tester
+TEST_PACKAGES := tshark tcpdump iproute2 libcap2-bin sip-tester chromium
 SERVICE_PACKAGES := default-jdk-headless maven leiningen
 # ONNX Runtime for the CPU, unless `sh tools/setup.sh gpu` has replaced it.
 RUNTIME := $(if $(shell grep -s '^gpu ' .venv/callprint-extras),gpu,cpu)
-TEST_EXTRAS := $(RUNTIME),spit,cluster,test
+TEST_EXTRAS := $(RUNTIME),spit,cluster,console,test
 
 PYTEST := $(BIN)/python -m pytest
 ROUNDS ?= 1
