@@ -12,7 +12,7 @@ TEST_EXTRAS := $(RUNTIME),spit,cluster,console,test
 PYTEST := $(BIN)/python -m pytest
 ROUNDS ?= 1
 
-.PHONY: help run test test-unit test-services test-faults check format bench constraints clean \
+.PHONY: help run test test-unit test-services test-faults check format bench wheel constraints clean \
 	cluster-up cluster-down cluster-status demo-cluster setup-run setup-test setup-cluster setup-all
 
 help: ## show this list
@@ -76,6 +76,11 @@ format: setup-test ## let ruff format the code and fix what it can
 bench: setup-test ## measure the packet path beside ndpiReader and NFStream
 	@sh tools/debian_packages.sh libndpi-bin || echo 'the ratio to ndpiReader will be missing' >&2
 	$(BIN)/python benchmarks/bench_packet_path.py
+
+wheel: setup-run ## build dist/*.whl, with machine code for x86-64-v3 and this version of Python
+	$(BIN)/python tools/ship_machine_code.py
+	$(BIN)/uv build --quiet --wheel --out-dir dist
+	rm -rf src/callprint/shipped_machine_code
 
 constraints: ## pin the newest versions of all dependencies
 	$(BIN)/uv pip compile --quiet --upgrade --universal --all-extras --no-annotate --no-header \

@@ -3,7 +3,7 @@
 Numba checks only whether the function's own file has changed. If a helper or a constant in another file changed, the
 caller would silently go on with the old one. So every file with compiled functions has a folder whose name holds a
 digest of that file and of all files of callprint that it imports, directly or not. When such a folder is made, those
-of earlier versions of the same file are removed.
+of earlier versions of the same file are removed, and what a wheel brings for this version is copied into it (ADR 0013).
 """
 
 import atexit
@@ -28,7 +28,23 @@ IMPORT = re.compile(
     re.MULTILINE,
 )
 
-COMPILING = "compiling for this processor: one to two minutes now, later only what an update has changed"
+SHIPPED = PACKAGE / "shipped_machine_code"
+"""What a wheel brings: folders named by module and digest (tools/ship_machine_code.py)."""
+
+PROCESSOR = "x86-64-v3"
+"""AVX2-class: what processors since 2013 (Intel) and 2015 (AMD) run. Others get code for just themselves."""
+NEEDED = (
+    *("avx2", "bmi", "bmi2", "f16c", "fma", "lzcnt", "movbe", "xsave"),
+    *("cx16", "popcnt", "sse4.2", "ssse3"),
+)
+"""Its features, as LLVM calls them (x86-64 psABI, 3.1.1)."""
+
+TEMPORARY = "callprint-"
+"""How the name of a folder begins that is removed when the process ends."""
+
+COMPILING = (
+    "compiling for this processor: half a minute to a minute now, later only what an update has changed"
+)
 
 
 def install() -> None:
@@ -53,9 +69,19 @@ def announce() -> None:
 
 
 def prepare() -> None:
-    """Import Numba as the program needs it, and have it call `announce` before it compiles."""
-    if not Announcement.wanted:
-        return
+    """Import Numba, for the class of processors, and in the program itself as that needs it."""
+    first = "numba" not in sys.modules  # else others may have made code with it, by what it was set to
+    if Announcement.wanted:
+        _prepare_program()
+    if first:
+        _name_processor()
+
+
+def _prepare_program() -> None:
+    """Compile ahead; import Numba without what the core does without; have it call `announce` before it compiles."""
+    from callprint import compile_ahead  # noqa: PLC0415 - it asks this module
+
+    compile_ahead.run_if_needed()
     with _hidden("scipy"):
         # Numba's linear algebra, which the core does without, would import all of scipy.linalg where an extra of
         # callprint has installed it: .4 s.
@@ -72,6 +98,26 @@ def prepare() -> None:
             pass
 
     event.register("numba:compile", Listener())  # type: ignore[no-untyped-call]
+
+
+def processor_named() -> str:
+    """Return what machine code is made for: a class of processors that this one belongs to, else this one."""
+    from llvmlite import binding  # noqa: PLC0415 - only where something is compiled or loaded
+
+    features = binding.get_host_cpu_features()
+    if all(features.get(name) for name in NEEDED):
+        return PROCESSOR
+    return str(binding.get_host_cpu_name())
+
+
+def _name_processor() -> None:
+    """Have Numba make code for the class of processors, unless the user has named one: so it can be carried about."""
+    if processor_named() != PROCESSOR:
+        return
+    from numba.core import config  # noqa: PLC0415 - importing Numba takes most of a second
+
+    if not config.CPU_NAME:
+        config.CPU_NAME, config.CPU_FEATURES = PROCESSOR, ""
 
 
 @contextlib.contextmanager
@@ -92,16 +138,38 @@ def folder_of(source: str, wanted: str) -> str:
     path = Path(source)
     # Several installations may share a folder in a home: each keeps and clears its own.
     place = hashlib.sha256(str(path).encode()).hexdigest()[:8]
-    parts = path.relative_to(PACKAGE).with_suffix("").parts if path.is_relative_to(PACKAGE) else (path.stem,)
-    name = f"{'.'.join(parts)}-{place}-"
+    name = f"{module_of(path)}-{place}-"
     base = base_folder(wanted)
     folder = base / (name + digest(path))
     if not folder.exists():
-        folder.mkdir(parents=True, exist_ok=True)
+        _make(folder, path)
         for old in base.glob(name + "*"):
             if old != folder:
                 shutil.rmtree(old, ignore_errors=True)
     return str(folder)
+
+
+def module_of(path: Path) -> str:
+    """Return the name of a file within the package, as in `core.flow.process`."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts if path.is_relative_to(PACKAGE) else (path.stem,)
+    return ".".join(parts)
+
+
+def _make(folder: Path, path: Path) -> None:
+    """Make the folder of a source file, with the machine code that was shipped for it, all at once."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    shipped = SHIPPED / f"{module_of(path)}-{digest(path)}"
+    if not shipped.is_dir():
+        folder.mkdir(exist_ok=True)
+        return
+    from numba.core.caching import UserProvidedCacheLocator  # noqa: PLC0415 - importing Numba takes most of a second
+
+    half_made = Path(tempfile.mkdtemp(dir=folder.parent, prefix="half-made-"))
+    shutil.copytree(shipped, half_made / UserProvidedCacheLocator.get_suitable_cache_subpath(str(path)))
+    try:
+        half_made.rename(folder)
+    except OSError:  # another process was first
+        shutil.rmtree(half_made, ignore_errors=True)
 
 
 @cache
@@ -114,7 +182,7 @@ def base_folder(wanted: str) -> Path:
         if _can_write(folder):
             return folder
     # Only this user may write to it: what is loaded from it is code.
-    temporary = Path(tempfile.mkdtemp(prefix="callprint-"))
+    temporary = Path(tempfile.mkdtemp(prefix=TEMPORARY))
     atexit.register(shutil.rmtree, temporary, ignore_errors=True)
     print(
         f"callprint: compiled code cannot be kept ({' and '.join(map(str, kept))} cannot be written to), so every "
@@ -122,6 +190,11 @@ def base_folder(wanted: str) -> Path:
         file=sys.stderr,
     )
     return temporary
+
+
+def is_temporary(folder: Path) -> bool:
+    """Tell whether other processes cannot use what is kept in a folder of `base_folder`."""
+    return folder.parent == Path(tempfile.gettempdir()) and folder.name.startswith(TEMPORARY)
 
 
 @cache

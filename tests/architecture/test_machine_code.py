@@ -89,12 +89,12 @@ def test_a_changed_helper_in_another_file_is_noticed_and_the_old_code_removed(tr
     assert call(tree) == 20
     kept = tree / "__pycache__" / "machine-code"
     before = {folder.name for folder in kept.iterdir()}
-    assert {name.split("-")[0] for name in before} == {"core.caller", "core.helper"}
+    assert {name.split("-")[0] for name in before} == {"core.caller"}  # which has the helper in it
     helper = tree / "core" / "helper.py"
     helper.write_text(helper.read_text().replace("x + 1", "x + 2"))
     assert call(tree) == 30
     after = {folder.name for folder in kept.iterdir()}
-    assert len(after) == 2
+    assert len(after) == 1
     assert not after & before
 
 
@@ -113,12 +113,29 @@ def test_two_threads_that_are_the_first_to_call_share_what_is_compiled(tree):
     assert call(tree, code) == 22
 
 
+COMPILATIONS = (
+    "from numba.core import event\n"
+    "with event.install_recorder('numba:compile') as seen: caller(1)\n"
+    "print(len(seen.buffer))"
+)
+
+
+def test_what_a_wheel_brings_for_this_version_is_not_compiled_again(tree):
+    assert call(tree, COMPILATIONS) > 0
+    (kept,) = (tree / "__pycache__" / "machine-code").iterdir()
+    module, _, digest = kept.name.rsplit("-", 2)
+    (files,) = kept.iterdir()
+    shutil.move(files, tree / "shipped_machine_code" / f"{module}-{digest}")
+    shutil.rmtree(kept)
+    assert call(tree, COMPILATIONS) == 0
+    helper = tree / "core" / "helper.py"
+    helper.write_text(helper.read_text().replace("x + 1", "x + 2"))
+    assert call(tree) == 30  # it was for another version
+
+
 def test_the_folder_that_the_user_names_is_taken(tree, tmp_path):
     assert call(tree, NUMBA_CACHE_DIR=str(tmp_path / "mine")) == 20
-    assert {folder.name.split("-")[0] for folder in (tmp_path / "mine").iterdir()} == {
-        "core.caller",
-        "core.helper",
-    }
+    assert {folder.name.split("-")[0] for folder in (tmp_path / "mine").iterdir()} == {"core.caller"}
     assert not (tree / "__pycache__" / "machine-code").exists()
 
 

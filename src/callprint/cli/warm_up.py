@@ -1,11 +1,9 @@
 """`callprint warm-up`: compile once what every capture needs, so that the first one does not wait."""
 
 import argparse
-import time
 
 from callprint import machine_code
 from callprint.cli.parsers import Subparsers, add_command
-from callprint.output.console import make_messages
 from callprint.warm_up import STEPS
 
 DESCRIPTION = """\
@@ -24,13 +22,7 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:  # noqa: ARG001 - every command has this signature
     """Compile what is not compiled yet and say so; print nothing when everything is."""
-    messages = make_messages()
     machine_code.Announcement.wanted = True
-    begin = time.perf_counter()
-    with messages.status("") as status:
-        for name, warm_up in STEPS.items():
-            status.update(f"preparing: {name}")
-            warm_up()
-    if machine_code.Announcement.given:
-        messages.print(f"compiled in {time.perf_counter() - begin:.0f} s")
+    for warm_up in STEPS.values():
+        warm_up()
     return 0

@@ -66,10 +66,10 @@ class Compiled:
         self._call = self.dispatcher()
         return self._call(*arguments, **named)
 
-    def dispatcher(self) -> Any:
-        """Return Numba's own object for this function, always the same."""
+    def dispatcher(self, *, by_compiled_code: bool = False) -> Any:
+        """Return Numba's own object for this function, always the same: one for each kind of caller."""
         with _LOCK:
-            return _dispatcher(self)
+            return _dispatcher(self, by_compiled_code)
 
 
 class Intrinsic:
@@ -93,10 +93,16 @@ _LOCK = threading.RLock()
 
 
 @functools.cache
-def _dispatcher(function: Compiled) -> Any:
+def _dispatcher(function: Compiled, by_compiled_code: bool) -> Any:
     numba = _numba()
+    _name_intrinsics(function._function)
+    if by_compiled_code:
+        # What its caller inlines needs no entry points for Python and C, and nothing on disk, as the caller has it:
+        # with them, everything took twice as long to compile and five times the room.
+        return numba.njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **function._options)(
+            function._function
+        )
     with _kept(function._function):
-        _name_intrinsics(function._function)
         return numba.njit(cache=True, **function._options)(function._function)
 
 
@@ -109,7 +115,7 @@ def _numba() -> Any:
     from numba.extending import typeof_impl  # noqa: PLC0415
 
     def type_of(function: Compiled, context: Any) -> Any:
-        return typeof_impl(function.dispatcher(), context)
+        return typeof_impl(function.dispatcher(by_compiled_code=True), context)
 
     typeof_impl.register(Compiled)(type_of)
     return numba
