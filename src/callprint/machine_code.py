@@ -18,6 +18,7 @@ import tempfile
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from callprint.core.ground.compilation import Compilation
 
@@ -116,8 +117,9 @@ def _name_processor() -> None:
         return
     from numba.core import config  # noqa: PLC0415 - importing Numba takes most of a second
 
-    if not config.CPU_NAME:
-        config.CPU_NAME, config.CPU_FEATURES = PROCESSOR, ""
+    settings: Any = config  # Numba fills this module from the environment, so mypy does not know its names
+    if not settings.CPU_NAME:
+        settings.CPU_NAME, settings.CPU_FEATURES = PROCESSOR, ""
 
 
 @contextlib.contextmanager
@@ -165,7 +167,8 @@ def _make(folder: Path, path: Path) -> None:
     from numba.core.caching import UserProvidedCacheLocator  # noqa: PLC0415 - importing Numba takes most of a second
 
     half_made = Path(tempfile.mkdtemp(dir=folder.parent, prefix="half-made-"))
-    shutil.copytree(shipped, half_made / UserProvidedCacheLocator.get_suitable_cache_subpath(str(path)))
+    below = UserProvidedCacheLocator.get_suitable_cache_subpath(str(path))  # type: ignore[no-untyped-call]
+    shutil.copytree(shipped, half_made / below)
     try:
         half_made.rename(folder)
     except OSError:  # another process was first
