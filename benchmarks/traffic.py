@@ -172,3 +172,43 @@ def write_flood(path: Path, packets: int) -> None:
             yield records
 
     _write(path, chunks())
+
+
+def write_mixture(path: Path, flows: int, packets_each: int, other: int) -> None:
+    """Write `flows` one-way RTP streams of unknown senders, some 3,000 at a time, among `other` packets of UDP and TCP.
+
+    The senders' habits are nobody's: payload sizes, first sequence numbers and timestamps are drawn for each flow.
+    """
+    rng = np.random.default_rng(4)
+    slot_us, at_a_time = 20_000, 3_000
+    begins = np.sort(rng.integers(0, max(1, flows * packets_each // at_a_time), flows))
+    first_sequence = rng.integers(0, 65536, flows)
+    first_timestamp = rng.integers(0, 1 << 32, flows)
+    phase_us = rng.integers(0, slot_us, flows)
+    port = 10_000 + 2 * rng.integers(0, 20_000, flows)
+    payload_type = rng.choice([0, 8, 96, 101, 111], flows)
+    slots = int(begins[-1]) + packets_each
+    other_each = max(1, other // slots)
+
+    def chunks() -> object:
+        for slot in range(slots):
+            flow = np.flatnonzero((begins <= slot) & (begins + packets_each > slot))
+            number = slot - begins[flow]
+            records = _records(len(flow) + other_each, rng)
+            media, rest = records[: len(flow)], records[len(flow) :]
+            time_us = np.concatenate((phase_us[flow], rng.integers(0, slot_us, other_each))) + slot * slot_us
+            records["seconds"], records["microseconds"] = START_S + time_us // 1_000_000, time_us % 1_000_000
+            media["source"], media["destination"] = 0x0A000000 + flow, 0x0B000000 + (flow * 7919 & 0xFFFF)
+            media["source_port"] = media["destination_port"] = port[flow]
+            media["payload_type"] = payload_type[flow]
+            media["sequence"] = (first_sequence[flow] + number) & 0xFFFF
+            media["timestamp"] = (first_timestamp[flow] + 160 * number) & 0xFFFFFFFF
+            media["ssrc"] = flow * 2_654_435_761 & 0xFFFFFFFF
+            rest["source"], rest["destination"] = rng.integers(0, 1 << 32, (2, other_each))
+            rest["source_port"] = rng.integers(1024, 65536, other_each)
+            rest["destination_port"] = rng.choice([53, 443, 123, 5353], other_each)
+            rest["protocol"] = rng.choice([6, 17], other_each)
+            rest["rtp_flags"] = rng.integers(0, 64, other_each)  # version 0
+            yield records[np.argsort(time_us, kind="stable")]
+
+    _write(path, chunks())

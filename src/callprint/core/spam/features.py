@@ -129,7 +129,8 @@ END_COLUMNS: tuple[int, ...] = tuple(int(feature) for feature in FEATURES if fea
 PAPER_SETUP_COLUMNS: tuple[int, ...] = tuple(c for c in PAPER_COLUMNS if c in SETUP_COLUMNS)
 """What pMPCK may look at."""
 
-_LOG = np.array([feature.log for feature in FEATURES])
+LOGARITHMIC = np.array([feature.log for feature in FEATURES])
+"""(FEATURE_COUNT,) bool: the columns that `transform` changes."""
 
 
 def transform(raw: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -138,5 +139,5 @@ def transform(raw: NDArray[np.float64]) -> NDArray[np.float64]:
     NaN stays NaN. A value below 0 in a logarithmic column (a clock that ran backwards) counts as 0.
     """
     values = np.array(raw, dtype=np.float64)
-    values[..., _LOG] = np.log1p(np.maximum(values[..., _LOG], 0.0))
+    values[..., LOGARITHMIC] = np.log1p(np.maximum(values[..., LOGARITHMIC], 0.0))
     return values

@@ -10,7 +10,6 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from callprint.core.call import CallRecord, Judgement, Phase, Vote, voted_caller
 from callprint.core.ground.errors import ConfigError, DecodeError
@@ -19,7 +18,7 @@ from callprint.core.ground.snapshot import Snapshot
 from callprint.core.spam.batch import base_rate_shift
 from callprint.core.spam.fair_votes import VOTES_PER_DAY
 from callprint.core.spam.feature_columns import STORED, read_columns, stored_names
-from callprint.core.spam.features import FEATURE_COUNT, NAMES, transform
+from callprint.core.spam.features import FEATURE_COUNT, NAMES
 from callprint.core.spam.interface import NEITHER_SEEN, SeenOfBoth, Vector, in_order
 from callprint.core.spam.known_callers import AS_USUAL, KnownCaller, KnownCallers, as_group, usual_caller
 from callprint.core.spam.known_votes import KnownVote, KnownVotes
@@ -37,8 +36,6 @@ from callprint.core.spam.vote_model import (
     nothing_learned,
     sigmoid,
 )
-
-Floats = NDArray[np.float64]
 
 NAME = "callprint-2"
 READS = (NAME,)
@@ -74,7 +71,7 @@ class OwnDetector:
         self._learn_when_due(now_ns)
         caller, campaign = int(facts["caller"]), int(facts["campaign"])
         at_end = phase is Phase.END
-        points, logit, standard = self._weigh(features, at_end)
+        points, logit, standard = self.card.weigh(features, at_end)
         known = self.callers.get(caller)
         if known is None:
             known = KnownCaller(1.0, logit, standard, campaign)
@@ -198,7 +195,7 @@ class OwnDetector:
 
     def _learn_caller(self, call: CallRecord) -> None:
         caller, campaign = stable_key(voted_caller(call)), int(call.campaign, 16) if call.campaign else 0
-        _, logit, standard = self._weigh(np.array(call.features), at_end=True)
+        _, logit, standard = self.card.weigh(np.array(call.features), at_end=True)
         known = self.callers.get(caller)
         if known is None:
             known = KnownCaller(1.0, logit, standard, campaign)
@@ -207,16 +204,8 @@ class OwnDetector:
         known.counted_until_ns = max(known.counted_until_ns, call.started_ns)
         self.callers.remember(caller, known)
 
-    def _weigh(self, vector: Vector, at_end: bool) -> tuple[Floats, float, Floats]:
-        """Return the points of each feature of a call, their sum as a logit, and the standardised features."""
-        transformed = transform(vector[None, :])
-        points = self.card.points(transformed, at_end)[0]
-        intercept = self.card.end_intercept if at_end else self.card.setup_intercept
-        return points, float(points.sum() + intercept), self.card.standardise(transformed)[0]
-
     def _prior(self, known: KnownCaller) -> float:
-        mean, calls = np.array([known.mean_logit]), np.array([known.calls])
-        return float(self.card.prior_logits(mean, calls, self._shift)[0])
+        return self.card.prior_logit(known.mean_logit, known.calls, self._shift)
 
     def _vote_logit(self, votes: list[KnownVote], now_ns: int) -> float:
         """Return what the votes on a caller itself add to its logit."""

@@ -4,6 +4,7 @@ Values of the call itself are given as they are. The features of its caller and 
 neutral values, so counts of their last calls (sightings.py) are given instead.
 """
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -133,6 +134,7 @@ def in_words(
     the side that the sum is on, the weightiest first.
     """
     side = 1.0 if points.sum() + vote_logit >= 0.0 else -1.0
+    value_of, weight_of = raw.tolist(), (side * points).tolist()
     of_users = []
     if spam_votes or other_votes:
         of_users.append(f"users marked this caller: {spam_votes} spam, {other_votes} not spam")
@@ -143,19 +145,19 @@ def in_words(
     of_campaign: list[str] = []
     clauses: list[list[str]] = []  # by weight; what is about the same calls stands together
     count = 0
-    for column in np.argsort(-side * points):
-        feature = FEATURES[column]
-        if side * points[column] < LEAST_POINTS or count == MOST_CLAUSES:
+    for column in np.argsort(-side * points).tolist():
+        feature, value = FEATURES[column], value_of[column]
+        if weight_of[column] < LEAST_POINTS or count == MOST_CLAUSES:
             break
-        if np.isnan(raw[column]):
+        if math.isnan(value):
             continue
         if campaign.callers == 1 and caller.calls:
             # The origin shows one number only: what is true of the campaign is true of the caller.
             feature = _OF_CAMPAIGN.get(feature, feature)
         if feature in _OF_CALL:
-            puzzling = feature in _TIES and (raw[column] >= 0.5) == (side > 0.0)
-            denied = _denied(feature, float(raw[column]), caller)
-            text = "" if puzzling or denied else _OF_CALL[feature](float(raw[column]))
+            puzzling = feature in _TIES and (value >= 0.5) == (side > 0.0)
+            denied = _denied(feature, value, caller)
+            text = "" if puzzling or denied else _OF_CALL[feature](value)
             clauses += [[text]] if text else []
         elif feature in _OF_CALLER and caller.calls > 1:
             text = _add(of_caller, clauses, _how_many(caller, ""), _OF_CALLER[feature](caller))

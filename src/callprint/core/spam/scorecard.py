@@ -6,20 +6,23 @@ an average. The points of a call add up to its logit. One call is weak evidence,
 the mean logit of its calls by how many there were. prior_weights.py holds the numbers and how they were learned.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from callprint.core.ground.arrays import Array
 from callprint.core.ground.compiled import compiled
 from callprint.core.ground.errors import ModelError
-from callprint.core.spam.features import NAMES
+from callprint.core.spam.features import LOGARITHMIC, NAMES
 
 Floats = NDArray[np.float64]
 
 # Of callers whom the points put lower, 3 in 10,000 were spammers in learning: nobody is beyond doubt.
 LOWEST_LOGIT = -8.0
+MOST_LOGIT = 12.0  # of the mean of a caller's calls, either way
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +62,32 @@ class Scorecard:
         """Return vectors in standard deviations from what is usual; 0 where a value is not known."""
         return np.nan_to_num((transformed - self.offset) / self.scale, nan=0.0)
 
+    def weigh(self, raw: Floats, at_end: bool) -> tuple[Floats, float, Floats]:
+        """Return the points of each feature of one call, its logit, and its standardised features.
+
+        raw: (FEATURE_COUNT,), as histories give it. The same figures as by `points`, `logits` and `standardise`.
+        """
+        points, standard = np.empty_like(raw), np.empty_like(raw)
+        table = self.end_points if at_end else self.setup_points
+        _weigh(raw, LOGARITHMIC, self.edges, table, self.offset, self.scale, points, standard)
+        return (
+            points,
+            float(points.sum() + (self.end_intercept if at_end else self.setup_intercept)),
+            standard,
+        )
+
+    def prior_logit(self, mean_logit: float, calls: float, shift: float) -> float:
+        """Return what `prior_logits` does, for one caller."""
+        mean = min(max(mean_logit, -MOST_LOGIT), MOST_LOGIT)
+        log = math.log(max(calls, 1.0))
+        of_one, of_mean, of_both, of_log = map(float, self.caller_weights)
+        logit = of_one + mean * of_mean + mean * log * of_both + log * of_log
+        return max(logit + shift, LOWEST_LOGIT)
+
 
 def caller_inputs(mean_logits: Floats, calls: Floats) -> Floats:
-    """Return what the caller's card weighs, (n, 4). Logits beyond 12 count as 12."""
-    means = np.clip(mean_logits, -12.0, 12.0)
+    """Return what the caller's card weighs, (n, 4). Logits beyond MOST_LOGIT count as that."""
+    means = np.clip(mean_logits, -MOST_LOGIT, MOST_LOGIT)
     logs = np.log(np.maximum(calls, 1.0))
     return np.stack([np.ones_like(means), means, means * logs, logs], axis=-1)
 
@@ -108,14 +133,37 @@ def _points(rows: list[dict[str, Any]], phase: str, bins: list[int]) -> Floats:
 @compiled
 def _look_up(values: Floats, edges: Floats, table: Floats, points: Floats) -> None:
     """Fill `points (n, d)` from `table (d, b + 2)` for values (n, d)."""
-    bins = edges.shape[1]
     for row in range(values.shape[0]):
         for column in range(values.shape[1]):
-            value = values[row, column]
-            if np.isnan(value):
-                points[row, column] = table[column, bins + 1]
-                continue
-            number = 0
-            while number < bins and edges[column, number] <= value:
-                number += 1
-            points[row, column] = table[column, number]
+            points[row, column] = _points_of(values[row, column], edges, table, column)
+
+
+@compiled
+def _weigh(
+    raw: Floats,
+    logarithmic: Array,
+    edges: Floats,
+    table: Floats,
+    offset: Floats,
+    scale: Floats,
+    points: Floats,
+    standard: Floats,
+) -> None:
+    """Fill `points` and `standard` (d,) for one raw vector (d,); `logarithmic` (d,) bool: as `transform` does."""
+    for column in range(raw.shape[0]):
+        value = raw[column]
+        if logarithmic[column] and not np.isnan(value):
+            value = math.log1p(max(value, 0.0))
+        points[column] = _points_of(value, edges, table, column)
+        standard[column] = 0.0 if np.isnan(value) else (value - offset[column]) / scale[column]
+
+
+@compiled
+def _points_of(value: float, edges: Floats, table: Floats, column: int) -> Any:
+    bins = edges.shape[1]
+    if np.isnan(value):
+        return table[column, bins + 1]
+    number = 0
+    while number < bins and edges[column, number] <= value:
+        number += 1
+    return table[column, number]
