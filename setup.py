@@ -1,4 +1,4 @@
-"""What pyproject.toml cannot say: the capture agent, a folder of its own in the clone, is installed inside callprint.
+"""What pyproject.toml cannot say: two folders of the clone are installed inside callprint, the agent and a network.
 
 Nothing else gets to the top level of site-packages: spouts and bolts travel in the topology's jar.
 """
@@ -6,8 +6,9 @@ Nothing else gets to the top level of site-packages: spouts and bolts travel in 
 from setuptools import find_packages, setup
 
 AGENT = "callprint.capture_agent"
+MODELS = "callprint.shipped_models"  # data alone; src/callprint/model_files.py finds it
 
 setup(
-    packages=[*find_packages("src", include=["callprint", "callprint.*"]), AGENT],
-    package_dir={"": "src", AGENT: "capture_agent"},
+    packages=[*find_packages("src", include=["callprint", "callprint.*"]), AGENT, MODELS],
+    package_dir={"": "src", AGENT: "capture_agent", MODELS: "models"},
 )

@@ -8,8 +8,18 @@ from pathlib import Path
 from callprint.core.ground.errors import ModelError
 from callprint.core.identify.card import LONGEST_CARD, ModelCard, parse_card
 
-SHIPPED = Path(__file__).resolve().parents[2] / "models"
-"""The models that come with a clone."""
+SHIPPED = next(
+    (
+        folder
+        for folder in (
+            Path(__file__).with_name("shipped_models"),
+            Path(__file__).resolve().parents[2] / "models",
+        )
+        if folder.is_dir()
+    ),
+    Path("models"),
+)
+"""The models that come with callprint: in a wheel inside the package, else beside `src/` in the clone."""
 DEFAULT_MODEL = SHIPPED / "compact.onnx"
 """The network that is used where none is named."""
 

@@ -3,12 +3,14 @@
 import runpy
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 import setuptools
 
 from callprint.cli import COMMANDS
+from callprint.model_files import DEFAULT_MODEL
 
 ROOT = Path(__file__).resolve().parents[2]
 EXTRAS = (
@@ -52,8 +54,12 @@ def test_a_wheel_puts_nothing_beside_callprint(monkeypatch):
     assert {name.partition(".")[0] for name in packages} == {"callprint"}
     assert len(packages) == len(set(packages))
     folders = {path.parent for path in (ROOT / "src" / "callprint").rglob("__init__.py")}
-    assert {ROOT / "src" / name.replace(".", "/") for name in packages[:-1]} == folders
-    assert given["package_dir"][packages[-1]] == "capture_agent"
+    assert {ROOT / "src" / name.replace(".", "/") for name in packages[:-2]} == folders
+    assert [given["package_dir"][name] for name in packages[-2:]] == ["capture_agent", "models"]
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    files = settings["package-data"][packages[-1]]
+    assert DEFAULT_MODEL.name in files
+    assert all((ROOT / "models" / name).is_file() for name in files)
 
 
 def test_the_agent_finds_its_own_modules_under_either_name():

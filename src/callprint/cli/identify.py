@@ -5,7 +5,7 @@ import contextlib
 import sys
 import time
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, TextIO, TypeVar
+from typing import TextIO, TypeVar
 
 from rich.console import Console
 from rich.text import Text
@@ -23,13 +23,14 @@ from callprint.core.call import CallRecord
 from callprint.core.capture.packet_order import OrderSettings, PacketOrder
 from callprint.core.dissect import SIGNALLING_PORTS
 from callprint.core.flow import EngineSettings
-from callprint.core.ground.errors import CaptureError, ModelError
+from callprint.core.ground.errors import CaptureError
 from callprint.core.spam.call_pipeline import CallPipeline
 from callprint.core.spam.detector_names import DETECTORS, OWN
 from callprint.core.spam.detectors import make_detector
 from callprint.core.verdict import FlowReport, Verdict
 from callprint.core.verdicts.pipeline import IdentificationPipeline
 from callprint.identification import CaptureRun
+from callprint.load_identifier import load_identifier
 from callprint.model_names import put_into_use
 from callprint.output.call_json import write_calls_json_lines
 from callprint.output.call_report import CallTally, print_call_report, say_call
@@ -44,9 +45,6 @@ from callprint.sources.paced import Paced
 from callprint.stores import open_store
 from callprint.votes import VoteListener
 
-if TYPE_CHECKING:
-    from callprint.inference import OnnxIdentifier
-
 REPORTS_FOR_PEOPLE = 20_000
 """Flows and calls kept for the tables, so that memory stays bounded however long the capture is."""
 
@@ -54,8 +52,6 @@ FOLLOW_EVERY_S = 10
 
 FILES_NAMED = 50
 """Damaged or unreadable files that are named one by one; the others are counted."""
-
-NO_MODEL = "none"
 
 Row = TypeVar("Row", FlowReport, CallRecord)
 
@@ -174,7 +170,7 @@ def run(args: argparse.Namespace) -> int:
         return EXIT_USAGE
     limits = evidence_limits(args)
     order = PacketOrder(OrderSettings(args.reorder_window_ms))
-    identifier = _identifier(args.model)
+    identifier = load_identifier(args.model)
     checkpoints = EngineSettings().checkpoints if identifier is None else identifier.checkpoints
     sip_ports = tuple(args.sip_port or SIGNALLING_PORTS)
     with contextlib.ExitStack() as stack:
@@ -265,27 +261,6 @@ def _given_twice(paths: list[str]) -> list[str]:
         else f"warning: {path} holds what {first} holds: the same packets are read twice"
         for path, first in given_twice(paths)
     ]
-
-
-def _identifier(model: str | None) -> "OnnxIdentifier | None":
-    """Load the network; None when flows are to stay without names. Raises ModelError that says what to do."""
-    if model == NO_MODEL:
-        return None
-    try:
-        from callprint.inference import DEFAULT_MODEL, load_model  # noqa: PLC0415 - `--model none` runs without it
-    except ModuleNotFoundError as error:
-        if error.name != "onnxruntime":
-            raise
-        raise ModelError(
-            "naming applications needs ONNX Runtime: `sh tools/setup.sh cpu` in the clone installs it; "
-            "`--model none` shows flows and calls without names"
-        ) from error
-    if model is None and not DEFAULT_MODEL.is_file():
-        raise ModelError(
-            "the network that comes with callprint is in models/ of a clone, not in an installed package: name it "
-            "with --model FILE, or use `--model none` to see flows and calls without names"
-        )
-    return load_model(model or DEFAULT_MODEL)
 
 
 def _say_what_went_wrong(

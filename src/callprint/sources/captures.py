@@ -33,6 +33,7 @@ class FileReport:
 
     path: str
     named: bool = True  # by the user; False: found in a folder
+    descriptor: int | None = None  # of an open file, which stays open; None: `path` is opened
     packets: int = 0
     is_capture: bool = True  # False: its contents are something else
     is_readable: bool = True  # False: the system refused, so it is not known what it is
@@ -42,6 +43,11 @@ class FileReport:
     def name(self) -> str:
         """Its name for people."""
         return "standard input" if self.path == STANDARD_INPUT else self.path
+
+    @property
+    def stays_open(self) -> bool:
+        """Whether somebody else has opened it."""
+        return self.descriptor is not None or self.path == STANDARD_INPUT
 
     def refuse(self, error: CaptureError) -> None:
         """Note that it is not a capture."""
@@ -130,7 +136,7 @@ class CaptureSource:
     def _read_file(self, report: FileReport, buffer: np.ndarray) -> Iterator[Batch]:
         descriptor = -1
         try:
-            descriptor = _open(report.path)
+            descriptor = _open(report)
             self._stream = open_stream(descriptor)
             yield from self._decode(self._stream, report, buffer)
         except OSError as error:
@@ -142,7 +148,7 @@ class CaptureSource:
                 read = self._stream.bytes_read if self._stream else 0
                 self._bytes_before += status.st_size if stat.S_ISREG(status.st_mode) else read
             self._stream = None
-            if descriptor >= 0 and report.path != STANDARD_INPUT:  # that one stays open
+            if descriptor >= 0 and not report.stays_open:
                 os.close(descriptor)
 
     def _decode(self, stream: ByteStream, report: FileReport, buffer: np.ndarray) -> Iterator[Batch]:
@@ -195,14 +201,18 @@ class CaptureSource:
             report.defect = CaptureError(f"{report.name}: {defect}", defect.offset)
 
 
-def open_captures(paths: Sequence[str | os.PathLike[str]]) -> CaptureSource:
-    """Return a source over `paths`: files, folders (every file below, sorted) and "-" for standard input.
+def open_captures(paths: Sequence[str | os.PathLike[str] | FileReport]) -> CaptureSource:
+    """Return a source over `paths`: files, folders (every file below, sorted), "-" for standard input, and open files.
 
     A file that cannot be read or is not a capture is an error if it is the only one, and otherwise noted.
     Raises CaptureError when a path does not exist or cannot be accessed, or a folder contains no file.
     """
     files: list[FileReport] = []
-    for path in [os.fspath(path) for path in paths]:
+    for named in paths:
+        if isinstance(named, FileReport):
+            files.append(named)
+            continue
+        path = os.fspath(named)
         try:
             is_folder = path != STANDARD_INPUT and stat.S_ISDIR(os.stat(path).st_mode)  # noqa: PTH116 - raises
         except FileNotFoundError:
@@ -244,7 +254,7 @@ def _total_size(files: list[FileReport]) -> int | None:
     total = 0
     for file in files:
         try:
-            status = os.fstat(_standard_input()) if file.path == STANDARD_INPUT else Path(file.path).stat()
+            status = os.fstat(_open(file)) if file.stays_open else Path(file.path).stat()
         except OSError:
             continue  # reading it will report why
         if not stat.S_ISREG(status.st_mode):
@@ -259,7 +269,9 @@ def _standard_input() -> int:
     return sys.stdin.fileno()
 
 
-def _open(path: str) -> int:
-    if path == STANDARD_INPUT:
+def _open(file: FileReport) -> int:
+    if file.descriptor is not None:
+        return file.descriptor
+    if file.path == STANDARD_INPUT:
         return _standard_input()
-    return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    return os.open(file.path, os.O_RDONLY | os.O_CLOEXEC)

@@ -1,0 +1,31 @@
+"""The network that names applications, by its file, or the one that comes with callprint."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from callprint.core.ground.errors import ModelError
+from callprint.model_files import DEFAULT_MODEL
+
+if TYPE_CHECKING:
+    from callprint.inference import OnnxIdentifier
+
+NO_MODEL = "none"
+"""In place of a file: flows and calls stay without names, and ONNX Runtime is not needed."""
+
+
+def load_identifier(model: "str | os.PathLike[str] | None" = None) -> "OnnxIdentifier | None":
+    """Load a network; None where flows are to stay without names. Raises ModelError that says what to do."""
+    if model == NO_MODEL:
+        return None
+    try:
+        from callprint.inference import load_model  # noqa: PLC0415 - `none` works without it
+    except ModuleNotFoundError as error:
+        if error.name != "onnxruntime":
+            raise
+        raise ModelError(
+            "naming applications needs ONNX Runtime: `sh tools/setup.sh cpu` in the clone installs it, "
+            "`pip install callprint[cpu]` beside an installed package; the model `none` gives flows and calls "
+            "without names"
+        ) from error
+    return load_model(DEFAULT_MODEL if model is None else Path(model))
