@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from callprint import machine_code
@@ -37,8 +38,12 @@ for name in sys.argv[1:]:
 """
 
 
+@cache
 def run_if_needed() -> None:
-    """Compile on all processors what this version has not compiled yet, and show how far it is on standard error."""
+    """Compile on all processors what this version has not compiled yet, and show how far it is on standard error.
+
+    Once in a process: what fails is compiled as it is needed.
+    """
     folder = machine_code.base_folder(os.environ.get("NUMBA_CACHE_DIR", ""))
     name = mark_name()
     processors = len(os.sched_getaffinity(0))

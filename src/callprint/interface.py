@@ -14,6 +14,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Self, overload
 
+from callprint import compile_ahead
 from callprint.core.call import CallRecord
 from callprint.core.flow import EngineSettings
 from callprint.core.ground.errors import ConfigError
@@ -229,6 +230,7 @@ def _opened(
     model: str | os.PathLike[str] | None,
     store_url: str | None,
 ) -> Identification:
+    compile_ahead.run_if_needed()
     identifier = load_identifier(model)
     settings = EngineSettings() if identifier is None else EngineSettings(checkpoints=identifier.checkpoints)
     with ExitStack() as stack:
