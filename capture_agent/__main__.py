@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from callprint.cli.capture_options import add_capture_options
 from callprint.core.calls.settings import RUNNING_EVERY_NS
 from callprint.core.capture.packet_order import OrderSettings
 from callprint.core.dissect import SIGNALLING_PORTS
@@ -118,20 +119,7 @@ def _parser() -> argparse.ArgumentParser:
         help="agents that see the same calls share a name: their signalling and media are combined, and callers have "
         "one history (default: a site of its own for each run on captures, one in common for interfaces)",
     )
-    parser.add_argument(
-        "--sip-port",
-        metavar="PORT",
-        type=int,
-        action="append",
-        help="TCP port of SIP, may be repeated (default: 5060); over UDP, SIP is found on any port",
-    )
-    parser.add_argument(
-        "--reorder-window-ms",
-        type=float,
-        default=OrderSettings().reorder_window_ms,
-        metavar="MS",
-        help="how long a packet waits for earlier ones, 500 at most (default: %(default)g)",
-    )
+    add_capture_options(parser)
     parser.add_argument(
         "--model",
         type=Path,

@@ -10,18 +10,20 @@ from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 
 import numpy as np
-from sip_scenario import Talk, sdp, talking
+from sip_scenario import GATEWAY, PHONE, Talk, sdp, talking
 
 from callprint.core.call import CallRecord
 from callprint.core.flow import EngineSettings
 from callprint.core.relay.flow_assembly import PartitionAssembly
 from callprint.core.relay.flow_judging import PartJudge
+from callprint.core.relay.site import SiteCalls
 from callprint.core.relay.site_inputs import FlowResults, RecordOffset, SignallingRecord, SiteInput
 from callprint.core.spam.call_pipeline import CallPipeline
 from callprint.core.spam.detectors import make_detector
 from callprint.core.verdicts.pipeline import IdentificationPipeline
 from callprint.core.wire.media import decode_media
 from callprint.core.wire.signalling import decode_record
+from callprint.core.wire.source import site_of
 from callprint.identification import CaptureRun
 from callprint.messaging.topic_names import MEDIA, SIGNALLING
 from callprint.sources import open_captures
@@ -29,7 +31,6 @@ from capture_agent.agent import AgentSettings, CaptureAgent
 from capture_agent.publisher import PublisherCounters
 from capture_agent.spool import Outgoing, Spool
 
-PHONE, GATEWAY = ("10.0.0.1", 5060), ("10.0.0.2", 5060)
 PARTITIONS = 4
 SMALL = EngineSettings(maximum_flows=256, maximum_candidates=64, evidence_memory_bytes=1 << 20)
 Frames = tuple[np.ndarray, np.ndarray]
@@ -186,6 +187,12 @@ class Inputs:
                 yield from self.topics[name][max(0, at - 3) : at + 1]
             if not waiting[name]:
                 del waiting[name]
+
+
+def site_for(inputs: Inputs, detector: str = "callprint") -> SiteCalls:
+    """Return the calls of the one site that all inputs are of, with nothing known yet."""
+    (site,) = {site_of(source) for source in inputs.sources}
+    return SiteCalls(site, make_detector(detector))
 
 
 def inputs_of(recorder: Recorder) -> Inputs:
