@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 
 import numpy as np
-from sip_scenario import GATEWAY, PHONE, Talk, sdp, talking
+from sip_scenario import GATEWAY, PHONE, Talk, sdp, talking, write_capture
 
 from callprint.core.call import CallRecord
 from callprint.core.flow import EngineSettings
@@ -53,6 +53,13 @@ def busy_line(count: int, name: str = "c", endless: int | None = 4):
         if number != endless:
             packets.append((begin + 8, PHONE, GATEWAY, talk.request("BYE", cseq=2, to_tag="tag-b")))
     return packets
+
+
+def busy_frames(folder: Path) -> Frames:
+    """Return the frames of nine calls of the busy line, through a capture in a folder."""
+    path = folder / "calls.pcap"
+    write_capture(path, busy_line(9))
+    return frames_of(path)
 
 
 def frames_of(*paths: Path) -> Frames:

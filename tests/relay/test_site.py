@@ -3,7 +3,16 @@
 import random
 
 import pytest
-from call_stream import busy_line, embedded_rows, frames_of, inputs_of, record, record_together, site_for
+from call_stream import (
+    busy_frames,
+    busy_line,
+    embedded_rows,
+    frames_of,
+    inputs_of,
+    record,
+    record_together,
+    site_for,
+)
 from sip_scenario import write_capture
 
 from callprint.core.call import EndedBy, Phase
@@ -21,9 +30,7 @@ def taken(calls, inputs):
 
 @pytest.fixture(scope="module")
 def frames(tmp_path_factory):
-    path = tmp_path_factory.mktemp("site") / "calls.pcap"
-    write_capture(path, busy_line(9))
-    return frames_of(path)
+    return busy_frames(tmp_path_factory.mktemp("site"))
 
 
 @pytest.fixture(scope="module")

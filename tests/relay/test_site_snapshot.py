@@ -7,11 +7,10 @@ import zlib
 
 import numpy as np
 import pytest
-from call_stream import busy_line, embedded_rows, frames_of, inputs_of, record, site_for
+from call_stream import busy_frames, embedded_rows, inputs_of, record, site_for
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from released_files import golden, golden_lines
-from sip_scenario import write_capture
 
 from callprint.core.call import Vote
 from callprint.core.ground.errors import DecodeError
@@ -29,9 +28,7 @@ VOTE = Vote("c0@x", "t0", "+4930111111", "ann", 1_700_000_000_000_000_000, True)
 
 @pytest.fixture(scope="module")
 def frames(tmp_path_factory):
-    path = tmp_path_factory.mktemp("snapshot") / "calls.pcap"
-    write_capture(path, busy_line(9))
-    return frames_of(path)
+    return busy_frames(tmp_path_factory.mktemp("snapshot"))
 
 
 @pytest.fixture(scope="module")
