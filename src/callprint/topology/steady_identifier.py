@@ -20,8 +20,8 @@ MOST_FAILURES = 32
 class SteadyIdentifier:
     """An identifier that judges everything that its network can judge.
 
-    When a run fails, its logs are divided until those at fault are alone. What is said of one of them is "unknown", with
-    confidence 0 and no best application; `failed` counts them.
+    When a run fails, its logs are divided until those at fault are alone. Of these it says "unknown", with confidence 0
+    and no best application; `failed` counts them.
     """
 
     def __init__(self, identifier: Identifier) -> None:
