@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING
 
 from callprint.cli.capture_options import add_capture_options
 from callprint.core.calls.settings import RUNNING_EVERY_NS
-from callprint.core.capture.packet_order import OrderSettings
+from callprint.core.capture.packet_order import OrderedBatch, OrderSettings
 from callprint.core.dissect import SIGNALLING_PORTS
 from callprint.core.evidence import HORIZON_PACKETS
 from callprint.core.flow.engine import EngineSettings
-from callprint.core.ground.arrays import Array
 from callprint.core.ground.errors import CallprintError, ConfigError, ModelError
 from callprint.core.identify.card import parse_card
 from callprint.core.relay import packet_shipping
@@ -133,8 +132,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _watched(
-    agent: CaptureAgent, batches: Iterable[tuple[Array, Array]], every_s: float, stop: Callable[[], bool]
-) -> Iterator[tuple[Array, Array]]:
+    agent: CaptureAgent, batches: Iterable[OrderedBatch], every_s: float, stop: Callable[[], bool]
+) -> Iterator[OrderedBatch]:
     """Pass batches on until a signal comes, and print the status line now and then."""
     next_s = time.monotonic() + every_s
     for batch in batches:
@@ -180,16 +179,13 @@ def run(arguments: argparse.Namespace) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         # Only set a flag: an exception in the middle of a send would lose or duplicate a record.
         signal.signal(number, lambda _number, _frame: _stop(stopping, source))
-    batches = paced(
-        source,
-        arguments.speed,
-        stopping,
-        capture=lambda: source.clock,
-        longest_silence_s=arguments.longest_silence,
-    )
+
+    def through(batches: Iterator[OrderedBatch]) -> Iterator[OrderedBatch]:
+        at_their_pace = paced(batches, arguments.speed, stopping, longest_silence_s=arguments.longest_silence)
+        return _watched(agent, at_their_pace, arguments.status_every, lambda: _may_stop(stopping, source))
+
     try:
-        watched = _watched(agent, batches, arguments.status_every, lambda: _may_stop(stopping, source))
-        agent.run(watched, source)
+        agent.run(source, source, through)
     finally:
         done = agent.finish(arguments.flush_timeout)
         if server is not None:

@@ -125,7 +125,7 @@ def record(
 ) -> Recorder:
     """Run a real agent over captures, `batch` frames at a time, with progress each `linger_s`; return what it sent."""
     recorder = Recorder(PARTITIONS)
-    with _agent(recorder, site, linger_s) as agent:
+    with agent_for(recorder, site, linger_s) as agent:
         for number, (data, records) in enumerate(captures):
             batches = ((data, records[at : at + batch]) for at in range(0, len(records), batch))
             agent.run(batches, SimpleNamespace(capture=None, clock=number, buffer=None, rows=None))  # type: ignore[arg-type]
@@ -139,7 +139,7 @@ def record_together(parts: Sequence[Frames], site: str, step_s: float) -> Record
     recorder = Recorder(PARTITIONS)
     times = np.concatenate([records["time_ns"] for _, records in parts])
     with ExitStack() as stack:
-        agents = [stack.enter_context(_agent(recorder, site)) for _ in parts]
+        agents = [stack.enter_context(agent_for(recorder, site)) for _ in parts]
         for start_ns in range(int(times.min()), int(times.max()) + 1, round(step_s * 1e9)):
             for agent, (data, records) in zip(agents, parts, strict=True):
                 late = records["time_ns"] - start_ns
@@ -153,7 +153,8 @@ def record_together(parts: Sequence[Frames], site: str, step_s: float) -> Record
 
 
 @contextmanager
-def _agent(recorder: Recorder, site: str | None, linger_s: float = 0.0) -> Iterator[CaptureAgent]:
+def agent_for(recorder: Recorder, site: str | None, linger_s: float = 0.0) -> Iterator[CaptureAgent]:
+    """A real agent that sends to a list; its spool holds nothing."""
     settings = AgentSettings(engine=SMALL, linger_s=linger_s, site=site)
     with TemporaryDirectory() as folder:
         yield CaptureAgent(settings, recorder, Spool(Path(folder), 0))  # type: ignore[arg-type]
