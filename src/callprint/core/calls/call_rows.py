@@ -45,7 +45,7 @@ def record_of(call: Attempt, phase: Phase, now_ns: int) -> CallRecord:
         capture=call.capture,
         claimed_caller=call.claimed_caller,
         diverted_by=call.diverted_by,
-        relayed_by=relay_of(call.caller.flows) or relay_of(call.callee.flows),
+        relayed_by=relay_of(call.caller.flows) or relay_of(call.callee.flows) or call.relayed_by,
     )
 
 

@@ -5,9 +5,13 @@ from the relay to the receiver: two flows, one stream. So it is when two agents 
 call are one stream when they
 
 - have the same SSRC,
-- overlap in sequence numbers (`first_sequence`, and as many packets as were expected), and
+- overlap in sequence numbers (`first_sequence`, and as many packets as were expected),
+- have the same sequence numbers at nearly the same times, and
 - go on at the same time, for at least half of the shorter one: whoever moves to another address with the same SSRC
   sends the next sequence numbers from there.
+
+A back-to-back user agent makes two calls of one, each with the media of its side. They are found by the same marks,
+if one flow comes from the address that the other goes to.
 
 A relay that transcodes sends packets of its own, under an SSRC of its own, and is a sender like any other.
 """
@@ -16,6 +20,9 @@ from collections.abc import Sequence
 from itertools import combinations
 
 from callprint.core.verdict import FlowKey, FlowReport
+
+NEAR_NS = 500_000_000
+"""How far apart in time a packet may be seen on two hops: relays and clocks of several agents are far better."""
 
 
 def each_stream_once(flows: Sequence[FlowReport]) -> list[FlowReport]:
@@ -37,10 +44,21 @@ def relay_of(flows: Sequence[FlowReport]) -> str | None:
     return None
 
 
+def relay_between(one: FlowReport, other: FlowReport) -> str | None:
+    """Return the address of the relay to which one of two flows goes and which passes its packets on in the other."""
+    first, second = one.verdict.flow, other.verdict.flow
+    onwards = first.dst_ip == second.src_ip
+    backwards = second.dst_ip == first.src_ip
+    # Both: an echo, or two ends of a test tool that send the same recording.
+    if onwards == backwards or not _same_packets(one, other):
+        return None
+    return second.src_ip if onwards else first.src_ip
+
+
 def _streams(flows: Sequence[FlowReport]) -> list[list[FlowReport]]:
     """Return the flows of each stream, in the order in which they were first seen."""
     streams: list[list[FlowReport]] = []
-    for report in sorted(flows, key=lambda each: (each.verdict.flow.first_seen_ns, each.verdict.flow)):
+    for report in sorted(flows, key=_place):
         for stream in streams:
             if any(_same_packets(report, other) for other in stream):
                 stream.append(report)
@@ -55,12 +73,23 @@ def _same_packets(one: FlowReport, other: FlowReport) -> bool:
     if first.flow.ssrc != second.flow.ssrc or first.first_sequence is None or second.first_sequence is None:
         return False
     ahead = (second.first_sequence - first.first_sequence) & 0xFFFF
-    if ahead >= first.expected and 0x10000 - ahead >= second.expected:
+    if ahead & 0x8000:
+        first, second, ahead = second, first, 0x10000 - ahead
+    if ahead >= first.expected:
         return False
-    begin_ns = max(first.flow.first_seen_ns, second.flow.first_seen_ns)
-    together_ns = min(first.last_seen_ns, second.last_seen_ns) - begin_ns
-    shorter_ns = min(each.last_seen_ns - each.flow.first_seen_ns for each in (first, second))
+    from_ns, until_ns = first.flow.first_seen_ns, first.last_seen_ns
+    # Roughly, since a sender may be silent for a while.
+    there_after_ns = ahead * (until_ns - from_ns) // max(1, first.expected - 1)
+    if abs(second.flow.first_seen_ns - from_ns - there_after_ns) > NEAR_NS + there_after_ns // 2:
+        return False
+    together_ns = min(until_ns, second.last_seen_ns) - max(from_ns, second.flow.first_seen_ns)
+    shorter_ns = min(until_ns - from_ns, second.last_seen_ns - second.flow.first_seen_ns)
     return together_ns >= 0 and 2 * together_ns >= shorter_ns
+
+
+def _place(report: FlowReport) -> tuple[int, FlowKey, int, int]:
+    flow, summary = report.verdict.flow, report.summary
+    return flow.first_seen_ns, flow, summary.last_seen_ns, summary.packets  # two agents may see the same flow
 
 
 def _received(report: FlowReport) -> int:
