@@ -10,14 +10,15 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from cassandra.cluster import Cluster
 from traffic import write_calls, write_overlapping
 
+from callprint.core.capture.packet_order import OrderedBatch
 from callprint.core.flow.engine import EngineSettings
-from callprint.core.ground.arrays import Array
 from callprint.inference import DEFAULT_MODEL, load_model
 from callprint.messaging.settings import KafkaSettings
 from callprint.messaging.topics import TopicNames, create_topics
@@ -31,6 +32,7 @@ from capture_agent.agent import AgentSettings, CaptureAgent
 from capture_agent.publisher import Publisher
 from capture_agent.replay import paced
 from capture_agent.spool import Spool
+from capture_agent.stopping import StopRequest
 
 POLL_S = 0.05
 SETTLE_TIMEOUT_S = 90.0  # of silence
@@ -67,11 +69,12 @@ class Clock:
     def __init__(self) -> None:
         self.marks: list[tuple[int, float]] = []  # packet time of a slice, wall clock when it was handed on
 
-    def watch(self, batches: Iterable[tuple[Array, Array]]) -> Iterator[tuple[Array, Array]]:
+    def watch(self, batches: Iterable[OrderedBatch]) -> Iterator[OrderedBatch]:
         """Pass batches on and remember when each was."""
-        for data, records in batches:
-            self.marks.append((int(records["time_ns"][-1]), time.time()))
-            yield data, records
+        for batch in batches:
+            if len(batch.records):
+                self.marks.append((int(batch.records["time_ns"][-1]), time.time()))
+            yield batch
 
     def wall_s(self, packet_ns: int) -> float:
         """Return when the slice with that packet, or the first one after it, was handed on."""
@@ -184,7 +187,8 @@ def measure(
     settings = AgentSettings(engine, media_topic=topic, signalling_topic=f"{topic}-sip")
     agent = CaptureAgent(settings, Publisher(kafka, spool), spool)
     began, began_cpu = time.time(), time.thread_time()
-    agent.run(clock.watch(paced(open_captures(captures), speed, threading.Event(), longest_silence_s=5)))
+    pace = partial(paced, speed=speed, stopping=StopRequest(), longest_silence_s=5)
+    agent.run(open_captures(captures), through=lambda batches: clock.watch(pace(batches)))
     agent.finish(60.0)
     sent_s, agent_cpu = time.time() - began, time.thread_time() - began_cpu
     while len(seen) < len(expected.verdicts):

@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from callprint.cli.capture_options import add_capture_options
 from callprint.core.calls.settings import RUNNING_EVERY_NS
-from callprint.core.capture.packet_order import OrderSettings
+from callprint.core.capture.packet_order import OrderedBatch, OrderSettings
 from callprint.core.dissect import SIGNALLING_PORTS
 from callprint.core.evidence import HORIZON_PACKETS
 from callprint.core.flow.engine import EngineSettings
-from callprint.core.ground.arrays import Array
 from callprint.core.ground.errors import CallprintError, ConfigError, ModelError
 from callprint.core.identify.card import parse_card
 from callprint.core.relay import packet_shipping
@@ -118,20 +118,7 @@ def _parser() -> argparse.ArgumentParser:
         help="agents that see the same calls share a name: their signalling and media are combined, and callers have "
         "one history (default: a site of its own for each run on captures, one in common for interfaces)",
     )
-    parser.add_argument(
-        "--sip-port",
-        metavar="PORT",
-        type=int,
-        action="append",
-        help="TCP port of SIP, may be repeated (default: 5060); over UDP, SIP is found on any port",
-    )
-    parser.add_argument(
-        "--reorder-window-ms",
-        type=float,
-        default=OrderSettings().reorder_window_ms,
-        metavar="MS",
-        help="how long a packet waits for earlier ones, 500 at most (default: %(default)g)",
-    )
+    add_capture_options(parser)
     parser.add_argument(
         "--model",
         type=Path,
@@ -145,8 +132,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _watched(
-    agent: CaptureAgent, batches: Iterable[tuple[Array, Array]], every_s: float, stop: Callable[[], bool]
-) -> Iterator[tuple[Array, Array]]:
+    agent: CaptureAgent, batches: Iterable[OrderedBatch], every_s: float, stop: Callable[[], bool]
+) -> Iterator[OrderedBatch]:
     """Pass batches on until a signal comes, and print the status line now and then."""
     next_s = time.monotonic() + every_s
     for batch in batches:
@@ -192,16 +179,13 @@ def run(arguments: argparse.Namespace) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         # Only set a flag: an exception in the middle of a send would lose or duplicate a record.
         signal.signal(number, lambda _number, _frame: _stop(stopping, source))
-    batches = paced(
-        source,
-        arguments.speed,
-        stopping,
-        capture=lambda: source.clock,
-        longest_silence_s=arguments.longest_silence,
-    )
+
+    def through(batches: Iterator[OrderedBatch]) -> Iterator[OrderedBatch]:
+        at_their_pace = paced(batches, arguments.speed, stopping, longest_silence_s=arguments.longest_silence)
+        return _watched(agent, at_their_pace, arguments.status_every, lambda: _may_stop(stopping, source))
+
     try:
-        watched = _watched(agent, batches, arguments.status_every, lambda: _may_stop(stopping, source))
-        agent.run(watched, source)
+        agent.run(source, source, through)
     finally:
         done = agent.finish(arguments.flush_timeout)
         if server is not None:

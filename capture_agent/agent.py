@@ -111,19 +111,29 @@ class CaptureAgent:
         self,
         batches: Iterable[tuple[Array, Array]],
         source: PacketSource | None = None,
+        through: Callable[[Iterator[OrderedBatch]], Iterator[OrderedBatch]] = iter,
     ) -> None:
         """Process batches of frames until there are no more; data: (bytes,) uint8, records: (n,) RECORD.
 
-        `source`: where the batches come from, if that has more than one capture.
+        `source`: where the batches come from, if that has more than one capture. `through`: what the packets pass once
+        they are in order, as the pace of a replay; it may divide batches, and add empty ones.
         """
+        for batch in through(self._in_order(batches, source)):
+            self._take_ordered([batch])
+            if time.monotonic() - self._flushed_s >= self._settings.linger_s:
+                self._flush()
+
+    def _in_order(
+        self, batches: Iterable[tuple[Array, Array]], source: PacketSource | None
+    ) -> Iterator[OrderedBatch]:
+        """Yield packets in order, and after each batch an empty one: nothing may have become ready."""
         for data, records in batches:
             if len(records):
                 origin = (source.capture, source.clock, source.buffer, source.rows) if source else ()
-                self._take_ordered(self.order.take(data, records, *origin))
+                yield from self.order.take(data, records, *origin)
             else:
-                self._take_ordered(self.order.flush())
-            if time.monotonic() - self._flushed_s >= self._settings.linger_s:
-                self._flush()
+                yield from self.order.flush()
+            yield OrderedBatch(data, records[:0], None)
 
     def finish(self, timeout_s: float) -> bool:
         """End every flow and send the rest; return whether Kafka has all of it (if not, the spool has)."""
@@ -141,7 +151,8 @@ class CaptureAgent:
                 self._end_flows()
                 self._sip.close()
                 self._flush(begins_anew=True)
-            self._take(batch.data, batch.records, batch.capture)
+            if len(batch.records):
+                self._take(batch.data, batch.records, batch.capture)
 
     def _end_flows(self) -> None:
         for events in self.engine.finish():

@@ -10,18 +10,20 @@ from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 
 import numpy as np
-from sip_scenario import Talk, sdp, talking
+from sip_scenario import GATEWAY, PHONE, Talk, sdp, talking, write_capture
 
 from callprint.core.call import CallRecord
 from callprint.core.flow import EngineSettings
 from callprint.core.relay.flow_assembly import PartitionAssembly
 from callprint.core.relay.flow_judging import PartJudge
+from callprint.core.relay.site import SiteCalls
 from callprint.core.relay.site_inputs import FlowResults, RecordOffset, SignallingRecord, SiteInput
 from callprint.core.spam.call_pipeline import CallPipeline
 from callprint.core.spam.detectors import make_detector
 from callprint.core.verdicts.pipeline import IdentificationPipeline
 from callprint.core.wire.media import decode_media
 from callprint.core.wire.signalling import decode_record
+from callprint.core.wire.source import site_of
 from callprint.identification import CaptureRun
 from callprint.messaging.topic_names import MEDIA, SIGNALLING
 from callprint.sources import open_captures
@@ -29,7 +31,6 @@ from capture_agent.agent import AgentSettings, CaptureAgent
 from capture_agent.publisher import PublisherCounters
 from capture_agent.spool import Outgoing, Spool
 
-PHONE, GATEWAY = ("10.0.0.1", 5060), ("10.0.0.2", 5060)
 PARTITIONS = 4
 SMALL = EngineSettings(maximum_flows=256, maximum_candidates=64, evidence_memory_bytes=1 << 20)
 Frames = tuple[np.ndarray, np.ndarray]
@@ -52,6 +53,13 @@ def busy_line(count: int, name: str = "c", endless: int | None = 4):
         if number != endless:
             packets.append((begin + 8, PHONE, GATEWAY, talk.request("BYE", cseq=2, to_tag="tag-b")))
     return packets
+
+
+def busy_frames(folder: Path) -> Frames:
+    """Return the frames of nine calls of the busy line, through a capture in a folder."""
+    path = folder / "calls.pcap"
+    write_capture(path, busy_line(9))
+    return frames_of(path)
 
 
 def frames_of(*paths: Path) -> Frames:
@@ -117,7 +125,7 @@ def record(
 ) -> Recorder:
     """Run a real agent over captures, `batch` frames at a time, with progress each `linger_s`; return what it sent."""
     recorder = Recorder(PARTITIONS)
-    with _agent(recorder, site, linger_s) as agent:
+    with agent_for(recorder, site, linger_s) as agent:
         for number, (data, records) in enumerate(captures):
             batches = ((data, records[at : at + batch]) for at in range(0, len(records), batch))
             agent.run(batches, SimpleNamespace(capture=None, clock=number, buffer=None, rows=None))  # type: ignore[arg-type]
@@ -131,7 +139,7 @@ def record_together(parts: Sequence[Frames], site: str, step_s: float) -> Record
     recorder = Recorder(PARTITIONS)
     times = np.concatenate([records["time_ns"] for _, records in parts])
     with ExitStack() as stack:
-        agents = [stack.enter_context(_agent(recorder, site)) for _ in parts]
+        agents = [stack.enter_context(agent_for(recorder, site)) for _ in parts]
         for start_ns in range(int(times.min()), int(times.max()) + 1, round(step_s * 1e9)):
             for agent, (data, records) in zip(agents, parts, strict=True):
                 late = records["time_ns"] - start_ns
@@ -145,7 +153,8 @@ def record_together(parts: Sequence[Frames], site: str, step_s: float) -> Record
 
 
 @contextmanager
-def _agent(recorder: Recorder, site: str | None, linger_s: float = 0.0) -> Iterator[CaptureAgent]:
+def agent_for(recorder: Recorder, site: str | None, linger_s: float = 0.0) -> Iterator[CaptureAgent]:
+    """A real agent that sends to a list; its spool holds nothing."""
     settings = AgentSettings(engine=SMALL, linger_s=linger_s, site=site)
     with TemporaryDirectory() as folder:
         yield CaptureAgent(settings, recorder, Spool(Path(folder), 0))  # type: ignore[arg-type]
@@ -186,6 +195,12 @@ class Inputs:
                 yield from self.topics[name][max(0, at - 3) : at + 1]
             if not waiting[name]:
                 del waiting[name]
+
+
+def site_for(inputs: Inputs, detector: str = "callprint") -> SiteCalls:
+    """Return the calls of the one site that all inputs are of, with nothing known yet."""
+    (site,) = {site_of(source) for source in inputs.sources}
+    return SiteCalls(site, make_detector(detector))
 
 
 def inputs_of(recorder: Recorder) -> Inputs:

@@ -116,6 +116,22 @@ def play(
     return records + engine.finish()
 
 
+PHONE, GATEWAY = ("10.0.0.1", 5060), ("10.0.0.2", 5060)
+
+
+def answered_call(talk: Talk) -> list[Sent]:
+    """Return the packets of a call of 7 s, answered after 2 s, with media both ways."""
+    ours, theirs = ("10.0.0.1", 4000), ("10.0.0.2", 5000)
+    return [
+        (0.0, PHONE, GATEWAY, talk.request("INVITE", sdp=sdp(*ours))),
+        (2.0, GATEWAY, PHONE, talk.response(200, sdp=sdp(*theirs))),
+        (2.1, PHONE, GATEWAY, talk.request("ACK", to_tag="tag-b")),
+        (7.0, PHONE, GATEWAY, talk.request("BYE", cseq=2, to_tag="tag-b")),
+        *talking(ours, theirs, 2.2, 7, 1),
+        *talking(theirs, ours, 2.2, 7, 2),
+    ]
+
+
 def with_names(talk: Talk, **names: str) -> Talk:
     """Return the same call under other names."""
     return replace(talk, **names)

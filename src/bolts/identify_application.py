@@ -16,6 +16,7 @@ from callprint.core.wire.source import site_of
 from callprint.topology.models import ModelFile
 from callprint.topology.pacing import PacedIdentifier, Pulse
 from callprint.topology.settings import TopologySettings
+from callprint.topology.steady_identifier import SteadyIdentifier
 from callprint.topology.tuples import (
     FLOW_FIELDS,
     FLOWS,
@@ -68,7 +69,7 @@ class IdentifyApplication(TicklessBatchingBolt):
         if loaded is None:
             return None
         self.logger.info("%s runs on %s", loaded.name, loaded.provider)
-        return PacedIdentifier(loaded, self._breathe)
+        return PacedIdentifier(SteadyIdentifier(loaded), self._breathe)
 
     def _breathe(self) -> None:
         """Give Storm a sign of life in the middle of a long piece of work."""

@@ -10,6 +10,9 @@ from callprint.core.signalling.reader import RawMessage
 from callprint.core.spam.call_pipeline import CallPipeline
 from callprint.core.spam.features import Feature
 
+FORK = ((0.0, invite("s1")), (0.0, invite("s2")))
+"""A proxy rings two telephones."""
+
 # -- refusals are not the end
 
 
@@ -196,8 +199,7 @@ def test_a_cancel_of_a_hop_that_was_not_captured_cancels_no_other():
 
 def test_cancelling_the_losers_of_a_fork_is_no_cancellation():
     script = [
-        (0.0, invite("s1")),
-        (0.0, invite("s2")),
+        *FORK,
         (3.0, reply(200, "s1", tag="t1")),
         (3.1, cancel("s2")),
         (3.2, reply(487, "s2", tag="t2")),
@@ -209,8 +211,7 @@ def test_cancelling_the_losers_of_a_fork_is_no_cancellation():
 def test_a_callee_who_declines_for_all_telephones_is_not_a_caller_who_gives_up():
     """RFC 3261 16.7: a 6xx ends the search, the proxy cancels what still rings."""
     script = [
-        (0.0, invite("s1")),
-        (0.0, invite("s2")),
+        *FORK,
         (3.0, reply(603, "s1", tag="t1")),
         (3.1, cancel("s2")),
         (3.2, reply(487, "s2", tag="t2")),
@@ -221,8 +222,7 @@ def test_a_callee_who_declines_for_all_telephones_is_not_a_caller_who_gives_up()
 
 def test_one_telephone_is_busy_and_the_caller_gives_up_on_the_other():
     script = [
-        (0.0, invite("s1")),
-        (0.0, invite("s2")),
+        *FORK,
         (1.0, reply(486, "s1", tag="t1")),
         (8.0, cancel("s2")),
     ]

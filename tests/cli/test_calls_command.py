@@ -48,6 +48,7 @@ def run(command, *arguments) -> int:
         (["--not-spam"], ["hidden@x", call().call_id]),
         (["--number", "+49 30 999-999"], ["spam@x"]),
         (["--number", "030 999999", "--country-code", "49"], ["spam@x"]),
+        (["--number", "030 999999", "--region", "DE"], ["spam@x"]),
         (["--number", "999 999"], ["spam@x"]),
         (["--number", "0309999"], ["spam@x"]),
         (["--number", "4930", "--limit", "2"], ["hidden@x", "spam@x"]),

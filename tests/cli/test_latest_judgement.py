@@ -5,32 +5,21 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sip_scenario import Talk, sdp, talking, write_capture
+from sip_scenario import Talk, answered_call, write_capture
 
 from callprint.cli import main
 from callprint.core.identify.card import card_text, parse_card
 
 ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = ROOT / "models" / "compact.onnx"
-PHONE, GATEWAY = ("10.0.0.1", 5060), ("10.0.0.2", 5060)
 CALL = Talk()
 
 
 @pytest.fixture
 def capture(tmp_path):
     """One answered call with media both ways."""
-    said = [
-        (0.0, PHONE, GATEWAY, CALL.request("INVITE", sdp=sdp("10.0.0.1", 4000))),
-        (2.0, GATEWAY, PHONE, CALL.response(200, sdp=sdp("10.0.0.2", 5000))),
-        (2.1, PHONE, GATEWAY, CALL.request("ACK", to_tag="tag-b")),
-        (7.0, PHONE, GATEWAY, CALL.request("BYE", cseq=2, to_tag="tag-b")),
-    ]
-    media = [
-        *talking(("10.0.0.1", 4000), ("10.0.0.2", 5000), 2.2, 7, 1),
-        *talking(("10.0.0.2", 5000), ("10.0.0.1", 4000), 2.2, 7, 2),
-    ]
     path = tmp_path / "calls.pcap"
-    write_capture(path, said + media)
+    write_capture(path, answered_call(CALL))
     return path
 
 

@@ -44,14 +44,15 @@ def read(capture: Path) -> Found:
         calls=calls,
         on_call=lambda call: found.calls.add(call.call_id),
     )
-    for _ in run.process_all(open_captures([capture])):
-        pass
-    run.finish()
-    found.outcomes = run.pipeline.engine.outcomes
-    reader = SignallingReader()
-    for data, records in open_captures([capture]):
+    reader, source = SignallingReader(), open_captures([capture])
+    for data, records in source:
         for message in reader.read(data, dissect(data, records), records):
             _count(message.payload, found)
+        run.take(
+            data, records, source.capture, source.clock, source.buffer, source.rows
+        )  # may move the records
+    run.finish()
+    found.outcomes = run.pipeline.engine.outcomes
     return found
 
 

@@ -18,7 +18,7 @@ def full_table(sets: int = 4) -> np.ndarray:
 
 
 def claim(entries: np.ndarray, first: int, draws: int = 1) -> int:
-    return entry_to_claim(entries, first, NOW_NS - STALE_NS, draws)
+    return entry_to_claim(entries, np.uint32(first // WAYS), NOW_NS - STALE_NS, draws)
 
 
 @settings(deadline=None)

@@ -3,23 +3,24 @@
 import random
 
 import pytest
-from call_stream import busy_line, embedded_rows, frames_of, inputs_of, record, record_together
+from call_stream import (
+    busy_frames,
+    busy_line,
+    embedded_rows,
+    frames_of,
+    inputs_of,
+    record,
+    record_together,
+    site_for,
+)
 from sip_scenario import write_capture
 
 from callprint.core.call import EndedBy, Phase
 from callprint.core.relay import order
-from callprint.core.relay.site import SiteCalls
 from callprint.core.relay.site_inputs import SourceSilent
 from callprint.core.spam.detector_names import DETECTORS
-from callprint.core.spam.detectors import make_detector
 from callprint.core.wire.source import site_of
 from callprint.messaging.topic_names import SIGNALLING
-
-
-def site_for(inputs, detector="callprint"):
-    """A fresh site for inputs that are all of one site."""
-    (site,) = {site_of(source) for source in inputs.sources}
-    return SiteCalls(site, make_detector(detector))
 
 
 def taken(calls, inputs):
@@ -29,9 +30,7 @@ def taken(calls, inputs):
 
 @pytest.fixture(scope="module")
 def frames(tmp_path_factory):
-    path = tmp_path_factory.mktemp("site") / "calls.pcap"
-    write_capture(path, busy_line(9))
-    return frames_of(path)
+    return busy_frames(tmp_path_factory.mktemp("site"))
 
 
 @pytest.fixture(scope="module")

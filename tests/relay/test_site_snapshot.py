@@ -7,11 +7,10 @@ import zlib
 
 import numpy as np
 import pytest
-from call_stream import busy_line, embedded_rows, frames_of, inputs_of, record
+from call_stream import busy_frames, embedded_rows, inputs_of, record, site_for
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from released_files import golden, golden_lines
-from sip_scenario import write_capture
 
 from callprint.core.call import Vote
 from callprint.core.ground.errors import DecodeError
@@ -23,16 +22,13 @@ from callprint.core.relay.site_inputs import SourceSilent, VoteUpdate
 from callprint.core.spam.detector_names import DETECTORS
 from callprint.core.spam.detectors import make_detector
 from callprint.core.wire.signalling import decode_record
-from callprint.core.wire.source import site_of
 
 VOTE = Vote("c0@x", "t0", "+4930111111", "ann", 1_700_000_000_000_000_000, True)
 
 
 @pytest.fixture(scope="module")
 def frames(tmp_path_factory):
-    path = tmp_path_factory.mktemp("snapshot") / "calls.pcap"
-    write_capture(path, busy_line(9))
-    return frames_of(path)
+    return busy_frames(tmp_path_factory.mktemp("snapshot"))
 
 
 @pytest.fixture(scope="module")
@@ -40,17 +36,12 @@ def inputs(frames):
     return inputs_of(record(frames, batch=60))
 
 
-def fresh(inputs, detector="callprint"):
-    (site,) = {site_of(source) for source in inputs.sources}
-    return SiteCalls(site, make_detector(detector))
-
-
 @pytest.mark.parametrize("detector", DETECTORS)
 @pytest.mark.parametrize("seed", range(2))
 def test_a_site_that_dies_again_and_again_gives_the_same_rows(frames, inputs, detector, seed):
     """Inputs are journalled before they are taken; a death loses the object and keeps snapshot and journal."""
     chance = random.Random(seed)
-    home, kept, journal = fresh(inputs, detector), None, []
+    home, kept, journal = site_for(inputs, detector), None, []
     rows = set()
     deaths = 0
     for news in inputs.shuffled(chance, repeats=0.1):
@@ -60,7 +51,7 @@ def test_a_site_that_dies_again_and_again_gives_the_same_rows(frames, inputs, de
             kept, journal = site_snapshot.snapshot(home).pack(), []
         if chance.random() < 0.1:
             deaths += 1
-            home = fresh(inputs, detector)
+            home = site_for(inputs, detector)
             if kept is not None:
                 site_snapshot.restore(home, Snapshot.unpack(kept), inputs.fetch)
             for entry in journal:
@@ -73,10 +64,10 @@ def test_a_site_that_dies_again_and_again_gives_the_same_rows(frames, inputs, de
 def test_votes_are_part_of_what_comes_back(inputs):
     update = VoteUpdate((VOTE,), frozenset({"+4930222222"}))
     everything = list(inputs.in_turn())
-    home = fresh(inputs)
+    home = site_for(inputs)
     for news in [*everything[:40], update]:
         home.take(news)
-    copy = fresh(inputs)
+    copy = site_for(inputs)
     site_snapshot.restore(copy, Snapshot.unpack(site_snapshot.snapshot(home).pack()), inputs.fetch)
     assert copy.judge.allowed == {"+4930222222"}
     rest = everything[40:]
@@ -85,32 +76,32 @@ def test_votes_are_part_of_what_comes_back(inputs):
 
 
 def test_a_snapshot_is_the_same_after_it_came_back(inputs):
-    home = fresh(inputs)
+    home = site_for(inputs)
     for news in list(inputs.in_turn())[:60]:
         home.take(news)
     packed = site_snapshot.snapshot(home).pack()
-    copy = fresh(inputs)
+    copy = site_for(inputs)
     site_snapshot.restore(copy, Snapshot.unpack(packed), inputs.fetch)
     assert site_snapshot.snapshot(copy).pack() == packed
 
 
 def test_a_site_that_is_over_keeps_only_what_tells_repeats(inputs):
-    home = fresh(inputs)
+    home = site_for(inputs)
     for news in inputs.in_turn():
         home.take(news)
     packed = site_snapshot.snapshot(home).pack()
     assert len(packed) < 2_000
-    copy = fresh(inputs)
+    copy = site_for(inputs)
     site_snapshot.restore(copy, Snapshot.unpack(packed), inputs.fetch)
     assert [copy.take(news) for news in inputs.in_turn()] == [[]] * sum(map(len, inputs.topics.values()))
 
 
 def test_the_snapshot_of_another_site_is_refused_and_another_detector_begins_anew(inputs):
-    kept = site_snapshot.snapshot(fresh(inputs))
+    kept = site_snapshot.snapshot(site_for(inputs))
     with pytest.raises(DecodeError, match="site"):
         site_snapshot.restore(SiteCalls(7, make_detector("callprint")), kept, inputs.fetch)
     for name in DETECTORS:
-        assert site_snapshot.restore(fresh(inputs, name), kept, inputs.fetch) == (name == DETECTORS[0])
+        assert site_snapshot.restore(site_for(inputs, name), kept, inputs.fetch) == (name == DETECTORS[0])
 
 
 def test_no_number_is_in_the_journal_and_none_that_waits_in_the_snapshot(inputs):

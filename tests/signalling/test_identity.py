@@ -2,15 +2,18 @@
 
 import base64
 import json
+import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sip_samples import INVITE
 
 from callprint.core.ground.errors import ConfigError
 from callprint.core.signalling.address import parse_uri
 from callprint.core.signalling.identity import ANONYMOUS, IdentityReader, NumberingPlan, attestation
 from callprint.core.signalling.sip import parse_message
-from callprint.numbering import completion
+from callprint.numbering import numbering_plan
 
 KEY = b"0123456789abcdef"
 
@@ -54,8 +57,50 @@ def test_normalisation(country, uri, text):
     ],
 )
 def test_national_numbers_of_countries_without_trunk_prefix(country, user, text):
-    reader = IdentityReader(NumberingPlan(country, complete=completion(country)))
+    reader = IdentityReader(numbering_plan(country))
     assert reader.of_uri(parse_uri(f"sip:{user}@x")).text == text
+
+
+@pytest.mark.parametrize(
+    ("region", "user", "text"),
+    [
+        ("DE", "+12025550101", "+12025550101"),
+        ("DE", "0012025550101", "+12025550101"),
+        ("DE", "030123456", "+4930123456"),
+        ("de", "030 12345-6", "+4930123456"),
+        ("DE", "123456", "123456@x"),  # a local number, or an extension
+        ("DE", "1001", "1001@x"),
+        ("DE", "110", "110@x"),
+        ("DE", "01234567890123456", "01234567890123456@x"),  # longer than E.164 allows
+        ("US", "2025550101", "+12025550101"),
+        ("US", "12025550101", "+12025550101"),
+        ("US", "0114930123456", "+4930123456"),
+        ("US", "5550101", "5550101@x"),
+        ("GB", "02079460000", "+442079460000"),
+        ("IT", "0669812345", "+390669812345"),  # the 0 is part of the number
+        ("BR", "00154930123456", "+4930123456"),  # with the code of a carrier
+        ("RU", "84951234567", "+74951234567"),
+        ("AU", "0011442079460000", "+442079460000"),
+    ],
+)
+def test_numbers_as_they_are_dialled_in_a_region(region, user, text):
+    assert IdentityReader(numbering_plan("", region)).of_text(user).text == text.removesuffix("@x")
+
+
+@pytest.mark.parametrize(
+    ("country", "region", "says"), [("", "XX", "ISO 3166"), ("", "49", "ISO 3166"), ("1", "DE", "is 49")]
+)
+def test_a_region_that_does_not_exist_or_is_elsewhere_is_refused(country, region, says):
+    with pytest.raises(ConfigError, match=says):
+        numbering_plan(country, region)
+    assert numbering_plan("49", "DE").read is not None
+
+
+@given(
+    digits=st.text("0123456789", max_size=25), region=st.sampled_from(["DE", "US", "IT", "BR", "KR", "SG"])
+)
+def test_any_digits_are_a_whole_number_or_none(digits, region):
+    assert re.fullmatch(r"(\+[1-9][0-9]{6,14})?", numbering_plan("", region).e164(digits))
 
 
 def test_every_way_to_write_a_number_has_one_pseudonym_and_no_number_in_it():

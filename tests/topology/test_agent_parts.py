@@ -7,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from call_stream import PARTITIONS, Recorder, agent_for
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from callprint.core.capture.packet_order import OrderedBatch
 from callprint.core.ground.errors import ConfigError
 from callprint.core.packets import RECORD
 from capture_agent.metrics import MetricsServer, exposition, open_metrics, status_line
@@ -144,45 +146,63 @@ def records(*times_ms: int) -> np.ndarray:
 DATA = np.zeros(1, dtype=np.uint8)
 
 
-def test_packets_keep_their_pace_and_a_jump_back_in_time_does_not_wait():
+def ordered(*times_ms: int, clock: int = 0, anew: bool = False) -> OrderedBatch:
+    return OrderedBatch(DATA, records(*times_ms), "a.pcap", anew, clock)
+
+
+def test_packets_keep_their_pace_and_an_earlier_capture_does_not_wait():
     began = time.monotonic()
-    batches = [(DATA, records(0, 10, 400, 800)), (DATA, records(-900_000))]
-    seen = [(time.monotonic() - began, len(rows)) for _, rows in paced(batches, 4.0, StopRequest())]
-    assert [count for _, count in seen] == [2, 1, 1, 1]
-    assert all(when >= due for (when, _), due in zip(seen, (0, 0.1, 0.2, 0.2), strict=True))
+    batches = [ordered(0, 10, 400, 800), ordered(-900_000, anew=True)]
+    seen = [
+        (time.monotonic() - began, len(batch.records), batch.begins_anew)
+        for batch in paced(batches, 4.0, StopRequest())
+    ]
+    assert [count for _, count, _ in seen] == [2, 1, 1, 1]
+    assert [anew for _, _, anew in seen] == [False, False, False, True]
+    assert all(when >= due for (when, _, _), due in zip(seen, (0, 0.1, 0.2, 0.2), strict=True))
+
+
+def test_late_packets_do_not_shorten_the_pace():
+    began = time.monotonic()
+    batches = [ordered(100 * number, 100 * number - 90) for number in range(1, 9)]
+    assert sum(len(batch.records) for batch in paced(batches, 2.0, StopRequest())) == 16
+    assert time.monotonic() - began >= 0.35
 
 
 def test_silences_within_a_capture_are_kept_but_not_those_between_captures():
     began = time.monotonic()
-    batches = [(DATA, records(0, 8_000)), (DATA, records(10**9))]
-    now = [1]
-
-    def current() -> int:
-        return now[0]
-
-    seen = []
-    for _, rows in paced(batches, 20.0, StopRequest(), capture=current):
-        if len(rows):
-            seen.append(time.monotonic() - began)
-        if len(seen) == 2:
-            now[0] = 2
+    batches = paced([ordered(0, 8_000), ordered(10**9, clock=1)], 20.0, StopRequest())
+    seen = [time.monotonic() - began for batch in batches if len(batch.records)]
     assert seen[1] >= 0.4
     assert seen[2] < 5
 
 
 def test_a_long_silence_can_be_shortened_and_yields_empty_batches():
     began = time.monotonic()
-    rows = [rows for _, rows in paced([(DATA, records(0, 10**9))], 1.0, StopRequest(), longest_silence_s=1.2)]
+    batches = list(paced([ordered(0, 10**9)], 1.0, StopRequest(), longest_silence_s=1.2))
     assert 1.2 <= time.monotonic() - began < 5
-    assert [len(some) for some in rows] == [1, 0, 1]
+    assert [len(batch.records) for batch in batches] == [1, 0, 1]
 
 
 def test_nobody_waits_once_the_agent_is_to_stop():
     stopping = StopRequest()
     stopping.make()
     began = time.monotonic()
-    list(paced([(DATA, records(0, 3_600_000))], 1.0, stopping))
+    list(paced([ordered(0, 3_600_000)], 1.0, stopping))
     assert time.monotonic() - began < 5
+
+
+def test_a_replay_is_paced_by_times_that_can_be_believed():
+    """One packet from next year, and a clock that is set back for a while, do not hold the others up."""
+    times = [20 * number for number in range(60)]
+    times[20] += 365 * 86_400_000
+    times[30:45] = [time_ms - 5_000 for time_ms in times[30:45]]
+    began = time.monotonic()
+    with agent_for(Recorder(PARTITIONS), None) as agent:
+        agent.run([(DATA, records(*times))], through=lambda batches: paced(batches, 4.0, StopRequest()))
+        assert agent.finish(1.0)
+        assert agent.read == 60
+    assert 0.2 <= time.monotonic() - began < 10
 
 
 def test_counters_as_prometheus_reads_them():

@@ -8,7 +8,9 @@ import pytest
 from call_stream import PARTITIONS, busy_line, embedded_rows, frames_of, record
 from sip_scenario import write_capture
 
+from callprint.core.ground.errors import ModelError
 from callprint.core.signalling.identity import IdentityReader
+from callprint.core.wire.rows import text_to_verdicts
 from callprint.core.wire.signalling import decode_record
 from callprint.messaging.topic_names import MEDIA, SIGNALLING
 from callprint.stores import CallQuery
@@ -21,8 +23,9 @@ from bolts.assemble_flows import AssembleFlows
 from bolts.identify_application import IdentifyApplication
 from bolts.judge_calls import JudgeCalls
 from callprint.topology.sites import Sites
+from callprint.topology.steady_identifier import SteadyIdentifier
 from callprint.topology.topic_reader import SpoutTuple
-from callprint.topology.tuples import BATCH, FLOWS
+from callprint.topology.tuples import BATCH, FLOWS, bytes_to_text
 from spouts.media import MediaSpout
 from spouts.signalling import SignallingSpout
 
@@ -166,3 +169,34 @@ def test_calls_come_through_the_topology_as_through_the_embedded_path(tmp_path, 
         assert all(stream.in_flight == 0 for stream in storm.streams.values())
         got = sorted(repr(call) for call in store.calls(CallQuery(last_only=False)))
     assert got == sorted(map(repr, embedded_rows(frames)))
+
+
+class Failing:
+    """A network that loads and then never runs, as on a GPU without memory."""
+
+    name, digest, applications, minimum_k = "failing 1", "f1" * 8, ("a",), 2
+
+    def identify(self, _evidence, _spans):
+        raise ModelError("failing.onnx cannot run")
+
+
+def test_a_network_that_fails_ends_no_worker_and_loses_no_flow(tmp_path):
+    write_capture(tmp_path / "calls.pcap", busy_line(3))
+    topics = record(frames_of(tmp_path / "calls.pcap"), batch=250).topics
+    with_network, without = Identify(), Identify()
+    with_network._identifier = SteadyIdentifier(Failing())
+    for name, records in topics.items():
+        for number, data in enumerate(records if name[0] == MEDIA else []):
+            stream = PartitionStream(name[1], 0, {}, 1, MEDIA_RECORDS)
+            ticket, _ = stream.take(number, data, 0.0)
+            tup = Sent("default", [name[1], ticket.epoch, number, bytes_to_text(data)])
+            for bolt in (with_network, without):
+                bolt.begin()
+                bolt.process_batch(None, [tup])
+                assert (bolt.acks, bolt.failures) == (1, 0)
+            assert [each.stream for each in with_network.emitted] == [each.stream for each in without.emitted]
+            (flows,) = (each.values for each in with_network.emitted if each.stream == FLOWS)
+            for verdict in text_to_verdicts(flows[6]):
+                assert (verdict.application, verdict.model) == ("unknown", "none")
+                assert verdict.reason == "low_confidence"
+    assert with_network._identifier.failed > 0

@@ -51,6 +51,8 @@ def test_the_shipped_configuration_is_valid():
         ("callprint.device", 0.5),
         ("callprint.detector", "kmeans"),
         ("callprint.country_code", "+49"),
+        ("callprint.region", "Germany"),
+        ("callprint.region", 49),
         ("callprint.pseudonym_key_file", 7),
         ("callprint.parallelism.store_verdicts", 0),
         ("callprint.parallelism.paint", 1),
@@ -70,6 +72,8 @@ def test_an_error_names_the_key_of_a_wrong_value(key, value):
 def test_numbers_are_read_as_configured(tmp_path):
     settings = TopologySettings.from_options({"callprint.country_code": "49"})
     assert settings.identity_reader().of_text("030 123456").text == "+4930123456"
+    abroad = TopologySettings.from_options({"callprint.region": "US"})
+    assert abroad.identity_reader().of_text("011 49 30 123456").text == "+4930123456"
     key = tmp_path / "key"
     key.write_bytes(b"sixteen bytes and more\n")
     keyed = TopologySettings(country_code="49", pseudonym_key_file=str(key)).identity_reader()

@@ -9,7 +9,7 @@ from evidence_logs import rtp
 
 from callprint.core.evidence import split
 from callprint.core.ground.errors import DatasetError
-from callprint.training.dataset import build_dataset, load_dataset, read_labels, save_dataset
+from callprint.training.dataset import build_dataset, load_dataset, read_labels, save_dataset, whole_flows
 
 COLUMNS = (
     "capture",
@@ -40,6 +40,16 @@ def write_capture(path, ports, packets=20):
                 file.write(
                     struct.pack("<IIII", 1000 + i // 50, i % 50 * 20_000, len(frame), len(frame)) + frame
                 )
+
+
+def write_out_of_order(path, ordered):
+    """Write the packets of a capture with every second pair swapped."""
+    whole = ordered.read_bytes()
+    size = 16 + len(ethernet_udp(1, 2, rtp(0, 0)))
+    packets = [whole[at : at + size] for at in range(24, len(whole), size)]
+    for number in range(0, len(packets) - 3, 4):
+        packets[number], packets[number + 1] = packets[number + 1], packets[number]
+    path.write_bytes(whole[:24] + b"".join(packets))
 
 
 def write_labels(folder, *rows):
@@ -73,6 +83,13 @@ def test_flows_get_their_labels_and_the_rest_is_counted(folder):
     assert dataset.packets.tolist() == [20]
     records = split(dataset.buffer[dataset.spans[0, 0] : dataset.spans[0, 1]])
     assert [payload for _, _, payload in records] == [rtp(i, 160 * i, ssrc=4000) for i in range(20)]
+
+
+def test_packets_are_read_in_the_order_of_their_times_as_in_identify(folder):
+    write_capture(folder / "one.pcap", [(4000, 5000)])
+    write_out_of_order(folder / "mixed.pcap", folder / "one.pcap")
+    assert (folder / "mixed.pcap").read_bytes() != (folder / "one.pcap").read_bytes()
+    assert whole_flows(folder / "mixed.pcap") == whole_flows(folder / "one.pcap")
 
 
 def test_what_is_stored_comes_back(folder, tmp_path):

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from frame_samples import media_sample, resealed
+from frame_samples import damaged, media_sample, resealed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from callprint.core.ground.errors import DecodeError
-from callprint.core.wire.frame import HEADER, BatchType, Origin
+from callprint.core.wire.frame import BatchType, Origin
 from callprint.core.wire.media import PART, SHIPPED_PACKET, MediaBatch, decode_media, encode_media
 
 NOTHING = MediaBatch(
@@ -25,10 +25,7 @@ def test_any_bytes_decode_or_raise(data: bytes) -> None:
 @settings(max_examples=500, deadline=None)
 @given(st.data())
 def test_a_damaged_batch_decodes_or_raises(data) -> None:
-    broken = bytearray(media_sample())
-    for _ in range(data.draw(st.integers(1, 4))):
-        broken[data.draw(st.integers(0, len(broken) - 1))] = data.draw(st.integers(0, 255))
-    whole = resealed(bytes(broken[: data.draw(st.integers(HEADER.size, len(broken)))]))
+    whole = damaged(data, media_sample())
     try:
         batch = decode_media(whole)
     except DecodeError:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from frame_samples import media_sample, resealed
+from frame_samples import damaged, media_sample
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from released_files import GOLDEN, golden
@@ -10,7 +10,7 @@ from released_files import GOLDEN, golden
 from callprint.core.flow.layout import FLOW
 from callprint.core.ground.errors import DecodeError
 from callprint.core.wire import media, packets, progress, signalling
-from callprint.core.wire.frame import BatchFormat, TableFormat, decode_frame, encode_frame
+from callprint.core.wire.frame import BatchFormat, TableFormat
 from callprint.core.wire.media import PART, SHIPPED_FLOW_FIELDS, SHIPPED_PACKET, decode_media, encode_media
 from callprint.core.wire.progress import Progress
 from callprint.core.wire.signalling import SignallingBatch, decode_record
@@ -38,13 +38,13 @@ PART_LATER = LATER.first.latest
 
 def later_sample() -> bytes:
     """The sample as an agent of the later version would send it, with a codec for each part."""
-    frame = decode_frame(media_sample(), LATER)
+    frame = LATER.decode(media_sample())
     frame.first["codec"] = [8, 96]
-    return encode_frame(LATER, frame.origin, frame.first, frame.second, frame.payload)
+    return LATER.encode(frame.origin, frame.first, frame.second, frame.payload)
 
 
 def test_a_later_reader_takes_a_batch_of_today():
-    today, later = decode_frame(media_sample(), media.FORMAT), decode_frame(media_sample(), LATER)
+    today, later = media.FORMAT.decode(media_sample()), LATER.decode(media_sample())
     assert later.first.dtype == PART_LATER
     assert later.first["codec"].tolist() == [NO_CODEC] * len(today.first)
     for name in PART.names:
@@ -54,9 +54,9 @@ def test_a_later_reader_takes_a_batch_of_today():
 
 
 def test_a_later_reader_takes_a_later_batch():
-    frame = decode_frame(later_sample(), LATER)
+    frame = LATER.decode(later_sample())
     assert frame.first["codec"].tolist() == [8, 96]
-    assert encode_frame(LATER, frame.origin, frame.first, frame.second, frame.payload) == later_sample()
+    assert LATER.encode(frame.origin, frame.first, frame.second, frame.payload) == later_sample()
     assert len(later_sample()) == len(media_sample()) + 2, "a byte for each part, and nothing else"
 
 
@@ -94,9 +94,9 @@ def test_a_column_may_go_and_another_may_grow():
     older = BatchFormat(media.FORMAT.kind, TableFormat((narrow,)), TableFormat((SHIPPED_PACKET,)))
     newer = BatchFormat(media.FORMAT.kind, first, TableFormat((SHIPPED_PACKET, SHIPPED_PACKET)))
     table = np.array([(7, 200), (8, 255)], dtype=narrow)
-    frame = decode_frame(media_sample(), media.FORMAT)
-    data = encode_frame(older, frame.origin, table, frame.second, frame.payload)
-    assert decode_frame(data, newer).first.tolist() == [(200,), (255,)]
+    frame = media.FORMAT.decode(media_sample())
+    data = older.encode(frame.origin, table, frame.second, frame.payload)
+    assert newer.decode(data).first.tolist() == [(200,), (255,)]
 
 
 def test_a_column_without_a_value_for_not_known_is_refused_when_it_is_declared():
@@ -113,15 +113,12 @@ def test_both_tables_have_every_layout():
 @given(st.data())
 def test_a_damaged_batch_of_any_layout_decodes_or_raises(data):
     whole = data.draw(st.sampled_from([media_sample(), later_sample()]))
-    broken = bytearray(whole)
-    for _ in range(data.draw(st.integers(0, 3))):
-        broken[data.draw(st.integers(0, len(broken) - 1))] = data.draw(st.integers(0, 255))
     try:
-        frame = decode_frame(resealed(bytes(broken)), LATER)
+        frame = LATER.decode(damaged(data, whole))
     except DecodeError:
         return
-    again = encode_frame(LATER, frame.origin, frame.first, frame.second, frame.payload)
-    assert decode_frame(again, LATER).first.tobytes() == frame.first.tobytes()
+    again = LATER.encode(frame.origin, frame.first, frame.second, frame.payload)
+    assert LATER.decode(again).first.tobytes() == frame.first.tobytes()
 
 
 @pytest.mark.parametrize("batch", FORMATS, ids=lambda batch: batch.kind.name)

@@ -1,7 +1,7 @@
 """Signalling and progress: any bytes decode or raise DecodeError, what decodes encodes again to the same bytes."""
 
 import pytest
-from frame_samples import resealed
+from frame_samples import damaged, resealed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sip_scenario import Talk
@@ -70,10 +70,7 @@ def test_any_bytes_decode_or_raise(data):
 @settings(max_examples=300, deadline=None)
 @given(st.data())
 def test_a_damaged_record_decodes_or_raises(whole, data):
-    broken = bytearray(whole)
-    for _ in range(data.draw(st.integers(1, 4))):
-        broken[data.draw(st.integers(0, len(broken) - 1))] = data.draw(st.integers(0, 255))
-    sealed = resealed(bytes(broken[: data.draw(st.integers(HEADER.size, len(broken)))]))
+    sealed = damaged(data, whole)
     try:
         record = decode_record(sealed)
     except DecodeError:

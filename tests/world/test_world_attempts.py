@@ -1,21 +1,14 @@
 """Call attempts in situations that users of other tools have reported; cases.csv says where each value is from."""
 
-import json
-
 import pytest
-
-from callprint.cli import main
 
 
 @pytest.fixture
-def ends(world, capsys):
+def ends(identified):
     """Return a function: number of a case -> the end rows of its calls, times in seconds from their beginning."""
 
     def identify(case):
-        (capture,) = world.glob(f"{case}-*.pcap")
-        assert main(["identify", str(capture), "--json", "-", "--no-store"]) == 0
-        rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-        calls = [row for row in rows if row["type"] == "call" and row["phase"] == "end"]
+        _, calls = identified(case)
         for row in calls:
             for name in ("answered", "ended"):
                 row[f"{name}_s"] = round((row[f"{name}_ns"] - row["started_ns"]) / 1e9, 3)

@@ -3,11 +3,11 @@
 import pytest
 
 from callprint.core.call import CallRecord, CallState, EndedBy, Phase
-from callprint.core.dissect import dissect
-from callprint.core.signalling.identity import IdentityReader, NumberingPlan
+from callprint.core.signalling.identity import IdentityReader
 from callprint.core.spam.call_pipeline import CallPipeline
 from callprint.core.verdicts.pipeline import IdentificationPipeline
-from callprint.numbering import completion
+from callprint.identification import CaptureRun
+from callprint.numbering import numbering_plan
 from callprint.sources import open_captures
 
 CALLER, CALLEE = "+12025550101", "+12025550102"
@@ -15,17 +15,13 @@ CALLER, CALLEE = "+12025550101", "+12025550102"
 
 def ended_calls(capture, country_code="") -> list[CallRecord]:
     """Return the calls at their end, those without signalling included."""
-    plan = NumberingPlan(country_code, complete=completion(country_code))
-    pipeline, engine = IdentificationPipeline(None), CallPipeline(identities=IdentityReader(plan))
-    records = []
-    for data, frames in open_captures([capture]):
-        packets = dissect(data, frames)
-        engine.add_flows(pipeline.process(data, packets).reports)
-        records += engine.process(data, packets)
-    engine.add_flows(pipeline.finish().reports)
-    last = {
-        (call.call_id, call.from_tag): call for call in records + engine.finish() if call.phase is Phase.END
-    }
+    records: list[CallRecord] = []
+    calls = CallPipeline(identities=IdentityReader(numbering_plan(country_code)))
+    run = CaptureRun(IdentificationPipeline(None), None, calls=calls, on_call=records.append)
+    for _ in run.process_all(open_captures([capture])):
+        pass
+    run.finish()
+    last = {(call.call_id, call.from_tag): call for call in records if call.phase is Phase.END}
     return sorted(last.values(), key=lambda call: call.started_ns)
 
 

@@ -1,23 +1,6 @@
 """Media numbers in situations that users of other tools have reported; cases.csv says where each value is from."""
 
-import json
-
 import pytest
-
-from callprint.cli import main
-
-
-@pytest.fixture
-def identified(world, capsys):
-    """Return a function: number of a case -> (its flows, its calls), as `identify --json` gives them."""
-
-    def identify(case):
-        (capture,) = world.glob(f"{case}-*.pcap")
-        assert main(["identify", str(capture), "--json", "-", "--no-store"]) == 0
-        rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-        return [row for row in rows if row["type"] == "flow"], [row for row in rows if row["type"] == "call"]
-
-    return identify
 
 
 @pytest.mark.parametrize("case", ["20", "21"])

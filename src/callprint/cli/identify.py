@@ -12,9 +12,10 @@ from rich.text import Text
 
 from callprint.cli import EXIT_DAMAGED, EXIT_INTERRUPTED, EXIT_USAGE
 from callprint.cli.answers import add_json_option
+from callprint.cli.capture_options import add_capture_options
 from callprint.cli.evidence import add_evidence_options, evidence_limits
 from callprint.cli.numbers import add_number_options, identity_reader
-from callprint.cli.parsers import Subparsers, add_command, port, positive
+from callprint.cli.parsers import Subparsers, add_command, positive
 from callprint.cli.reading import read_captures, read_interfaces, say_kernel_counters, say_verdict
 from callprint.cli.selection import add_selection_options, left_out_words, selected
 from callprint.cli.targets import STANDARD_OUTPUT, check_not_store, is_one_of, not_written, open_target
@@ -92,21 +93,7 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
         default=[],
         help="capture on a network interface instead, until Ctrl-C; may be given more than once",
     )
-    parser.add_argument(
-        "--sip-port",
-        metavar="PORT",
-        type=port,
-        action="append",
-        help="TCP port of SIP, may be given more than once (default: 5060); over UDP, SIP is found on any port",
-    )
-    parser.add_argument(
-        "--reorder-window-ms",
-        type=float,
-        default=OrderSettings().reorder_window_ms,
-        metavar="MS",
-        help="how long a packet waits for earlier ones where a capture is not in order of time, 500 at most "
-        "(default: %(default)g)",
-    )
+    add_capture_options(parser)
     parser.add_argument(
         "--model",
         metavar="FILE",

@@ -5,16 +5,24 @@ import os
 from pathlib import Path
 
 from callprint.core.ground.errors import ConfigError
-from callprint.core.signalling.identity import IdentityReader, NumberingPlan
-from callprint.numbering import completion
+from callprint.core.signalling.identity import IdentityReader
+from callprint.numbering import numbering_plan
 
 KEY_VARIABLE = "CALLPRINT_PSEUDONYM_KEY_FILE"
 COUNTRY_VARIABLE = "CALLPRINT_COUNTRY_CODE"
+REGION_VARIABLE = "CALLPRINT_REGION"
 
 
 def add_number_options(parser: argparse.ArgumentParser) -> None:
-    """Add --country-code and --pseudonym-key to a command that reads or compares telephone numbers."""
+    """Add --region, --country-code and --pseudonym-key to a command that reads or compares telephone numbers."""
     group = parser.add_argument_group("telephone numbers")
+    group.add_argument(
+        "--region",
+        metavar="CC",
+        default=os.environ.get(REGION_VARIABLE, ""),
+        help="where numbers are dialled, such as DE or US: how national and international numbers begin there "
+        f"(default: ${REGION_VARIABLE}, else none)",
+    )
     group.add_argument(
         "--country-code",
         metavar="DIGITS",
@@ -33,7 +41,7 @@ def add_number_options(parser: argparse.ArgumentParser) -> None:
 def identity_reader(args: argparse.Namespace) -> IdentityReader:
     """Return the reader of identities that the options ask for.
 
-    Raises ConfigError when the key file cannot be read or is too short, or the country code is no number.
+    Raises ConfigError when the key file cannot be read or is too short, or region or country code are none.
     """
     key = None
     if args.pseudonym_key:
@@ -41,4 +49,4 @@ def identity_reader(args: argparse.Namespace) -> IdentityReader:
             key = Path(args.pseudonym_key).expanduser().read_bytes().strip()
         except OSError as error:
             raise ConfigError(f"pseudonym key {args.pseudonym_key}: {error.strerror}") from error
-    return IdentityReader(NumberingPlan(args.country_code, complete=completion(args.country_code)), key)
+    return IdentityReader(numbering_plan(args.country_code, args.region), key)

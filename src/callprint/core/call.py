@@ -178,6 +178,10 @@ class CallRecord:
         Name | None,
         Field(34, SETUP, "Who forwarded the call last (Diversion, History-Info); null when nobody says so."),
     ] = None
+    relayed_by: Annotated[
+        Name | None,
+        Field(35, END, "Relay whose two sides were seen, by its address: it passed the same packets on."),
+    ] = None
 
 
 @dataclass(frozen=True, slots=True)

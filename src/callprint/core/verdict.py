@@ -26,6 +26,7 @@ RUNNING = "running"
 
 START, VERDICT, END = Known.FIRST_PACKET, Known.VERDICT, Known.END
 Ssrc = Annotated[int, Limits(maximum=0xFFFFFFFF)]
+Sequence16 = Annotated[int, Limits(maximum=0xFFFF)]
 PayloadType = Annotated[int, Limits(maximum=127)]
 Reason = Annotated[str, Limits(enum=[REASON_TOO_SHORT, REASON_LOW_CONFIDENCE, REASON_NOVEL])]
 Ended = Annotated[str, Limits(enum=[RUNNING, *ENDED_NAMES])]
@@ -125,6 +126,12 @@ class FlowSummary:
         Field(32, END, "Encoding name that SDP gave the payload type; null when no signalling was seen."),
     ] = None
     announced_clock_rate_hz: Annotated[int | None, Field(33, END, "RTP clock rate that SDP gave it.")] = None
+    first_sequence: Annotated[
+        Sequence16 | None,
+        Field(
+            35, END, "RTP sequence number of the first packet, or of the first since the source began anew."
+        ),
+    ] = None
 
 
 class RunningFlow(NamedTuple):

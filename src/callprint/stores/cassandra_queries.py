@@ -1,9 +1,9 @@
 """Answers from the Cassandra tables: partitions are read newest first and merged into the order of the interface."""
 
 import heapq
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, groupby, islice
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple
 
 from callprint.core.call import CallRecord, Phase, Vote
 from callprint.core.verdict import FlowKey, FlowSummary, Verdict
@@ -66,6 +66,19 @@ def _verdict_place(judged: Judged[Verdict]) -> tuple[object, ...]:
 def _call_place(judged: Judged[CallRecord]) -> tuple[object, ...]:
     call = judged.value
     return (-call.started_ns, call.call_id, call.from_tag, call.phase is not Phase.END, -call.judged_at_ns)
+
+
+class _Kind(NamedTuple, Generic[Judgement]):
+    """How judgements of a kind are read, and the column that holds their time."""
+
+    select: str
+    time: str
+    value: Callable[[Any], Judged[Judgement]]
+    place: Callable[[Judged[Judgement]], tuple[object, ...]]
+
+
+_VERDICTS = _Kind(SELECT_VERDICT, "decided_at_ns", verdict_of, _verdict_place)
+_CALLS = _Kind(SELECT_CALL, "started_ns", call_of, _call_place)
 
 
 def _latest_first(
@@ -134,20 +147,21 @@ class Queries:
         if query.address is not None:
             where = "verdict_by_host_day WHERE host = ? AND day = ? AND bucket = ?"
             for day in self._days("verdict", span):
-                yield from self._merged(
-                    where, [(query.address, day, bucket) for bucket in range(BUCKETS)], span
-                )
+                keys = [(query.address, day, bucket) for bucket in range(BUCKETS)]
+                yield from self._merged(_VERDICTS, where, keys, span)
             return
         where = "verdict_by_application_hour WHERE application = ? AND hour = ? AND bucket = ?"
         for hour, applications in self._hours("verdict", span):
             chosen = [name for name in applications if query.application in (None, name)]
             keys = [(name, hour, bucket) for name in chosen for bucket in range(BUCKETS)]
-            yield from self._merged(where, keys, span)
+            yield from self._merged(_VERDICTS, where, keys, span)
 
-    def _merged(self, where: str, keys: list[tuple[object, ...]], span: _Span) -> Iterator[Judged[Verdict]]:
-        statement = f"{SELECT_VERDICT} FROM {where} AND decided_at_ns >= ? AND decided_at_ns < ?"
+    def _merged(
+        self, kind: _Kind[Judgement], where: str, keys: Sequence[tuple[object, ...]], span: _Span
+    ) -> Iterator[Judged[Judgement]]:
+        statement = f"{kind.select} FROM {where} AND {kind.time} >= ? AND {kind.time} < ?"
         partitions = self._run_many(statement, [(*key, *span) for key in keys])
-        yield from _latest_first([map(verdict_of, rows) for rows in partitions], _verdict_place)
+        yield from _latest_first([map(kind.value, rows) for rows in partitions], kind.place)
 
     def _days(self, kind: str, span: _Span) -> list[int]:
         rows = self._rows("SELECT day FROM day WHERE kind = ?", kind)
@@ -197,16 +211,11 @@ class Queries:
             where = "call_by_number_day WHERE number = ? AND day = ? AND bucket = ?"
             for day in self._days("call", span):
                 keys = [(query.number, day, bucket) for bucket in range(BUCKETS)]
-                yield from self._merged_calls(where, keys, span)
+                yield from self._merged(_CALLS, where, keys, span)
             return
         for hour, _ in self._hours("call", span):
-            keys = [(hour, bucket) for bucket in range(BUCKETS)]
-            yield from self._merged_calls("call_by_hour WHERE hour = ? AND bucket = ?", keys, span)
-
-    def _merged_calls(self, where: str, keys: list[Any], span: _Span) -> Iterator[Judged[CallRecord]]:
-        statement = f"{SELECT_CALL} FROM {where} AND started_ns >= ? AND started_ns < ?"
-        partitions = self._run_many(statement, [(*key, *span) for key in keys])
-        yield from _latest_first([map(call_of, rows) for rows in partitions], _call_place)
+            in_hour = [(hour, bucket) for bucket in range(BUCKETS)]
+            yield from self._merged(_CALLS, "call_by_hour WHERE hour = ? AND bucket = ?", in_hour, span)
 
 
 def _in_order(found: Judgements[Verdict]) -> list[Verdict]:

@@ -78,4 +78,16 @@ SINCE_0_1_0: tuple[Migration, ...] = (
             "ALTER TABLE call_by_hour ADD diverted_by text",
         ),
     ),
+    Migration(
+        sqlite=(
+            "ALTER TABLE flow ADD COLUMN first_sequence INTEGER",
+            "ALTER TABLE call ADD COLUMN relayed_by TEXT",
+        ),
+        cassandra=(
+            "ALTER TABLE flow_by_key ADD first_sequence bigint",
+            "ALTER TABLE call_by_id ADD relayed_by text",
+            "ALTER TABLE call_by_number_day ADD relayed_by text",
+            "ALTER TABLE call_by_hour ADD relayed_by text",
+        ),
+    ),
 )

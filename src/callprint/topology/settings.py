@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from callprint.core.ground.errors import ConfigError
-from callprint.core.signalling.identity import IdentityReader, NumberingPlan
+from callprint.core.signalling.identity import IdentityReader
 from callprint.core.spam.detector_names import DETECTORS, OWN
 from callprint.core.spam.fair_votes import VOTES_PER_DAY
 from callprint.messaging.settings import KafkaSettings
 from callprint.messaging.topic_names import DEAD_LETTERS, FEEDBACK, MEDIA, SIGNALLING, TopicNames
-from callprint.numbering import completion
+from callprint.numbering import numbering_plan
 
 PREFIX = "callprint."
 STATIC, GROUP = "static", "group"
@@ -52,6 +52,7 @@ class TopologySettings:
     device: int = ANY_DEVICE  # the CUDA device of `identify_application`
     detector: str = OWN  # of spam calls, one of DETECTORS
     votes_per_day: int = VOTES_PER_DAY  # new votes of one user on one day that count
+    region: str = ""  # where numbers are dialled, two letters of ISO 3166
     country_code: str = ""  # for numbers dialled without one
     # A file on every worker: with it, numbers are replaced by keyed digests before they are stored.
     pseudonym_key_file: str = ""
@@ -64,8 +65,10 @@ class TopologySettings:
         _one_of("model_from", self.model_from, (BLOBSTORE, PATH))
         _one_of("detector", self.detector, DETECTORS)
         _at_least("votes_per_day", self.votes_per_day, 1)
-        if self.country_code and not (self.country_code.isascii() and self.country_code.isdigit()):
-            raise ConfigError(f"{PREFIX}country_code must be digits, not {self.country_code!r}")
+        try:
+            numbering_plan(self.country_code, self.region)
+        except ConfigError as error:
+            raise ConfigError(f"{PREFIX}region, {PREFIX}country_code: {error}") from error
         _at_least("maximum_in_flight", self.maximum_in_flight, 1)
         _at_least("inference_threads", self.inference_threads, 1)
         if self.threshold != THRESHOLD_OF_CARD and not 0 <= self.threshold <= 1:
@@ -97,7 +100,7 @@ class TopologySettings:
                 raise ConfigError(
                     f"{PREFIX}pseudonym_key_file {self.pseudonym_key_file}: {error.strerror}"
                 ) from error
-        return IdentityReader(NumberingPlan(self.country_code, complete=completion(self.country_code)), key)
+        return IdentityReader(numbering_plan(self.country_code, self.region), key)
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> "TopologySettings":

@@ -1,19 +1,20 @@
 """Labelled datasets: whole-flow evidence logs with the application of their sender, in one file without pickle.
 
 Made from a folder of captures and one CSV file (docs/use/models.md describes both). Training and serving see a flow
-through the same reader, dissector and flow engine.
+through the same reader, order of packets, dissector and flow engine.
 """
 
 import csv
 import hashlib
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from callprint.core.capture.packet_order import OrderedBatch, PacketOrder
 from callprint.core.dissect import dissect
 from callprint.core.flow.engine import EngineSettings, FlowEngine
 from callprint.core.ground.addresses import address_text
@@ -175,8 +176,16 @@ def whole_flows(capture: Path) -> tuple[list[tuple[Quad, int, bytes]], list[Capt
                     log = drain.evidence[event["start"] : event["end"]].tobytes()
                     found[int(event["row"]), int(flow["generation"])] = (quad, int(event["k"]), log)
 
+    def process(batches: Iterable[OrderedBatch]) -> None:
+        for batch in batches:
+            if batch.begins_anew:
+                collect(engine.finish())
+            collect(engine.process(batch.data, dissect(batch.data, batch.records)))
+
+    order = PacketOrder()
     for data, records in source:
-        collect(engine.process(data, dissect(data, records)))
+        process(order.take(data, records, buffer=source.buffer, rows=source.rows))
+    process(order.flush())
     collect(engine.finish())
     return list(found.values()), source.warnings
 

@@ -372,6 +372,7 @@ class CallAssembler:
 
     def _settled(self, call: Attempt, now_ns: int) -> None:
         call.weigh_media()
+        self._live.note_relay(call)
         self._settled_alone(call, now_ns)
         self._live.forget(call)
         self._table.remove(call)

@@ -89,6 +89,7 @@ class Attempt:
     capture: str | None = None  # where its first INVITE was read
     claimed_caller: str | None = None  # who From says is calling, where the network asserts another
     diverted_by: str | None = None  # who forwarded the call last before it was seen
+    relayed_by: str | None = None  # between this call and another one with the same media
     addressed: str = ""  # user of To in the last INVITE that asks for this call
     dialled: str = ""  # user of its Request-URI
     branches: Branches = field(default_factory=Branches)

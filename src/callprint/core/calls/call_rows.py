@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from callprint.core.call import NOT_JUDGED, CallRecord, Phase
 from callprint.core.calls.attempt import Attempt
 from callprint.core.calls.party import Party, announced
+from callprint.core.calls.relays import relay_of
 from callprint.core.verdict import FlowKey, FlowReport
 
 
@@ -44,6 +45,7 @@ def record_of(call: Attempt, phase: Phase, now_ns: int) -> CallRecord:
         capture=call.capture,
         claimed_caller=call.claimed_caller,
         diverted_by=call.diverted_by,
+        relayed_by=relay_of(call.caller.flows) or relay_of(call.callee.flows) or call.relayed_by,
     )
 
 

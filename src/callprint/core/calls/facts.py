@@ -7,6 +7,7 @@ import numpy as np
 
 from callprint.core.call import ANONYMOUS_CALLER, CallState, EndedBy
 from callprint.core.calls.attempt import Attempt
+from callprint.core.calls.relays import each_stream_once
 from callprint.core.ground.keys import stable_key
 from callprint.core.signalling.identity import Identity
 from callprint.core.verdict import FlowReport
@@ -65,7 +66,8 @@ def facts_with_media(call: Attempt) -> Any:
     """Return the CALL row of an ended call with its media."""
     row = facts_of(call)
     assert call.ended_ns is not None  # asked for ended calls only
-    _add_media(row, call.caller.flows, call.callee.flows, call.started_ns, call.ended_ns)
+    caller, callee = each_stream_once(call.caller.flows), each_stream_once(call.callee.flows)
+    _add_media(row, caller, callee, call.started_ns, call.ended_ns)
     return row
 
 

@@ -16,14 +16,26 @@ time that depends on its last packet alone, so the order and batches in which re
 from bisect import bisect, insort
 from collections import defaultdict
 from collections.abc import Hashable
+from typing import NamedTuple
 
 from callprint.core.calls.attempt import Attempt
 from callprint.core.calls.party import MAXIMUM_KEPT, Announced, Side, announced
+from callprint.core.calls.relays import relay_between
 from callprint.core.ground.addresses import Endpoint
 from callprint.core.verdict import FlowKey, FlowReport, RunningFlow
 
 NEAREST = 256
 """Most calls that are looked at for one endpoint: test tools send thousands from one port."""
+
+
+MOST_HOPS = 16
+"""Most calls that are looked at for the other sides of relays: a test tool may send one SSRC in all its calls."""
+
+
+class _SentBy(NamedTuple):
+    """The key of the calls that a source has sent media in: another than the SSRC, which SDP announces."""
+
+    ssrc: int
 
 
 class _CallsOfKey:
@@ -48,12 +60,12 @@ class _CallsOfKey:
         if len(self._order) > 2 * len(self._calls) + NEAREST:
             self._order = [entry for entry in self._order if entry[1] in self._calls]
 
-    def near(self, first_seen_ns: int) -> dict[int, Attempt]:
+    def near(self, first_seen_ns: int, most: int = NEAREST) -> dict[int, Attempt]:
         """Return all calls; of many, those that began closest to a flow, most of them before it."""
-        if len(self._calls) <= NEAREST:
+        if len(self._calls) <= most:
             return self._calls
         at = bisect(self._order, (first_seen_ns, 0))
-        nearest = self._order[max(0, at - NEAREST * 3 // 4) : at + NEAREST // 4]
+        nearest = self._order[max(0, at - most * 3 // 4) : at + most // 4]
         return {number: self._calls[number] for _, number in nearest if number in self._calls}
 
 
@@ -101,6 +113,19 @@ class LiveMedia:
         flow, last_ns = running
         for call, _ in _of_their_time(self._fitting(flow, last_ns), flow.first_seen_ns, last_ns):
             call.alive_ns = max(call.alive_ns, last_ns)
+
+    def note_relay(self, call: Attempt) -> None:
+        """Learn which relay has passed the media of a call on to or from another call in progress; both learn it."""
+        for report in call.caller.flows + call.callee.flows:
+            flow = report.verdict.flow
+            calls = self._calls.get(_SentBy(flow.ssrc))
+            others = calls.near(flow.first_seen_ns, MOST_HOPS) if calls is not None else {}
+            for other in others.values():
+                for theirs in other.caller.flows + other.callee.flows if other is not call else ():
+                    relay = relay_between(report, theirs)
+                    if relay is not None:
+                        call.relayed_by = call.relayed_by or relay
+                        other.relayed_by = other.relayed_by or relay
 
     def announced(self, report: FlowReport) -> Announced | None:
         """Return what SDP says about a flow's payload type; None where no call in progress that fits does.
@@ -209,4 +234,6 @@ def _overlap_ns(call: Attempt, first_ns: int, last_ns: int) -> int:
 
 
 def _keys(call: Attempt) -> list[Hashable]:
-    return [key for party in (call.caller, call.callee) for key in (*party.endpoints, *party.ssrcs)]
+    parties = (call.caller, call.callee)
+    announced_keys = [key for party in parties for key in (*party.endpoints, *party.ssrcs)]
+    return [*announced_keys, *(_SentBy(each.verdict.flow.ssrc) for party in parties for each in party.flows)]

@@ -54,6 +54,7 @@ class OrderedBatch(NamedTuple):
     records: Array  # (n,) RECORD
     capture: str | None
     begins_anew: bool = False  # an earlier capture begins here: all that came before has ended
+    clock: int = 0  # the number of what dated the packets
 
 
 class _Held(NamedTuple):
@@ -139,7 +140,7 @@ class PacketOrder:
             self._anew |= number > 0
             if ends > begins:
                 given = records[begins:ends] if in_order else records[queue[begins:ends]]
-                batches.append(OrderedBatch(data, given, self._capture, self._anew))
+                batches.append(OrderedBatch(data, given, self._capture, self._anew, self._clock))
                 self._anew = False
         size = int(state["bytes"][0]) if front < back else 0
         if decided < len(records):

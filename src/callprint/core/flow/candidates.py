@@ -10,7 +10,7 @@ import numpy as np
 from callprint.core.flow.layout import HELD_BYTES, Tables
 from callprint.core.ground.arrays import Array
 from callprint.core.ground.compiled import Row, compiled, copy_bytes
-from callprint.core.ground.endpoints import copy_endpoints, same_port_pairs
+from callprint.core.ground.endpoints import occupy, same_port_pairs
 from callprint.core.ground.sets import WAYS, entry_to_claim, first_of_set
 from callprint.core.packets import Outcome
 
@@ -77,8 +77,7 @@ def claim(tables: Tables, key_hash: np.uint32, packet: Row, stale_before_ns: int
     """
     state = tables.state[0]
     state.claims += 1
-    first = first_of_set(tables.candidates.shape[0], key_hash)
-    way = entry_to_claim(tables.candidates, first, stale_before_ns, state.claims)
+    way = entry_to_claim(tables.candidates, key_hash, stale_before_ns, state.claims)
     entry = tables.candidates[way]
     if entry.used:
         if same_port_pairs(entry, packet) or entry.time_ns < stale_before_ns:
@@ -87,9 +86,7 @@ def claim(tables: Tables, key_hash: np.uint32, packet: Row, stale_before_ns: int
         else:
             drop_rtp(tables, way, CANDIDATE_EVICTED)
             drop_rtcp(tables, way, CANDIDATE_EVICTED)
-    entry.used = 1
-    entry.hash = key_hash
-    copy_endpoints(entry, packet)
+    occupy(entry, key_hash, packet)
     entry.has_rtp = 0
     entry.rtcp_length = 0
     return way

@@ -14,7 +14,7 @@ from callprint.core.flow import evidence_pool
 from callprint.core.flow.layout import HELD_BYTES, Tables
 from callprint.core.ground.arrays import Array
 from callprint.core.ground.compiled import Row, compiled, copy_bytes
-from callprint.core.ground.endpoints import copy_endpoints, same_endpoints
+from callprint.core.ground.endpoints import occupy, same_endpoints
 from callprint.core.ground.loads import be16, be32
 from callprint.core.ground.sets import WAYS, entry_to_claim, first_of_set
 from callprint.core.packets import MAXIMUM_PAYLOAD
@@ -44,14 +44,11 @@ def _claim(tables: Tables, key_hash: np.uint32, packet: Row) -> int:
     state = tables.state[0]
     state.claims += 1
     stale_before_ns = packet.time_ns - state.idle_timeout_ns
-    first = first_of_set(tables.handshakes.shape[0], key_hash)
-    way = entry_to_claim(tables.handshakes, first, stale_before_ns, state.claims)
+    way = entry_to_claim(tables.handshakes, key_hash, stale_before_ns, state.claims)
     entry = tables.handshakes[way]
     if entry.used and entry.time_ns >= stale_before_ns:
         state.handshakes_evicted += 1
-    entry.used = 1
-    entry.hash = key_hash
-    copy_endpoints(entry, packet)
+    occupy(entry, key_hash, packet)
     entry.stun_length = 0
     entry.dtls_length = 0
     return way

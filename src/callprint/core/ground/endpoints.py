@@ -1,5 +1,7 @@
 """The two endpoints of a PACKET or FLOW row, or of any row with fields of the same names, in compiled code."""
 
+import numpy as np
+
 from callprint.core.ground.compiled import Row, compiled
 
 
@@ -30,6 +32,14 @@ def same_port_pairs(one: Row, other: Row) -> bool:
         and one.src_hi == other.src_hi
         and one.dst_hi == other.dst_hi
     )
+
+
+@compiled
+def occupy(entry: Row, key_hash: np.uint32, packet: Row) -> None:
+    """Make an entry of a table that of this packet's endpoints. `key_hash` is theirs."""
+    entry.used = 1
+    entry.hash = key_hash
+    copy_endpoints(entry, packet)
 
 
 @compiled

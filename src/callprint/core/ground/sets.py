@@ -23,12 +23,15 @@ def first_of_set(entries: int, key_hash: np.unsignedinteger[Any]) -> int:
 
 
 @compiled
-def entry_to_claim(entries: Array, first: int, stale_before_ns: int, draws: int) -> int:
-    """Return the entry for a new key in the set at `first`: the first one empty or stale, else a drawn one.
+def entry_to_claim(
+    entries: Array, key_hash: np.unsignedinteger[Any], stale_before_ns: int, draws: int
+) -> int:
+    """Return the entry for a new key in its set: the first one empty or stale, else a drawn one.
 
     entries: (n,) with `used` and `time_ns`. `draws` counts the draws and so makes each a different one. The oldest
     entry is not the one to go: a few more calls than ways, all sending every 20 ms, would push each other out forever.
     """
+    first = first_of_set(entries.shape[0], key_hash)
     for way in range(first, first + WAYS):
         if not entries[way].used or entries[way].time_ns < stale_before_ns:
             return int(way)

@@ -36,7 +36,7 @@ _E164_DIGITS = range(7, 16)  # with fewer it is an extension or an emergency num
 class NumberingPlan:
     """How numbers are dialled where the capture was made.
 
-    Without a country code, only numbers with "+" or the international prefix are telephone numbers.
+    Without a country code or `read`, only numbers with "+" or the international prefix are telephone numbers.
     """
 
     country_code: str = ""  # digits, for example "49"
@@ -45,6 +45,7 @@ class NumberingPlan:
     complete: Callable[[str], str] | None = (
         None  # digits to "+" and E.164 digits, or ""; for what is left over
     )
+    read: Callable[[str], str] | None = None  # the same for all digits without "+", in place of the above
 
     def __post_init__(self) -> None:
         """Raise ConfigError when a prefix is not made of digits."""
@@ -60,6 +61,8 @@ class NumberingPlan:
             return ""
         if digits.startswith("+"):
             number = digits[1:]
+        elif self.read is not None:
+            number = self.read(digits).removeprefix("+")
         elif self.international_prefix and digits.startswith(self.international_prefix):
             number = digits[len(self.international_prefix) :]
         elif not self.country_code:

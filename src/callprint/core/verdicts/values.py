@@ -1,7 +1,7 @@
 """From FLOW rows to the values of core/verdict.py: keys, verdicts, summaries."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import MISSING, fields
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,7 @@ from callprint.core.verdict import REASONS, UNKNOWN, FlowKey, FlowSummary, Verdi
 from callprint.core.verdicts.identifier import NO_MODEL, Names
 
 _VERDICT_FIELDS = tuple(field.name for field in fields(Verdict))
-_SUMMARY_FIELDS = (*(field.name for field in fields(FlowSummary) if field.default is MISSING), "capture")
-"""The fields that a FLOW row gives; the others are filled in where they are known."""
+_SUMMARY_FIELDS = tuple(field.name for field in fields(FlowSummary))
 
 
 def flow_keys(flows: Array) -> list[FlowKey]:
@@ -64,6 +63,7 @@ def flow_summaries(
     by number.
     """
     expected = expected_packets(flows)
+    by_sdp = [None] * len(flows)  # filled in where signalling is known
     rates, jitters = flows["clock_rate_hz"].tolist(), flows["jitter"].tolist()
     columns = {
         "flow": keys,
@@ -77,6 +77,9 @@ def flow_summaries(
         "last_seen_ns": flows["last_rtp_ns"],
         "ended": ended,
         "capture": [captures[number] for number in flows["capture"].tolist()],
+        "announced_codec": by_sdp,
+        "announced_clock_rate_hz": by_sdp,
+        "first_sequence": flows["base_sequence"] & 0xFFFF,
         **{name: flows[name] for name in ("payload_type", "clock_rate_hz", "packets", "bytes")},
         **{name: flows[name] for name in ("long_packets", "rtcp_packets", "duplicates", "reordered")},
     }

@@ -94,35 +94,6 @@ class TableFormat:
 
 
 @dataclass(frozen=True, slots=True)
-class BatchFormat:
-    """How a type of batch lies on the wire. A layout is one of both tables, even where only one has changed."""
-
-    kind: BatchType
-    first: TableFormat
-    second: TableFormat
-
-    def __post_init__(self) -> None:
-        """Raise ValueError when a layout lacks one of its tables."""
-        if len(self.first.layouts) != len(self.second.layouts):
-            raise ValueError(f"the tables of a {self.kind.name} batch differ in their number of layouts")
-
-    @property
-    def layouts(self) -> int:
-        """How many layouts are known."""
-        return len(self.first.layouts)
-
-
-def with_columns(released: np.dtype[Any], more: list[tuple[str, str]]) -> np.dtype[Any]:
-    """Return a released layout with further columns at its end."""
-    columns = [(name, released[name].str) for name in released.names or ()]
-    return np.dtype([*columns, *more], align=True)
-
-
-NO_TABLE = np.dtype([("unused", "u1")])
-"""The layout of a table that is always empty."""
-
-
-@dataclass(frozen=True, slots=True)
 class Origin:
     """Which agent run made a batch, when in packet time, and its number among that run's batches."""
 
@@ -141,17 +112,74 @@ class Frame:
     payload: Array  # (bytes,) uint8
 
 
-def encode_frame(batch: BatchFormat, origin: Origin, first: Array, second: Array, payload: Array) -> bytes:
-    """Return the frame of two tables of the latest layout and a payload (bytes,) uint8."""
-    body = _columns(batch.first, first) + _columns(batch.second, second) + payload.tobytes()
-    length = HEADER.size + len(body)
-    header = HEADER.pack(
-        *(MAGIC, VERSION, batch.kind, batch.layouts - 1, 0, length),
-        *(origin.source, origin.sequence, origin.clock_ns),
-        *(len(first), len(second), len(payload), 0),
-    )
-    checksum = zlib.crc32(body, zlib.crc32(header[CHECKED_FROM:]))
-    return header[:8] + checksum.to_bytes(4, "little") + header[CHECKED_FROM:] + body
+@dataclass(frozen=True, slots=True)
+class BatchFormat:
+    """How a type of batch lies on the wire. A layout is one of both tables, even where only one has changed."""
+
+    kind: BatchType
+    first: TableFormat
+    second: TableFormat
+
+    def __post_init__(self) -> None:
+        """Raise ValueError when a layout lacks one of its tables."""
+        if len(self.first.layouts) != len(self.second.layouts):
+            raise ValueError(f"the tables of a {self.kind.name} batch differ in their number of layouts")
+
+    @property
+    def layouts(self) -> int:
+        """How many layouts are known."""
+        return len(self.first.layouts)
+
+    def encode(self, origin: Origin, first: Array, second: Array, payload: Array) -> bytes:
+        """Return the frame of two tables of the latest layout and a payload (bytes,) uint8."""
+        body = _columns(self.first, first) + _columns(self.second, second) + payload.tobytes()
+        length = HEADER.size + len(body)
+        header = HEADER.pack(
+            *(MAGIC, VERSION, self.kind, self.layouts - 1, 0, length),
+            *(origin.source, origin.sequence, origin.clock_ns),
+            *(len(first), len(second), len(payload), 0),
+        )
+        checksum = zlib.crc32(body, zlib.crc32(header[CHECKED_FROM:]))
+        return header[:8] + checksum.to_bytes(4, "little") + header[CHECKED_FROM:] + body
+
+    def decode(self, data: bytes) -> Frame:
+        """Take a frame apart; its tables come in the latest layout. Raises DecodeError that names the defect."""
+        found = frame_type(data)
+        if found is not self.kind:
+            raise DecodeError(
+                f"a {found.name.lower()} batch where a {self.kind.name.lower()} batch was expected"
+            )
+        fields = HEADER.unpack_from(data)
+        _, _, _, layout, checksum, length, source, sequence, clock_ns, rows, more_rows, payload, zero = fields
+        if length != len(data) or length > MAXIMUM_FRAME_BYTES:
+            raise DecodeError(f"the batch says it has {length} bytes, it has {len(data)}")
+        if checksum != zlib.crc32(memoryview(data)[CHECKED_FROM:]):
+            raise DecodeError("the checksum of the batch does not match its bytes")
+        if layout >= self.layouts:
+            raise DecodeError(
+                f"a {found.name.lower()} batch of layout {layout}; this callprint reads layouts up to "
+                f"{self.layouts - 1}: upgrade the topology before the agents"
+            )
+        if zero:
+            raise DecodeError("reserved bytes of the batch header are not zero")
+        first, second = self.first.layouts[layout], self.second.layouts[layout]
+        wanted = HEADER.size + rows * _row_bytes(first) + more_rows * _row_bytes(second) + payload
+        if wanted != length:
+            raise DecodeError(f"the tables of the batch need {wanted} bytes, it has {length}")
+        first_table, at = self.first.decode(layout, rows, data, HEADER.size)
+        second_table, at = self.second.decode(layout, more_rows, data, at)
+        rest = np.frombuffer(data, dtype=np.uint8, offset=at)
+        return Frame(Origin(source, sequence, clock_ns), first_table, second_table, rest)
+
+
+def with_columns(released: np.dtype[Any], more: list[tuple[str, str]]) -> np.dtype[Any]:
+    """Return a released layout with further columns at its end."""
+    columns = [(name, released[name].str) for name in released.names or ()]
+    return np.dtype([*columns, *more], align=True)
+
+
+NO_TABLE = np.dtype([("unused", "u1")])
+"""The layout of a table that is always empty."""
 
 
 def _columns(described: TableFormat, table: Array) -> bytes:
@@ -180,33 +208,3 @@ def frame_type(data: bytes) -> BatchType:
 def frame_source(data: bytes) -> int:
     """Return the source of a frame that was decoded before."""
     return int(HEADER.unpack_from(data)[6])
-
-
-def decode_frame(data: bytes, batch: BatchFormat) -> Frame:
-    """Take a frame of a type apart; its tables come in the latest layout. Raises DecodeError that names the defect."""
-    found = frame_type(data)
-    if found is not batch.kind:
-        raise DecodeError(
-            f"a {found.name.lower()} batch where a {batch.kind.name.lower()} batch was expected"
-        )
-    fields = HEADER.unpack_from(data)
-    _, _, _, layout, checksum, length, source, sequence, clock_ns, rows, more_rows, payload, zero = fields
-    if length != len(data) or length > MAXIMUM_FRAME_BYTES:
-        raise DecodeError(f"the batch says it has {length} bytes, it has {len(data)}")
-    if checksum != zlib.crc32(memoryview(data)[CHECKED_FROM:]):
-        raise DecodeError("the checksum of the batch does not match its bytes")
-    if layout >= batch.layouts:
-        raise DecodeError(
-            f"a {found.name.lower()} batch of layout {layout}; this callprint reads layouts up to {batch.layouts - 1}: "
-            "upgrade the topology before the agents"
-        )
-    if zero:
-        raise DecodeError("reserved bytes of the batch header are not zero")
-    first, second = batch.first.layouts[layout], batch.second.layouts[layout]
-    wanted = HEADER.size + rows * _row_bytes(first) + more_rows * _row_bytes(second) + payload
-    if wanted != length:
-        raise DecodeError(f"the tables of the batch need {wanted} bytes, it has {length}")
-    first_table, at = batch.first.decode(layout, rows, data, HEADER.size)
-    second_table, at = batch.second.decode(layout, more_rows, data, at)
-    rest = np.frombuffer(data, dtype=np.uint8, offset=at)
-    return Frame(Origin(source, sequence, clock_ns), first_table, second_table, rest)

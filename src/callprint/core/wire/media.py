@@ -17,15 +17,7 @@ from callprint.core.flow.layout import DECIDED, EVENT_CHECKPOINT, EVENT_END, EVE
 from callprint.core.ground.arrays import Array
 from callprint.core.ground.errors import DecodeError
 from callprint.core.verdict import ENDED_NAMES
-from callprint.core.wire.frame import (
-    BatchFormat,
-    BatchType,
-    Origin,
-    TableFormat,
-    decode_frame,
-    encode_frame,
-    with_columns,
-)
+from callprint.core.wire.frame import BatchFormat, BatchType, Origin, TableFormat, with_columns
 
 
 class PartKind(IntEnum):
@@ -133,12 +125,12 @@ class MediaBatch:
 
 def encode_media(batch: MediaBatch) -> bytes:
     """Return the batch as bytes."""
-    return encode_frame(FORMAT, batch.origin, batch.parts, batch.packets, batch.payload)
+    return FORMAT.encode(batch.origin, batch.parts, batch.packets, batch.payload)
 
 
 def decode_media(data: bytes) -> MediaBatch:
     """Return the batch that the bytes hold. Raises DecodeError that names the defect."""
-    frame = decode_frame(data, FORMAT)
+    frame = FORMAT.decode(data)
     parts, packets = frame.first, frame.second
     if int(parts["records"].sum(dtype=np.int64)) != len(packets):
         raise DecodeError("the parts of the batch count more or fewer packets than it holds")

@@ -11,15 +11,7 @@ import numpy as np
 from callprint.core.ground.arrays import Array
 from callprint.core.ground.errors import DecodeError
 from callprint.core.packets import PacketKind
-from callprint.core.wire.frame import (
-    NO_TABLE,
-    BatchFormat,
-    BatchType,
-    Origin,
-    TableFormat,
-    decode_frame,
-    encode_frame,
-)
+from callprint.core.wire.frame import NO_TABLE, BatchFormat, BatchType, Origin, TableFormat
 
 MEDIA_KINDS = tuple(map(int, (PacketKind.RTP, PacketKind.RTCP, PacketKind.RTP_LONG, PacketKind.RTCP_LONG)))
 
@@ -58,12 +50,12 @@ class PacketBatch:
 def encode_packets(batch: PacketBatch) -> bytes:
     """Return the batch as bytes."""
     nothing = np.zeros(0, dtype=NO_TABLE)
-    return encode_frame(FORMAT, batch.origin, batch.packets, nothing, batch.payload)
+    return FORMAT.encode(batch.origin, batch.packets, nothing, batch.payload)
 
 
 def decode_packets(data: bytes) -> PacketBatch:
     """Return the batch that the bytes hold. Raises DecodeError that names the defect."""
-    frame = decode_frame(data, FORMAT)
+    frame = FORMAT.decode(data)
     packets = frame.first
     if len(frame.second) or int(packets["length"].sum(dtype=np.int64)) != len(frame.payload):
         raise DecodeError("the lengths of the packets of the batch do not add up to its payload")

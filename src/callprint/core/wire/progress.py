@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from callprint.core.ground.errors import DecodeError
-from callprint.core.wire.frame import BatchFormat, BatchType, Origin, TableFormat, decode_frame, encode_frame
+from callprint.core.wire.frame import BatchFormat, BatchType, Origin, TableFormat
 
 MAXIMUM_PARTITIONS = 1 << 16
 """Of one topic; it bounds what a forged record can ask for."""
@@ -45,12 +45,12 @@ def encode_progress(progress: Progress) -> bytes:
     head = np.zeros(1, dtype=FORMAT.second.latest)
     head["number"], head["media_partitions"] = progress.number, len(progress.media_sent)
     head["ended"] = _ENDED if progress.ended else _BEGINS_ANEW if progress.begins_anew else 0
-    return encode_frame(FORMAT, progress.origin, sent, head, np.zeros(0, dtype=np.uint8))
+    return FORMAT.encode(progress.origin, sent, head, np.zeros(0, dtype=np.uint8))
 
 
 def decode_progress(data: bytes) -> Progress:
     """Return the progress that the bytes hold. Raises DecodeError that names the defect."""
-    frame = decode_frame(data, FORMAT)
+    frame = FORMAT.decode(data)
     if len(frame.second) != 1 or len(frame.payload):
         raise DecodeError("a progress record has one head and no payload")
     head = frame.second[0]

@@ -22,8 +22,6 @@ from callprint.core.wire.frame import (
     BatchType,
     Origin,
     TableFormat,
-    decode_frame,
-    encode_frame,
     frame_type,
     with_columns,
 )
@@ -79,12 +77,12 @@ def encode_signalling(batch: SignallingBatch) -> bytes:
         row["length"] = len(message.payload)
         row["capture"] = capture_name.encoded(message.capture)
     payload = np.frombuffer(b"".join(message.payload for message in messages), dtype=np.uint8)
-    return encode_frame(FORMAT, batch.origin, table, np.zeros(0, dtype=NO_TABLE), payload)
+    return FORMAT.encode(batch.origin, table, np.zeros(0, dtype=NO_TABLE), payload)
 
 
 def decode_signalling(data: bytes) -> SignallingBatch:
     """Return the batch that the bytes hold. Raises DecodeError that names the defect."""
-    frame = decode_frame(data, FORMAT)
+    frame = FORMAT.decode(data)
     ends = np.cumsum(frame.first["length"], dtype=np.int64)  # (n,)
     if len(frame.second) or (int(ends[-1]) if len(ends) else 0) != len(frame.payload):
         raise DecodeError("the lengths of the messages of the batch do not add up to its payload")
