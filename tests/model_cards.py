@@ -34,7 +34,7 @@ CARD = ModelCard(
         features=tuple(FeatureBins((0.5,), (1, 2)) for _ in FEATURE_NAMES),
         limits=(Limit(50, (0.1, 0.1, 0.2, 0.3)), Limit(100, (0.1, 0.1, 0.1, 0.2))),
     ),
-    headers=HeaderPolicy(Policy(0.95, ((2, 1.2),), ((2, 2.5),)), tuple(0.5 for _ in GROUPS["payload"])),
+    headers=HeaderPolicy(Policy(0.95, ((2, 1.2),), ((2, 2.5),)), 10, tuple(0.5 for _ in GROUPS["payload"])),
 )
 
 

@@ -51,6 +51,7 @@ def test_a_card_survives_being_written_and_read():
         (("headers",), [], "headers"),
         (("headers", "threshold"), 2, "headers.threshold"),
         (("headers", "temperatures"), [], "headers.temperatures"),
+        (("headers", "minimum_packets"), 1, "headers.minimum_packets"),
         (("headers", "payload"), [0.5], "headers.payload"),
         (("headers", "payload"), ["x"] * len(GROUPS["payload"]), "headers.payload"),
     ],

@@ -139,6 +139,9 @@ def test_flows_of_headers_have_limits_of_their_own(shipped, copy):
         np.testing.assert_array_equal(together.reason[part], alone.reason)
         np.testing.assert_allclose(together.confidence[part], alone.confidence, atol=1e-4)
     assert (together.reason[5:] != TOO_SHORT).all()
+    least = shipped.card.headers.minimum_packets
+    few = pack([headers_of(steady_flow(least)), headers_of(steady_flow(least - 1))])
+    assert (shipped.identify(*few).reason == TOO_SHORT).tolist() == [False, True]
     table = json.loads(card_path(copy).read_text())["headers"]
     change_card(copy, headers=table | {"threshold": 1.0})
     assert load_model(copy).identify(*headers).reason.tolist() == [LOW_CONFIDENCE] * 5

@@ -178,11 +178,13 @@ class OnnxIdentifier:
         """Judge the logs evidence[spans[i, 0]:spans[i, 1]]; evidence: (bytes,) uint8, spans: (n, 2) int64."""
         logits, novelty, packets = self.scores(evidence, spans)
         found = decide(self.card.policy, self.minimum_k, logits, novelty, packets)
-        if self.card.headers is not None:
+        headers = self.card.headers
+        if headers is not None:
             of = logs_by_headers(evidence, np.asarray(spans, np.int64).reshape(-1, 2))
             if of.any():
-                policy = self.card.headers.policy
-                by_headers = decide(policy, self.minimum_k, logits[of], novelty[of], packets[of])
+                by_headers = decide(
+                    headers.policy, headers.minimum_packets, logits[of], novelty[of], packets[of]
+                )
                 found.confidence[of] = by_headers.confidence
                 found.reason[of] = by_headers.reason
         return found

@@ -9,7 +9,7 @@ from callprint.core.identify.card import HeaderPolicy, Policy
 from callprint.core.identify.feature_row import group_columns
 from callprint.training.dataset import Dataset
 from callprint.training.network import CompactNetwork
-from callprint.training.novelty import KNOWN_SHARE
+from callprint.training.novelty import KNOWN_SHARE, LEAST_PACKETS
 from callprint.training.sampling import HORIZON, View, view_rows
 from callprint.training.statistics import fit_temperature
 from callprint.training.train import (
@@ -26,6 +26,7 @@ STEPS = (2, 4, 10, 20, 40, 100)
 
 HEADER_THRESHOLD = 0.97
 HEADER_KNOWN_SHARE = 0.95
+HEADER_LEAST_PACKETS = LEAST_PACKETS
 """Where only headers show, less confidence is deserved and strangers are harder to tell: sure takes more."""
 
 REFERENCE_VIEW = View(f"{HORIZON} packets from 0", 0, HORIZON, True)
@@ -63,6 +64,7 @@ def calibration_views() -> tuple[View, ...]:
         )
         for headers in (False, True)
         for k in STEPS
+        if not headers or k >= HEADER_LEAST_PACKETS
         for first in (0, 150)
         for varied in (False, True)
     )
@@ -155,4 +157,5 @@ def fitted_policy(
 def header_policy(held_out: dict[View, HeldOut], payload: np.ndarray) -> HeaderPolicy:
     """Return how flows of headers alone are judged; payload: what `missing_payload` gives of the network."""
     policy = fitted_policy(held_out, HEADER_THRESHOLD, HEADER_KNOWN_SHARE, headers=True)
-    return HeaderPolicy(policy, tuple(round(float(value), 6) for value in payload))
+    values = tuple(round(float(value), 6) for value in payload)
+    return HeaderPolicy(policy, HEADER_LEAST_PACKETS, values)

@@ -55,6 +55,7 @@ class HeaderPolicy:
     """How flows are judged of which only headers are looked at, since payloads are too long or cut."""
 
     policy: Policy
+    minimum_packets: int  # a flow with fewer RTP packets is not judged
     payload: tuple[float, ...]  # what stands in the feature columns of payloads: their means in training
 
 
@@ -155,11 +156,16 @@ def _headers(table: dict[str, Any], form: ModelInput) -> HeaderPolicy | None:
     if form.kind != INPUT_FEATURES:
         raise fail("headers", f"is not for a network over {form.kind}")
     policy = _policy(table, "headers")
+    least = get(table["headers"], "headers.minimum_packets")
     payload = get(table["headers"], "headers.payload")
     columns = len(GROUPS["payload"])
     if not isinstance(payload, list) or len(payload) != columns:
         raise fail("headers.payload", f"is not a list of {columns} numbers")
-    return HeaderPolicy(policy, tuple(number(value, "headers.payload", -1e9, 1e9) for value in payload))
+    return HeaderPolicy(
+        policy,
+        whole_number(least, "headers.minimum_packets", form.minimum_packets, form.maximum_packets),
+        tuple(number(value, "headers.payload", -1e9, 1e9) for value in payload),
+    )
 
 
 def _facts(table: Any, field: str) -> dict[str, Any]:
@@ -255,7 +261,10 @@ def card_text(card: ModelCard) -> str:
         "accuracy": card.accuracy,
     }
     if card.headers is not None:
-        table["headers"] = _policy_table(card.headers.policy) | {"payload": list(card.headers.payload)}
+        table["headers"] = _policy_table(card.headers.policy) | {
+            "minimum_packets": card.headers.minimum_packets,
+            "payload": list(card.headers.payload),
+        }
     text = json.dumps(table, indent=1, ensure_ascii=False, allow_nan=False)
     if card.reference is not None:
         # Thousands of numbers that only programs read: on one line, so that people can read the rest.
