@@ -4,13 +4,26 @@ import struct
 
 import numpy as np
 
-from callprint.core.evidence import EVIDENCE_RTCP, EVIDENCE_RTP
+from callprint.core.evidence import EVIDENCE_RTCP, EVIDENCE_RTP, EVIDENCE_RTP_HEADER, split
 
 MILLISECOND = 1_000_000
 
 
 def record(time_ns: int, payload: bytes, kind: int = EVIDENCE_RTP) -> bytes:
     return struct.pack("<qHBB", time_ns, len(payload), kind, 0) + payload
+
+
+def header_record(time_ns: int, packet: bytes, kept: int = 12, length: int | None = None) -> bytes:
+    length = len(packet) if length is None else length
+    return record(time_ns, length.to_bytes(2, "little") + packet[:kept], EVIDENCE_RTP_HEADER)
+
+
+def headers_of(log: bytes, kept: int = 12) -> bytes:
+    """A log with the headers of its RTP packets in place of these."""
+    return b"".join(
+        header_record(time_ns, payload, kept) if kind == EVIDENCE_RTP else record(time_ns, payload, kind)
+        for time_ns, kind, payload in split(np.frombuffer(log, np.uint8))
+    )
 
 
 def rtp(sequence, timestamp, payload=b"\xff" * 160, *, first=0x80, kind=0, ssrc=0x11223344, ext=b""):

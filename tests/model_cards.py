@@ -3,9 +3,16 @@
 import json
 from typing import Any
 
-from callprint.core.identify.card import INPUT_FEATURES, ModelCard, ModelInput, Policy, card_text
+from callprint.core.identify.card import (
+    INPUT_FEATURES,
+    HeaderPolicy,
+    ModelCard,
+    ModelInput,
+    Policy,
+    card_text,
+)
 from callprint.core.identify.feature_list import FEATURE_VERSION
-from callprint.core.identify.feature_row import FEATURE_NAMES
+from callprint.core.identify.feature_row import FEATURE_NAMES, GROUPS
 from callprint.core.identify.reference import FeatureBins, Limit, Reference
 
 CARD = ModelCard(
@@ -27,6 +34,7 @@ CARD = ModelCard(
         features=tuple(FeatureBins((0.5,), (1, 2)) for _ in FEATURE_NAMES),
         limits=(Limit(50, (0.1, 0.1, 0.2, 0.3)), Limit(100, (0.1, 0.1, 0.1, 0.2))),
     ),
+    headers=HeaderPolicy(Policy(0.95, ((2, 1.2),), ((2, 2.5),)), 10, tuple(0.5 for _ in GROUPS["payload"])),
 )
 
 

@@ -15,7 +15,7 @@ from callprint.core.identify.card import INPUT_FEATURES
 from callprint.core.identify.decision import LOW_CONFIDENCE, NOVEL
 from callprint.core.identify.drift import Sample
 from callprint.core.identify.features import features
-from callprint.core.verdict import REASON_LOW_CONFIDENCE, REASON_NOVEL, Verdict
+from callprint.core.verdict import BASED_ON_HEADERS, REASON_LOW_CONFIDENCE, REASON_NOVEL, Verdict
 from callprint.sources import open_captures
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ class ComparedFlows:
     too_short: int = 0  # they ended before the evidence horizon
     midflow: int = 0  # they were running before they were first seen
     other_model: int = 0
+    by_headers: int = 0  # only the headers of their packets were looked at
 
 
 def from_verdicts(verdicts: Iterable[Verdict], identifier: "OnnxIdentifier") -> ComparedFlows:
@@ -49,6 +50,8 @@ def from_verdicts(verdicts: Iterable[Verdict], identifier: "OnnxIdentifier") -> 
             compared.midflow += 1
         elif verdict.model != identifier.name:
             compared.other_model += 1
+        elif verdict.based_on == BASED_ON_HEADERS:
+            compared.by_headers += 1
         else:
             best = number.get(verdict.best_application or "", -1)
             rows.append((best, verdict.confidence, OUTCOME_OF_REASON.get(verdict.reason, 1)))
@@ -63,7 +66,8 @@ def from_verdicts(verdicts: Iterable[Verdict], identifier: "OnnxIdentifier") -> 
 def from_captures(paths: Sequence[str | Path], identifier: "OnnxIdentifier") -> ComparedFlows:
     """Judge the flows of captures at the horizon; the sample has their features as well. Raises CaptureError."""
     horizon = identifier.card.input.maximum_packets
-    engine = FlowEngine(EngineSettings(maximum_flows=CAPTURE_FLOWS, checkpoints=(horizon,)))
+    # The reference is made of whole packets: headers alone are not evidence here.
+    engine = FlowEngine(EngineSettings(maximum_flows=CAPTURE_FLOWS, checkpoints=(horizon,), whole_enough=0))
     compared = ComparedFlows(Sample(np.zeros(0, np.int64), np.zeros(0), np.zeros(0, np.int64)))
     parts: list[Sample] = []
 

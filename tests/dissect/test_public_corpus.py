@@ -24,10 +24,10 @@ def test_every_file_is_read_and_every_packet_has_one_kind(public_corpus):
     total = 0
     for row in manifest(public_corpus):
         source = open_captures([public_corpus / row["file"]])
-        kinds = np.zeros(len(PacketKind), np.int64)
+        kinds = np.zeros(max(PacketKind) + 1, np.int64)
         for batch in source:
             packets = dissect.dissect(batch.data, batch.records)
-            kinds += np.bincount(packets["kind"], minlength=len(PacketKind))
+            kinds += np.bincount(packets["kind"], minlength=len(kinds))
         name = row["file"].rsplit("/", 1)[1]
         assert kinds.sum() == source.packets == VERSION_2.get(name, int(row["packets"])), name
         assert bool(source.warnings) == (name in BROKEN), source.warnings

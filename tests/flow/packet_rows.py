@@ -26,7 +26,8 @@ class Packet:
     timestamp: int = 0
     payload_type: int = 0  # of STUN: the message type; of DTLS: the handshake message
     marker: bool = False
-    size: int = 172
+    size: int = 172  # bytes that the capture holds
+    missing: int = 0
 
     @property
     def time_ns(self) -> int:
@@ -63,7 +64,7 @@ def packet_rows(packets: Iterable[Packet]) -> tuple[np.ndarray, np.ndarray]:
         row["src_port"] = packet.source_port
         row["dst_port"] = packet.destination_port
         row["offset"] = len(data)
-        row["length"] = len(payload)
+        row["length"], row["missing"] = len(payload), packet.missing
         row["kind"] = packet.kind
         row["transport"] = 17
         data += payload

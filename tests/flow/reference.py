@@ -7,7 +7,13 @@ from dataclasses import dataclass, field
 
 from flow.packet_rows import Packet
 
-from callprint.core.evidence import EVIDENCE_DTLS, EVIDENCE_RTCP, EVIDENCE_RTP, EVIDENCE_STUN
+from callprint.core.evidence import (
+    EVIDENCE_DTLS,
+    EVIDENCE_RTCP,
+    EVIDENCE_RTP,
+    EVIDENCE_RTP_HEADER,
+    EVIDENCE_STUN,
+)
 from callprint.core.flow import EngineSettings
 from callprint.core.packets import Outcome, PacketKind
 
@@ -18,7 +24,8 @@ class Flow:
     first_seen_ns: int
     last_active_ns: int
     packets: int = 0
-    k: int = 0  # RTP packets in the log
+    whole: int = 0  # whole RTP packets in the log
+    headers: int = 0  # headers in the log, as long as they count
     long_packets: int = 0
     bytes: int = 0
     rtcp_packets: int = 0
@@ -26,6 +33,10 @@ class Flow:
     rtcp_in_log: int = 0
     horizon_ns: int | None = None
     decided: bool = False  # a packet came after the latest horizon
+
+    @property
+    def k(self) -> int:
+        return self.whole + self.headers
 
 
 @dataclass
@@ -54,7 +65,7 @@ class ReferenceEngine:
         self.reported: list[tuple] = []
 
     def process(self, packet: Packet) -> None:
-        if packet.kind > PacketKind.RTP_LONG:
+        if packet.kind > PacketKind.RTP_LONG and packet.kind != PacketKind.RTP_CUT:
             self.outcomes[Outcome(int(packet.kind))] += 1
             self._handshake(packet)
         elif packet.kind == PacketKind.RTCP:
@@ -166,20 +177,29 @@ class ReferenceEngine:
         self._accept(flow, packet)
 
     def _accept(self, flow: Flow, packet: Packet) -> None:
-        flow.bytes += len(packet.payload())
-        if packet.kind == PacketKind.RTP_LONG:
-            self.outcomes[Outcome.ACCEPTED_RTP_LONG] += 1
+        length = len(packet.payload()) + packet.missing
+        flow.bytes += length
+        self.outcomes[Outcome(int(packet.kind))] += 1
+        if length > 255:
             flow.long_packets += 1
-            return
-        self.outcomes[Outcome.ACCEPTED_RTP] += 1
-        flow.packets += 1
+        else:
+            flow.packets += 1
         if flow.k == self.settings.horizon_packets or flow.decided:
+            return
+        is_whole = packet.kind == PacketKind.RTP
+        if not is_whole and flow.whole >= self.settings.whole_enough:
             return
         if flow.horizon_ns is not None and packet.time_ns > flow.horizon_ns:
             flow.decided = True
             return
-        flow.k += 1
-        flow.log.append((packet.time_ns, EVIDENCE_RTP, packet.payload()))
+        if is_whole:
+            flow.whole += 1
+            flow.headers *= flow.whole < self.settings.whole_enough
+            flow.log.append((packet.time_ns, EVIDENCE_RTP, packet.payload()))
+        else:
+            flow.headers += 1
+            header = length.to_bytes(2, "little") + packet.payload()[:12]
+            flow.log.append((packet.time_ns, EVIDENCE_RTP_HEADER, header))
         if flow.k == 1:
             flow.horizon_ns = packet.time_ns + int(self.settings.horizon_at_latest_s * 1e9)
         if flow.k in self.settings.checkpoints:

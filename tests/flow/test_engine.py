@@ -8,7 +8,7 @@ from flow.reference import ReferenceEngine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from callprint.core.evidence import EVIDENCE_DTLS, EVIDENCE_STUN, split
+from callprint.core.evidence import ENOUGH_WHOLE, EVIDENCE_DTLS, EVIDENCE_RTP_HEADER, EVIDENCE_STUN, split
 from callprint.core.flow import EngineSettings, FlowEngine
 from callprint.core.flow.hashing import media_session_hash
 from callprint.core.flow.layout import EVENT_CHECKPOINT, EVENT_END, EVENT_HORIZON
@@ -28,6 +28,9 @@ SMALL = EngineSettings(
 
 HASTY = replace(SMALL, horizon_at_latest_s=1.0)
 """Judges slow flows after a second."""
+
+FEW = replace(SMALL, whole_enough=3)
+"""Takes headers as evidence only until the third whole packet."""
 
 
 def run(packets, engine_settings=SMALL, batch=None):
@@ -96,8 +99,11 @@ def traffic(draw):
             # active ones RTCP on foreign ports belongs to is left open.
             ssrc = 10 * session + draw(st.sampled_from([7, 8]))
             sequence = draw(st.sampled_from([0, 5, 30000, 65533]))
-            for _ in range(draw(st.integers(1, 10))):
-                kind = draw(st.sampled_from([PacketKind.RTP] * 6 + [PacketKind.RTCP, PacketKind.RTP_LONG]))
+            others = draw(st.sampled_from([PacketKind.RTP, PacketKind.RTP_LONG, PacketKind.RTP_CUT]))
+            kinds = [PacketKind.RTP] * 3 + [others] * 3
+            kinds += [PacketKind.RTCP, PacketKind.RTP_LONG, PacketKind.RTP_CUT]
+            for _ in range(draw(st.integers(1, 18))):
+                kind = draw(st.sampled_from(kinds))
                 # Multiplexed, on the next port, or on ports that only `a=rtcp` announced.
                 rtcp_port = draw(st.sampled_from([0, 1, 1001])) if kind == PacketKind.RTCP else 0
                 packets.append(
@@ -110,6 +116,7 @@ def traffic(draw):
                         sequence=sequence,
                         timestamp=160 * sequence,
                         size=300 if kind == PacketKind.RTP_LONG else draw(st.sampled_from([12, 60, 255])),
+                        missing=draw(st.sampled_from([1, 400])) if kind == PacketKind.RTP_CUT else 0,
                     )
                 )
                 time_ms += draw(st.sampled_from([0, 20, 20, 20, 700, 1500]))
@@ -119,7 +126,7 @@ def traffic(draw):
     return sorted(packets, key=lambda packet: packet.time_ms)
 
 
-@pytest.mark.parametrize("engine_settings", [SMALL, HASTY], ids=["usual", "hasty"])
+@pytest.mark.parametrize("engine_settings", [SMALL, HASTY, FEW], ids=["usual", "hasty", "few"])
 @settings(max_examples=100, deadline=None)
 @given(packets=traffic())
 def test_engine_reports_what_the_reference_reports(engine_settings, packets):
@@ -222,11 +229,43 @@ def test_a_slow_flow_is_judged_while_it_is_silent_too():
     assert [entry[:3:2] for entry in reported if entry[0] == "final"] == [("final", 3)]
 
 
-def test_long_packets_before_the_first_evidence_do_not_make_a_flow_slow():
-    video = stream(400, kind=PacketKind.RTP_LONG, size=900)
-    audio = stream(8, start=400, time_ms=20 * 400)
-    _, reported = run(video + audio, HASTY)
-    assert [entry[2] for entry in reported if entry[0] == "final"] == [6]
+def finals(packets, engine_settings=SMALL):
+    """Return (k, kinds of the RTP records) of each final verdict that is asked for."""
+    _, reported = run(packets, engine_settings)
+    return [
+        (entry[2], "".join("WH"[kind == EVIDENCE_RTP_HEADER] for _, kind, _ in entry[3]))
+        for entry in reported
+        if entry[0] == "final"
+    ]
+
+
+def test_a_flow_of_long_or_cut_packets_leaves_their_headers():
+    video = stream(150, kind=PacketKind.RTP_LONG, size=900)
+    assert finals(video) == [(SMALL.horizon_packets, "H" * SMALL.horizon_packets)]
+    cut = stream(150, kind=PacketKind.RTP_CUT, size=22, missing=150)
+    assert finals(cut) == [(SMALL.horizon_packets, "H" * SMALL.horizon_packets)]
+
+
+def test_headers_count_until_there_are_enough_whole_packets():
+    long = stream(4, kind=PacketKind.RTP_LONG, size=900)
+    few = stream(ENOUGH_WHOLE - 1, start=4, time_ms=80)
+    engine_settings = EngineSettings(
+        maximum_flows=64, maximum_candidates=64, evidence_memory_bytes=1 << 20, checkpoints=(4, 10)
+    )
+    assert finals(long + few, engine_settings) == [(13, "HHHH" + "W" * 9)]
+    enough = stream(ENOUGH_WHOLE, start=4, time_ms=80)
+    later = stream(5, start=14, time_ms=280, kind=PacketKind.RTP_LONG, size=900)
+    assert finals(long + enough + later, engine_settings) == [(10, "HHHH" + "W" * 10)]
+    _, reported = run(long + enough, engine_settings)
+    assert [entry[2] for entry in reported if entry[0] == "checkpoint"] == [4, 10, 10]
+
+
+def test_no_headers_are_kept_where_no_whole_packets_are_enough():
+    engine_settings = EngineSettings(
+        maximum_flows=64, maximum_candidates=64, evidence_memory_bytes=1 << 20, whole_enough=0
+    )
+    packets = stream(4, kind=PacketKind.RTP_LONG, size=900) + stream(6, start=4, time_ms=80)
+    assert finals(packets, engine_settings) == [(6, "W" * 6)]
 
 
 def test_port_reuse_by_another_call_is_another_flow():

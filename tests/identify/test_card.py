@@ -1,6 +1,7 @@
 """Model cards: every defect is a ModelError that names the field, whatever the text."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -9,6 +10,7 @@ from model_cards import CARD, card_table
 
 from callprint.core.ground.errors import ModelError
 from callprint.core.identify.card import ModelCard, card_text, parse_card
+from callprint.core.identify.feature_row import GROUPS
 
 
 def test_a_card_survives_being_written_and_read():
@@ -46,6 +48,12 @@ def test_a_card_survives_being_written_and_read():
         (("reference", "features"), [], "reference.features"),
         (("reference", "limits"), [], "reference.limits"),
         (("reference", "limits"), [[50, [0.1]]], "reference.limits"),
+        (("headers",), [], "headers"),
+        (("headers", "threshold"), 2, "headers.threshold"),
+        (("headers", "temperatures"), [], "headers.temperatures"),
+        (("headers", "minimum_packets"), 1, "headers.minimum_packets"),
+        (("headers", "payload"), [0.5], "headers.payload"),
+        (("headers", "payload"), ["x"] * len(GROUPS["payload"]), "headers.payload"),
     ],
 )
 def test_a_defect_is_named(path, value, named):
@@ -66,13 +74,22 @@ def test_edges_of_the_reference_must_rise(edges):
         parse_card(json.dumps(table))
 
 
-def test_a_card_needs_no_reference():
+@pytest.mark.parametrize("name", ["reference", "headers"])
+def test_a_card_may_lack(name):
     table = card_table()
-    del table["reference"]
-    assert parse_card(json.dumps(table)).reference is None
+    del table[name]
+    card = parse_card(json.dumps(table))
+    assert getattr(card, name) is None
+    assert card_text(card) == card_text(replace(CARD, **{name: None}))
 
 
-@pytest.mark.parametrize("key", sorted(set(card_table()) - {"reference"}))
+def test_the_digest_is_that_of_older_versions_where_nothing_is_said_of_headers():
+    before = replace(CARD, headers=None)
+    assert before.digest == "f2917eece434c347"
+    assert CARD.digest != before.digest
+
+
+@pytest.mark.parametrize("key", sorted(set(card_table()) - {"reference", "headers"}))
 def test_a_missing_field_is_named(key):
     table = card_table()
     del table[key]

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from evidence_logs import pack, record, rtp, sender_report, steady_flow
+from evidence_logs import headers_of, pack, record, rtp, sender_report, steady_flow
 from model_cards import CARD
 
 from callprint.core.identify.card import INPUT_MATRIX, ModelInput, Policy, card_text
@@ -43,6 +43,7 @@ def model(tmp_path):
         policy=Policy(0.9, ((K, 1.0),), ()),
         onnx_sha256=hashlib.sha256(data).hexdigest(),
         reference=None,
+        headers=None,
     )
     (tmp_path / "compact.onnx").write_bytes(data)
     (tmp_path / "compact.json").write_text(card_text(card))
@@ -67,5 +68,7 @@ def test_scores_come_from_the_first_k_rtp_packets(model, monkeypatch):
     assert decisions.reason[:2].tolist() == [SURE, SURE]
     assert decisions.confidence[2] == pytest.approx(1 / 3, abs=1e-4)
     assert decisions.reason[3] == TOO_SHORT
+    by_headers = headers_of(flow(0xFF, b"\0" * 20))
+    assert model.identify(*pack([by_headers, by_headers + steady_flow(K)])).reason.tolist() == [TOO_SHORT] * 2
     monkeypatch.setattr(onnx_identifier, "MATRIX_BATCH_BYTES", 1)
     np.testing.assert_array_equal(model.identify(*logs).confidence, decisions.confidence)

@@ -6,10 +6,10 @@ import shutil
 
 import numpy as np
 import pytest
-from evidence_logs import pack, sender_report, steady_flow
+from evidence_logs import headers_of, pack, sender_report, steady_flow
 
 from callprint.core.ground.errors import ModelError
-from callprint.core.identify.decision import TOO_SHORT
+from callprint.core.identify.decision import LOW_CONFIDENCE, TOO_SHORT
 from callprint.inference import DEFAULT_MODEL, load_model, onnx_identifier
 from callprint.inference.onnx_identifier import card_path
 
@@ -129,3 +129,28 @@ def test_a_renamed_model_and_a_card_that_is_not_text(copy, tmp_path):
     card_path(copy).write_bytes(b"\xff\xfe")
     with pytest.raises(ModelError, match="UTF-8"):
         load_model(copy)
+
+
+def test_flows_of_headers_have_limits_of_their_own(shipped, copy):
+    flows = [steady_flow(100, sequence=1000 * i, timestamp=7 * i) for i in range(5)]
+    whole, headers = pack(flows), pack(list(map(headers_of, flows)))
+    together = shipped.identify(*pack([*flows, *map(headers_of, flows)]))
+    for part, alone in ((slice(5), shipped.identify(*whole)), (slice(5, 10), shipped.identify(*headers))):
+        np.testing.assert_array_equal(together.reason[part], alone.reason)
+        np.testing.assert_allclose(together.confidence[part], alone.confidence, atol=1e-4)
+    assert (together.reason[5:] != TOO_SHORT).all()
+    least = shipped.card.headers.minimum_packets
+    few = pack([headers_of(steady_flow(least)), headers_of(steady_flow(least - 1))])
+    assert (shipped.identify(*few).reason == TOO_SHORT).tolist() == [False, True]
+    table = json.loads(card_path(copy).read_text())["headers"]
+    change_card(copy, headers=table | {"threshold": 1.0})
+    assert load_model(copy).identify(*headers).reason.tolist() == [LOW_CONFIDENCE] * 5
+    np.testing.assert_array_equal(load_model(copy).identify(*whole).reason, together.reason[:5])
+
+
+def test_a_card_that_says_nothing_of_headers_leaves_such_flows_unknown(copy):
+    change_card(copy, headers=None)
+    model = load_model(copy)
+    found = model.identify(*pack([headers_of(steady_flow(100)), steady_flow(100)]))
+    assert found.reason[0] == TOO_SHORT
+    assert found.reason[1] != TOO_SHORT

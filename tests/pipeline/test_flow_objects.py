@@ -13,7 +13,7 @@ from callprint.core.dissect import dissect
 from callprint.core.flow import EngineSettings
 from callprint.core.ground.errors import CaptureError
 from callprint.core.packets import PacketKind
-from callprint.core.verdict import REASON_TOO_SHORT, UNKNOWN
+from callprint.core.verdict import BASED_ON_HEADERS, REASON_TOO_SHORT, UNKNOWN
 from callprint.core.verdicts.pipeline import IdentificationPipeline
 from callprint.output.json_lines import flow_object
 from callprint.sources import open_captures
@@ -27,18 +27,19 @@ def validator():
     return Draft202012Validator(schema, format_checker=FormatChecker())
 
 
-def test_a_flow_of_packets_that_are_all_too_long_is_unknown_with_a_reason(validator):
+def test_without_a_model_a_flow_of_packets_that_are_all_too_long_is_unknown_with_a_reason(validator):
     pipeline = IdentificationPipeline(None, SMALL)
     data, rows = packet_rows(stream(20, kind=PacketKind.RTP_LONG, size=900))
     outputs = [pipeline.process(data, rows), pipeline.finish()]
     (report,) = [report for output in outputs for report in output.reports]
     (verdict,) = [verdict for output in outputs for verdict in output.verdicts]
     assert report.verdict == verdict, "the reported verdict is also stored"
-    assert (verdict.application, verdict.reason, verdict.k, verdict.final) == (
+    assert (verdict.application, verdict.reason, verdict.k, verdict.final, verdict.based_on) == (
         UNKNOWN,
         REASON_TOO_SHORT,
-        0,
+        20,
         True,
+        BASED_ON_HEADERS,
     )
     assert verdict.decided_at_ns == rows["time_ns"][-1]
     assert (report.summary.packets, report.summary.long_packets) == (0, 20)

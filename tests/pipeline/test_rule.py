@@ -5,7 +5,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from callprint.core.flow.layout import EVENT, EVENT_CHECKPOINT, EVENT_END, EVENT_HORIZON, FLOW, MAP_FIELDS
+from callprint.core.flow.layout import (
+    COLLECTING,
+    DECIDED,
+    EVENT,
+    EVENT_CHECKPOINT,
+    EVENT_END,
+    EVENT_HORIZON,
+    FLOW,
+    MAP_FIELDS,
+)
 from callprint.core.identify.decision import LOW_CONFIDENCE, SURE, TOO_SHORT
 from callprint.core.verdicts.rule import ANSWER, questions, resolve, unanswered
 
@@ -85,7 +94,8 @@ def one_by_one(events, flows, answers):
         who = int(event["row"]), int(flow["generation"])
         remembered = sure.setdefault(who, int(flow["sure_k"]))
         checkpoint = event["kind"] == EVENT_CHECKPOINT
-        nothing_kept = event["kind"] == EVENT_END and flow["packets"] == 0
+        judged = flow["evidence_state"] == DECIDED
+        nothing_kept = event["kind"] == EVENT_END and flow["packets"] == 0 and not judged
         asks = (event["end"] > event["start"] or nothing_kept) and not (checkpoint and flow["sure_k"])
         row = {name: flow[name].item() for name in MAP_FIELDS}
         if asks:
@@ -118,6 +128,7 @@ def test_columns_come_to_what_one_event_after_the_other_comes_to(data):
     events["row"], flows["generation"] = draw(st.integers(0, 2)), draw(st.integers(0, 1))
     events["kind"], events["k"] = draw(st.sampled_from(KINDS)), draw(st.integers(1, 65535))
     events["end"], flows["packets"] = draw(st.integers(0, 1)), draw(st.integers(0, 1))
+    flows["evidence_state"] = draw(st.sampled_from((COLLECTING, DECIDED)))
     events["time_ns"] = np.arange(count)
     # Of a drain all rows of a flow hold the same: what was known of it before.
     remembered = np.array(data.draw(st.lists(st.sampled_from((0, 0, 7)), min_size=6, max_size=6)))

@@ -11,7 +11,7 @@ from callprint.core.relay.flow_assembly import PartitionAssembly
 from callprint.core.relay.flow_judging import PartJudge
 from callprint.core.signalling.reader import address_text
 from callprint.core.wire.media import decode_media
-from callprint.core.wire.packets import decode_packets, encode_packets
+from callprint.core.wire.packets import decode_packets
 from callprint.core.wire.progress import decode_progress, encode_progress
 from callprint.core.wire.signalling import decode_record
 from callprint.core.wire.votes import decode_feedback
@@ -76,19 +76,11 @@ def test_a_batch_of_whole_packets():
     assert_holds(golden_json("expected/packets.json"), found)
 
 
-@pytest.mark.parametrize(
-    ("names", "decode", "encode"),
-    [
-        (["mark-1", "mark-2"], decode_progress, encode_progress),
-        (["packets"], decode_packets, encode_packets),
-    ],
-    ids=["progress", "packets"],
-)
-def test_what_is_written_today_is_what_0_1_0_wrote(names, decode, encode):
-    """A new column ends that, as it has for media and signalling: they have the name of the capture."""
-    for name in names:
-        data = golden(f"kafka/{name}.bin")
-        assert encode(decode(data)) == data
+@pytest.mark.parametrize("name", ["mark-1", "mark-2"])
+def test_what_is_written_today_is_what_0_1_0_wrote(name):
+    """Of progress. A new column ends that, as it has for media, signalling and packets."""
+    data = golden(f"kafka/{name}.bin")
+    assert encode_progress(decode_progress(data)) == data
 
 
 @pytest.mark.parametrize("kind", ["vote", "allow", "disallow"])

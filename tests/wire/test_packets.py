@@ -84,6 +84,23 @@ def test_a_longer_head_ends():
     assert (packets["kind"] == PacketKind.RTP).sum() == FLOWS * (150 - 15 - HORIZON_PACKETS)
 
 
+def test_packets_that_the_capture_has_cut_are_shipped_as_far_as_they_go():
+    frames = [ethernet(ipv4(udp(rtp(b"v" * 100, sequence=number))))[:-60] for number in range(130)]
+    data, rows = records(frames, missing=60)
+    engine = FlowEngine(SETTINGS)
+    dissected = dissect(data, rows)
+    for _ in engine.process(data, dissected):
+        pass
+    shipper = PacketShipper(7, 1, SETTINGS.maximum_flows, HORIZON_PACKETS, 120)
+    (_, batch), *_ = shipper.take(data, dissected, engine) + shipper.flush()
+    batch = decode_packets(encode_packets(batch))
+    assert set(batch.packets["kind"].tolist()) == {PacketKind.RTP_CUT}
+    assert (batch.packets["length"] == 52).all()
+    assert (batch.packets["missing"] == 60).all()
+    assert len(batch.packets) == 120, "the evidence has their headers alone"
+    assert len(batch.payload) == 120 * 52
+
+
 def test_batches_are_numbered_and_bounded():
     batches = shipped(3000, ALL, 5000)
     numbers = {}

@@ -60,3 +60,18 @@ def test_the_bytes_of_long_packets_count_in_the_share_of_a_call(identified):
     assert by_length[True]["packets"] == 0
     assert by_length[True]["bytes"] == 332 * by_length[True]["long_packets"]
     assert calls[-1]["features"]["caller_media_share"] == 0.5
+
+
+def test_packets_that_the_capture_has_cut_count_and_are_judged_by_their_headers(identified):
+    """Two flows of 200 and 200 packets, of which three are lost, each cut to 22 bytes of RTP."""
+    flows, _ = identified("31")
+    assert sum(flow["packets"] for flow in flows) == 397
+    assert sorted((flow["expected"], flow["lost"]) for flow in flows) == [(200, 0), (200, 3)]
+    assert [(flow["based_on"], flow["k"], flow["final"]) for flow in flows] == [("headers", 100, True)] * 2
+    assert [flow["bytes"] for flow in flows] == [172 * flow["packets"] for flow in flows]
+
+
+def test_a_flow_of_long_packets_is_judged_by_its_headers(identified):
+    flows, _ = identified("29")
+    based_on = {flow["long_packets"] > 0: flow["based_on"] for flow in flows}
+    assert based_on == {True: "headers", False: "packets"}

@@ -92,6 +92,7 @@ def _left_out(compared: ComparedFlows) -> str:
         (compared.too_short, "too short or not final"),
         (compared.midflow, "not seen from the start"),
         (compared.other_model, "judged by another model"),
+        (compared.by_headers, "judged by headers alone"),
     )
     listed = ", ".join(f"{count:,} {what}" for count, what in counts if count)
     return f" ({listed})" if listed else ""

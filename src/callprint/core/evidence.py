@@ -4,11 +4,14 @@ An evidence log is a run of records, in the order in which the packets were seen
 
     time_ns  int64  little-endian   packet time
     length   uint16 little-endian   payload bytes that follow (at most 255)
-    kind     uint8                  EVIDENCE_RTP, EVIDENCE_RTCP, EVIDENCE_STUN or EVIDENCE_DTLS
+    kind     uint8                  EVIDENCE_RTP, EVIDENCE_RTCP, EVIDENCE_STUN, EVIDENCE_DTLS or EVIDENCE_RTP_HEADER
     zero     uint8
-    payload  `length` bytes         the UDP payload
+    payload  `length` bytes         the UDP payload; of EVIDENCE_RTP_HEADER its length, uint16, and its RTP header
 
-RTP records are those of the flow itself, at most H (the evidence horizon, 100 by default). RTCP records
+RTP records are those of the flow itself, at most H (the evidence horizon, 100 by default). A packet that is too long
+for the filter, or that the capture has cut, leaves its header alone (EVIDENCE_RTP_HEADER), and only as long as the
+flow has fewer than ENOUGH_WHOLE whole packets: with so many, a verdict is based on these, and headers do not count;
+with fewer, it is based on the headers of all. RTCP records
 are those that the flow's SENDER sent in the same media session, up to 10 s after the H-th RTP packet. The
 evidence of a flow so slow that this would take longer ends two minutes after its first RTP packet. The handshake,
 if one was seen, comes before both: the first STUN Binding request (RFC 8489) and the first DTLS ClientHello or
@@ -24,7 +27,10 @@ EVIDENCE_RTP = 0
 EVIDENCE_RTCP = 1
 EVIDENCE_STUN = 2
 EVIDENCE_DTLS = 3
+EVIDENCE_RTP_HEADER = 4
 EVIDENCE_HEADER = 12  # bytes before the payload of each record
+HEADER_LENGTH = 2  # bytes before the RTP header in a record of that kind: the length of the UDP payload
+ENOUGH_WHOLE = 10  # whole RTP packets with which a flow is judged by them alone
 HORIZON_PACKETS = 100  # H: RTP packets of a flow that a final verdict may look at
 HORIZON_RTCP_PACKETS = 32  # RTCP packets kept with them: a bound on memory, far above what 12 s hold
 HANDSHAKE_RECORDS = 2  # at most: one of each kind

@@ -28,7 +28,8 @@ PACKET = np.dtype(
         ("dst_hi", "<u8"),
         ("dst_lo", "<u8"),
         ("offset", "<i8"),  # first byte of the transport payload in the batch's buffer
-        ("length", "<u4"),  # bytes of transport payload, all of them in the buffer unless kind is TRUNCATED
+        ("length", "<u2"),  # bytes of transport payload that the buffer holds
+        ("missing", "<u2"),  # bytes of it that the capture has cut off; of RTP_CUT alone
         ("src_port", "<u2"),
         ("dst_port", "<u2"),
         ("kind", "u1"),  # a PacketKind
@@ -49,14 +50,14 @@ class PacketKind(IntEnum):
 
     RTP = 0  # passes the filter; the flow engine decides after sequence probation
     RTCP = 1
-    RTP_LONG = 2  # a valid RTP header on a payload of 256 bytes or more: statistics only
+    RTP_LONG = 2  # a valid RTP header on a payload of 256 bytes or more: only the header is looked at
     SIP_UDP = 3  # signalling, for call assembly
     SIP_TCP = 4  # a TCP segment from or to a signalling port
-    # Everything below is rejected; the name is the reason.
+    # Everything from here to NOT_RTP is rejected; the name is the reason.
     NOT_IP = 5
     NOT_UDP = 6  # IP, but neither UDP nor TCP on a signalling port
     FRAGMENT = 7  # a piece of an IP datagram; never parsed as if it were whole
-    TRUNCATED = 8  # the capture holds fewer bytes of the packet than its headers announce
+    TRUNCATED = 8  # the capture holds fewer bytes of the packet than its headers announce, and no RTP header
     MALFORMED = 9  # lengths or versions of a link, IP or UDP header contradict each other
     UNKNOWN_LINK = 10  # a link type that callprint does not read
     TOO_DEEP = 11  # more encapsulations than the limit
@@ -67,17 +68,15 @@ class PacketKind(IntEnum):
     RTCP_LONG = 16  # RTCP of 256 bytes or more
     RTP_INVALID = 17  # version 2, but header length, extension or payload type cannot be RTP (RFC 3550 A.1)
     NOT_RTP = 18  # any other UDP payload
-
-
-REJECTED_FROM = PacketKind.NOT_IP
-"""Kinds from here on are rejections."""
+    # 19 to 21 are outcomes of the flow engine.
+    RTP_CUT = 22  # a valid RTP header on a payload that the capture has cut: only the header is looked at
 
 
 class Outcome(IntEnum):
     """The one counter that a packet ends in. The sum over all of them is the number of packets read.
 
     Outcomes begin with the numbers of the kinds, so a packet that does not concern the flow engine is counted by its
-    kind; the flow engine decides about RTP, RTCP and RTP_LONG.
+    kind; the flow engine decides about RTP, RTCP, RTP_LONG and RTP_CUT.
     """
 
     ACCEPTED_RTP = 0
@@ -102,6 +101,7 @@ class Outcome(IntEnum):
     UNCONFIRMED = 19  # looked like RTP, but no packet in sequence followed (RFC 3550 A.1 probation)
     ORPHAN_RTCP = 20  # looked like RTCP, but no RTP flow of its media session was seen
     CANDIDATE_EVICTED = 21  # was waiting for confirmation when a flood pushed it out of the bounded table
+    ACCEPTED_RTP_CUT = 22  # of an accepted flow, but cut by the capture
 
 
 OUTCOMES = len(Outcome)

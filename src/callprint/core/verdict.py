@@ -15,6 +15,9 @@ REASON_TOO_SHORT = "too_short"  # fewer packets than the smallest k of the model
 REASON_LOW_CONFIDENCE = "low_confidence"  # confidence below the threshold of the model's card
 REASON_NOVEL = "novel"  # the open-set score says: no application that the model knows
 
+BASED_ON_PACKETS = "packets"
+BASED_ON_HEADERS = "headers"
+
 REASONS = (None, REASON_TOO_SHORT, REASON_LOW_CONFIDENCE, REASON_NOVEL)
 """Reasons by the number that a flow row and a judgement hold; None: the application is known."""
 
@@ -29,6 +32,7 @@ Ssrc = Annotated[int, Limits(maximum=0xFFFFFFFF)]
 Sequence16 = Annotated[int, Limits(maximum=0xFFFF)]
 PayloadType = Annotated[int, Limits(maximum=127)]
 Reason = Annotated[str, Limits(enum=[REASON_TOO_SHORT, REASON_LOW_CONFIDENCE, REASON_NOVEL])]
+BasedOn = Annotated[str, Limits(enum=[BASED_ON_PACKETS, BASED_ON_HEADERS])]
 Ended = Annotated[str, Limits(enum=[RUNNING, *ENDED_NAMES])]
 
 
@@ -77,6 +81,14 @@ class Verdict:
         Digest | None,
         Field(
             34, VERDICT, "Digest of the network and of what its card decides by; null when no model looked."
+        ),
+    ] = None
+    based_on: Annotated[
+        BasedOn | None,
+        Field(
+            36,
+            VERDICT,
+            "`packets`, or `headers` where the RTP packets are too long for the filter or cut by the capture.",
         ),
     ] = None
 

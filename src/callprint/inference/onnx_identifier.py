@@ -13,6 +13,8 @@ import onnxruntime
 from callprint.core.ground.errors import ModelError
 from callprint.core.identify.card import INPUT_FEATURES, ModelCard, parse_card
 from callprint.core.identify.decision import Decisions, decide
+from callprint.core.identify.evidence_tables import logs_by_headers
+from callprint.core.identify.feature_row import group_columns
 from callprint.core.identify.features import features, packet_counts
 from callprint.core.identify.k_matrix import k_matrices
 from callprint.inference.graph_check import check_graph
@@ -102,7 +104,10 @@ class OnnxIdentifier:
         return self.card.checkpoints
 
     def scores(self, evidence: np.ndarray, spans: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return logits (n, classes) float32, novelty (n,) float32 and RTP packets looked at (n,) int64."""
+        """Return logits (n, classes) float32, novelty (n,) float32 and RTP packets looked at (n,) int64.
+
+        Of a log that is judged by headers no packet is looked at unless the card says how.
+        """
         spans = np.asarray(spans, np.int64).reshape(-1, 2)
         logits = np.zeros((len(spans), len(self.card.classes)), np.float32)
         novelty = np.zeros(len(spans), np.float32)
@@ -113,11 +118,13 @@ class OnnxIdentifier:
         for start in range(0, len(spans), batch):
             part = slice(start, start + batch)
             if form.kind == INPUT_FEATURES:
-                rows = features(evidence, spans[part], form.maximum_packets)
+                rows = self._features(evidence, spans[part])
                 packets[part] = packet_counts(rows)
             else:
                 images, packets[part] = k_matrices(evidence, spans[part], form.maximum_packets)
                 rows = images[:, np.newaxis]  # (n, 1, k, 256) float32
+            if self.card.headers is None:
+                packets[part][logs_by_headers(evidence, spans[part])] = 0
             results = self._run(rows)
             logits[part] = results[0]
             if len(results) > 1:
@@ -137,9 +144,16 @@ class OnnxIdentifier:
         positions = np.zeros((len(spans), self._embedding_columns), np.float32)
         for start in range(0, len(spans), FEATURE_BATCH):
             part = slice(start, start + FEATURE_BATCH)
-            rows = features(evidence, spans[part], self.card.input.maximum_packets)
+            rows = self._features(evidence, spans[part])
             (positions[part],) = self._results(["embedding"], rows)
         return positions
+
+    def _features(self, evidence: np.ndarray, spans: np.ndarray) -> np.ndarray:
+        """Return the feature row of each log, (n, F) float32, with what the card says in place of missing payloads."""
+        rows = features(evidence, spans, self.card.input.maximum_packets)
+        if self.card.headers is not None:
+            rows[logs_by_headers(evidence, spans), group_columns("payload")] = self.card.headers.payload
+        return rows
 
     def _run(self, rows: np.ndarray) -> list[np.ndarray]:
         """Return logits and, if there is one, novelty. Raises ModelError unless there is one of each for each row."""
@@ -163,7 +177,17 @@ class OnnxIdentifier:
     def identify(self, evidence: np.ndarray, spans: np.ndarray) -> Decisions:
         """Judge the logs evidence[spans[i, 0]:spans[i, 1]]; evidence: (bytes,) uint8, spans: (n, 2) int64."""
         logits, novelty, packets = self.scores(evidence, spans)
-        return decide(self.card.policy, self.minimum_k, logits, novelty, packets)
+        found = decide(self.card.policy, self.minimum_k, logits, novelty, packets)
+        headers = self.card.headers
+        if headers is not None:
+            of = logs_by_headers(evidence, np.asarray(spans, np.int64).reshape(-1, 2))
+            if of.any():
+                by_headers = decide(
+                    headers.policy, headers.minimum_packets, logits[of], novelty[of], packets[of]
+                )
+                found.confidence[of] = by_headers.confidence
+                found.reason[of] = by_headers.reason
+        return found
 
 
 def card_path(model: Path) -> Path:

@@ -10,6 +10,7 @@ from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from callprint.core.verdict import (
+    BASED_ON_HEADERS,
     REASON_LOW_CONFIDENCE,
     REASON_NOVEL,
     REASON_TOO_SHORT,
@@ -28,10 +29,13 @@ REASONS = {
     REASON_NOVEL: "unlike any known",
 }
 ONLY_LONG = "only packets too long to judge"
+NEEDS_WHOLE = "the model needs whole packets"
 NOT_JUDGED = "no model looked"
 NOT_JUDGED_FROM_K = 10  # fewer packets may be too few for a model; with so many, there was no model
 MIDFLOW = "*"
 MIDFLOW_NOTE = "* was already running when it was first seen"
+HEADERS = "†"
+HEADERS_NOTE = "† judged by the headers of its packets: they are too long for more, or cut by the capture"
 
 Texts = Mapping[str, Line]
 """The texts of one flow, by name."""
@@ -65,8 +69,11 @@ def flow_table(
     texts = [_texts(report, sure_at) for report in reports]
     shown = _wide(texts, console.width, with_time) or _stacked(texts, console.width, with_time)
     shown = shown or Lines(_blocks(texts, console.width, with_time))
-    if any(report.verdict.started_midflow for report in reports):
-        return Group(shown, Text(), Text(MIDFLOW_NOTE, style="dim"))
+    verdicts = [report.verdict for report in reports]
+    notes = [MIDFLOW_NOTE] * any(verdict.started_midflow for verdict in verdicts)
+    notes += [HEADERS_NOTE] * any(verdict.based_on == BASED_ON_HEADERS for verdict in verdicts)
+    if notes:
+        return Group(shown, Text(), *(Text(note, style="dim") for note in notes))
     return shown
 
 
@@ -87,7 +94,7 @@ def _texts(report: Reported, sure_at: SureAt | None) -> Texts:
         "confidence": plain(
             f"{verdict.confidence:.1%}" if verdict.best_application else "–", "" if known else "dim"
         ),
-        "k": plain(("–" if k is None else str(k)) + (MIDFLOW if verdict.started_midflow else "")),
+        "k": plain(("–" if k is None else str(k)) + _marks(verdict)),
         "ssrc": plain(f"0x{verdict.flow.ssrc:08x}"),
         "began": plain(utc(verdict.flow.first_seen_ns)),
     }
@@ -112,12 +119,18 @@ def _texts(report: Reported, sure_at: SureAt | None) -> Texts:
 def why_unknown(report: Reported) -> str:
     """Return in words why the application of a flow is unknown."""
     reason, summary = report.verdict.reason or "", report.summary
-    if reason == REASON_TOO_SHORT:  # one reason for programs, three for people
-        if summary is not None and summary.long_packets > summary.packets:
-            return ONLY_LONG  # such as video
+    if reason == REASON_TOO_SHORT:  # one reason for programs, four for people
+        if report.verdict.k == 0 and summary is not None and summary.long_packets > summary.packets:
+            return ONLY_LONG  # as older versions said of video
         if report.verdict.k >= NOT_JUDGED_FROM_K:
-            return NOT_JUDGED
+            looked = report.verdict.best_application is not None
+            return NEEDS_WHOLE if looked and report.verdict.based_on == BASED_ON_HEADERS else NOT_JUDGED
     return REASONS.get(reason, printable(reason))
+
+
+def _marks(verdict: Verdict) -> str:
+    midflow = MIDFLOW if verdict.started_midflow else ""
+    return midflow + HEADERS if verdict.based_on == BASED_ON_HEADERS else midflow
 
 
 def _guess(report: Reported) -> str:

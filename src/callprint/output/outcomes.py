@@ -12,7 +12,12 @@ class Explanation(NamedTuple):
     advice: str  # what to do, "" where nothing is to be done
 
 
-ACCEPTED = (Outcome.ACCEPTED_RTP, Outcome.ACCEPTED_RTCP, Outcome.ACCEPTED_RTP_LONG)
+ACCEPTED = (
+    Outcome.ACCEPTED_RTP,
+    Outcome.ACCEPTED_RTCP,
+    Outcome.ACCEPTED_RTP_LONG,
+    Outcome.ACCEPTED_RTP_CUT,
+)
 """Packets of media flows; every other counter is another fate."""
 
 EXPLANATIONS: dict[Outcome, Explanation] = {
@@ -20,7 +25,11 @@ EXPLANATIONS: dict[Outcome, Explanation] = {
     Outcome.ACCEPTED_RTCP: Explanation("RTCP of the flows above", ""),
     Outcome.ACCEPTED_RTP_LONG: Explanation(
         "RTP of the flows above with 256 bytes or more",
-        "counted in their statistics; too long to identify by, as in video",
+        "counted in their statistics; only their headers are looked at",
+    ),
+    Outcome.ACCEPTED_RTP_CUT: Explanation(
+        "RTP of the flows above, cut by the capture",
+        "only their headers are looked at; whole packets tell more: `tcpdump -s 0`",
     ),
     Outcome.SIP_UDP: Explanation("SIP signalling over UDP", ""),
     Outcome.SIP_TCP: Explanation("TCP to or from a signalling port", ""),

@@ -90,4 +90,12 @@ SINCE_0_1_0: tuple[Migration, ...] = (
             "ALTER TABLE call_by_hour ADD relayed_by text",
         ),
     ),
+    Migration(
+        sqlite=("ALTER TABLE verdict ADD COLUMN based_on TEXT",),
+        cassandra=(
+            "ALTER TABLE verdict_by_flow ADD based_on text",
+            "ALTER TABLE verdict_by_host_day ADD based_on text",
+            "ALTER TABLE verdict_by_application_hour ADD based_on text",
+        ),
+    ),
 )

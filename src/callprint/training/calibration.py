@@ -5,8 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from callprint.core.identify.card import HeaderPolicy, Policy
+from callprint.core.identify.feature_row import group_columns
 from callprint.training.dataset import Dataset
-from callprint.training.novelty import KNOWN_SHARE
+from callprint.training.network import CompactNetwork
+from callprint.training.novelty import KNOWN_SHARE, LEAST_PACKETS
 from callprint.training.sampling import HORIZON, View, view_rows
 from callprint.training.statistics import fit_temperature
 from callprint.training.train import (
@@ -20,6 +23,11 @@ from callprint.training.train import (
 STEPS = (2, 4, 10, 20, 40, 100)
 """Packet counts at which a temperature is fitted; it holds up to the next."""
 
+
+HEADER_THRESHOLD = 0.97
+HEADER_KNOWN_SHARE = 0.95
+HEADER_LEAST_PACKETS = LEAST_PACKETS
+"""Where only headers show, less confidence is deserved and strangers are harder to tell: sure takes more."""
 
 REFERENCE_VIEW = View(f"{HORIZON} packets from 0", 0, HORIZON, True)
 """The calibration view that is a final verdict from the flow's start."""
@@ -43,11 +51,20 @@ def call_folds(dataset: Dataset, flows: np.ndarray, folds: int, seed: int) -> np
 
 def calibration_views() -> tuple[View, ...]:
     """Return the views that temperatures are fitted on: every step, from the start and from the middle, with the
-    flow as it was and as if another peer had answered, since the network will meet both.
+    flow as it was and as if another peer had answered, since the network will meet both; all again by headers alone.
     """
     return tuple(
-        View(f"{k} packets from {first}{', renegotiated' * varied}", first, k, k == HORIZON, varied)
+        View(
+            f"{k} packets from {first}{', renegotiated' * varied}{', headers' * headers}",
+            first,
+            k,
+            k == HORIZON,
+            varied,
+            headers=headers,
+        )
+        for headers in (False, True)
         for k in STEPS
+        if not headers or k >= HEADER_LEAST_PACKETS
         for first in (0, 150)
         for varied in (False, True)
     )
@@ -87,6 +104,8 @@ def out_of_fold(
             enough = rows.packets >= min(view.packets, 10)
             if enough.any():
                 features = rows.features[enough]
+                if view.headers:
+                    features[:, group_columns("payload")] = missing_payload(network)
                 logits = logits_of(network, features)
                 scores = novelty_scores(network, novelty, features)
                 flow = rows.flow[enough]
@@ -100,10 +119,18 @@ def out_of_fold(
     }
 
 
-def _steps(held_out: dict[View, HeldOut], fit: Callable[[HeldOut], float]) -> tuple[tuple[int, float], ...]:
+def missing_payload(network: CompactNetwork) -> np.ndarray:
+    """Return what stands in the columns of payloads where there are none, as when training drops them: their means."""
+    mean: np.ndarray = network.mean.numpy()
+    return mean[group_columns("payload")]
+
+
+def _steps(
+    held_out: dict[View, HeldOut], headers: bool, fit: Callable[[HeldOut], float]
+) -> tuple[tuple[int, float], ...]:
     steps = []
     for k in STEPS:
-        parts = [part for view, part in held_out.items() if view.packets == k]
+        parts = [part for view, part in held_out.items() if view.packets == k and view.headers == headers]
         if parts:
             joined = HeldOut(
                 *(np.concatenate([getattr(part, name) for part in parts]) for name in HeldOut.__slots__)
@@ -112,15 +139,23 @@ def _steps(held_out: dict[View, HeldOut], fit: Callable[[HeldOut], float]) -> tu
     return tuple(steps)
 
 
-def temperatures(held_out: dict[View, HeldOut]) -> tuple[tuple[int, float], ...]:
-    """Return the softmax temperature of each step of packet counts."""
-    return _steps(held_out, lambda part: fit_temperature(part.logits, part.target))
-
-
-def novelty_thresholds(held_out: dict[View, HeldOut]) -> tuple[tuple[int, float], ...]:
-    """Return the novelty limit of each step, which KNOWN_SHARE of the flows of known applications stay below.
+def fitted_policy(
+    held_out: dict[View, HeldOut], threshold: float, known_share: float = KNOWN_SHARE, headers: bool = False
+) -> Policy:
+    """Return the temperature and the novelty limit of each step, which `known_share` of the known flows stay below.
 
     Renegotiated flows count as well: a limit fitted to the recorded pairs of applications alone calls known ones
-    unknown when another peer answers.
+    unknown when another peer answers. `headers`: of the views of headers, otherwise of the others.
     """
-    return _steps(held_out, lambda part: float(np.quantile(part.novelty, KNOWN_SHARE)))
+    return Policy(
+        threshold,
+        _steps(held_out, headers, lambda part: fit_temperature(part.logits, part.target)),
+        _steps(held_out, headers, lambda part: float(np.quantile(part.novelty, known_share))),
+    )
+
+
+def header_policy(held_out: dict[View, HeldOut], payload: np.ndarray) -> HeaderPolicy:
+    """Return how flows of headers alone are judged; payload: what `missing_payload` gives of the network."""
+    policy = fitted_policy(held_out, HEADER_THRESHOLD, HEADER_KNOWN_SHARE, headers=True)
+    values = tuple(round(float(value), 6) for value in payload)
+    return HeaderPolicy(policy, HEADER_LEAST_PACKETS, values)

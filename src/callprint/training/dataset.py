@@ -158,6 +158,7 @@ def whole_flows(capture: Path) -> tuple[list[tuple[Quad, int, bytes]], list[Capt
             horizon_packets=WHOLE_FLOW_PACKETS,
             horizon_rtcp_packets=WHOLE_FLOW_RTCP,
             checkpoints=(WHOLE_FLOW_PACKETS,),
+            whole_enough=0,  # networks learn from whole packets
         )
     )
     found: dict[tuple[int, int], tuple[Quad, int, bytes]] = {}

@@ -74,7 +74,8 @@ def examine_cut(
     spans = windows.spans[kept]
     logits, novelty, packets = identifier.scores(windows.buffer, spans)
     number = {name: i for i, name in enumerate(identifier.applications)}
-    policy = identifier.card.policy
+    card = identifier.card
+    policy = card.headers.policy if view.headers and card.headers is not None else card.policy
     return Examination(
         view=view,
         flow=flow,

@@ -6,6 +6,7 @@ import numpy as np
 
 from callprint.core.identify.features import features
 from callprint.training.dataset import Dataset
+from callprint.training.header_windows import header_windows
 from callprint.training.windows import Windows, cut_windows
 
 PAPER_K = (2, 4, 6, 8, 10, 20, 40, 100)
@@ -24,6 +25,7 @@ class View:
     tail: bool  # RTCP counts for a while after the last packet
     renegotiated: bool = False  # varied as if another peer had answered
     handshake: bool = True  # whether a view that begins with the flow has the handshake before it
+    headers: bool = False  # whether the capture has cut every packet behind its RTP header
 
 
 EARLY = View("first 10 packets", 0, 10, False)
@@ -45,7 +47,7 @@ class Rows:
 
 def view_windows(dataset: Dataset, flows: np.ndarray, view: View) -> Windows:
     """Return one view of each flow, as the flow engine would cut it."""
-    return cut_windows(
+    windows = cut_windows(
         dataset.buffer,
         dataset.spans,
         flows,
@@ -57,6 +59,7 @@ def view_windows(dataset: Dataset, flows: np.ndarray, view: View) -> Windows:
         augment=view.renegotiated,
         seed=view.packets,
     )
+    return header_windows(windows) if view.headers else windows
 
 
 def view_rows(dataset: Dataset, flows: np.ndarray, view: View) -> Rows:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from callprint.core.evidence import EVIDENCE_DTLS, EVIDENCE_STUN, split
+from callprint.core.evidence import EVIDENCE_DTLS, EVIDENCE_RTP_HEADER, EVIDENCE_STUN, split
 from callprint.core.ground.errors import DatasetError
 from callprint.core.verdict import FlowKey
 from callprint.unknowns.clusters import KeptFlow
@@ -94,6 +94,10 @@ def session_name(flow: FlowKey) -> str:
 def _pcap(flow: FlowKey, evidence: bytes) -> bytes:
     parts = [struct.pack("<IHHiIII", PCAP_NANOSECONDS, 2, 4, 0, 0, 65535, LINK_RAW_IP)]
     for time_ns, kind, payload in split(np.frombuffer(evidence, np.uint8)):
+        if (
+            kind == EVIDENCE_RTP_HEADER
+        ):  # of a packet before there were enough whole ones: it counts for nothing
+            continue
         packet = _packet(flow, _padded(kind, payload))
         seconds, nanoseconds = divmod(time_ns, 10**9)
         parts.append(struct.pack("<IIII", seconds, nanoseconds, len(packet), len(packet)) + packet)

@@ -64,7 +64,7 @@ from callprint.core.dissect.links import (
     step_wifi,
 )
 from callprint.core.dissect.network import TO_THE_END, step_ipv4, step_ipv6
-from callprint.core.dissect.payload import classify_udp
+from callprint.core.dissect.payload import classify_udp, is_cut_rtp
 from callprint.core.dissect.tunnels import (
     step_geneve,
     step_gre,
@@ -87,6 +87,8 @@ SIGNALLING_PORTS = (5060,)
 
 _TOO_DEEP = FIRST_KIND + int(PacketKind.TOO_DEEP)
 _SIP_TCP = FIRST_KIND + int(PacketKind.SIP_TCP)
+_RTP_CUT = FIRST_KIND + int(PacketKind.RTP_CUT)
+_LONGEST_PAYLOAD = 0xFFFF
 
 
 def dissect(
@@ -98,7 +100,7 @@ def dissect(
     """Dissect the frames that `records` ((n,) RECORD) delimits in `data` ((m,) uint8).
 
     Fills and returns the first n rows of `packets` ((>= n,) PACKET), or a new array. Every row has exactly
-    one kind, and its payload lies inside its record. For TRUNCATED packets `length` is what the capture
+    one kind, and its payload lies inside its record: of packets that the capture has cut, `length` is what it
     holds. The key is that of the innermost IP and UDP header.
 
     Raises ValueError when a record is not inside `data`, or `packets` is too short.
@@ -133,8 +135,8 @@ def dissect_records(
         row = packets[i]
         row.time_ns = record.time_ns
         row.src_hi = row.src_lo = row.dst_hi = row.dst_lo = np.uint64(0)
-        row.length = row.tcp_sequence = np.uint32(0)
-        row.src_port = row.dst_port = np.uint16(0)
+        row.tcp_sequence = np.uint32(0)
+        row.length = row.missing = row.src_port = row.dst_port = np.uint16(0)
         row.transport = row.tcp_flags = np.uint8(0)
         cut = record.captured < record.original
         layer, at, depth = _descend(
@@ -197,11 +199,18 @@ def _descend(
             if length < 8:
                 return MALFORMED, at, depth
             length -= 8
-            if length > end - at:
-                row.length = np.uint32(end - at)
-                return (TRUNCATED if cut else MALFORMED), at, depth
-            tunnel = tunnel_of_port(data, at, at + length, source, destination)
+            here = end - at  # bytes of the payload, as far as they can be read
+            if length > here and not cut:
+                row.length = np.uint16(here)
+                return MALFORMED, at, depth
+            tunnel = tunnel_of_port(data, at, min(at + length, end), at + length, source, destination)
             if tunnel < 0:
+                if length > here:
+                    row.length = np.uint16(here)
+                    if not is_cut_rtp(data, at, end, length, source, destination):
+                        return TRUNCATED, at, depth
+                    row.missing = np.uint16(length - here)
+                    return _RTP_CUT, at, depth
                 if is_hep(data, at, at + length):
                     begin, inside = read_hep(data, at, at + length, row)
                     if inside == BROKEN:
@@ -212,14 +221,15 @@ def _descend(
                 kind, begin, length = classify_udp(data, at, length, source, destination)
                 if begin != at:
                     depth += 1
-                row.length = np.uint32(length)
+                row.length = np.uint16(length)
                 return FIRST_KIND + kind, begin, depth
             row.transport = np.uint8(0)
             row.src_port = row.dst_port = np.uint16(0)
             layer = tunnel
-            end = at + length
-            cut = False
-            enclosed = True
+            if length <= here:
+                end = at + length
+                cut = False
+                enclosed = True
         elif layer == TCP:
             return _finish_tcp(data, at, end, cut, row, signalling_ports), _tcp_payload(data, at, end), depth
         elif layer >= SHORT:
@@ -305,9 +315,10 @@ def _finish_tcp(data: Array, at: int, end: int, cut: bool, row: Row, signalling_
     header = (load8(data, at + 12) >> 4) * 4 if end - at >= 20 else 20
     if header < 20:
         return MALFORMED
-    if end - at < header:
+    # No IP datagram holds more; without this a frame whose IP length is zero could.
+    if end - at < header or end - at - header > _LONGEST_PAYLOAD:
         return TRUNCATED if cut else MALFORMED
-    row.length = np.uint32(end - at - header)
+    row.length = np.uint16(end - at - header)
     row.tcp_flags = data[at + 13]
     row.tcp_sequence = np.uint32(be32(data, at + 4))
     return TRUNCATED if cut else _SIP_TCP

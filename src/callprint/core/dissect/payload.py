@@ -69,18 +69,41 @@ def classify_media(data: Array, at: int, length: int) -> int:
         return RTCP if length <= MAXIMUM_PAYLOAD else RTCP_LONG
     if length < 12 or 64 <= second & 0x7F <= 95:
         return RTP_INVALID  # these payload types would look like RTCP (RFC 5761), so nobody may use them
+    if not _header_fits(data, at, length, length):
+        return RTP_INVALID
+    return RTP if length <= MAXIMUM_PAYLOAD else RTP_LONG
+
+
+@compiled
+def _header_fits(data: Array, at: int, here: int, length: int) -> bool:
+    """Whether CSRC list and extension fit into an RTP packet of `length` bytes, as far as the first `here` show."""
     header = 12 + 4 * (load8(data, at) & 0x0F)
     if data[at] & 0x10:
         header += 4
-        if header > length:
-            return RTP_INVALID
-        if header + 4 * be16(data, at + header - 2) > length and (
-            second & 0x7F < 96 or _is_extension(be16(data, at + header - 4))
+        if (
+            header <= here
+            and header + 4 * be16(data, at + header - 2) > length
+            and (data[at + 1] & 0x7F < 96 or _is_extension(be16(data, at + header - 4)))
         ):
-            return RTP_INVALID
-    if header > length:
-        return RTP_INVALID
-    return RTP if length <= MAXIMUM_PAYLOAD else RTP_LONG
+            return False
+    return header <= length
+
+
+@compiled
+def is_cut_rtp(data: Array, at: int, end: int, length: int, source: int, destination: int) -> bool:
+    """Return whether a UDP payload of `length` bytes, of which the capture holds those before `end`, begins as RTP.
+
+    Framings around media are not taken off: their lengths agree with what is there, or nothing proves them.
+    """
+    here = end - at
+    if here < 12 or data[at] >> 6 != 2:
+        return False
+    second = data[at + 1]
+    if 192 <= second <= 223 or 64 <= second & 0x7F <= 95:
+        return False
+    if data[at] == 0x81 and _is_bacnet(data, at, length, source, destination):
+        return False
+    return _header_fits(data, at, here, length)
 
 
 @compiled

@@ -107,10 +107,11 @@ def step_gre(data: Array, at: int, end: int) -> tuple[int, int]:
 
 
 @compiled
-def tunnel_of_port(data: Array, at: int, end: int, source: int, destination: int) -> int:
+def tunnel_of_port(data: Array, at: int, end: int, stop: int, source: int, destination: int) -> int:
     """Return the tunnel that a UDP payload from `source` to `destination` port holds, -1 for none.
 
-    A port number alone proves nothing (media ports are dynamic), so each tunnel's own header must fit too.
+    The payload ends at `stop`; what can be read of it ends at `end`, before that where the capture has cut it. A port
+    number alone proves nothing (media ports are dynamic), so each tunnel's own header must fit too.
     """
     size = end - at
     if destination in (PORT_VXLAN, PORT_VXLAN_LINUX):
@@ -123,11 +124,16 @@ def tunnel_of_port(data: Array, at: int, end: int, source: int, destination: int
             return GENEVE
     elif PORT_GTP_U in (source, destination):
         # 3GPP TS 29.281: version 1, protocol GTP, a G-PDU whose length fits.
-        if size >= 8 and data[at] & 0xF0 == 0x30 and data[at + 1] == 255 and be16(data, at + 2) <= size - 8:
+        if (
+            size >= 8
+            and data[at] & 0xF0 == 0x30
+            and data[at + 1] == 255
+            and be16(data, at + 2) <= stop - at - 8
+        ):
             return GTP_U
     elif PORT_TEREDO in (source, destination):
         begin = _teredo_payload(data, at, end)
-        if end - begin >= 40 and data[begin] >> 4 == 6 and be16(data, begin + 4) + 40 <= end - begin:
+        if end - begin >= 40 and data[begin] >> 4 == 6 and be16(data, begin + 4) + 40 <= stop - begin:
             return TEREDO
     elif destination == PORT_TZSP and step_tzsp(data, at, end)[0] not in (NOT_IP, SHORT):
         return TZSP

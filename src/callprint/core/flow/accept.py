@@ -16,9 +16,12 @@ from callprint.core.flow.layout import (
 from callprint.core.ground.arrays import Array
 from callprint.core.ground.compiled import compiled
 from callprint.core.ground.loads import be32
-from callprint.core.packets import Outcome
+from callprint.core.packets import MAXIMUM_PAYLOAD, Outcome, PacketKind
 
+_RTP_LONG = int(PacketKind.RTP_LONG)
 _ACCEPTED_RTP = int(Outcome.ACCEPTED_RTP)
+_ACCEPTED_RTP_LONG = int(Outcome.ACCEPTED_RTP_LONG)
+_ACCEPTED_RTP_CUT = int(Outcome.ACCEPTED_RTP_CUT)
 _ACCEPTED_RTCP = int(Outcome.ACCEPTED_RTCP)
 _SENDER_REPORT = 200  # RTCP packet type
 _SENDER_REPORT_BYTES = 28  # without report blocks
@@ -27,7 +30,7 @@ _MIDFLOW_MARGIN = 25  # packets that a sender report may be ahead of what was se
 
 @compiled
 def accept_rtp(tables: Tables, row: int, data: Array, offset: int, length: int, time_ns: int) -> None:
-    """Count an RTP packet that passed the filter, and keep it while the flow collects evidence."""
+    """Count a whole RTP packet that passed the filter, and keep it while the flow collects evidence."""
     state = tables.state[0]
     flow = tables.flows[row]
     tables.outcomes[_ACCEPTED_RTP] += 1
@@ -46,18 +49,65 @@ def accept_rtp(tables: Tables, row: int, data: Array, offset: int, length: int, 
         state.evidence_exhausted += 1
         _ask_without_newest(tables, row, flow.last_active_ns)
         return
+    flow.evidence_whole += 1
+    if flow.evidence_headers != 0 and flow.evidence_whole >= state.whole_enough:
+        # From here on the flow is judged by its whole packets, as if no header had been kept.
+        flow.evidence_headers = 0
+        flow.next_checkpoint = 0
+        while (
+            flow.next_checkpoint < tables.checkpoints.shape[0]
+            and tables.checkpoints[flow.next_checkpoint] < flow.evidence_whole
+        ):
+            flow.next_checkpoint += 1
+    _note_evidence(tables, row, time_ns)
+
+
+@compiled
+def accept_header(
+    tables: Tables, row: int, data: Array, offset: int, kept: int, length: int, kind: int, time_ns: int
+) -> None:
+    """Count an RTP packet of `length` bytes that is long or cut; keep its header while whole packets are few.
+
+    The header is the `kept` bytes at `offset`; `kind`: RTP_LONG or RTP_CUT of PacketKind.
+    """
+    state = tables.state[0]
+    flow = tables.flows[row]
+    is_evidence = False
+    if flow.evidence_state == COLLECTING and flow.evidence_whole < state.whole_enough:
+        if time_ns > flow.horizon_ns:
+            ask_final(tables, row, flow.horizon_ns)
+        elif evidence_pool.append_header(tables, row, data, offset, kept, length, time_ns):
+            is_evidence = True
+        else:
+            state.evidence_exhausted += 1
+            if flow.evidence_bytes != 0:
+                ask_final(tables, row, flow.last_active_ns)
+    tables.outcomes[_ACCEPTED_RTP_LONG if kind == _RTP_LONG else _ACCEPTED_RTP_CUT] += 1
+    if length > MAXIMUM_PAYLOAD:
+        flow.long_packets += 1
+    else:
+        flow.packets += 1
+    flow.bytes += length
+    if is_evidence:
+        flow.evidence_headers += 1
+        _note_evidence(tables, row, time_ns)
+
+
+@compiled
+def _note_evidence(tables: Tables, row: int, time_ns: int) -> None:
+    """Ask for a verdict, or set when to ask for the last one, if one more RTP packet of the evidence calls for it."""
+    state = tables.state[0]
+    flow = tables.flows[row]
+    k = flow.evidence_whole + flow.evidence_headers
     flow.evidence_last_ns = time_ns
-    if flow.packets == 1:
+    if k == 1:
         flow.horizon_ns = time_ns + state.horizon_at_latest_ns
         tables.due_ns[row] = min(tables.due_ns[row], flow.horizon_ns)
-    if (
-        flow.next_checkpoint < tables.checkpoints.shape[0]
-        and flow.packets == tables.checkpoints[flow.next_checkpoint]
-    ):
+    if flow.next_checkpoint < tables.checkpoints.shape[0] and k == tables.checkpoints[flow.next_checkpoint]:
         flow.next_checkpoint += 1
         if flow.sure_k == 0:
             emit(tables, row, EVENT_CHECKPOINT, 0, time_ns, True)
-    if flow.packets == state.horizon_packets:
+    if k == state.horizon_packets:
         flow.evidence_state = WAITING
         flow.horizon_ns = min(flow.horizon_ns, time_ns + state.horizon_after_ns)
         tables.due_ns[row] = min(tables.due_ns[row], flow.horizon_ns)

@@ -7,13 +7,15 @@ what stood before an out-of-sequence packet is rejected.
 
 import numpy as np
 
+from callprint.core.flow.headers import header_bytes
 from callprint.core.flow.layout import HELD_BYTES, Tables
 from callprint.core.ground.arrays import Array
 from callprint.core.ground.compiled import Row, compiled, copy_bytes
 from callprint.core.ground.endpoints import occupy, same_port_pairs
 from callprint.core.ground.sets import WAYS, entry_to_claim, first_of_set
-from callprint.core.packets import Outcome
+from callprint.core.packets import Outcome, PacketKind
 
+_RTP = int(PacketKind.RTP)
 UNCONFIRMED = int(Outcome.UNCONFIRMED)
 ORPHAN_RTCP = int(Outcome.ORPHAN_RTCP)
 CANDIDATE_EVICTED = int(Outcome.CANDIDATE_EVICTED)
@@ -93,9 +95,7 @@ def claim(tables: Tables, key_hash: np.uint32, packet: Row, stale_before_ns: int
 
 
 @compiled
-def hold_rtp(
-    tables: Tables, way: int, data: Array, packet: Row, ssrc: np.uint32, sequence: int, long: bool
-) -> None:
+def hold_rtp(tables: Tables, way: int, data: Array, packet: Row, ssrc: np.uint32, sequence: int) -> None:
     """Keep this packet as the possible first one of its source."""
     entry = tables.candidates[way]
     entry.time_ns = packet.time_ns
@@ -105,10 +105,13 @@ def hold_rtp(
     entry.ssrc = ssrc
     entry.sequence = sequence
     entry.has_rtp = 1
-    entry.rtp_length = packet.length
-    # Of a long packet only the header is wanted, for the statistics.
-    kept = 12 if long else packet.length
-    copy_bytes(tables.held_rtp, way * HELD_BYTES, data, packet.offset, kept)
+    entry.rtp_kind = packet.kind
+    entry.rtp_length = packet.length + packet.missing
+    if packet.kind == _RTP:
+        entry.rtp_kept = packet.length
+    else:
+        entry.rtp_kept = header_bytes(data, packet.offset, packet.length)
+    copy_bytes(tables.held_rtp, way * HELD_BYTES, data, packet.offset, entry.rtp_kept)
     tables.state[0].held += 1
 
 

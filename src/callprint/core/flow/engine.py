@@ -6,8 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from callprint.core.evidence import (
+    ENOUGH_WHOLE,
     EVIDENCE_HEADER,
     HANDSHAKE_RECORDS,
+    HEADER_LENGTH,
     HORIZON_AFTER_NS,
     HORIZON_AT_LATEST_NS,
     HORIZON_PACKETS,
@@ -58,6 +60,9 @@ class EngineSettings:
         HORIZON_AT_LATEST_NS / 1e9
     )  # after the first RTP packet, however slow the flow is
     checkpoints: tuple[int, ...] = (10, 20, 40, 100)  # k of the provisional verdicts
+    whole_enough: int = (
+        ENOUGH_WHOLE  # whole packets from which on headers of others are no evidence; 0: never
+    )
 
     def __post_init__(self) -> None:
         """Raise ConfigError naming the first impossible setting."""
@@ -107,7 +112,8 @@ class FlowEngine:
         handshake_ways = _power_of_two(max(s.maximum_handshakes, WAYS))
         slots = _power_of_two(max(LEAST_SLOTS, 4 * s.maximum_flows))
         blocks = max(1, s.evidence_memory_bytes // BLOCK)
-        longest_log = (s.horizon_packets + s.horizon_rtcp_packets + HANDSHAKE_RECORDS) * (
+        # As many headers may have come before enough whole packets.
+        longest_log = (2 * s.horizon_packets + s.horizon_rtcp_packets + HANDSHAKE_RECORDS) * (
             EVIDENCE_HEADER + MAXIMUM_PAYLOAD
         )
         self._tables = Tables(
@@ -130,7 +136,7 @@ class FlowEngine:
             events=np.zeros(4096, dtype=EVENT),
             event_flows=np.zeros(4096, dtype=FLOW),
             evidence=np.zeros(max(8 << 20, 2 * EVENTS_PER_PACKET * longest_log), dtype=np.uint8),
-            scratch=np.zeros(EVIDENCE_HEADER, dtype=np.uint8),
+            scratch=np.zeros(EVIDENCE_HEADER + HEADER_LENGTH, dtype=np.uint8),
             outcomes=np.zeros(OUTCOMES, dtype=np.int64),
             checkpoints=np.array(s.checkpoints, dtype=np.int64),
             state=np.zeros(1, dtype=STATE),
@@ -139,6 +145,7 @@ class FlowEngine:
         state["sweep_row"] = -1
         state["slot_mask"] = LEAST_SLOTS - 1
         state["longest_log"] = longest_log
+        state["whole_enough"] = s.whole_enough
         state["idle_timeout_ns"] = round(s.idle_timeout_s * 1e9)
         state["horizon_packets"] = s.horizon_packets
         state["horizon_rtcp_packets"] = s.horizon_rtcp_packets

@@ -27,7 +27,7 @@ def emit(tables: Tables, row: int, kind: int, ended: int, time_ns: int, with_evi
     event.end = evidence_pool.gather(tables, row) if with_evidence else state.evidence_used
     event.row = row
     event.packet = state.packet
-    event.k = min(flow.packets, state.horizon_packets) if with_evidence else 0
+    event.k = flow.evidence_whole + flow.evidence_headers if with_evidence else 0
     event.kind = kind
     event.ended = ended
     event.time_ns = time_ns

@@ -1,6 +1,6 @@
 """Where evidence is kept: chains of small blocks, so that a packet takes its real length and no more."""
 
-from callprint.core.evidence import EVIDENCE_HEADER
+from callprint.core.evidence import EVIDENCE_HEADER, EVIDENCE_RTP_HEADER, HEADER_LENGTH
 from callprint.core.flow import free_list
 from callprint.core.flow.layout import BLOCK, Tables
 from callprint.core.ground.arrays import Array
@@ -49,6 +49,31 @@ def append(tables: Tables, row: int, data: Array, offset: int, length: int, time
     """Append one evidence record (core/evidence.py) to a flow's chain; False when the pool is full."""
     if not _room_for(tables, row, EVIDENCE_HEADER + length):
         return False
+    _begin_record(tables, length, time_ns, kind)
+    _write(tables, row, tables.scratch, 0, EVIDENCE_HEADER)
+    _write(tables, row, data, offset, length)
+    tables.flows[row].evidence_bytes += EVIDENCE_HEADER + length
+    return True
+
+
+@compiled
+def append_header(
+    tables: Tables, row: int, data: Array, offset: int, kept: int, length: int, time_ns: int
+) -> bool:
+    """Append the RTP header of a packet of `length` bytes, `kept` bytes at `offset`; False when the pool is full."""
+    if not _room_for(tables, row, EVIDENCE_HEADER + HEADER_LENGTH + kept):
+        return False
+    _begin_record(tables, HEADER_LENGTH + kept, time_ns, EVIDENCE_RTP_HEADER)
+    tables.scratch[EVIDENCE_HEADER] = length & 255
+    tables.scratch[EVIDENCE_HEADER + 1] = length >> 8
+    _write(tables, row, tables.scratch, 0, EVIDENCE_HEADER + HEADER_LENGTH)
+    _write(tables, row, data, offset, kept)
+    tables.flows[row].evidence_bytes += EVIDENCE_HEADER + HEADER_LENGTH + kept
+    return True
+
+
+@compiled
+def _begin_record(tables: Tables, length: int, time_ns: int, kind: int) -> None:
     header = tables.scratch
     for i in range(8):
         header[i] = (time_ns >> (8 * i)) & 255
@@ -56,10 +81,6 @@ def append(tables: Tables, row: int, data: Array, offset: int, length: int, time
     header[9] = length >> 8
     header[10] = kind
     header[11] = 0
-    _write(tables, row, header, 0, EVIDENCE_HEADER)
-    _write(tables, row, data, offset, length)
-    tables.flows[row].evidence_bytes += EVIDENCE_HEADER + length
-    return True
 
 
 @compiled

@@ -62,16 +62,18 @@ FLOW = np.dtype(
         ("window_timestamp", "<u4"),  # where the current estimate of the clock rate began
         ("last_arrival_ns", "<i8"),
         # Counters.
-        ("packets", "<i8"),  # RTP packets accepted by the filter
+        ("packets", "<i8"),  # RTP packets accepted by the filter, those that the capture has cut included
         ("bytes", "<i8"),  # UDP payload of these and of long packets
         ("long_packets", "<i8"),
         ("rtcp_packets", "<i8"),
         # Evidence.
         ("head_block", "<i4"),
         ("tail_block", "<i4"),
-        ("tail_used", "<i4"),
         ("evidence_bytes", "<i4"),
+        ("tail_used", "<u2"),
         ("evidence_rtcp", "<u2"),
+        ("evidence_whole", "<u2"),  # whole RTP packets
+        ("evidence_headers", "<u2"),  # headers of others; 0 once there are enough whole ones
         ("next_checkpoint", "u1"),  # index into `Tables.checkpoints`
         ("evidence_state", "u1"),
         ("payload_type", "u1"),  # that of most packets; what others there are, `Tables.types` holds
@@ -84,8 +86,8 @@ FLOW = np.dtype(
         ("application", "<i2"),
         ("verdict_k", "<u2"),
         ("sure_k", "<u2"),  # k of the first sure verdict, 0 for none yet: no further checkpoint is needed
-        ("confidence", "<f4"),
         ("capture", "<u2"),  # number of the capture in which its source was confirmed; 0: not known
+        ("confidence", "<f4"),
         ("evidence_last_ns", "<i8"),  # the last RTP packet in the evidence
         ("decided_at_ns", "<i8"),
     ],
@@ -139,8 +141,10 @@ CANDIDATE = np.dtype(
         ("src_port", "<u2"),  # of the RTP packet, or of the RTCP packet while there is none
         ("dst_port", "<u2"),
         ("sequence", "<u2"),
-        ("rtp_length", "<u2"),  # above MAXIMUM_PAYLOAD: only the first 12 bytes are kept
+        ("rtp_length", "<u2"),
+        ("rtp_kept", "<u2"),  # bytes held of it: of a long or cut packet the header alone
         ("rtcp_length", "<u2"),  # 0: no RTCP held
+        ("rtp_kind", "u1"),  # RTP, RTP_LONG or RTP_CUT of PacketKind
         ("has_rtp", "u1"),
         ("used", "u1"),
     ],
@@ -214,6 +218,7 @@ STATE = np.dtype(
         ("handshakes_evicted", "<i8"),
         ("events", "<i8"),
         ("evidence_used", "<i8"),
+        ("whole_enough", "<i8"),
         ("longest_log", "<i8"),  # bytes that one evidence log can have at most
         # Settings that compiled code reads.
         ("idle_timeout_ns", "<i8"),
@@ -249,7 +254,7 @@ class Tables(NamedTuple):
     events: Array  # (maximum_events,) EVENT
     event_flows: Array  # (maximum_events,) FLOW
     evidence: Array  # (evidence_buffer,) uint8
-    scratch: Array  # (EVIDENCE_HEADER,) uint8: a record header while it is written
+    scratch: Array  # (EVIDENCE_HEADER + HEADER_LENGTH,) uint8: the beginning of a record while it is written
     outcomes: Array  # (OUTCOMES,) int64
     checkpoints: Array  # (n,) int64, rising
     state: Array  # (1,) STATE

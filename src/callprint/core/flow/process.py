@@ -8,23 +8,25 @@ flows, as long as nothing has to be evicted: that is why two hosts of the core a
 import numpy as np
 
 from callprint.core.flow import candidates, handshakes, rtp_statistics, sources, table
-from callprint.core.flow.accept import accept_rtcp, accept_rtp
+from callprint.core.flow.accept import accept_header, accept_rtcp, accept_rtp
 from callprint.core.flow.events import end_flow, has_room
 from callprint.core.flow.hashing import half_session_hash
+from callprint.core.flow.headers import header_bytes
 from callprint.core.flow.layout import ENDED_EVICTED, ENDED_IDLE, GROUP, HELD_BYTES, NEVER_NS, Tables
 from callprint.core.flow.sweep import SWEEP_EVERY_NS, sweep
 from callprint.core.ground.arrays import Array
 from callprint.core.ground.compiled import Row, compiled
 from callprint.core.ground.endpoints import copy_endpoints
 from callprint.core.ground.loads import be16, be32
-from callprint.core.packets import MAXIMUM_PAYLOAD, Outcome, PacketKind
+from callprint.core.packets import Outcome, PacketKind
 
+_RTP = int(PacketKind.RTP)
 _RTCP = int(PacketKind.RTCP)
 _STUN = int(PacketKind.STUN)
 _DTLS = int(PacketKind.DTLS)
 _RTP_LONG = int(PacketKind.RTP_LONG)
+_RTP_CUT = int(PacketKind.RTP_CUT)
 _ACCEPTED_RTCP = int(Outcome.ACCEPTED_RTCP)
-_ACCEPTED_RTP_LONG = int(Outcome.ACCEPTED_RTP_LONG)
 _UNCONFIRMED = int(Outcome.UNCONFIRMED)
 _ORPHAN_RTCP = int(Outcome.ORPHAN_RTCP)
 
@@ -56,7 +58,7 @@ def process(tables: Tables, data: Array, packets: Array, start: int) -> int:
         if (state.clock_ns >= state.next_sweep_ns or state.sweep_row >= 0) and not sweep(tables):
             return i
         kind = packet.kind
-        if kind > _RTP_LONG:
+        if not _is_media(kind):
             tables.outcomes[kind] += 1
             if kind == _STUN:
                 handshakes.note_stun(tables, data, packet, half_session_hash(packet))
@@ -73,15 +75,21 @@ def process(tables: Tables, data: Array, packets: Array, start: int) -> int:
 
 
 @compiled
+def _is_media(kind: int) -> bool:
+    """Return whether a PacketKind is RTP or RTCP that may belong to a flow."""
+    return kind <= _RTP_LONG or kind == _RTP_CUT
+
+
+@compiled
 def _prefetch_group(tables: Tables, packets: Array, first: int, end: int) -> None:
     """Hash the next packets and ask for their flows' memory, so that the misses of a group overlap."""
     for i in range(first, end):
-        if packets[i].kind <= _RTP_LONG:
+        if _is_media(packets[i].kind):
             key_hash = half_session_hash(packets[i])
             tables.group_hash[i - first] = key_hash
             table.prefetch_slot(tables, key_hash)
     for i in range(first, end):
-        if packets[i].kind <= _RTP_LONG:
+        if _is_media(packets[i].kind):
             table.prefetch_row(tables, tables.group_hash[i - first])
 
 
@@ -96,7 +104,7 @@ def _take_rtp(tables: Tables, data: Array, packet: Row, key_hash: np.uint32) -> 
         entry = tables.candidates[way]
         if not entry.has_rtp or sequence != ((entry.sequence + 1) & 0xFFFF):
             candidates.drop_rtp(tables, way, _UNCONFIRMED)
-            candidates.hold_rtp(tables, way, data, packet, ssrc, sequence, packet.kind == _RTP_LONG)
+            candidates.hold_rtp(tables, way, data, packet, ssrc, sequence)
             return
         row = _promote(tables, way, key_hash, packet)
     _take_known_rtp(tables, row, data, packet, sequence)
@@ -119,19 +127,12 @@ def _take_known_rtp(tables: Tables, row: int, data: Array, packet: Row, sequence
     rtp_statistics.update(tables, row, data, packet, sequence)
     flow.last_rtp_ns = max(flow.last_rtp_ns, time_ns)
     flow.last_active_ns = max(flow.last_active_ns, time_ns)
-    if packet.kind == _RTP_LONG:
-        _count_long(tables, row, packet.length)
-    else:
+    if packet.kind == _RTP:
         accept_rtp(tables, row, data, packet.offset, packet.length, time_ns)
-
-
-@compiled
-def _count_long(tables: Tables, row: int, length: int) -> None:
-    """Count an RTP packet of the flow that is too long for the filter."""
-    flow = tables.flows[row]
-    flow.long_packets += 1
-    flow.bytes += length
-    tables.outcomes[_ACCEPTED_RTP_LONG] += 1
+    else:
+        kept = header_bytes(data, packet.offset, packet.length)
+        length = packet.length + packet.missing
+        accept_header(tables, row, data, packet.offset, kept, length, packet.kind, time_ns)
 
 
 @compiled
@@ -201,10 +202,12 @@ def _promote(tables: Tables, way: int, key_hash: np.uint32, packet: Row) -> int:
     rtcp_first = entry.rtcp_length != 0 and entry.rtcp_time_ns <= time_ns
     if rtcp_first:
         accept_rtcp(tables, row, tables.held_rtcp, held, entry.rtcp_length, entry.rtcp_time_ns)
-    if entry.rtp_length <= MAXIMUM_PAYLOAD:
+    if entry.rtp_kind == _RTP:
         accept_rtp(tables, row, tables.held_rtp, held, entry.rtp_length, time_ns)
     else:
-        _count_long(tables, row, entry.rtp_length)
+        accept_header(
+            tables, row, tables.held_rtp, held, entry.rtp_kept, entry.rtp_length, entry.rtp_kind, time_ns
+        )
     if entry.rtcp_length != 0 and not rtcp_first:
         accept_rtcp(tables, row, tables.held_rtcp, held, entry.rtcp_length, entry.rtcp_time_ns)
     state.held -= 2 if entry.rtcp_length != 0 else 1

@@ -23,7 +23,7 @@ def begin(tables: Tables, row: int, held: int, entry: Row) -> None:
     flow.received = 1
     payload_type = load8(tables.held_rtp, held + 1) & 0x7F
     payload_types.start_clock(flow, payload_type, be32(tables.held_rtp, held + 4), entry.rtp_time_ns)
-    if payload_types.is_event(tables.held_rtp, held, entry.rtp_length, payload_type):
+    if payload_types.is_event(tables.held_rtp, held, entry.rtp_kept, payload_type):
         payload_types.set_aside(tables, row)
 
 
@@ -72,7 +72,9 @@ def update(tables: Tables, row: int, data: Array, packet: Row, sequence: int) ->
     else:
         flow.restart_sequence = (sequence + 1) & 0xFFFF
         return
-    payload_types.update(tables, row, data, packet.offset, packet.length, packet.time_ns)
+    # Of a packet that was cut nobody can see whether it is an event.
+    whole = packet.length if packet.missing == 0 else 0
+    payload_types.update(tables, row, data, packet.offset, whole, packet.time_ns)
 
 
 def expected_packets(flows: Array) -> Array:

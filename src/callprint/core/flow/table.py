@@ -152,6 +152,8 @@ def insert(tables: Tables, key_hash: np.uint32) -> int:
     flow.tail_used = 0
     flow.evidence_bytes = 0
     flow.evidence_rtcp = 0
+    flow.evidence_whole = 0
+    flow.evidence_headers = 0
     flow.evidence_last_ns = 0
     flow.next_checkpoint = 0
     flow.evidence_state = 0

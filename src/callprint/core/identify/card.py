@@ -13,7 +13,7 @@ from callprint.core.ground.errors import ModelError
 from callprint.core.identify.card_fields import LONGEST_TEXT, fail, get, number, text_of, whole_number
 from callprint.core.identify.evidence_tables import MAXIMUM_RTP
 from callprint.core.identify.feature_list import FEATURE_VERSION
-from callprint.core.identify.feature_row import FEATURE_NAMES
+from callprint.core.identify.feature_row import FEATURE_NAMES, GROUPS
 from callprint.core.identify.reference import Reference
 from callprint.core.identify.reference_text import read_reference, reference_table
 
@@ -51,6 +51,15 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
+class HeaderPolicy:
+    """How flows are judged of which only headers are looked at, since payloads are too long or cut."""
+
+    policy: Policy
+    minimum_packets: int  # a flow with fewer RTP packets is not judged
+    payload: tuple[float, ...]  # what stands in the feature columns of payloads: their means in training
+
+
+@dataclass(frozen=True, slots=True)
 class ModelCard:
     """A checked card. `training` and `accuracy` are facts for people, kept as they were written."""
 
@@ -66,6 +75,7 @@ class ModelCard:
     training: dict[str, Any]
     accuracy: dict[str, Any]
     reference: Reference | None = None  # what drift is measured against; None: it cannot be measured
+    headers: HeaderPolicy | None = None  # None: flows of headers alone are not judged
 
     @property
     def digest(self) -> str:
@@ -73,13 +83,15 @@ class ModelCard:
 
         Of all that a verdict depends on: the network, and how its scores become an answer.
         """
-        decides = (
+        decides: tuple[Any, ...] = (
             self.onnx_sha256,
             self.classes,
             astuple(self.input),
             self.checkpoints,
             astuple(self.policy),
         )
+        if self.headers is not None:  # a card without them keeps the digest that it has always had
+            decides += astuple(self.headers)
         return hashlib.sha256(repr(decides).encode()).hexdigest()[:16]
 
 
@@ -126,16 +138,34 @@ def _input(table: Any) -> ModelInput:
     return ModelInput(kind, columns, version, least, most)
 
 
-def _policy(table: Any) -> Policy:
-    section = get(table, "policy")
+def _policy(table: Any, field: str) -> Policy:
+    section = get(table, field)
     policy = Policy(
-        threshold=number(get(section, "policy.threshold"), "policy.threshold", 0.0, 1.0),
-        temperatures=_steps(section, "policy.temperatures", 0.01, 100.0),
-        novelty_thresholds=_steps(section, "policy.novelty_thresholds", -1e9, 1e9),
+        threshold=number(get(section, f"{field}.threshold"), f"{field}.threshold", 0.0, 1.0),
+        temperatures=_steps(section, f"{field}.temperatures", 0.01, 100.0),
+        novelty_thresholds=_steps(section, f"{field}.novelty_thresholds", -1e9, 1e9),
     )
     if not policy.temperatures:
-        raise fail("policy.temperatures", "is empty")
+        raise fail(f"{field}.temperatures", "is empty")
     return policy
+
+
+def _headers(table: dict[str, Any], form: ModelInput) -> HeaderPolicy | None:
+    if table.get("headers") is None:
+        return None
+    if form.kind != INPUT_FEATURES:
+        raise fail("headers", f"is not for a network over {form.kind}")
+    policy = _policy(table, "headers")
+    least = get(table["headers"], "headers.minimum_packets")
+    payload = get(table["headers"], "headers.payload")
+    columns = len(GROUPS["payload"])
+    if not isinstance(payload, list) or len(payload) != columns:
+        raise fail("headers.payload", f"is not a list of {columns} numbers")
+    return HeaderPolicy(
+        policy,
+        whole_number(least, "headers.minimum_packets", form.minimum_packets, form.maximum_packets),
+        tuple(number(value, "headers.payload", -1e9, 1e9) for value in payload),
+    )
 
 
 def _facts(table: Any, field: str) -> dict[str, Any]:
@@ -187,7 +217,7 @@ def parse_card(text: str) -> ModelCard:
         engines=engines,
         input=form,
         checkpoints=steps,
-        policy=_policy(table),
+        policy=_policy(table, "policy"),
         onnx_file=file,
         onnx_sha256=digest,
         training=_facts(table, "training"),
@@ -197,12 +227,21 @@ def parse_card(text: str) -> ModelCard:
             len(classes),
             form.columns if form.kind == INPUT_FEATURES else 0,
         ),
+        headers=_headers(table, form),
     )
+
+
+def _policy_table(policy: Policy) -> dict[str, Any]:
+    return {
+        "threshold": policy.threshold,
+        "temperatures": [list(step) for step in policy.temperatures],
+        "novelty_thresholds": [list(step) for step in policy.novelty_thresholds],
+    }
 
 
 def card_text(card: ModelCard) -> str:
     """Return the JSON text of a card: the inverse of `parse_card`."""
-    table = {
+    table: dict[str, Any] = {
         "format": CARD_FORMAT,
         "name": card.name,
         "version": card.version,
@@ -216,15 +255,16 @@ def card_text(card: ModelCard) -> str:
             "maximum_packets": card.input.maximum_packets,
         },
         "checkpoints": list(card.checkpoints),
-        "policy": {
-            "threshold": card.policy.threshold,
-            "temperatures": [list(step) for step in card.policy.temperatures],
-            "novelty_thresholds": [list(step) for step in card.policy.novelty_thresholds],
-        },
+        "policy": _policy_table(card.policy),
         "onnx": {"file": card.onnx_file, "sha256": card.onnx_sha256},
         "training": card.training,
         "accuracy": card.accuracy,
     }
+    if card.headers is not None:
+        table["headers"] = _policy_table(card.headers.policy) | {
+            "minimum_packets": card.headers.minimum_packets,
+            "payload": list(card.headers.payload),
+        }
     text = json.dumps(table, indent=1, ensure_ascii=False, allow_nan=False)
     if card.reference is not None:
         # Thousands of numbers that only programs read: on one line, so that people can read the rest.

@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 
 from callprint.core.evidence import (
+    ENOUGH_WHOLE,
     EVIDENCE_DTLS,
     EVIDENCE_HEADER,
     EVIDENCE_RTCP,
     EVIDENCE_RTP,
+    EVIDENCE_RTP_HEADER,
     EVIDENCE_STUN,
+    HEADER_LENGTH,
     HORIZON_RTCP_PACKETS,
 )
 from callprint.core.ground.arrays import Array
@@ -53,7 +56,10 @@ HANDSHAKE_RECORD = np.dtype([("offset", np.int64), ("length", np.int64)], align=
 
 
 @compiled_allocating
-def _read_rtp(buffer: Array, time_ns: Integer, offset: Integer, length: Integer, row: Row) -> None:
+def _read_rtp(
+    buffer: Array, time_ns: Integer, offset: Integer, here: Integer, length: Integer, row: Row
+) -> None:
+    """Read an RTP packet of `length` bytes, of which evidence holds the first `here`."""
     first_byte = buffer[offset]
     row.time_ns = time_ns
     row.offset = offset
@@ -65,11 +71,12 @@ def _read_rtp(buffer: Array, time_ns: Integer, offset: Integer, length: Integer,
     payload = np.int64(RTP_HEADER) + 4 * (np.int64(first_byte) & 15)
     row.extension = 0
     row.extension_length = 0
-    if first_byte & 16 and payload + 4 <= length:
+    if first_byte & 16 and payload + 4 <= here:
         extension_length = 4 * be16(buffer, offset + payload + 2)
-        if payload + 4 + extension_length <= length:
+        if payload + 4 + extension_length <= here:
             row.extension = offset + payload
             row.extension_length = extension_length
+        if payload + 4 + extension_length <= length:
             payload += 4 + extension_length
     payload = min(payload, length)
     row.payload = offset + payload
@@ -77,13 +84,47 @@ def _read_rtp(buffer: Array, time_ns: Integer, offset: Integer, length: Integer,
 
 
 @compiled_allocating
+def is_by_headers(buffer: Array, start: Integer, end: Integer) -> bool:
+    """Return whether the log buffer[start:end] is judged by headers: it has some, and too few whole packets."""
+    whole = 0
+    headers = 0
+    at = start
+    while at + EVIDENCE_HEADER <= end and whole < ENOUGH_WHOLE:
+        kind = buffer[at + 10]
+        whole += kind == EVIDENCE_RTP
+        headers += kind == EVIDENCE_RTP_HEADER
+        at += EVIDENCE_HEADER + le16(buffer, at + 8)
+    return headers > 0 and whole < ENOUGH_WHOLE
+
+
+@compiled_allocating
+def _fill_by_headers(buffer: Array, spans: Array, by_headers: Array) -> None:
+    for i in range(spans.shape[0]):
+        by_headers[i] = is_by_headers(buffer, spans[i, 0], spans[i, 1])
+
+
+def logs_by_headers(buffer: Array, spans: Array) -> Array:
+    """Return (n,) bool: whether each log is judged by headers. Raises ValueError as `checked_spans`."""
+    spans = checked_spans(buffer, spans)
+    by_headers = np.zeros(len(spans), np.bool_)
+    _fill_by_headers(read_only(buffer), spans, by_headers)
+    return by_headers
+
+
+@compiled_allocating
 def read_log(
-    buffer: Array, start: Integer, end: Integer, rtp: Array, rtcp: Array, handshake: Array
+    buffer: Array,
+    start: Integer,
+    end: Integer,
+    by_headers: bool,
+    rtp: Array,
+    rtcp: Array,
+    handshake: Array,
 ) -> tuple[Integer, Integer]:
     """Fill the tables from the log buffer[start:end]; return how many RTP and how many RTCP records were read.
 
-    rtp: RTP_RECORD and rtcp: RTCP_RECORD, filled as far as they go; handshake: (2,) HANDSHAKE_RECORD, the STUN
-    request and the DTLS hello.
+    Headers of RTP packets count where `by_headers` says so. rtp: RTP_RECORD and rtcp: RTCP_RECORD, filled as far as
+    they go; handshake: (2,) HANDSHAKE_RECORD, the STUN request and the DTLS hello.
     """
     packets = 0
     reports = 0
@@ -112,8 +153,14 @@ def read_log(
                 message.offset = offset
                 message.length = length
         elif kind == EVIDENCE_RTP and length >= RTP_HEADER and packets < rtp.shape[0]:
-            _read_rtp(buffer, time_ns, offset, length, rtp[packets])
+            _read_rtp(buffer, time_ns, offset, length, length, rtp[packets])
             packets += 1
+        elif kind == EVIDENCE_RTP_HEADER and by_headers and packets < rtp.shape[0]:
+            here = length - HEADER_LENGTH
+            if here >= RTP_HEADER:
+                whole = max(here, le16(buffer, offset))
+                _read_rtp(buffer, time_ns, offset + HEADER_LENGTH, here, whole, rtp[packets])
+                packets += 1
     return packets, reports
 
 

@@ -12,6 +12,7 @@ from callprint.core.identify.evidence_tables import (
     RTCP_RECORD,
     RTP_RECORD,
     checked_spans,
+    is_by_headers,
     read_log,
 )
 from callprint.core.identify.feature_row import FEATURE_NAMES, WORK_ROW, by_name
@@ -40,7 +41,10 @@ def _write_rows(buffer: Array, spans: Array, maximum_packets: int, rows: Array) 
     columns = work.view(np.float64)  # (F,)
     row = work[0]
     for i in range(spans.shape[0]):
-        packets, reports = read_log(buffer, spans[i, 0], spans[i, 1], rtp[:maximum_packets], rtcp, handshake)
+        by_headers = is_by_headers(buffer, spans[i, 0], spans[i, 1])
+        packets, reports = read_log(
+            buffer, spans[i, 0], spans[i, 1], by_headers, rtp[:maximum_packets], rtcp, handshake
+        )
         increments = increment_table[: count_increments(rtp, packets, increment_table)]
         increment, increment_count = usual_increment(increments)
         rate, ratio = (8000.0, 0.0) if packets == 0 else clock_rate(rtp, packets, increment)
@@ -52,7 +56,10 @@ def _write_rows(buffer: Array, spans: Array, maximum_packets: int, rows: Array) 
         write_timestamps(rtp, packets, increments, increment, increment_count, rate, ratio, row.timestamps)
         write_sizes(rtp, packets, increment, row.sizes)
         write_arrival(rtp, packets, increment, rate, row.arrival)
-        write_payload(buffer, rtp, packets, row.payload)
+        if (
+            not by_headers
+        ):  # where there is nothing but headers of most packets, all payloads count as missing
+            write_payload(buffer, rtp, packets, row.payload)
         write_rtcp(buffer, rtp, packets, rtcp, reports, row.rtcp)
         write_clear(buffer, rtp, packets, rtcp, reports, rate, row.clear)
         write_stun(buffer, handshake[0], row.stun)

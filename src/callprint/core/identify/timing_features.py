@@ -132,16 +132,17 @@ def write_sizes(rtp: Array, packets: Integer, increment: Integer, row: Row) -> N
     """Fill the group `sizes`: how long the payloads are."""
     if packets == 0:
         return
+    # By the low byte: whole packets have no other, and of longer ones in one flow few share it.
     counts = np.zeros(256, np.int64)
     total = 0.0
     squares = 0.0
-    smallest = 255
-    largest = 0
+    smallest = rtp[0].payload_length
+    largest = rtp[0].payload_length
     padded = 0
     padded_total = 0.0
     for i in range(packets):
         size = rtp[i].payload_length
-        counts[size] += 1
+        counts[size & 255] += 1
         total += size
         squares += float(size) * size
         smallest = min(smallest, size)
@@ -150,11 +151,15 @@ def write_sizes(rtp: Array, packets: Integer, increment: Integer, row: Row) -> N
             padded += 1
             padded_total += size
         row.payload_multiple_of_4 += (size & 3) == 0
-    usual = np.argmax(counts)
+    usual_low = np.argmax(counts)
+    i = 0
+    while rtp[i].payload_length & 255 != usual_low:
+        i += 1
+    usual = rtp[i].payload_length
     mean = total / packets
     row.payload_first = rtp[0].payload_length
     row.payload_usual = usual
-    row.payload_usual_fraction = counts[usual] / packets
+    row.payload_usual_fraction = counts[usual_low] / packets
     row.payload_minimum = smallest
     row.payload_maximum = largest
     row.payload_mean = mean

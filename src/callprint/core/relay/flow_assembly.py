@@ -68,6 +68,7 @@ class _Pending:
     records: int = 0  # passed on so far
     bytes: int = 0  # of its evidence log
     k: int = 0  # RTP packets among them
+    headers: int = 0  # of these, headers alone
     broken: bool = False
     last: Array | None = None  # (1,) PART, the newest part: an expired flow is judged by it
 
@@ -77,6 +78,7 @@ def _as_horizons(flows: list[_Pending]) -> Array:
     last = [pending.last for pending in flows if pending.last is not None]
     parts = np.concatenate(last) if last else np.zeros(0, dtype=PART)
     parts["k"] = [pending.k for pending in flows if pending.last is not None]
+    parts["evidence_headers"] = [pending.headers for pending in flows if pending.last is not None]
     parts["kind"] = PartKind.HORIZON
     parts["time_ns"] = parts["last_active_ns"]
     parts["records"] = 0
@@ -101,12 +103,12 @@ class _Changes:
     def __init__(self, parts: int) -> None:
         self.passed_on = [True] * parts
         self.with_records = [True] * parts
-        self.k: dict[int, int] = {}
+        self.broken: dict[int, _Pending] = {}  # parts of flows with a hole before them
         self.decided: list[int] = []
 
     def apply(self, batch: MediaBatch) -> MediaBatch:
         """Return the changed batch, or the batch itself when nothing differs."""
-        if all(self.passed_on) and all(self.with_records) and not self.k and not self.decided:
+        if all(self.passed_on) and all(self.with_records) and not self.broken and not self.decided:
             return batch
         parts = batch.parts.copy()
         records = parts["records"].astype(np.int64)
@@ -114,8 +116,8 @@ class _Changes:
         of_packets = np.repeat(kept, records)  # (m,)
         of_bytes = np.repeat(of_packets, batch.packets["length"])
         parts["records"][~kept] = 0
-        for i, k in self.k.items():
-            parts["k"][i] = k
+        for i, pending in self.broken.items():
+            parts["k"][i], parts["evidence_headers"][i] = pending.k, pending.headers
         parts["evidence_state"][self.decided] = DECIDED
         passed_on = np.array(self.passed_on, dtype=np.bool_)
         return MediaBatch(batch.origin, parts[passed_on], batch.packets[of_packets], batch.payload[of_bytes])
@@ -154,9 +156,10 @@ class PartitionAssembly:
         # and neither could the rows beside it.
         forged = (_is_ipv4(parts, "src") != _is_ipv4(parts, "dst")).tolist()
         columns = (
-            parts[name].tolist() for name in ("kind", "first_record", "records", "k", "evidence_state")
+            parts[name].tolist()
+            for name in ("kind", "first_record", "records", "k", "evidence_headers", "evidence_state")
         )
-        for i, (flow, kind, first, records, k, state) in enumerate(
+        for i, (flow, kind, first, records, k, headers, state) in enumerate(
             zip(flow_ids(source, parts), *columns, strict=True)
         ):
             if forged[i]:
@@ -173,7 +176,8 @@ class PartitionAssembly:
                     continue
                 pending = mine[flow] = _Pending()
                 self._flows += 1
-            if self._take(pending, i, first, records, k, changes):
+            if self._take(pending, i, first, records, changes):
+                pending.k, pending.headers = k, headers
                 pending.bytes += sizes[i]
                 self._bytes += sizes[i]
             newest[flow] = i
@@ -234,11 +238,10 @@ class PartitionAssembly:
         else:
             changes.passed_on[i] = False
 
-    def _take(self, pending: _Pending, i: int, first: int, records: int, k: int, changes: _Changes) -> bool:
+    def _take(self, pending: _Pending, i: int, first: int, records: int, changes: _Changes) -> bool:
         """Add part i to its flow; return whether its records are passed on."""
         if first == pending.records and not pending.broken:
             pending.records += records
-            pending.k = k
             return True
         if first < pending.records:
             self.counters.repeated += 1
@@ -247,5 +250,5 @@ class PartitionAssembly:
             pending.broken = True
         changes.with_records[i] = False
         if pending.broken:
-            changes.k[i] = pending.k
+            changes.broken[i] = pending
         return False

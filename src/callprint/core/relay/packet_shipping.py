@@ -4,19 +4,27 @@ import numpy as np
 
 from callprint.core.flow.engine import EngineSettings, FlowEngine
 from callprint.core.ground.arrays import Array
-from callprint.core.ground.compiled import compiled
-from callprint.core.packets import PACKET, PacketKind
+from callprint.core.ground.compiled import Row, compiled
+from callprint.core.packets import MAXIMUM_PAYLOAD, PACKET, PacketKind
 from callprint.core.relay.shipping import session_hashes
 from callprint.core.wire.frame import Origin
 from callprint.core.wire.packets import MEDIA_KINDS, WHOLE_PACKET, PacketBatch
 
 _RTP = int(PacketKind.RTP)
 _RTP_LONG = int(PacketKind.RTP_LONG)
+_RTP_CUT = int(PacketKind.RTP_CUT)
 _RTCP = int(PacketKind.RTCP)
 
 MAXIMUM_PAYLOAD_BYTES = 256 << 10
 ALL = 1 << 62
 """As a flow's head: all of its packets."""
+
+
+@compiled
+def _is_short(packet: Row) -> bool:
+    """Return whether an RTP packet is one of those that the filter accepts: whole, or before the capture cut it."""
+    is_media = packet.kind in (_RTP, _RTP_CUT)
+    return bool(is_media and packet.length + packet.missing <= MAXIMUM_PAYLOAD)
 
 
 @compiled
@@ -30,17 +38,19 @@ def _choose(
     """
     for i in range(packets.shape[0]):
         if rows[i] >= 0:
-            seen[rows[i], 0] += packets[i].kind == _RTP
+            seen[rows[i], 0] += _is_short(packets[i])
             seen[rows[i], 1] += 1
     for i in range(packets.shape[0]):
         row = rows[i]
         wanted[i] = False
         if row < 0:
             continue
-        short = packets[i].kind == _RTP
+        short = _is_short(packets[i])
         number_short = flows[row].packets - seen[row, 0] + 1
         number = flows[row].packets + flows[row].long_packets - seen[row, 1] + 1
-        wanted[i] = number <= head and not (short and number_short <= horizon)
+        # Of a flow that is judged by headers, a few whole packets are evidence as well: these are shipped twice.
+        is_evidence = packets[i].kind == _RTP and number_short <= horizon and flows[row].evidence_headers == 0
+        wanted[i] = number <= head and not is_evidence
         seen[row, 0] -= short
         seen[row, 1] -= 1
 
@@ -77,7 +87,7 @@ class PacketShipper:
         """
         kinds = packets["kind"]
         media = packets[np.isin(kinds, MEDIA_KINDS)]
-        is_rtp = (media["kind"] == _RTP) | (media["kind"] == _RTP_LONG)
+        is_rtp = np.isin(media["kind"], (_RTP, _RTP_LONG, _RTP_CUT))
         rtp = media[is_rtp]
         wanted = np.empty(len(rtp), dtype=np.bool_)
         rows = engine.lookup(data, rtp)

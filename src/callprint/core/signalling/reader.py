@@ -87,6 +87,7 @@ class _Packet(NamedTuple):
     dst_lo: int
     offset: int
     length: int
+    missing: int
     src_port: int
     dst_port: int
     kind: int

@@ -6,8 +6,9 @@
     end of a flow not yet judged     always                               always: it is final
     end of a judged flow             never                                (the flow keeps its final verdict)
 
-An event without evidence (start == end) asks for nothing, with one exception: the end of a flow of which no packet was
-kept because all its RTP is too long for the filter, as video is. That flow is unknown.
+An event without evidence (start == end) asks for nothing, with one exception: the end of a flow that was never judged
+and of which no packet was kept, because all its RTP is too long for the filter and its agent keeps no headers. That
+flow is unknown.
 
 The rule takes the events of a drain together, as columns. What one event decides holds for later events of its flow in
 the same drain; between drains the host remembers it (the flow engine's verdict map, or a `PartJudge`).
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from callprint.core.flow.layout import EVENT_CHECKPOINT, EVENT_END, FLOW, MAP_FIELDS, NO_APPLICATION
+from callprint.core.flow.layout import DECIDED, EVENT_CHECKPOINT, EVENT_END, FLOW, MAP_FIELDS, NO_APPLICATION
 from callprint.core.ground.arrays import Array
 from callprint.core.identify.decision import SURE, TOO_SHORT
 
@@ -85,7 +86,8 @@ def _with_evidence(events: Array) -> Array:
 
 def _ask(events: Array, flows: Array) -> Array:
     """Return (n,) bool: whether an event asks for a verdict."""
-    nothing_kept = (events["kind"] == EVENT_END) & (flows["packets"] == 0)
+    never_judged = (events["kind"] == EVENT_END) & (flows["evidence_state"] != DECIDED)
+    nothing_kept = never_judged & (flows["packets"] == 0)
     sure_before = (events["kind"] == EVENT_CHECKPOINT) & (flows["sure_k"] != 0)
     return np.asarray((_with_evidence(events) | nothing_kept) & ~sure_before)
 

@@ -11,7 +11,15 @@ from callprint.core.flow.rtp_statistics import expected_packets
 from callprint.core.ground.addresses import address_text
 from callprint.core.ground.arrays import Array
 from callprint.core.identify.decision import CONFIDENCE_DECIMALS
-from callprint.core.verdict import REASONS, UNKNOWN, FlowKey, FlowSummary, Verdict
+from callprint.core.verdict import (
+    BASED_ON_HEADERS,
+    BASED_ON_PACKETS,
+    REASONS,
+    UNKNOWN,
+    FlowKey,
+    FlowSummary,
+    Verdict,
+)
 from callprint.core.verdicts.identifier import NO_MODEL, Names
 
 _VERDICT_FIELDS = tuple(field.name for field in fields(Verdict))
@@ -50,6 +58,10 @@ def flow_verdicts(flows: Array, names: Names) -> list[Verdict]:
         "decided_at_ns": flows["decided_at_ns"],
         "reason": [REASONS[number] for number in flows["reason"].tolist()],
         "model_digest": [None if name is None else names.digest for name in best],
+        "based_on": [
+            BASED_ON_HEADERS if headers else BASED_ON_PACKETS
+            for headers in (flows["evidence_headers"] != 0).tolist()
+        ],
     }
     return [Verdict(*row) for row in _rows(columns, _VERDICT_FIELDS)]
 
@@ -89,13 +101,18 @@ def flow_summaries(
 def unknown_evidence(verdicts: list[Verdict], events: Array, evidence: Array) -> list[tuple[Verdict, bytes]]:
     """Return the final verdicts that name no application, each with its evidence log; none without a log.
 
+    Nor those of headers alone: what is kept is to be clustered and trained on, which takes whole packets.
+
     events: (n,) EVENT, of each verdict; evidence: (bytes,) uint8, the logs that they delimit.
     """
     spans = zip(events["start"].tolist(), events["end"].tolist(), strict=True)
     return [
         (verdict, evidence[start:end].tobytes())
         for verdict, (start, end) in zip(verdicts, spans, strict=True)
-        if verdict.final and verdict.reason is not None and end > start
+        if verdict.final
+        and verdict.reason is not None
+        and verdict.based_on != BASED_ON_HEADERS
+        and end > start
     ]
 
 

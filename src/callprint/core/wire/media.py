@@ -12,7 +12,7 @@ from enum import IntEnum
 import numpy as np
 
 from callprint.core.capture import name as capture_name
-from callprint.core.evidence import EVIDENCE_DTLS
+from callprint.core.evidence import EVIDENCE_RTP_HEADER
 from callprint.core.flow.layout import DECIDED, EVENT_CHECKPOINT, EVENT_END, EVENT_HORIZON
 from callprint.core.ground.arrays import Array
 from callprint.core.ground.errors import DecodeError
@@ -68,24 +68,35 @@ _RELEASED_PART = np.dtype(
     ],
     align=True,
 )
+_PART_WITH_CAPTURE = with_columns(
+    _RELEASED_PART, [("capture", capture_name.COLUMN)]
+)  # where it was first seen
 _PART_LAYOUTS = (
     _RELEASED_PART,
-    with_columns(_RELEASED_PART, [("capture", capture_name.COLUMN)]),  # where the flow was first seen
+    _PART_WITH_CAPTURE,
+    # How many of the k packets left their headers alone: 0 where verdicts are based on whole packets.
+    with_columns(_PART_WITH_CAPTURE, [("evidence_headers", "<u2")]),
 )
 _RELEASED_PACKET = np.dtype(
     [
         ("time_ns", "<i8"),
-        ("length", "u1"),  # bytes of UDP payload, at most MAXIMUM_PAYLOAD
-        ("kind", "u1"),  # EVIDENCE_RTP to EVIDENCE_DTLS
+        (
+            "length",
+            "u1",
+        ),  # bytes of the evidence record, for most kinds the UDP payload; at most MAXIMUM_PAYLOAD
+        ("kind", "u1"),  # EVIDENCE_RTP to EVIDENCE_RTP_HEADER, which came with the third layout of parts
     ],
     align=True,
 )
 _SHIPPED_PACKET_LAYOUTS = (
     _RELEASED_PACKET,
     _RELEASED_PACKET,
+    _RELEASED_PACKET,
 )
 FORMAT = BatchFormat(
-    BatchType.MEDIA, TableFormat(_PART_LAYOUTS, {"capture": b""}), TableFormat(_SHIPPED_PACKET_LAYOUTS)
+    BatchType.MEDIA,
+    TableFormat(_PART_LAYOUTS, {"capture": b"", "evidence_headers": 0}),
+    TableFormat(_SHIPPED_PACKET_LAYOUTS),
 )
 
 PART = FORMAT.first.latest
@@ -136,7 +147,7 @@ def decode_media(data: bytes) -> MediaBatch:
         raise DecodeError("the parts of the batch count more or fewer packets than it holds")
     if int(packets["length"].sum(dtype=np.int64)) != len(frame.payload):
         raise DecodeError("the lengths of the packets of the batch do not add up to its payload")
-    if len(packets) and int(packets["kind"].max()) > EVIDENCE_DTLS:
+    if len(packets) and int(packets["kind"].max()) > EVIDENCE_RTP_HEADER:
         raise DecodeError("a packet of the batch is of a kind that evidence does not have")
     if len(parts) and int(parts["kind"].max()) > max(PartKind):
         raise DecodeError("a part of the batch is of an unknown kind")

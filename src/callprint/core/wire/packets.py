@@ -1,7 +1,7 @@
 """Media packets beyond the heads of their flows, from an agent that ships more than verdicts need (`--head`).
 
 They go to a topic of their own, which the topology does not read: no verdict looks beyond the evidence horizon.
-Packets are whole, of any length, with the addresses of their flow.
+Packets are of any length, and whole unless the capture has cut them; they have the addresses of their flow.
 """
 
 from dataclasses import dataclass
@@ -11,28 +11,40 @@ import numpy as np
 from callprint.core.ground.arrays import Array
 from callprint.core.ground.errors import DecodeError
 from callprint.core.packets import PacketKind
-from callprint.core.wire.frame import NO_TABLE, BatchFormat, BatchType, Origin, TableFormat
+from callprint.core.wire.frame import NO_TABLE, BatchFormat, BatchType, Origin, TableFormat, with_columns
 
-MEDIA_KINDS = tuple(map(int, (PacketKind.RTP, PacketKind.RTCP, PacketKind.RTP_LONG, PacketKind.RTCP_LONG)))
+MEDIA_KINDS = tuple(
+    map(
+        int,
+        (
+            *(PacketKind.RTP, PacketKind.RTCP, PacketKind.RTP_LONG, PacketKind.RTCP_LONG),
+            PacketKind.RTP_CUT,  # came with the second layout
+        ),
+    )
+)
 
 # Released layouts: they never change. A new column goes into a further layout at the end, as core/wire/frame.py says.
-_LAYOUTS = (
-    np.dtype(
-        [
-            ("time_ns", "<i8"),
-            ("src_hi", "<u8"),  # addresses as in PACKET
-            ("src_lo", "<u8"),
-            ("dst_hi", "<u8"),
-            ("dst_lo", "<u8"),
-            ("src_port", "<u2"),
-            ("dst_port", "<u2"),
-            ("length", "<u2"),  # bytes of UDP payload
-            ("kind", "u1"),  # PacketKind: RTP, RTCP, RTP_LONG or RTCP_LONG
-        ],
-        align=True,
-    ),
+_RELEASED = np.dtype(
+    [
+        ("time_ns", "<i8"),
+        ("src_hi", "<u8"),  # addresses as in PACKET
+        ("src_lo", "<u8"),
+        ("dst_hi", "<u8"),
+        ("dst_lo", "<u8"),
+        ("src_port", "<u2"),
+        ("dst_port", "<u2"),
+        ("length", "<u2"),  # bytes of UDP payload in the batch
+        ("kind", "u1"),  # a PacketKind of MEDIA_KINDS
+    ],
+    align=True,
 )
-FORMAT = BatchFormat(BatchType.PACKETS, TableFormat(_LAYOUTS), TableFormat((NO_TABLE,)))
+_LAYOUTS = (
+    _RELEASED,
+    with_columns(_RELEASED, [("missing", "<u2")]),  # bytes of UDP payload that the capture has cut off
+)
+FORMAT = BatchFormat(
+    BatchType.PACKETS, TableFormat(_LAYOUTS, {"missing": 0}), TableFormat((NO_TABLE,) * len(_LAYOUTS))
+)
 
 WHOLE_PACKET = FORMAT.first.latest
 """One packet; the payload of the first one comes first."""
