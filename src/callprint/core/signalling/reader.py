@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from callprint.core.ground.addresses import address_text
+from callprint.core.ground.addresses import Endpoint, address_text
 from callprint.core.ground.arrays import Array
 from callprint.core.packets import PACKET, PacketKind
 from callprint.core.signalling.fragments import FragmentReassembler, read_fragment
@@ -21,6 +21,9 @@ class RawMessage(NamedTuple):
     source_ip: str
     payload: bytes
     capture: str | None = None  # the file or interface that its last byte came from
+    # Where it came from and went to, for people to look at: agents do not send it.
+    source_port: int = 0
+    target: Endpoint = ("", 0)
 
 
 class SignallingReader:
@@ -50,7 +53,10 @@ class SignallingReader:
             packet = _Packet(*row)
             for message in self._messages(data, packet, None if records is None else records[index]):
                 source_ip = address_text(packet.src_hi, packet.src_lo)
-                messages.append(RawMessage(packet.time_ns, source_ip, message, capture))
+                target = address_text(packet.dst_hi, packet.dst_lo), packet.dst_port
+                messages.append(
+                    RawMessage(packet.time_ns, source_ip, message, capture, packet.src_port, target)
+                )
         return messages
 
     def close(self) -> None:

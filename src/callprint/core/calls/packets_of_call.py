@@ -1,0 +1,106 @@
+"""Which packets of a capture belong to a call: those that its messages and its media came in.
+
+Call assembly has decided which messages are a call's. A datagram is a message, found by its time and its endpoints.
+Over TCP a message may come in several segments, and a segment may bring several messages: all that came on the stream
+since the last message of a call, of whatever call, belongs to it. Fragments of a datagram are those between its hosts
+shortly before the message was whole.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from callprint.core.calls.attempt import Attempt
+from callprint.core.ground.addresses import Endpoint, address_numbers
+from callprint.core.ground.arrays import Array
+from callprint.core.packets import PacketKind
+from callprint.core.signalling.reader import RawMessage
+from callprint.core.signalling.sip import SipMessage
+from callprint.core.verdict import FlowReport
+
+_FRAGMENTS_WITHIN_NS = 1_000_000_000
+_SEGMENTS_WITHIN_NS = 5_000_000_000  # of the first message of a stream
+_MOST_WAYS = 100_000
+_RTCP_AFTER_NS = 5_000_000_000  # the last report and the BYE of a source come after its last RTP packet
+
+_Way = tuple[Endpoint, Endpoint]
+
+
+class CallPackets:
+    """Chooses packets of a second reading of the same captures; both readings have the same order and times."""
+
+    def __init__(self, call_id: str, from_tag: str) -> None:
+        self._call = call_id, from_tag
+        self._spans: dict[
+            _Way, list[tuple[int, int]]
+        ] = {}  # of its messages: after when, until when each came
+        self._last_ns: dict[_Way, int] = {}  # when the last message was whole, of whatever call
+        self._flows: list[FlowReport] = []
+
+    def take_message(self, call: Attempt, raw: RawMessage, _message: SipMessage) -> None:
+        """Take a message of the first reading, and the call that took it."""
+        way = (raw.source_ip, raw.source_port), raw.target
+        if (call.call_id, call.from_tag) == self._call:
+            after_ns = self._last_ns.get(way, raw.time_ns - _SEGMENTS_WITHIN_NS)
+            self._spans.setdefault(way, []).append((after_ns, raw.time_ns))
+        self._last_ns[way] = raw.time_ns
+        if len(self._last_ns) > _MOST_WAYS:
+            del self._last_ns[next(iter(self._last_ns))]
+
+    def take_flows(self, reports: Iterable[FlowReport]) -> None:
+        """Take the flows of the call."""
+        self._flows += reports
+
+    def chosen(self, packets: Array) -> Array:
+        """Return (n,) bool: which packets are of the call; packets: (n,) PACKET in the order of the first reading."""
+        found = np.zeros(len(packets), np.bool_)
+        for way, spans in self._spans.items():
+            on_way = _from(packets, way[0]) & _to(packets, way[1])
+            for after_ns, until_ns in spans:
+                found |= on_way & _signalling(packets, after_ns, until_ns)
+                found |= _fragments(packets, way, until_ns)
+        for report in self._flows:
+            found |= self._media(packets, report)
+        return found
+
+    def _media(self, packets: Array, report: FlowReport) -> Array:
+        flow = report.verdict.flow
+        source, target = (flow.src_ip, flow.src_port), (flow.dst_ip, flow.dst_port)
+        times, kinds = packets["time_ns"], packets["kind"]
+        last_ns = report.summary.last_seen_ns
+        since = times >= flow.first_seen_ns
+        media = _from(packets, source) & _to(packets, target) & (times <= last_ns)
+        rtcp = np.isin(kinds, (PacketKind.RTCP, PacketKind.RTCP_LONG)) & (times <= last_ns + _RTCP_AFTER_NS)
+        beside = [
+            _from(packets, (flow.src_ip, flow.src_port + more))
+            & _to(packets, (flow.dst_ip, flow.dst_port + more))
+            for more in (0, 1)
+        ]
+        return np.asarray(since & (media | (rtcp & (beside[0] | beside[1]))))
+
+
+def _signalling(packets: Array, after_ns: int, until_ns: int) -> Array:
+    times, kinds = packets["time_ns"], packets["kind"]
+    datagram = (kinds == PacketKind.SIP_UDP) & (times == until_ns)
+    segment = (kinds == PacketKind.SIP_TCP) & (times > after_ns) & (times <= until_ns)
+    return np.asarray(datagram | segment)
+
+
+def _fragments(packets: Array, way: _Way, end_ns: int) -> Array:
+    times = packets["time_ns"]
+    near = (times > end_ns - _FRAGMENTS_WITHIN_NS) & (times <= end_ns)
+    between = _host(packets, "src", way[0][0]) & _host(packets, "dst", way[1][0])
+    return np.asarray((packets["kind"] == PacketKind.FRAGMENT) & near & between)
+
+
+def _from(packets: Array, endpoint: Endpoint) -> Array:
+    return np.asarray(_host(packets, "src", endpoint[0]) & (packets["src_port"] == endpoint[1]))
+
+
+def _to(packets: Array, endpoint: Endpoint) -> Array:
+    return np.asarray(_host(packets, "dst", endpoint[0]) & (packets["dst_port"] == endpoint[1]))
+
+
+def _host(packets: Array, side: str, host: str) -> Array:
+    hi, lo = address_numbers(host)
+    return np.asarray((packets[f"{side}_hi"] == hi) & (packets[f"{side}_lo"] == lo))
