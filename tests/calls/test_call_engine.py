@@ -18,6 +18,7 @@ from callprint.core.spam.call_pipeline import CallPipeline
 from callprint.core.spam.features import SETUP_COLUMNS, Feature
 from callprint.core.spam.histories import CallHistory
 from callprint.core.spam.judging import CallJudge
+from callprint.core.spam.user_votes import UserVotes
 
 CALL = Talk()
 
@@ -165,7 +166,8 @@ def test_the_detector_is_asked_at_set_up_and_at_the_end():
 
 
 def test_the_allow_list_stands_above_the_detector():
-    engine = CallPipeline(detector=Suspicious(), allowed=["+4930111111"])
+    engine = CallPipeline(detector=Suspicious())
+    UserVotes(engine.judge).allow(["+4930111111"])
     for record in play(engine, whole_call(1, 0)):
         assert (record.spam, record.action, record.spam_score) == (False, Action.ALLOW, 0.97)
         assert "allow-list" in record.reason

@@ -6,10 +6,12 @@ import pytest
 from call_stream import embedded_rows, frames_of, inputs_of, record, site_for
 from hypothesis import given
 from hypothesis import strategies as st
-from sip_scenario import flow
+from sip_scenario import Talk, flow, sdp, talking, write_capture
 
-from callprint.core.call import Phase
+from callprint.core.call import MEDIA_ONLY_PREFIX, Phase
 from callprint.core.calls.relays import each_stream_once, relay_between, relay_of
+from callprint.core.ground.snapshot import Snapshot
+from callprint.core.relay import site_snapshot
 from callprint.core.spam.features import Feature
 
 SENDER, RELAY_IN, RELAY_OUT, RECEIVER = (
@@ -93,10 +95,14 @@ def test_streams_do_not_depend_on_the_order_in_which_flows_settle(flows, chance)
 
 
 def assert_topology_agrees(frames):
+    """Even if the site dies after each of its inputs and comes back from its snapshot."""
     inputs = inputs_of(record(frames, batch=300))
-    site = site_for(inputs)
-    rows = sorted(repr(row) for each in inputs.in_turn() for row in site.take(each))
-    assert rows == sorted(map(repr, embedded_rows(frames)))
+    site, rows = site_for(inputs), []
+    for each in inputs.in_turn():
+        rows += map(repr, site.take(each))
+        kept, site = site_snapshot.snapshot(site).pack(), site_for(inputs)
+        site_snapshot.restore(site, Snapshot.unpack(kept), inputs.fetch)
+    assert sorted(rows) == sorted(map(repr, embedded_rows(frames)))
 
 
 @pytest.fixture(params=["xrelay-000", "xrelay-001", "xrelay-002", "xturn-000"])
@@ -122,6 +128,34 @@ def test_the_row_of_both_calls_of_a_back_to_back_user_agent_names_it(labelled_ca
     frames = frames_of(labelled_calls / "cross" / "xast-000.pcap")
     ends = [row for row in embedded_rows(frames) if row.phase is Phase.END]
     assert [(row.relayed_by, len(row.caller_flows)) for row in ends] == [("192.168.105.149", 1)] * 2
+    assert_topology_agrees(frames)
+
+
+HOPS_OF_TALK = [(SENDER, RELAY_IN), (RELAY_OUT, RECEIVER), (RECEIVER, RELAY_OUT), (RELAY_IN, SENDER)]
+
+
+@pytest.mark.parametrize("signalled", [0, 1, 2])
+def test_hops_without_signalling_are_calls_of_their_own_that_name_the_relay(tmp_path, signalled):
+    """The signalling of none, one or both sides is seen; each side has a Call-ID of its own."""
+    packets = []
+    for number, (source, destination) in enumerate(HOPS_OF_TALK):
+        packets += talking(source, destination, 2.0 + 0.0001 * number, 12.0, 5 + number // 2)
+    for number, (caller, callee) in enumerate(HOPS_OF_TALK[:signalled]):
+        talk = Talk(f"side-{number}@x")
+        packets += [
+            (number / 100, caller, callee, talk.request("INVITE", sdp=sdp(*caller))),
+            (1 + number / 100, callee, caller, talk.response(200, sdp=sdp(*callee))),
+            (12 + 5 * number, caller, callee, talk.request("BYE", cseq=2, to_tag="tag-b")),
+        ]
+    packets += talking(("10.0.3.1", 4000), ("10.0.3.2", 4000), 0.0, 120.0, 99)  # time goes on
+    write_capture(tmp_path / "relay.pcap", packets)
+    frames = frames_of(tmp_path / "relay.pcap")
+    ends = [row for row in embedded_rows(frames) if row.phase is Phase.END]
+    assert len(ends) == 3
+    relays = {row.relayed_by for row in ends if row.caller_flows[0].ssrc != 99}
+    assert relays == {RELAY_IN[0]}
+    assert [row.relayed_by for row in ends if row.caller_flows[0].ssrc == 99] == [None]
+    assert sum(row.call_id.startswith(MEDIA_ONLY_PREFIX) for row in ends) == 3 - signalled
     assert_topology_agrees(frames)
 
 

@@ -59,7 +59,7 @@ def known(home: SiteCalls) -> dict[str, Any]:
         "merged": sorted((each.time_ns, each.source, each.number, *each.at) for each in home.order.merged),
         "calls": assembler._table.all_calls(),
         "flows": [report for *_, report in sorted(assembler._flows)],
-        "media_only": assembler._alone.groups(),
+        "media_only": [(group.until_ns, group.flows) for group in assembler._alone.groups()],
         "now_ns": assembler._now_ns,
         "body_defects": assembler.body_defects,
         "features": {",".join(map(str, call)): vector for call, vector in home.judge.vectors.items()},

@@ -26,6 +26,15 @@ SAMPLE = ROOT / "samples" / "applications.pcapng"
 TOPICS = {"media": 4, "signaling": 4}
 
 
+@pytest.mark.parametrize("port", ["0", "65536", "sip"])
+def test_what_is_no_port_is_refused(port, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["callprint-agent", str(SAMPLE), "--sip-port", port])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == 2
+    assert f"'{port}' is no port number" in capsys.readouterr().err
+
+
 @pytest.fixture
 def black_hole() -> Iterator[str]:
     """A port whose queue is full: the kernel drops every further SYN, as if the broker's host were dead."""

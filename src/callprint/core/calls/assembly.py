@@ -11,8 +11,9 @@ histories and detectors (spam/judging.py) see the events of all.
 
 import heapq
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from itertools import chain
 
 from callprint.core.call import EndedBy, Phase
 from callprint.core.calls.assembly_snapshot import (
@@ -20,6 +21,8 @@ from callprint.core.calls.assembly_snapshot import (
     ReportTable,
     call_in,
     call_out,
+    group_in,
+    group_out,
     reports_in,
     upgraded,
 )
@@ -30,8 +33,9 @@ from callprint.core.calls.events import CallEvent, CallStep, MessageOutcome
 from callprint.core.calls.facts import facts_of, facts_with_media
 from callprint.core.calls.first_invite import begun
 from callprint.core.calls.media import LiveMedia
-from callprint.core.calls.media_only import MediaGroups
+from callprint.core.calls.media_only import MediaGroup, MediaGroups
 from callprint.core.calls.party import Side
+from callprint.core.calls.relays import relay_between
 from callprint.core.calls.settings import NEVER_NS, RUNNING_EVERY_NS, CallSettings
 from callprint.core.calls.table import CallTable
 from callprint.core.ground.arrays import Array
@@ -196,10 +200,7 @@ class CallAssembler:
                 ],
                 "flow_count": self._flow_count,
                 "running": RUNNING_FLOWS.plain(running for _, running in self._running),
-                "alone": [
-                    {"until_ns": until_ns, "reports": [reports.add(flow) for flow in flows]}
-                    for until_ns, flows in self._alone.groups()
-                ],
+                "alone": [group_out(group, reports) for group in self._alone.groups()],
                 "reports": reports.plain(),  # of all that came before
                 "outcomes": self.outcomes,
                 "defects": self.defects,
@@ -224,8 +225,7 @@ class CallAssembler:
                 self._flows.append(waiting)
             self.add_running(RUNNING_FLOWS.read(plain.get("running", [])))
             for values in plain["alone"]:
-                flows = [reports[number] for number in values["reports"]]
-                self._alone.put_back(int(values["until_ns"]), flows)
+                self._alone.put_back(group_in(values, reports))
             self._now_ns, self._flow_count = int(plain["now_ns"]), int(plain["flow_count"])
             self.outcomes = Counter({MessageOutcome(name): n for name, n in plain["outcomes"].items()})
             self.defects = Counter({SipDefect(name): n for name, n in plain["defects"].items()})
@@ -342,6 +342,7 @@ class CallAssembler:
         for flow in without_call:
             for call in self._alone.add(flow, until_ns):
                 self._settled_alone(call, settles_ns)
+            self._note_relay(flow, [self._alone.of(flow)])
 
     def _join(self, report: FlowReport) -> bool:
         """Join a flow with its calls, and note what they announced; False when it belongs to none."""
@@ -351,7 +352,21 @@ class CallAssembler:
         calls = self._live.join(report)
         for call in calls:
             self._table.measure(call)
+        if calls:
+            self._note_relay(report, calls)
         return bool(calls)
+
+    def _note_relay(self, report: FlowReport, owners: Sequence[Attempt | MediaGroup]) -> None:
+        """Let calls know which relay passed a flow that they have on to another call, or from there; both learn it."""
+        flow = report.verdict.flow
+        sent: Iterable[tuple[FlowReport, Attempt | MediaGroup]] = chain(
+            self._live.sent_by(flow), self._alone.sent_by(flow.ssrc)
+        )
+        relays = [(relay, owner) for other, owner in sent if (relay := relay_between(report, other))]
+        for relay, owner in relays:
+            owner.relayed_by = owner.relayed_by or relay
+        for owner in owners if relays else ():
+            owner.relayed_by = owner.relayed_by or min(relay for relay, _ in relays)
 
     def _call_due(self, call: Attempt, now_ns: int) -> None:
         if call.ended:
@@ -380,7 +395,6 @@ class CallAssembler:
 
     def _settled(self, call: Attempt, now_ns: int) -> None:
         call.weigh_media()
-        self._live.note_relay(call)
         self._settled_alone(call, now_ns)
         self._live.forget(call)
         self._table.remove(call)

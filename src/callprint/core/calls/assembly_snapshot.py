@@ -12,6 +12,7 @@ from typing import Any, get_type_hints
 from callprint.core.call import CallState, EndedBy
 from callprint.core.calls.attempt import Attempt
 from callprint.core.calls.branches import Branch, Branches, branches_in
+from callprint.core.calls.media_only import MediaGroup
 from callprint.core.calls.party import Party
 from callprint.core.ground.addresses import Endpoint
 from callprint.core.ground.errors import DecodeError
@@ -93,6 +94,23 @@ def call_in(values: Plain, reports: Sequence[FlowReport]) -> Attempt:
         dialogs=dict.fromkeys(map(str, values["dialogs"])),
         past_tags=dict.fromkeys(map(str, values.get("past_tags", ()))),
     )
+
+
+def group_out(group: MediaGroup, reports: ReportTable) -> Plain:
+    """Return flows without a call as plain values; the reports go into the table."""
+    return {
+        "until_ns": group.until_ns,
+        "reports": [reports.add(report) for report in group.flows],
+        "relayed_by": group.relayed_by,
+    }
+
+
+def group_in(values: Plain, reports: Sequence[FlowReport]) -> MediaGroup:
+    """Return the group of `group_out`. Raises what `call_in` does."""
+    relayed_by = values.get("relayed_by")
+    if not isinstance(relayed_by, str | None):
+        raise DecodeError(f"a relay cannot be a {type(relayed_by).__name__}")
+    return MediaGroup(int(values["until_ns"]), [reports[number] for number in values["reports"]], relayed_by)
 
 
 def _branches_0_1_0(values: Plain) -> Branches:

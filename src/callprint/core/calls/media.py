@@ -15,21 +15,17 @@ time that depends on its last packet alone, so the order and batches in which re
 
 from bisect import bisect, insort
 from collections import defaultdict
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from typing import NamedTuple
 
 from callprint.core.calls.attempt import Attempt
 from callprint.core.calls.party import MAXIMUM_KEPT, Announced, Side, announced
-from callprint.core.calls.relays import relay_between
+from callprint.core.calls.relays import MOST_HOPS
 from callprint.core.ground.addresses import Endpoint
 from callprint.core.verdict import FlowKey, FlowReport, RunningFlow
 
 NEAREST = 256
 """Most calls that are looked at for one endpoint: test tools send thousands from one port."""
-
-
-MOST_HOPS = 16
-"""Most calls that are looked at for the other sides of relays: a test tool may send one SSRC in all its calls."""
 
 
 class _SentBy(NamedTuple):
@@ -114,18 +110,13 @@ class LiveMedia:
         for call, _ in _of_their_time(self._fitting(flow, last_ns), flow.first_seen_ns, last_ns):
             call.alive_ns = max(call.alive_ns, last_ns)
 
-    def note_relay(self, call: Attempt) -> None:
-        """Learn which relay has passed the media of a call on to or from another call in progress; both learn it."""
-        for report in call.caller.flows + call.callee.flows:
-            flow = report.verdict.flow
-            calls = self._calls.get(_SentBy(flow.ssrc))
-            others = calls.near(flow.first_seen_ns, MOST_HOPS) if calls is not None else {}
-            for other in others.values():
-                for theirs in other.caller.flows + other.callee.flows if other is not call else ():
-                    relay = relay_between(report, theirs)
-                    if relay is not None:
-                        call.relayed_by = call.relayed_by or relay
-                        other.relayed_by = other.relayed_by or relay
+    def sent_by(self, flow: FlowKey) -> Iterator[tuple[FlowReport, Attempt]]:
+        """Yield the flows of a flow's source that calls in progress have, those that began closest to it."""
+        calls = self._calls.get(_SentBy(flow.ssrc))
+        for call in calls.near(flow.first_seen_ns, MOST_HOPS).values() if calls is not None else ():
+            for report in call.caller.flows + call.callee.flows:
+                if report.verdict.flow.ssrc == flow.ssrc:
+                    yield report, call
 
     def announced(self, report: FlowReport) -> Announced | None:
         """Return what SDP says about a flow's payload type; None where no call in progress that fits does.

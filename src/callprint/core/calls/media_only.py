@@ -1,11 +1,15 @@
 """Calls without visible signalling: the flows between two endpoints that overlap in time are one call."""
 
 from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass
 from hashlib import blake2b
+from itertools import islice
 
 from callprint.core.call import MEDIA_ONLY_PREFIX, CallState, EndedBy
 from callprint.core.calls.attempt import Attempt
 from callprint.core.calls.party import MAXIMUM_KEPT, Party
+from callprint.core.calls.relays import MOST_HOPS
 from callprint.core.calls.settings import NEVER_NS
 from callprint.core.ground.addresses import Endpoint, in_order
 from callprint.core.signalling.identity import MISSING, Identity
@@ -16,6 +20,15 @@ _Ends = tuple[Endpoint, Endpoint]
 _NOT_SEEN = Identity("", -1)
 
 
+@dataclass(slots=True)
+class MediaGroup:
+    """The flows of one conversation."""
+
+    until_ns: int  # it waits for further ones
+    flows: list[FlowReport]
+    relayed_by: str | None = None  # between it and another group or call with the same media
+
+
 class MediaGroups:
     """Flows that belong to no call, waiting for the others of their conversation; at most `maximum` groups.
 
@@ -24,59 +37,81 @@ class MediaGroups:
 
     def __init__(self, maximum: int) -> None:
         self._maximum = maximum
-        self._waiting: OrderedDict[_Ends, tuple[int, list[FlowReport]]] = OrderedDict()
+        self._waiting: OrderedDict[_Ends, MediaGroup] = OrderedDict()
+        self._by_ssrc: dict[int, dict[_Ends, None]] = {}
 
     def add(self, report: FlowReport, until_ns: int) -> list[Attempt]:
         """Take a flow that settled; return the call that it shows to be over, or that it pushes out."""
         ends = _ends(report)
         group = self._waiting.get(ends)
         if group is not None:
-            flows = group[1]
-            if len(flows) < MAXIMUM_KEPT and any(_overlap(report, other) for other in flows):
-                flows.append(report)
+            if len(group.flows) < MAXIMUM_KEPT and any(_overlap(report, other) for other in group.flows):
+                group.flows.append(report)
+                self._by_ssrc.setdefault(report.verdict.flow.ssrc, {})[ends] = None
                 return []
-            del self._waiting[ends]
+            self._drop(ends)
         elif len(self._waiting) >= self._maximum:
-            group = self._waiting.popitem(last=False)[1]
-        self._waiting[ends] = (until_ns, [report])
-        return [media_only_attempt(group[1])] if group is not None else []
+            group = self._drop(next(iter(self._waiting)))
+        self.put_back(MediaGroup(until_ns, [report]))
+        return [media_only_attempt(group)] if group is not None else []
 
     def take(self, report: FlowReport) -> list[FlowReport]:
         """Return, and no longer hold, the flows of the conversation of a flow that found its call."""
-        _, flows = self._waiting.pop(_ends(report), (0, []))
-        return flows
+        ends = _ends(report)
+        return self._drop(ends).flows if ends in self._waiting else []
 
-    def groups(self) -> list[tuple[int, list[FlowReport]]]:
-        """Return every group with the time until which it waits, in order."""
+    def of(self, report: FlowReport) -> MediaGroup:
+        """Return the group of a flow that was added just now."""
+        return self._waiting[_ends(report)]
+
+    def sent_by(self, ssrc: int) -> Iterator[tuple[FlowReport, MediaGroup]]:
+        """Yield the flows of a source in the newest groups that have any."""
+        for ends in islice(reversed(self._by_ssrc.get(ssrc, {})), MOST_HOPS):
+            group = self._waiting[ends]
+            yield from ((report, group) for report in group.flows if report.verdict.flow.ssrc == ssrc)
+
+    def groups(self) -> list[MediaGroup]:
+        """Return every group, in order."""
         return list(self._waiting.values())
 
-    def put_back(self, until_ns: int, flows: list[FlowReport]) -> None:
+    def put_back(self, group: MediaGroup) -> None:
         """Let a group of `groups` wait again."""
-        self._waiting[_ends(flows[0])] = (until_ns, flows)
+        ends = _ends(group.flows[0])
+        self._waiting[ends] = group
+        for report in group.flows:
+            self._by_ssrc.setdefault(report.verdict.flow.ssrc, {})[ends] = None
 
     def next_ns(self) -> int:
         """Return when the next group has waited long enough; NEVER_NS when none waits."""
-        return next(iter(self._waiting.values()))[0] if self._waiting else NEVER_NS
+        return next(iter(self._waiting.values())).until_ns if self._waiting else NEVER_NS
 
     def expire(self, now_ns: int) -> list[Attempt]:
         """Return the groups that have waited long enough, as calls."""
         done = []
         while self._waiting and self.next_ns() <= now_ns:
-            _, (_, flows) = self._waiting.popitem(last=False)
-            done.append(media_only_attempt(flows))
+            done.append(media_only_attempt(self._drop(next(iter(self._waiting)))))
         return done
 
+    def _drop(self, ends: _Ends) -> MediaGroup:
+        group = self._waiting.pop(ends)
+        for ssrc in {report.verdict.flow.ssrc for report in group.flows}:
+            groups = self._by_ssrc[ssrc]
+            del groups[ends]
+            if not groups:
+                del self._by_ssrc[ssrc]
+        return group
 
-def media_only_attempt(flows: list[FlowReport]) -> Attempt:
+
+def media_only_attempt(group: MediaGroup) -> Attempt:
     """Return the call that flows without signalling stand for.
 
     Who called is not known: the first to send counts as the caller. The call was answered when the other party
     began to send. Its Call-ID is a digest of its first flow, so every replay gives the same.
     """
-    in_order = sorted(flows, key=lambda report: (report.verdict.flow.first_seen_ns, report.verdict.flow))
-    first = in_order[0].verdict.flow
-    caller = [report for report in in_order if _source(report) == (first.src_ip, first.src_port)]
-    callee = [report for report in in_order if report not in caller]
+    flows = sorted(group.flows, key=lambda report: (report.verdict.flow.first_seen_ns, report.verdict.flow))
+    first = flows[0].verdict.flow
+    caller = [report for report in flows if _source(report) == (first.src_ip, first.src_port)]
+    callee = [report for report in flows if report not in caller]
     ended_ns = max(report.summary.last_seen_ns for report in flows)
     digest = blake2b(" ".join(map(str, first)).encode(), digest_size=12).hexdigest()
     return Attempt(
@@ -95,6 +130,7 @@ def media_only_attempt(flows: list[FlowReport]) -> Attempt:
         ended_ns=ended_ns,
         ended_by=EndedBy.MEDIA,
         capture=caller[0].summary.capture,
+        relayed_by=group.relayed_by,
     )
 
 

@@ -10,8 +10,8 @@ call are one stream when they
 - go on at the same time, for at least half of the shorter one: whoever moves to another address with the same SSRC
   sends the next sequence numbers from there.
 
-A back-to-back user agent makes two calls of one, each with the media of its side. They are found by the same marks,
-if one flow comes from the address that the other goes to.
+A back-to-back user agent makes two calls of one, each with the media of its side, and so do hops whose signalling is
+not seen. Such calls are found by the same marks, if one flow comes from the address that the other goes to.
 
 A relay that transcodes sends packets of its own, under an SSRC of its own, and is a sender like any other.
 """
@@ -21,6 +21,8 @@ from itertools import combinations
 
 from callprint.core.verdict import FlowKey, FlowReport
 
+MOST_HOPS = 16
+"""Most calls that are looked at for the other sides of relays: a test tool may send one SSRC in all its calls."""
 NEAR_NS = 500_000_000
 """How far apart in time a packet may be seen on two hops: relays and clocks of several agents are far better."""
 

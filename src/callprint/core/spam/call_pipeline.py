@@ -28,12 +28,11 @@ class CallPipeline:
         identities: IdentityReader | None = None,
         history: CallHistory | None = None,
         detector: SpamDetector | None = None,
-        allowed: Iterable[str] = (),
     ) -> None:
-        """Start with nothing known; `allowed`: callers, spelled as in call rows, whom the detector may not touch."""
+        """Start with nothing known; what users say comes to `judge` (user_votes.py)."""
         settings = settings or CallSettings()
         self.assembler = CallAssembler(settings, identities)
-        self.judge = CallJudge(history, detector, allowed, settings.maximum_calls + 1)
+        self.judge = CallJudge(history, detector, settings.maximum_calls + 1)
 
     def add_flows(self, reports: Iterable[FlowReport]) -> list[CallRecord]:
         """Take flows that have ended, before the packets of the batch in which their end was noticed."""

@@ -5,7 +5,6 @@ closes, its outcome goes into the histories.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -31,7 +30,6 @@ class CallJudge:
         self,
         history: CallHistory | None = None,
         detector: SpamDetector | None = None,
-        allowed: Iterable[str] = (),
         maximum_calls: int = 100_000,
     ) -> None:
         self.history = history or CallHistory()
@@ -39,7 +37,7 @@ class CallJudge:
         self.detector = detector
         self._maximum_calls = maximum_calls
         self.vectors: OrderedDict[tuple[str, str, int], Vector] = OrderedDict()
-        self.allowed = set(allowed)
+        self.allowed: set[str] = set()
         self.detector_state: str | None = None  # as rows give it (user_votes.py)
 
     def judge(self, event: CallEvent) -> CallRecord | None:

@@ -23,7 +23,7 @@ class UserVotes:
         self._judge = judge
         self.taken: dict[VoteKey, Vote] = {}
         self._sum = 0  # of the keys of all votes taken
-        self.begin((), judge.allowed)
+        self.begin((), ())
 
     def begin(self, votes: Iterable[Vote], allowed: Iterable[str]) -> None:
         """Take as known what the detector was taught, and whom it may not touch."""
