@@ -46,6 +46,10 @@ def test_any_bytes_give_one_kind_and_a_payload_inside_the_record(typed_frame, mi
     begin = packets["offset"]
     assert (begin >= rows["offset"]).all()
     assert (begin + packets["length"] <= rows["offset"] + rows["captured"]).all()
+    cut = packets["kind"] == PacketKind.RTP_CUT
+    assert (packets["missing"][cut] > 0).all()
+    assert (packets["length"][cut] >= 12).all()
+    assert not packets["missing"][~cut].any()
     # What lies next to a record never changes the result.
     alone = dissect.dissect(*records([frame], link_type, missing))
     for column in alone.dtype.names:

@@ -143,6 +143,12 @@ def test_a_broken_tcp_header_on_a_signalling_port_is_malformed():
     assert kind_of(ethernet(ipv4(segment, 6))[:-4], missing=4) == PacketKind.TRUNCATED
 
 
+def test_a_segment_longer_than_any_ip_datagram_is_malformed():
+    datagram = changed(ipv4(tcp(b"x" * 60_000), 6), 2, 0)  # an IP length of zero: to the end of the frame
+    assert one(ethernet(datagram))["length"] == 60_000
+    assert kind_of(ethernet(datagram + bytes(5_536))) == PacketKind.MALFORMED
+
+
 def test_wrong_arguments_are_refused():
     data, rows = records([ethernet(ipv4(udp(MEDIA)))])
     with pytest.raises(ValueError, match="record 0 reaches out"):

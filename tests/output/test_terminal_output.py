@@ -14,9 +14,9 @@ from rich.text import Text
 from verdict_samples import JAMI_IPV6, LINPHONE, PJSUA, provisional, reports, summary, unsure, verdict
 
 from callprint.core.packets import OUTCOMES, Outcome
-from callprint.core.verdict import FlowReport
+from callprint.core.verdict import BASED_ON_HEADERS, REASON_TOO_SHORT, UNKNOWN, FlowReport
 from callprint.output.console import endpoint, make_console, printable
-from callprint.output.flow_table import SureAt, flow_table, why_unknown
+from callprint.output.flow_table import HEADERS, HEADERS_NOTE, NEEDS_WHOLE, SureAt, flow_table, why_unknown
 from callprint.output.outcomes import EXPLANATIONS
 from callprint.output.progress import CaptureProgress
 from callprint.output.report import FlowTally, counter_table, print_report
@@ -55,6 +55,19 @@ def test_the_report_as_it_was_looked_at(width):
         golden.write_text(text)
         pytest.fail(f"{golden} was not there and is written now: look at it")
     assert text == golden.read_text()
+
+
+def test_verdicts_by_headers_are_marked():
+    by_headers = [
+        replace(report, verdict=replace(report.verdict, based_on=BASED_ON_HEADERS)) for report in reports()
+    ]
+    assert HEADERS_NOTE in printed(200, by_headers)
+    assert HEADERS not in printed(200)
+    (first, *_) = by_headers
+    needs_whole = replace(
+        first, verdict=replace(first.verdict, application=UNKNOWN, reason=REASON_TOO_SHORT, k=100)
+    )
+    assert why_unknown(needs_whole) == NEEDS_WHOLE
 
 
 def test_eighty_columns_hold_every_value_unbroken():

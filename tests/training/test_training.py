@@ -12,6 +12,8 @@ from callprint.core.identify.feature_row import FEATURE_NAMES, group_columns
 from callprint.core.identify.features import features
 from callprint.inference import load_model
 from callprint.training.dataset import Dataset
+from callprint.training.examine import examine_view
+from callprint.training.sampling import FINAL
 
 pytestmark = pytest.mark.training
 
@@ -107,6 +109,24 @@ def test_the_model_that_is_written_says_what_the_network_says(training, dataset,
         atol=1e-3,
     )
     assert packets.tolist() == [100] * 36
+
+
+def test_how_headers_alone_are_judged_is_fitted_on_the_same_folds(training, dataset, tmp_path):
+    from callprint.lab.identification import header_limits  # noqa: PLC0415 - needs torch
+
+    path = tmp_path / "compact.onnx"
+    settings = replace(training.settings, epochs=8)
+    card = training.models.make_compact_model(dataset, path, settings, version="test", folds=2)
+    assert card.headers.minimum_packets == 10
+    model = load_model(path)
+    flows = dataset.of_split("dataset2")
+    found = examine_view(dataset, model, flows, replace(FINAL, headers=True))
+    assert found.packets.tolist() == [100] * 12
+    assert found.right.mean() >= 0.9
+    # A card that was written before this was known gets the same.
+    means = header_limits.graph_means(path)
+    later = header_limits.with_header_policy(replace(card, headers=None), means, dataset)
+    assert later == card
 
 
 def test_a_group_of_features_that_is_left_out_says_nothing(training, dataset, fit):

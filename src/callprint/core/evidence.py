@@ -11,12 +11,12 @@ An evidence log is a run of records, in the order in which the packets were seen
 RTP records are those of the flow itself, at most H (the evidence horizon, 100 by default). A packet that is too long
 for the filter, or that the capture has cut, leaves its header alone (EVIDENCE_RTP_HEADER), and only as long as the
 flow has fewer than ENOUGH_WHOLE whole packets: with so many, a verdict is based on these, and headers do not count;
-with fewer, it is based on the headers of all. RTCP records
-are those that the flow's SENDER sent in the same media session, up to 10 s after the H-th RTP packet. The
-evidence of a flow so slow that this would take longer ends two minutes after its first RTP packet. The handshake,
-if one was seen, comes before both: the first STUN Binding request (RFC 8489) and the first DTLS ClientHello or
-ServerHello (RFC 6347) that the sender sent from and to exactly the ports of the flow before its first packets, cut
-after 255 bytes. The reverse direction is never included: a verdict is about the sender alone.
+with fewer, it is based on the headers of all. RTCP records are those that the flow's SENDER sent in the same media
+session, up to 10 s after the H-th RTP packet. The evidence of a flow so slow that this would take longer ends two
+minutes after its first RTP packet. The handshake, if one was seen, comes before both: the first STUN Binding request
+(RFC 8489) and the first DTLS ClientHello or ServerHello (RFC 6347) that the sender sent from and to exactly the ports
+of the flow before its first packets, cut after 255 bytes. The reverse direction is never included: a verdict is about
+the sender alone.
 
 Logs of many flows lie one after the other in one buffer; `spans[i] = (start, end)` delimits log i.
 """

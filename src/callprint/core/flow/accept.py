@@ -5,6 +5,7 @@ import numpy as np
 from callprint.core.evidence import EVIDENCE_RTCP, EVIDENCE_RTP
 from callprint.core.flow import evidence_pool
 from callprint.core.flow.events import ask_final, emit
+from callprint.core.flow.headers import header_bytes
 from callprint.core.flow.layout import (
     COLLECTING,
     DECIDED,
@@ -64,16 +65,17 @@ def accept_rtp(tables: Tables, row: int, data: Array, offset: int, length: int, 
 
 @compiled
 def accept_header(
-    tables: Tables, row: int, data: Array, offset: int, kept: int, length: int, kind: int, time_ns: int
+    tables: Tables, row: int, data: Array, offset: int, here: int, length: int, kind: int, time_ns: int
 ) -> None:
     """Count an RTP packet of `length` bytes that is long or cut; keep its header while whole packets are few.
 
-    The header is the `kept` bytes at `offset`; `kind`: RTP_LONG or RTP_CUT of PacketKind.
+    Of the packet, `here` bytes can be read at `offset`; `kind`: RTP_LONG or RTP_CUT of PacketKind.
     """
     state = tables.state[0]
     flow = tables.flows[row]
     is_evidence = False
     if flow.evidence_state == COLLECTING and flow.evidence_whole < state.whole_enough:
+        kept = header_bytes(data, offset, here)
         if time_ns > flow.horizon_ns:
             ask_final(tables, row, flow.horizon_ns)
         elif evidence_pool.append_header(tables, row, data, offset, kept, length, time_ns):

@@ -11,7 +11,6 @@ from callprint.core.flow import candidates, handshakes, rtp_statistics, sources,
 from callprint.core.flow.accept import accept_header, accept_rtcp, accept_rtp
 from callprint.core.flow.events import end_flow, has_room
 from callprint.core.flow.hashing import half_session_hash
-from callprint.core.flow.headers import header_bytes
 from callprint.core.flow.layout import ENDED_EVICTED, ENDED_IDLE, GROUP, HELD_BYTES, NEVER_NS, Tables
 from callprint.core.flow.sweep import SWEEP_EVERY_NS, sweep
 from callprint.core.ground.arrays import Array
@@ -130,9 +129,8 @@ def _take_known_rtp(tables: Tables, row: int, data: Array, packet: Row, sequence
     if packet.kind == _RTP:
         accept_rtp(tables, row, data, packet.offset, packet.length, time_ns)
     else:
-        kept = header_bytes(data, packet.offset, packet.length)
         length = packet.length + packet.missing
-        accept_header(tables, row, data, packet.offset, kept, length, packet.kind, time_ns)
+        accept_header(tables, row, data, packet.offset, packet.length, length, packet.kind, time_ns)
 
 
 @compiled
