@@ -29,7 +29,7 @@ from callprint.core.calls.assembly_snapshot import (
 from callprint.core.calls.attempt import Attempt
 from callprint.core.calls.call_rows import record_of
 from callprint.core.calls.callee import ask_for
-from callprint.core.calls.events import CallEvent, CallStep, MessageOutcome
+from callprint.core.calls.events import CallEvent, CallStep, MessageOutcome, nobody_listens
 from callprint.core.calls.facts import facts_of, facts_with_media
 from callprint.core.calls.first_invite import begun
 from callprint.core.calls.media import LiveMedia
@@ -53,10 +53,6 @@ from callprint.core.verdicts.rows import RUNNING_FLOWS
 _IN_DIALOG = frozenset({"ACK", "BYE", "CANCEL", "PRACK", "UPDATE", "INFO", "REFER", "INVITE"})
 
 
-def _nobody_listens(_call: Attempt, _raw: RawMessage, _message: SipMessage) -> None:
-    pass
-
-
 class CallAssembler:
     """Assembles calls from packets, in bounded memory."""
 
@@ -75,7 +71,7 @@ class CallAssembler:
         self._events: list[CallEvent] = []
         self._now_ns = -NEVER_NS
         self._announced_flows: list[FlowSummary] = []
-        self.on_message: Callable[[Attempt, RawMessage, SipMessage], None] = _nobody_listens
+        self.on_message: Callable[[Attempt, RawMessage, SipMessage], None] = nobody_listens
         """Called with each message of a call when the call has taken it; for people who look at single calls."""
         self.reader = SignallingReader(self._settings.maximum_streams)
         self.outcomes: Counter[MessageOutcome] = Counter()

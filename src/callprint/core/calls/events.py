@@ -34,3 +34,7 @@ class CallEvent:
     time_ns: int  # packet time at which the step was known
     facts: Any  # CALL row (core/spam/histories.py)
     record: CallRecord  # the call as it stood, not judged, without features
+
+
+def nobody_listens(*_arguments: object) -> None:
+    """Stands for a listener where there is none."""
