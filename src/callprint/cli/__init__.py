@@ -25,6 +25,7 @@ COMMANDS = {
     "identify": "name the applications in captures or on an interface",
     "verdicts": "ask the store which application sent which flow",
     "calls": "ask the store who called whom, and which calls were spam",
+    "quality": "show how well flows were heard: loss, jitter, MOS over time",
     "models": "list the models at hand, and what they know",
     "feedback": "vote on a call, keep the allow-list",
     "unknowns": "cluster the flows that no model names, and name the clusters",

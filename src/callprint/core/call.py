@@ -178,6 +178,15 @@ class CallRecord:
         Name | None,
         Field(34, SETUP, "Who forwarded the call last (Diversion, History-Info); null when nobody says so."),
     ] = None
+    caller_mos: Annotated[
+        float | None, Field(35, END, "MOS of the longest voice flow that the caller sends.", decimals=2)
+    ] = None
+    callee_mos: Annotated[
+        float | None, Field(36, END, "MOS of the longest voice flow that the callee sends.", decimals=2)
+    ] = None
+    media_notes: Annotated[
+        Name | None, Field(37, END, "What is wrong with the call's media: words with commas between.")
+    ] = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,16 @@ from collections.abc import Sequence
 from callprint.core.call import NOT_JUDGED, CallRecord, Phase
 from callprint.core.calls.attempt import Attempt
 from callprint.core.calls.party import Party, announced
+from callprint.core.quality.call_quality import call_quality
 from callprint.core.verdict import FlowKey, FlowReport
 
 
 def record_of(call: Attempt, phase: Phase, now_ns: int) -> CallRecord:
     """Return the row of a call in one phase."""
+    quality = call_quality(
+        *([report.summary for report in party.flows] for party in (call.caller, call.callee)),
+        answered=phase is Phase.END and call.answered_ns is not None,
+    )
     return CallRecord(
         call_id=call.call_id,
         from_tag=call.from_tag,
@@ -44,6 +49,9 @@ def record_of(call: Attempt, phase: Phase, now_ns: int) -> CallRecord:
         capture=call.capture,
         claimed_caller=call.claimed_caller,
         diverted_by=call.diverted_by,
+        caller_mos=quality.caller_mos,
+        callee_mos=quality.callee_mos,
+        media_notes=quality.notes,
     )
 
 

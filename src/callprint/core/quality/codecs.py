@@ -32,7 +32,7 @@ class Impairment(NamedTuple):
 _I = "G.113 App. I"
 _IV = "G.113 App. IV"
 _V = "G.113 App. V"
-_OPUS = "Al-Ahmadi, Pocta, Melvin: E-model parameters for Opus, 2021"
+_OPUS = "M. Al-Ahmadi: E-model parameters of super-wideband Opus, 2021"
 
 # PLC: phones conceal lost packets of G.711 (its Appendix I), and have done so for long.
 _FIXED: dict[str, Impairment] = {

@@ -11,11 +11,16 @@ from callprint.core.flow.rtp_statistics import expected_packets
 from callprint.core.ground.addresses import address_text
 from callprint.core.ground.arrays import Array
 from callprint.core.identify.decision import CONFIDENCE_DECIMALS
+from callprint.core.quality.measures import FIELDS, FlowWindows, quality_columns, windows_of_none
 from callprint.core.verdict import REASONS, UNKNOWN, FlowKey, FlowSummary, Verdict
 from callprint.core.verdicts.identifier import NO_MODEL, Names
 
 _VERDICT_FIELDS = tuple(field.name for field in fields(Verdict))
-_SUMMARY_FIELDS = (*(field.name for field in fields(FlowSummary) if field.default is MISSING), "capture")
+_SUMMARY_FIELDS = (
+    *(field.name for field in fields(FlowSummary) if field.default is MISSING),
+    *("capture", "announced_codec", "announced_clock_rate_hz"),
+    *FIELDS,
+)
 """The fields that a FLOW row gives; the others are filled in where they are known."""
 
 
@@ -56,18 +61,25 @@ def flow_verdicts(flows: Array, names: Names) -> list[Verdict]:
 
 
 def flow_summaries(
-    flows: Array, keys: list[FlowKey], ended: list[str], captures: Sequence[str | None] = (None,)
+    flows: Array,
+    keys: list[FlowKey],
+    ended: list[str],
+    captures: Sequence[str | None] = (None,),
+    windows: FlowWindows | None = None,
 ) -> list[FlowSummary]:
     """Return the counters and statistics of flows.
 
     flows: (n,) FLOW; keys: of each; ended: one of ENDED_NAMES, or RUNNING, of each; captures: their names
-    by number.
+    by number; windows: of each.
     """
+    codecs = [CODEC_NAMES.get(number, "dynamic") for number in flows["payload_type"].tolist()]
+    quality = quality_columns(flows, codecs, windows or windows_of_none(len(flows)))
+    nothing = [None] * len(flows)
     expected = expected_packets(flows)
     rates, jitters = flows["clock_rate_hz"].tolist(), flows["jitter"].tolist()
     columns = {
         "flow": keys,
-        "codec": [CODEC_NAMES.get(number, "dynamic") for number in flows["payload_type"].tolist()],
+        "codec": codecs,
         "expected": expected,
         "lost": np.maximum(0, expected - (flows["received"] - flows["duplicates"])),
         "jitter_ms": [
@@ -77,6 +89,11 @@ def flow_summaries(
         "last_seen_ns": flows["last_rtp_ns"],
         "ended": ended,
         "capture": [captures[number] for number in flows["capture"].tolist()],
+        "announced_codec": nothing,
+        "announced_clock_rate_hz": nothing,
+        **dict(
+            zip(FIELDS, zip(*quality, strict=True), strict=True) if quality else dict.fromkeys(FIELDS, ())
+        ),
         **{name: flows[name] for name in ("payload_type", "clock_rate_hz", "packets", "bytes")},
         **{name: flows[name] for name in ("long_packets", "rtcp_packets", "duplicates", "reordered")},
     }
