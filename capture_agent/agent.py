@@ -106,6 +106,7 @@ class CaptureAgent:
         self.sip_messages = 0
         self.rtp_lost = 0
         self.kernel_drops: Callable[[], int] = lambda: 0
+        self._dropped = 0
 
     def run(
         self,
@@ -133,7 +134,15 @@ class CaptureAgent:
                 yield from self.order.take(data, records, *origin)
             else:
                 yield from self.order.flush()
+            self._note_drops()
             yield OrderedBatch(data, records[:0], None)
+
+    def _note_drops(self) -> None:
+        """Let the engine know when the kernel has dropped packets: no MOS is claimed for the flows of that time."""
+        dropped = self.kernel_drops()
+        if dropped > self._dropped:
+            self._dropped = dropped
+            self.engine.note_drops()
 
     def finish(self, timeout_s: float) -> bool:
         """End every flow and send the rest; return whether Kafka has all of it (if not, the spool has)."""

@@ -41,7 +41,8 @@ def engine_events(batch_packets: int) -> list[FlowEvents]:
 
 
 def _copy(part: FlowEvents) -> FlowEvents:
-    return FlowEvents(part.events.copy(), part.flows.copy(), part.evidence.copy())
+    arrays = part.events, part.flows, part.evidence, part.windows, part.reported
+    return FlowEvents(*(array.copy() for array in arrays))
 
 
 def wanted(drains: list[FlowEvents]) -> list[tuple[object, ...]]:

@@ -45,7 +45,7 @@ def of_right_types(row):
         if hint is FlowKey:
             assert all(type(part) is KEY_HINTS[name] for name, part in value._asdict().items())
         else:
-            assert isinstance(value, hint | int if hint is float else hint)
+            assert isinstance(value, hint | int if hint in (float, float | None) else hint)
             assert hint is bool or type(value) is not bool
     return True
 

@@ -26,6 +26,7 @@ COMMANDS = {
     "verdicts": "ask the store which application sent which flow",
     "calls": "ask the store who called whom, and which calls were spam",
     "call": "show one call, message by message, or save its packets",
+    "quality": "show how well flows were heard: loss, jitter, MOS over time",
     "models": "list the models at hand, and what they know",
     "feedback": "vote on a call, keep the allow-list",
     "unknowns": "cluster the flows that no model names, and name the clusters",

@@ -182,6 +182,15 @@ class CallRecord:
         Name | None,
         Field(35, END, "Relay whose two sides were seen, by its address: it passed the same packets on."),
     ] = None
+    caller_mos: Annotated[
+        float | None, Field(36, END, "MOS of the longest voice flow that the caller sends.", decimals=2)
+    ] = None
+    callee_mos: Annotated[
+        float | None, Field(37, END, "MOS of the longest voice flow that the callee sends.", decimals=2)
+    ] = None
+    media_notes: Annotated[
+        Name | None, Field(38, END, "What is wrong with the call's media: words with commas between.")
+    ] = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ Sequence16 = Annotated[int, Limits(maximum=0xFFFF)]
 PayloadType = Annotated[int, Limits(maximum=127)]
 Reason = Annotated[str, Limits(enum=[REASON_TOO_SHORT, REASON_LOW_CONFIDENCE, REASON_NOVEL])]
 BasedOn = Annotated[str, Limits(enum=[BASED_ON_PACKETS, BASED_ON_HEADERS])]
+MosBand = Annotated[str, Limits(enum=["narrowband", "wideband", "fullband"])]
 Ended = Annotated[str, Limits(enum=[RUNNING, *ENDED_NAMES])]
 
 
@@ -143,6 +144,63 @@ class FlowSummary:
         Field(
             35, END, "RTP sequence number of the first packet, or of the first since the source began anew."
         ),
+    ] = None
+    # Quality: core/quality/measures.py fills it in; docs/use/quality.md explains it.
+    jitter_min_ms: Annotated[
+        float | None, Field(37, END, "Least jitter after any packet; null without a clock rate.", decimals=3)
+    ] = None
+    jitter_mean_ms: Annotated[
+        float | None, Field(38, END, "Mean of the jitter after each packet.", decimals=3)
+    ] = None
+    jitter_max_ms: Annotated[
+        float | None, Field(39, END, "Greatest jitter after any packet.", decimals=3)
+    ] = None
+    late: Annotated[
+        int | None, Field(40, END, "RTP packets that a jitter buffer of 60 ms would have come too late for.")
+    ] = None
+    burst_density: Annotated[
+        Probability | None,
+        Field(41, END, "Share of packets lost or late within bursts (RFC 3611).", decimals=6),
+    ] = None
+    gap_density: Annotated[
+        Probability | None,
+        Field(42, END, "Share of packets lost or late between bursts (RFC 3611).", decimals=6),
+    ] = None
+    longest_gap_ms: Annotated[int | None, Field(43, END, "Longest time without any packet.")] = None
+    pause_share: Annotated[
+        Probability | None, Field(44, END, "Share of the time in which the sender paused: DTX.", decimals=4)
+    ] = None
+    quiet_share: Annotated[
+        Probability | None,
+        Field(45, END, "Share of G.711 packets with silence; null for other codecs.", decimals=4),
+    ] = None
+    packet_ms: Annotated[
+        float | None, Field(46, END, "Time from packet to packet, by the time stamps.", decimals=3)
+    ] = None
+    r_factor: Annotated[
+        float | None,
+        Field(47, END, "R of the E-model (ITU-T G.107); null where none is claimed.", decimals=1),
+    ] = None
+    mos: Annotated[float | None, Field(48, END, "MOS of the E-model, 1 to 4.5.", decimals=2)] = None
+    mos_band: Annotated[MosBand | None, Field(49, END, "The band whose E-model rated it.")] = None
+    round_trip_ms: Annotated[
+        float | None, Field(50, END, "Round trip, as far as clear RTCP shows it.", decimals=3)
+    ] = None
+    far_lost_share: Annotated[
+        Probability | None,
+        Field(51, END, "Share of packets lost, as the receiver reports in RTCP.", decimals=6),
+    ] = None
+    far_jitter_ms: Annotated[
+        float | None, Field(52, END, "Mean of the jitter that the receiver reports.", decimals=3)
+    ] = None
+    far_mos: Annotated[
+        float | None, Field(53, END, "Listening MOS that the receiver reports (RTCP XR).", decimals=1)
+    ] = None
+    quality_notes: Annotated[
+        Name | None, Field(54, END, "Why there is no MOS, or what it assumes: words with commas between.")
+    ] = None
+    quality_windows: Annotated[
+        Name | None, Field(55, END, "Counters of each ten seconds, as text (docs/use/quality.md).")
     ] = None
 
 

@@ -41,6 +41,7 @@ from callprint.core.calls.table import CallTable
 from callprint.core.ground.arrays import Array
 from callprint.core.ground.errors import DecodeError
 from callprint.core.ground.snapshot import Snapshot
+from callprint.core.quality.measures import with_codec
 from callprint.core.signalling.body import sdp_of
 from callprint.core.signalling.defects import SipDefect, SipError
 from callprint.core.signalling.identity import IdentityReader
@@ -100,9 +101,11 @@ class CallAssembler:
     def _with_announced(self, report: FlowReport) -> FlowReport:
         found = self._live.announced(report)
         if found is None:
-            return report
+            return FlowReport(report.verdict, with_codec(report.summary, None))
         summary = replace(
-            report.summary, announced_codec=found.codec, announced_clock_rate_hz=found.clock_rate_hz
+            with_codec(report.summary, found.codec),
+            announced_codec=found.codec,
+            announced_clock_rate_hz=found.clock_rate_hz,
         )
         return FlowReport(report.verdict, summary)
 
@@ -333,7 +336,7 @@ class CallAssembler:
             # The call has learned the flow's addresses: the other direction may have waited for just that.
             without_call += [other for other in self._alone.take(report) if not self._join(other)]
         else:
-            without_call.append(report)
+            without_call.append(self._with_announced(report))
         until_ns = settles_ns + self._settings.flow_settles_after_ns
         for flow in without_call:
             for call in self._alone.add(flow, until_ns):
@@ -342,10 +345,10 @@ class CallAssembler:
 
     def _join(self, report: FlowReport) -> bool:
         """Join a flow with its calls, and note what they announced; False when it belongs to none."""
-        summary = self._with_announced(report).summary
-        if summary.announced_codec is not None:
-            self._announced_flows.append(summary)
-        calls = self._live.join(report)
+        completed = self._with_announced(report)
+        if completed.summary is not report.summary:
+            self._announced_flows.append(completed.summary)
+        calls = self._live.join(completed)
         for call in calls:
             self._table.measure(call)
         if calls:

@@ -6,11 +6,16 @@ from callprint.core.call import NOT_JUDGED, CallRecord, Phase
 from callprint.core.calls.attempt import Attempt
 from callprint.core.calls.party import Party, announced
 from callprint.core.calls.relays import relay_of
+from callprint.core.quality.call_quality import call_quality
 from callprint.core.verdict import FlowKey, FlowReport
 
 
 def record_of(call: Attempt, phase: Phase, now_ns: int) -> CallRecord:
     """Return the row of a call in one phase."""
+    quality = call_quality(
+        *([report.summary for report in party.flows] for party in (call.caller, call.callee)),
+        answered=phase is Phase.END and call.answered_ns is not None,
+    )
     return CallRecord(
         call_id=call.call_id,
         from_tag=call.from_tag,
@@ -46,6 +51,9 @@ def record_of(call: Attempt, phase: Phase, now_ns: int) -> CallRecord:
         claimed_caller=call.claimed_caller,
         diverted_by=call.diverted_by,
         relayed_by=relay_of(call.caller.flows) or relay_of(call.callee.flows) or call.relayed_by,
+        caller_mos=quality.caller_mos,
+        callee_mos=quality.callee_mos,
+        media_notes=quality.notes,
     )
 
 

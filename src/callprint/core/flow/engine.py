@@ -1,7 +1,7 @@
 """The flow engine as Python sees it: batches of packets in, events out."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from callprint.core.evidence import (
     HORIZON_PACKETS,
     HORIZON_RTCP_PACKETS,
 )
-from callprint.core.flow import candidates, process
+from callprint.core.flow import candidates, process, windows
 from callprint.core.flow.events import EVENTS_PER_PACKET
 from callprint.core.flow.layout import (
     BLOCK,
@@ -34,6 +34,7 @@ from callprint.core.flow.layout import (
     Tables,
 )
 from callprint.core.flow.sweep import SWEEP_EVERY_NS, sweep
+from callprint.core.flow.window_layout import DROP_MOMENTS, OPEN, REPORTED, WINDOW, WINDOWS_KEPT
 from callprint.core.ground.arrays import Array
 from callprint.core.ground.compiled import read_only
 from callprint.core.ground.errors import ConfigError
@@ -52,6 +53,9 @@ class EngineSettings:
     maximum_candidates: int = 1 << 15  # sources in probation
     maximum_handshakes: int = 1 << 14  # directions of sessions whose STUN or DTLS may precede media
     evidence_memory_bytes: int = 256 << 20  # pending packets at their real length
+    window_memory_bytes: int = (
+        256 << 20
+    )  # windows of flows that last longer than one: 5 KB for each such flow
     idle_timeout_s: float = 60.0
     horizon_packets: int = HORIZON_PACKETS
     horizon_rtcp_packets: int = HORIZON_RTCP_PACKETS
@@ -71,6 +75,7 @@ class EngineSettings:
             "maximum_candidates",
             "maximum_handshakes",
             "evidence_memory_bytes",
+            "window_memory_bytes",
             "horizon_packets",
         ):
             if getattr(self, name) < 1:
@@ -84,6 +89,16 @@ class EngineSettings:
                 raise ConfigError(f"{name} must be between 0 and a million seconds")
 
 
+def no_windows() -> Array:
+    """Return the windows of no flow, (0,) WINDOW."""
+    return np.zeros(0, dtype=WINDOW)
+
+
+def nothing_reported() -> Array:
+    """Return what is reported of no flow, (0,) REPORTED."""
+    return np.zeros(0, dtype=REPORTED)
+
+
 @dataclass(frozen=True, slots=True)
 class FlowEvents:
     """Events in the order in which they happened, as views that are valid until the engine runs again."""
@@ -91,6 +106,9 @@ class FlowEvents:
     events: Array  # (n,) EVENT
     flows: Array  # (n,) FLOW as it stood at the event
     evidence: Array  # (bytes,) uint8: the evidence logs, from events[i].start to events[i].end
+    # (m,) WINDOW: those of the flows that have ended, as `first_window` and `windows` of their events say.
+    windows: Array = field(default_factory=no_windows)
+    reported: Array = field(default_factory=nothing_reported)  # (n,) REPORTED, of these flows
 
 
 def _power_of_two(least: int) -> int:
@@ -112,6 +130,7 @@ class FlowEngine:
         handshake_ways = _power_of_two(max(s.maximum_handshakes, WAYS))
         slots = _power_of_two(max(LEAST_SLOTS, 4 * s.maximum_flows))
         blocks = max(1, s.evidence_memory_bytes // BLOCK)
+        window_slots = max(1, s.window_memory_bytes // (WINDOWS_KEPT * WINDOW.itemsize))
         # As many headers may have come before enough whole packets.
         longest_log = (2 * s.horizon_packets + s.horizon_rtcp_packets + HANDSHAKE_RECORDS) * (
             EVIDENCE_HEADER + MAXIMUM_PAYLOAD
@@ -121,6 +140,11 @@ class FlowEngine:
             due_ns=np.full(s.maximum_flows, NEVER_NS, dtype=np.int64),
             free_rows=np.zeros(s.maximum_flows, dtype=np.int32),
             types=np.zeros(TYPES_OF_FLOW * s.maximum_flows, dtype=TYPE),
+            open=np.zeros(s.maximum_flows, dtype=OPEN),
+            reported=np.zeros(s.maximum_flows, dtype=REPORTED),
+            windows=np.zeros(window_slots * WINDOWS_KEPT, dtype=WINDOW),
+            free_window_slots=np.zeros(window_slots, dtype=np.int32),
+            drop_moments_ns=np.full(DROP_MOMENTS, -NEVER_NS, dtype=np.int64),
             slots=np.zeros(slots, dtype=np.uint64),
             sources=np.zeros(slots, dtype=np.uint64),
             group_hash=np.zeros(GROUP, dtype=np.uint32),
@@ -135,6 +159,8 @@ class FlowEngine:
             free_blocks=np.zeros(blocks, dtype=np.int32),
             events=np.zeros(4096, dtype=EVENT),
             event_flows=np.zeros(4096, dtype=FLOW),
+            event_windows=np.zeros(4096 + EVENTS_PER_PACKET * (WINDOWS_KEPT + 1), dtype=WINDOW),
+            event_reported=np.zeros(4096, dtype=REPORTED),
             evidence=np.zeros(max(8 << 20, 2 * EVENTS_PER_PACKET * longest_log), dtype=np.uint8),
             scratch=np.zeros(EVIDENCE_HEADER + HEADER_LENGTH, dtype=np.uint8),
             outcomes=np.zeros(OUTCOMES, dtype=np.int64),
@@ -213,8 +239,11 @@ class FlowEngine:
                 self._tables.events[:count],
                 self._tables.event_flows[:count],
                 self._tables.evidence[: int(state["evidence_used"][0])],
+                self._tables.event_windows[: int(state["windows_used"][0])],
+                self._tables.event_reported[:count],
             )
             state["events"] = 0
+            state["windows_used"] = 0
             state["evidence_used"] = 0
 
     def set_verdicts(self, events: Array, verdicts: Array) -> None:
@@ -248,6 +277,23 @@ class FlowEngine:
         end = int(self._tables.state["fresh_row"][0])
         return self._tables.flows[:end], self._tables.due_ns[:end]
 
+    def quality_of(self, rows: Array) -> tuple[Array, Array, Array]:
+        """Return the windows of flows that go on, how many each has, and what else is known of their quality.
+
+        rows: (n,) int64 into `flows`. Returns (m,) WINDOW, (n,) int64, (n,) REPORTED.
+        """
+        found = np.zeros(len(rows) * (WINDOWS_KEPT + 1), dtype=WINDOW)
+        counts = np.zeros(len(rows), dtype=np.int64)
+        reported = np.zeros(len(rows), dtype=REPORTED)
+        used = windows.gather_all(self._tables, rows, found, counts, reported)
+        return found[:used], counts, reported
+
+    def note_drops(self) -> None:
+        """Note that the capture has just lost packets: no MOS is claimed for flows that go on now."""
+        state = self._tables.state
+        self._tables.drop_moments_ns[int(state["drop_moments"][0]) % DROP_MOMENTS] = state["clock_ns"][0]
+        state["drop_moments"] += 1
+
     @property
     def outcomes(self) -> dict[Outcome, int]:
         """Packets by the one counter that each ended in."""
@@ -267,6 +313,7 @@ class FlowEngine:
             "flows_evicted",
             "handshakes_evicted",
             "evidence_exhausted",
+            "windows_exhausted",
             "verdict_hits",
         )
         return {name: int(self._tables.state[name][0]) for name in names}
@@ -285,3 +332,4 @@ def warm_up() -> None:
     list(engine.process(data, packets))
     list(engine.finish())
     engine.lookup(data, packets)
+    engine.quality_of(np.zeros(1, dtype=np.int64))

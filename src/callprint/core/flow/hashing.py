@@ -47,6 +47,14 @@ def source_hash(row: Row, ssrc: np.uint32) -> np.uint32:
 
 
 @compiled
+def answering_source_hash(row: Row, ssrc: np.uint32) -> np.uint32:
+    """Return the hash of a source in the other direction: from the destination to the source of a packet."""
+    zero = np.uint64(0)
+    addresses = _hash(row.dst_hi, row.dst_lo, zero, row.src_hi, row.src_lo, zero)
+    return np.uint32(mix((np.uint64(addresses) << _S32) | np.uint64(ssrc)) >> _S32)
+
+
+@compiled
 def _hash(
     src_hi: np.uint64,
     src_lo: np.uint64,

@@ -183,6 +183,8 @@ EVENT = np.dtype(
         ("time_ns", "<i8"),  # packet time at which the evidence was complete, or the flow's last sign of life
         ("start", "<i8"),  # the evidence log in the evidence buffer; start == end: none
         ("end", "<i8"),
+        ("first_window", "<i4"),  # in the buffer of windows
+        ("windows", "<i4"),  # how many; 0 as long as the flow goes on
         ("row", "<i4"),
         ("packet", "<i4"),  # index in the batch of the packet that caused it; -1 at the end of a capture
         ("k", "<u2"),  # RTP packets in the evidence
@@ -220,6 +222,11 @@ STATE = np.dtype(
         ("evidence_used", "<i8"),
         ("whole_enough", "<i8"),
         ("longest_log", "<i8"),  # bytes that one evidence log can have at most
+        ("windows_used", "<i8"),  # of the buffer of windows
+        ("free_window_slots", "<i8"),
+        ("fresh_window_slot", "<i8"),
+        ("windows_exhausted", "<i8"),  # flows that got no room for more than one window
+        ("drop_moments", "<i8"),  # times at which the capture said that it had lost packets
         # Settings that compiled code reads.
         ("idle_timeout_ns", "<i8"),
         ("horizon_packets", "<i8"),
@@ -239,6 +246,11 @@ class Tables(NamedTuple):
     due_ns: Array  # (maximum_flows,) int64: nothing to do for the row before then; NEVER_NS when free
     free_rows: Array  # (maximum_flows,) int32, a stack
     types: Array  # (TYPES_OF_FLOW * maximum_flows,) TYPE
+    open: Array  # (maximum_flows,) OPEN (window_layout.py)
+    reported: Array  # (maximum_flows,) REPORTED
+    windows: Array  # (slots * WINDOWS_KEPT,) WINDOW: the closed windows of flows
+    free_window_slots: Array  # (slots,) int32, a stack
+    drop_moments_ns: Array  # (DROP_MOMENTS,) int64
     slots: Array  # (>= 2 * maximum_flows,) uint64: hash << 32 | row + 1, 0 for empty; `slot_mask` + 1 in use
     sources: Array  # like `slots`, by addresses and SSRC (sources.py)
     group_hash: Array  # (GROUP,) uint32: hashes of the packets that are worked on together
@@ -253,6 +265,8 @@ class Tables(NamedTuple):
     free_blocks: Array  # (maximum_blocks,) int32, a stack
     events: Array  # (maximum_events,) EVENT
     event_flows: Array  # (maximum_events,) FLOW
+    event_windows: Array  # (n,) WINDOW: of the flows that have ended
+    event_reported: Array  # (maximum_events,) REPORTED, of the same
     evidence: Array  # (evidence_buffer,) uint8
     scratch: Array  # (EVIDENCE_HEADER + HEADER_LENGTH,) uint8: the beginning of a record while it is written
     outcomes: Array  # (OUTCOMES,) int64

@@ -15,6 +15,7 @@ with digits are known by their form. Any other such type is kept out of the jitt
 
 import numpy as np
 
+from callprint.core.flow import windows
 from callprint.core.flow.layout import TYPES_OF_FLOW, Tables
 from callprint.core.ground.arrays import Array
 from callprint.core.ground.compiled import Row, compiled
@@ -86,21 +87,31 @@ def is_event(data: Array, offset: int, length: int, payload_type: int) -> bool:
 
 
 @compiled
-def update(tables: Tables, row: int, data: Array, offset: int, length: int, arrival_ns: int) -> None:
-    """Take a packet of the source into account that `FLOW.received` counts already."""
+def update(
+    tables: Tables, row: int, data: Array, offset: int, length: int, arrival_ns: int, ahead: int
+) -> bool:
+    """Take a packet of the source into account that `FLOW.received` counts already; return whether it is too late.
+
+    ahead: how far it advances the sequence, or 0.
+    """
     flow = tables.flows[row]
     payload_type = load8(data, offset + 1) & 0x7F
     timestamp = be32(data, offset + 4)
     if is_event(data, offset, length, payload_type):
         set_aside(tables, row)
-    elif payload_type != flow.payload_type:
+        return False
+    if payload_type != flow.payload_type:
         _take_other(tables, row, payload_type, timestamp, arrival_ns)
-    else:
-        if flow.clock_votes < CLOCK_SETTLED and flow.received % WINDOW == 0:
-            about = tables.types[_first_type(tables, row)]
-            if _window_ends(flow, timestamp, arrival_ns - about.window_ns, flow.received):
-                about.window_ns = arrival_ns
-        _update_jitter(flow, timestamp, arrival_ns)
+        return False
+    if flow.clock_votes < CLOCK_SETTLED and flow.received % WINDOW == 0:
+        about = tables.types[_first_type(tables, row)]
+        rate = flow.clock_rate_hz
+        if _window_ends(flow, timestamp, arrival_ns - about.window_ns, flow.received):
+            about.window_ns = arrival_ns
+        if flow.clock_rate_hz != rate:
+            windows.new_clock(tables, row)
+    step, moved = _update_jitter(flow, timestamp, arrival_ns)
+    return windows.take_time(tables, row, step, moved, ahead)
 
 
 @compiled
@@ -176,21 +187,29 @@ def _change_places(tables: Tables, row: int, other_type: int) -> None:
     flow.window_timestamp, other.window_timestamp = other.window_timestamp, flow.window_timestamp
     flow.payload_type, other.payload_type = other.payload_type, flow.payload_type
     flow.clock_votes, other.clock_votes = other.clock_votes, flow.clock_votes
+    windows.new_clock(tables, row)
 
 
 @compiled
-def _update_jitter(about: Row, timestamp: int, arrival_ns: int) -> None:
-    """Take the next packet of a payload type, in order of arrival, into its jitter; about: a FLOW or TYPE row."""
+def _update_jitter(about: Row, timestamp: int, arrival_ns: int) -> tuple[int, float]:
+    """Take the next packet of a payload type, in order of arrival, into its jitter; about: a FLOW or TYPE row.
+
+    Returns the step of its time stamp, and by how many ticks more than that it came later; 0 without a clock rate.
+    """
+    step = 0
+    moved = 0.0
     if about.clock_rate_hz != 0:
         step = (timestamp - about.last_timestamp) & 0xFFFFFFFF
         if step >= 0x80000000:
             step -= 0x100000000
-        difference = abs((arrival_ns - about.last_arrival_ns) * 1e-9 * about.clock_rate_hz - step)
+        moved = (arrival_ns - about.last_arrival_ns) * 1e-9 * about.clock_rate_hz - step
+        difference = abs(moved)
         # A step of ten seconds is a new time base, not jitter.
         if difference < 10.0 * about.clock_rate_hz:
             about.jitter += (difference - about.jitter) / 16.0
     about.last_timestamp = timestamp
     about.last_arrival_ns = arrival_ns
+    return step, moved
 
 
 @compiled

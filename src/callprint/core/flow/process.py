@@ -7,7 +7,7 @@ flows, as long as nothing has to be evicted: that is why two hosts of the core a
 
 import numpy as np
 
-from callprint.core.flow import candidates, handshakes, rtp_statistics, sources, table
+from callprint.core.flow import candidates, handshakes, rtcp_reports, rtp_statistics, sources, table
 from callprint.core.flow.accept import accept_header, accept_rtcp, accept_rtp
 from callprint.core.flow.events import end_flow, has_room
 from callprint.core.flow.hashing import half_session_hash
@@ -138,6 +138,7 @@ def _take_rtcp(tables: Tables, data: Array, packet: Row, key_hash: np.uint32) ->
     time_ns = packet.time_ns
     # The SSRC of the reporter; a packet of only a header (a BYE of nobody) has none.
     ssrc = np.uint32(be32(data, packet.offset + 4)) if packet.length >= 8 else np.uint32(0)
+    rtcp_reports.take(tables, data, packet)
     row = table.find_rtcp(tables, key_hash, packet, ssrc)
     if row >= 0:
         flow = tables.flows[row]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from callprint.core.flow import payload_types
+from callprint.core.flow import payload_types, windows
 from callprint.core.flow.layout import FLOW, Tables
 from callprint.core.ground.arrays import Array
 from callprint.core.ground.compiled import Row, compiled
@@ -25,11 +25,13 @@ def begin(tables: Tables, row: int, held: int, entry: Row) -> None:
     payload_types.start_clock(flow, payload_type, be32(tables.held_rtp, held + 4), entry.rtp_time_ns)
     if payload_types.is_event(tables.held_rtp, held, entry.rtp_kept, payload_type):
         payload_types.set_aside(tables, row)
+    windows.begin(tables, row)
 
 
 @compiled
 def _restart(tables: Tables, row: int, sequence: int) -> None:
     """The source has restarted its sequence numbers: keep what was expected so far, count on from here."""
+    windows.restart(tables, row)
     flow = tables.flows[row]
     flow.expected_before += flow.maximum_sequence - flow.base_sequence + 1
     flow.base_sequence = sequence
@@ -46,8 +48,10 @@ def update(tables: Tables, row: int, data: Array, packet: Row, sequence: int) ->
     jumping packet counts as received but not as expected, so that each such jump hides at most one lost packet.
     Jitter is that of arrival, late packets included (RFC 3550 6.4.1); what came twice was not sent twice.
     """
+    windows.before_packet(tables, row, packet.time_ns)
     flow = tables.flows[row]
     flow.received += 1
+    behind = 0
     ahead = (sequence - flow.maximum_sequence) & 0xFFFF
     if 0 < ahead < MAXIMUM_DROPOUT:
         flow.maximum_sequence += ahead
@@ -74,7 +78,9 @@ def update(tables: Tables, row: int, data: Array, packet: Row, sequence: int) ->
         return
     # Of a packet that was cut nobody can see whether it is an event.
     whole = packet.length if packet.missing == 0 else 0
-    payload_types.update(tables, row, data, packet.offset, whole, packet.time_ns)
+    advance = ahead if ahead < MAXIMUM_DROPOUT else 0
+    late = payload_types.update(tables, row, data, packet.offset, whole, packet.time_ns, advance)
+    windows.take(tables, row, data, packet, advance, behind, late)
 
 
 def expected_packets(flows: Array) -> Array:

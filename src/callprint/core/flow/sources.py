@@ -6,7 +6,7 @@ and spread together with the index of flows. A flow that is pushed out of a full
 
 import numpy as np
 
-from callprint.core.flow.hashing import source_hash
+from callprint.core.flow.hashing import answering_source_hash, source_hash
 from callprint.core.flow.layout import NEVER_NS, Tables
 from callprint.core.ground.compiled import Row, compiled
 from callprint.core.ground.mixing import mix
@@ -49,8 +49,45 @@ def find(tables: Tables, packet: Row, ssrc: np.uint32) -> int:
 
     Of several, on ports that the source has moved between, the one that was active last counts.
     """
+    return _find(
+        tables,
+        source_hash(packet, ssrc),
+        ssrc,
+        packet.src_hi,
+        packet.src_lo,
+        packet.dst_hi,
+        packet.dst_lo,
+        packet.time_ns,
+    )
+
+
+@compiled
+def find_answered(tables: Tables, packet: Row, ssrc: np.uint32) -> int:
+    """Return the row of the flow of this SSRC from the destination of a packet to its source, as `find` does."""
+    return _find(
+        tables,
+        answering_source_hash(packet, ssrc),
+        ssrc,
+        packet.dst_hi,
+        packet.dst_lo,
+        packet.src_hi,
+        packet.src_lo,
+        packet.time_ns,
+    )
+
+
+@compiled
+def _find(
+    tables: Tables,
+    key_hash: np.uint32,
+    ssrc: np.uint32,
+    src_hi: np.uint64,
+    src_lo: np.uint64,
+    dst_hi: np.uint64,
+    dst_lo: np.uint64,
+    time_ns: int,
+) -> int:
     state = tables.state[0]
-    key_hash = source_hash(packet, ssrc)
     first = first_of_set(state.slot_mask + 1, key_hash)
     best = -1
     for way in range(first, first + WAYS):
@@ -62,11 +99,11 @@ def find(tables: Tables, packet: Row, ssrc: np.uint32) -> int:
         if (
             tables.due_ns[row] != NEVER_NS
             and flow.ssrc == ssrc
-            and flow.src_lo == packet.src_lo
-            and flow.dst_lo == packet.dst_lo
-            and flow.src_hi == packet.src_hi
-            and flow.dst_hi == packet.dst_hi
-            and abs(packet.time_ns - flow.last_active_ns) <= state.idle_timeout_ns
+            and flow.src_lo == src_lo
+            and flow.dst_lo == dst_lo
+            and flow.src_hi == src_hi
+            and flow.dst_hi == dst_hi
+            and abs(time_ns - flow.last_active_ns) <= state.idle_timeout_ns
             and (best < 0 or flow.last_active_ns > tables.flows[best].last_active_ns)
         ):
             best = int(row)

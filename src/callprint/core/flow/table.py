@@ -8,11 +8,14 @@ import numpy as np
 
 from callprint.core.flow import free_list, sources
 from callprint.core.flow.layout import BLOCK, COLLECTING, DECIDED, FLOW, NEVER_NS, NO_APPLICATION, Tables
+from callprint.core.flow.window_layout import OPEN
 from callprint.core.ground.compiled import Row, compiled, prefetch
 from callprint.core.ground.endpoints import same_endpoints, same_port_pairs
 
 CACHE_LINE = 64
 FLOW_BYTES = FLOW.itemsize
+OPEN_BYTES = OPEN.itemsize
+OPEN_BYTES_OF_PACKET = 3 * CACHE_LINE  # of these, what a packet touches
 _HASH_SHIFT = np.uint64(32)
 _ROW_MASK = np.uint64(0xFFFFFFFF)
 EVICTION_SAMPLE = 16  # rows compared for the longest silence when the table is full
@@ -123,6 +126,8 @@ def prefetch_row(tables: Tables, key_hash: np.uint32) -> None:
     if row >= 0:
         for line in range(0, FLOW_BYTES, CACHE_LINE):
             prefetch(tables.flows, row * FLOW_BYTES + line)
+        for line in range(0, OPEN_BYTES_OF_PACKET, CACHE_LINE):
+            prefetch(tables.open, row * OPEN_BYTES + line)
         flow = tables.flows[row]
         if flow.evidence_state == COLLECTING and flow.tail_block >= 0:
             at = flow.tail_block * BLOCK

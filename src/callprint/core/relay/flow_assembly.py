@@ -82,6 +82,7 @@ def _as_horizons(flows: list[_Pending]) -> Array:
     parts["kind"] = PartKind.HORIZON
     parts["time_ns"] = parts["last_active_ns"]
     parts["records"] = 0
+    parts["windows"] = 0
     return parts
 
 
@@ -120,7 +121,10 @@ class _Changes:
             parts["k"][i], parts["evidence_headers"][i] = pending.k, pending.headers
         parts["evidence_state"][self.decided] = DECIDED
         passed_on = np.array(self.passed_on, dtype=np.bool_)
-        return MediaBatch(batch.origin, parts[passed_on], batch.packets[of_packets], batch.payload[of_bytes])
+        windows = batch.windows[np.repeat(passed_on, parts["windows"])]
+        return MediaBatch(
+            batch.origin, parts[passed_on], batch.packets[of_packets], batch.payload[of_bytes], windows
+        )
 
 
 class PartitionAssembly:

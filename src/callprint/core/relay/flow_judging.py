@@ -13,9 +13,12 @@ import numpy as np
 from callprint.core.capture import name as capture_name
 from callprint.core.flow.engine import FlowEvents
 from callprint.core.flow.layout import EVENT, EVENT_END, FLOW
+from callprint.core.flow.window_layout import REPORTED
 from callprint.core.ground.arrays import Array
+from callprint.core.quality.measures import FlowWindows
 from callprint.core.relay.evidence_logs import EvidenceLogs
 from callprint.core.relay.flow_assembly import FlowId, flow_ids
+from callprint.core.relay.shipping import rows_at
 from callprint.core.verdict import ENDED_NAMES, RUNNING, FlowSummary, Verdict
 from callprint.core.verdicts.identifier import Identifier, Names, ask
 from callprint.core.verdicts.rule import resolve
@@ -45,6 +48,7 @@ class _Slice:
     output: JudgeOutput  # of the batch
     parts: Array  # (n,) PART
     flows: list[FlowId]  # of each part
+    windows: Array  # (w,) WINDOW, of the parts that bring them
     evidence: Array  # (bytes,) uint8
     spans: Array  # (n, 2) int64: the log of each part in the evidence
 
@@ -68,6 +72,7 @@ class PartJudge:
         """Add the records of parts to the logs of their flows; yield the parts with these logs, some at a time."""
         packet_at = np.concatenate(([0], np.cumsum(batch.parts["records"], dtype=np.int64)))
         byte_at = np.concatenate(([0], np.cumsum(batch.packets["length"], dtype=np.int64)))[packet_at]
+        window_at = np.concatenate(([0], np.cumsum(batch.parts["windows"], dtype=np.int64)))
         for start in range(0, len(batch.parts), _SLICE_PARTS):
             end = min(start + _SLICE_PARTS, len(batch.parts))
             parts = batch.parts[start:end]
@@ -75,7 +80,8 @@ class PartJudge:
             payload = batch.payload[byte_at[start] : byte_at[end]]
             flows = flow_ids(batch.origin.source, parts)
             evidence, spans = self._logs.take(MediaBatch(batch.origin, parts, packets, payload), flows)
-            yield _Slice(self, output, parts, flows, evidence, spans)
+            windows = batch.windows[window_at[start] : window_at[end]]
+            yield _Slice(self, output, parts, flows, windows, evidence, spans)
 
     def sure_k(self, flow: FlowId) -> int:
         """Return k of the sure provisional verdict of a flow; 0 if it has none, or has a final one already."""
@@ -125,7 +131,12 @@ def _judge_slices(identifier: Identifier | None, slices: list[_Slice]) -> None:
         _joined([each.parts["capture"] for each in slices]), return_inverse=True
     )
     captures = [capture_name.decoded(name) for name in names.tolist()]
-    summaries = _summaries(drain.events[summed], drain.flows[summed], captures)
+    windows = FlowWindows(
+        rows_at(drain.windows, drain.events["first_window"][summed], drain.events["windows"][summed]),
+        drain.events["windows"][summed],
+        drain.reported[summed],
+    )
+    summaries = _summaries(drain.events[summed], drain.flows[summed], captures, windows)
 
     begins = np.cumsum([0, *(len(each.parts) for each in slices)])  # of each slice's parts among all
     given_at, summed_at = np.searchsorted(given, begins).tolist(), np.searchsorted(summed, begins).tolist()
@@ -155,7 +166,15 @@ def _drain_of(slices: list[_Slice]) -> FlowEvents:
     spans = np.concatenate([each.spans + begin for each, begin in zip(slices, begins, strict=False)])
     events["start"], events["end"] = spans[:, 0], spans[:, 1]
     events["row"], flows["sure_k"] = _rows_of(slices)
-    return FlowEvents(events, flows, _joined([each.evidence for each in slices]))
+    events["windows"] = parts["windows"]
+    events["first_window"] = np.cumsum(parts["windows"], dtype=np.int64) - parts["windows"]
+    return FlowEvents(
+        events,
+        flows,
+        _joined([each.evidence for each in slices]),
+        _joined([each.windows for each in slices]),
+        np.frombuffer(parts["reported"].tobytes(), REPORTED),
+    )
 
 
 def _rows_of(slices: list[_Slice]) -> tuple[list[int], list[int]]:
@@ -175,7 +194,9 @@ def _rows_of(slices: list[_Slice]) -> tuple[list[int], list[int]]:
     return rows, sure
 
 
-def _summaries(events: Array, flows: Array, captures: list[str | None]) -> list[FlowSummary]:
+def _summaries(
+    events: Array, flows: Array, captures: list[str | None], windows: FlowWindows
+) -> list[FlowSummary]:
     """Return the summaries of flows that go on or ended. events: (n,) EVENT; flows: (n,) FLOW of each, to be changed.
 
     The summary of a flow that goes on claims to have seen a nanosecond less, so that stores prefer the one at the end,
@@ -187,7 +208,7 @@ def _summaries(events: Array, flows: Array, captures: list[str | None]) -> list[
         RUNNING if goes_on else ENDED_NAMES[number]
         for goes_on, number in zip(running.tolist(), events["ended"].tolist(), strict=True)
     ]
-    return flow_summaries(flows, flow_keys(flows), ended, captures)
+    return flow_summaries(flows, flow_keys(flows), ended, captures, windows)
 
 
 def _joined(arrays: list[Array]) -> Array:

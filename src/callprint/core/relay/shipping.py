@@ -1,14 +1,15 @@
 """From the events of an agent's flow engine to media batches: one stream of batches for each partition."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from callprint.core.capture import name as capture_name
-from callprint.core.flow.engine import FlowEvents
+from callprint.core.flow.engine import FlowEvents, no_windows
 from callprint.core.flow.hashing import media_session_hash
 from callprint.core.flow.layout import EVENT, EVENT_END, FLOW
+from callprint.core.flow.window_layout import REPORTED
 from callprint.core.ground.arrays import Array
 from callprint.core.ground.compiled import compiled
 from callprint.core.relay.logs import join_logs, split_logs
@@ -80,6 +81,7 @@ class _Waiting:
     parts: list[Array] = field(default_factory=list)
     packets: list[Array] = field(default_factory=list)
     payload: list[Array] = field(default_factory=list)
+    windows: list[Array] = field(default_factory=list)
     rows: int = 0
     payload_bytes: int = 0
     sequence: int = 0  # of the next batch
@@ -134,8 +136,11 @@ class Shipper:
             parts[name] = events[name][order]
         parts["first_record"] = first_record[order]
         parts["records"] = records
+        parts["windows"] = events["windows"][order]
+        parts["reported"] = np.frombuffer(drain.reported.tobytes(), parts["reported"].dtype)[order]
+        windows = rows_at(drain.windows, events["first_window"][order], events["windows"][order])
         self._clock_ns = max(self._clock_ns, int(flows["last_active_ns"].max()))
-        return self._collect(partition[order], parts, packets, payload)
+        return self._collect(partition[order], parts, packets, payload, windows)
 
     def statistics(
         self, flows: Array, now_ns: int, captures: Sequence[str | None] = (None,)
@@ -156,7 +161,11 @@ class Shipper:
         parts["first_record"] = self._sent_records[rows][order]
         self._clock_ns = max(self._clock_ns, now_ns)
         return self._collect(
-            partition[order], parts, np.zeros(0, dtype=SHIPPED_PACKET), np.zeros(0, dtype=np.uint8)
+            partition[order],
+            parts,
+            np.zeros(0, dtype=SHIPPED_PACKET),
+            np.zeros(0, dtype=np.uint8),
+            no_windows(),
         )
 
     def flush(self) -> list[tuple[int, MediaBatch]]:
@@ -166,12 +175,13 @@ class Shipper:
         ]
 
     def _collect(
-        self, partition: Array, parts: Array, packets: Array, payload: Array
+        self, partition: Array, parts: Array, packets: Array, payload: Array, windows: Array
     ) -> list[tuple[int, MediaBatch]]:
         """Add parts, sorted by partition, to what waits; return the batches that are full."""
         full: list[tuple[int, MediaBatch]] = []
         packet_at = np.concatenate(([0], np.cumsum(parts["records"], dtype=np.int64)))  # (n + 1,)
         byte_at = np.concatenate(([0], np.cumsum(packets["length"], dtype=np.int64)))[packet_at]  # (n + 1,)
+        window_at = np.concatenate(([0], np.cumsum(parts["windows"], dtype=np.int64)))  # (n + 1,)
         start = 0
         while start < len(parts):
             number = int(partition[start])
@@ -183,6 +193,7 @@ class Shipper:
                 waiting.parts.append(parts[start:end])
                 waiting.packets.append(packets[packet_at[start] : packet_at[end]])
                 waiting.payload.append(payload[byte_at[start] : byte_at[end]])
+                waiting.windows.append(windows[window_at[start] : window_at[end]])
                 waiting.rows += end - start
                 waiting.payload_bytes += int(byte_at[end] - byte_at[start])
                 start = end
@@ -197,9 +208,18 @@ class Shipper:
             np.concatenate(waiting.parts),
             np.concatenate(waiting.packets),
             np.concatenate(waiting.payload),
+            np.concatenate(waiting.windows),
         )
         self._waiting[number] = _Waiting(sequence=waiting.sequence + 1)
         return batch
+
+
+def rows_at(rows: Array, firsts: Array, counts: Array) -> Array:
+    """Return the runs of rows that begin at `firsts` and are `counts` long, one after the other."""
+    ends = np.cumsum(counts)
+    total = int(ends[-1]) if len(ends) else 0
+    found: Array = rows[np.arange(total) + np.repeat(firsts - (ends - counts), counts)]
+    return found
 
 
 def _parts_of(flows: Array, captures: Sequence[str | None]) -> Array:
@@ -216,6 +236,7 @@ def _parts_of(flows: Array, captures: Sequence[str | None]) -> Array:
 def warm_up() -> None:
     """Compile (or load from the cache) everything that agents and bolts run to ship and assemble flows."""
     nothing = FlowEvents(np.zeros(1, dtype=EVENT), np.zeros(1, dtype=FLOW), np.zeros(0, dtype=np.uint8))
+    nothing = replace(nothing, reported=np.zeros(1, dtype=REPORTED))
     shipper = Shipper(0, 1, 1)
     shipper.take(nothing)
     ((_, batch),) = shipper.flush()

@@ -15,6 +15,7 @@ from callprint.core.flow.layout import EVENT_END, NEVER_NS, NO_APPLICATION
 from callprint.core.ground.addresses import Endpoint
 from callprint.core.ground.arrays import Array
 from callprint.core.identify.decision import LOW_CONFIDENCE, TOO_SHORT
+from callprint.core.quality.measures import FlowWindows
 from callprint.core.verdict import ENDED_NAMES, RUNNING, FlowReport, RunningFlow, Verdict
 from callprint.core.verdicts.identifier import Identifier, Names, ask
 from callprint.core.verdicts.rule import resolve
@@ -83,7 +84,10 @@ class IdentificationPipeline:
         flows["reason"][waiting] = np.where(looked_at, LOW_CONFIDENCE, TOO_SHORT)[waiting]
         verdicts = flow_verdicts(flows, Names.of(self._identifier))
         keys = [verdict.flow for verdict in verdicts]
-        summaries = flow_summaries(flows, keys, [RUNNING] * len(keys), self.engine.captures)
+        windows = self.engine.quality_of(np.flatnonzero(due_ns != NEVER_NS))
+        summaries = flow_summaries(
+            flows, keys, [RUNNING] * len(keys), self.engine.captures, FlowWindows(*windows)
+        )
         reports = map(FlowReport, verdicts, summaries)
         return sorted(reports, key=lambda report: (report.verdict.flow.first_seen_ns, report.verdict.flow))
 
@@ -111,6 +115,7 @@ class IdentificationPipeline:
         last = flow_verdicts(resolution.flows[ends], names)
         causes = [ENDED_NAMES[number] for number in events["ended"][ends].tolist()]
         keys = [verdict.flow for verdict in last]
-        summaries = flow_summaries(resolution.flows[ends], keys, causes, self.engine.captures)
+        windows = FlowWindows(drain.windows, events["windows"][ends], drain.reported[ends])
+        summaries = flow_summaries(resolution.flows[ends], keys, causes, self.engine.captures, windows)
         output.reports += map(FlowReport, last, summaries)
         output.report_packets += events["packet"][ends].tolist()

@@ -6,14 +6,16 @@ packet is sent once, and a reader that has all parts of a flow has its evidence 
 holds the flow's statistics as they stood at the event.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 
 import numpy as np
 
 from callprint.core.capture import name as capture_name
 from callprint.core.evidence import EVIDENCE_RTP_HEADER
+from callprint.core.flow.engine import no_windows
 from callprint.core.flow.layout import DECIDED, EVENT_CHECKPOINT, EVENT_END, EVENT_HORIZON
+from callprint.core.flow.window_layout import REPORTED, WINDOW, WINDOWS_KEPT
 from callprint.core.ground.arrays import Array
 from callprint.core.ground.errors import DecodeError
 from callprint.core.verdict import ENDED_NAMES
@@ -71,11 +73,14 @@ _RELEASED_PART = np.dtype(
 _PART_WITH_CAPTURE = with_columns(
     _RELEASED_PART, [("capture", capture_name.COLUMN)]
 )  # where it was first seen
+# How many of the k packets left their headers alone: 0 where verdicts are based on whole packets.
+_PART_WITH_HEADERS = with_columns(_PART_WITH_CAPTURE, [("evidence_headers", "<u2")])
 _PART_LAYOUTS = (
     _RELEASED_PART,
     _PART_WITH_CAPTURE,
-    # How many of the k packets left their headers alone: 0 where verdicts are based on whole packets.
-    with_columns(_PART_WITH_CAPTURE, [("evidence_headers", "<u2")]),
+    _PART_WITH_HEADERS,
+    # How many windows of the flow's quality the part brings, at its end, and a row of REPORTED.
+    with_columns(_PART_WITH_HEADERS, [("windows", "u1"), ("reported", f"V{REPORTED.itemsize}")]),
 )
 _RELEASED_PACKET = np.dtype(
     [
@@ -88,14 +93,13 @@ _RELEASED_PACKET = np.dtype(
     ],
     align=True,
 )
-_SHIPPED_PACKET_LAYOUTS = (
-    _RELEASED_PACKET,
-    _RELEASED_PACKET,
-    _RELEASED_PACKET,
-)
+_SHIPPED_PACKET_LAYOUTS = (_RELEASED_PACKET,) * len(_PART_LAYOUTS)
 FORMAT = BatchFormat(
     BatchType.MEDIA,
-    TableFormat(_PART_LAYOUTS, {"capture": b"", "evidence_headers": 0}),
+    TableFormat(
+        _PART_LAYOUTS,
+        {"capture": b"", "evidence_headers": 0, "windows": 0, "reported": np.zeros((), REPORTED).tobytes()},
+    ),
     TableFormat(_SHIPPED_PACKET_LAYOUTS),
 )
 
@@ -107,8 +111,11 @@ SHIPPED_PACKET = FORMAT.second.latest
 
 KEY_FIELDS = ("src_hi", "src_lo", "dst_hi", "dst_lo", "src_port", "dst_port", "ssrc", "first_seen_ns")
 
-_OF_THE_EVENT = ("time_ns", "first_record", "records", "k", "kind", "ended")
-SHIPPED_FLOW_FIELDS = tuple(name for name in FORMAT.first.columns if name not in (*_OF_THE_EVENT, "capture"))
+_NOT_OF_THE_FLOW = (
+    *("time_ns", "first_record", "records", "k", "kind", "ended"),
+    *("capture", "windows", "reported"),
+)
+SHIPPED_FLOW_FIELDS = tuple(name for name in FORMAT.first.columns if name not in _NOT_OF_THE_FLOW)
 """The fields of a FLOW row that a part quotes as they are; of `capture`, a number there, it has the name."""
 
 _TIMES = ("time_ns", "first_seen_ns", "last_rtp_ns", "last_active_ns", "evidence_last_ns")
@@ -132,11 +139,16 @@ class MediaBatch:
     parts: Array  # (n,) PART
     packets: Array  # (m,) SHIPPED_PACKET
     payload: Array  # (bytes,) uint8: the UDP payloads, one after the other
+    windows: Array = field(
+        default_factory=no_windows
+    )  # (w,) WINDOW: the windows of the parts, one after the other
 
 
 def encode_media(batch: MediaBatch) -> bytes:
     """Return the batch as bytes."""
-    return FORMAT.encode(batch.origin, batch.parts, batch.packets, batch.payload)
+    windows = np.frombuffer(batch.windows.tobytes(), np.uint8)
+    payload = np.concatenate((batch.payload, windows)) if len(windows) else batch.payload
+    return FORMAT.encode(batch.origin, batch.parts, batch.packets, payload)
 
 
 def decode_media(data: bytes) -> MediaBatch:
@@ -145,7 +157,9 @@ def decode_media(data: bytes) -> MediaBatch:
     parts, packets = frame.first, frame.second
     if int(parts["records"].sum(dtype=np.int64)) != len(packets):
         raise DecodeError("the parts of the batch count more or fewer packets than it holds")
-    if int(packets["length"].sum(dtype=np.int64)) != len(frame.payload):
+    packet_bytes = int(packets["length"].sum(dtype=np.int64))
+    windows = int(parts["windows"].sum(dtype=np.int64))
+    if packet_bytes + windows * WINDOW.itemsize != len(frame.payload):
         raise DecodeError("the lengths of the packets of the batch do not add up to its payload")
     if len(packets) and int(packets["kind"].max()) > EVIDENCE_RTP_HEADER:
         raise DecodeError("a packet of the batch is of a kind that evidence does not have")
@@ -155,9 +169,12 @@ def decode_media(data: bytes) -> MediaBatch:
         raise DecodeError("a flow of the batch ended for an unknown reason")
     if len(parts):
         _check_ranges(parts)
+        if int(parts["windows"].max()) > WINDOWS_KEPT + 1:
+            raise DecodeError("a flow of the batch has more windows than any flow keeps")
         for name in set(parts["capture"].tolist()):
             capture_name.decoded(name)
-    return MediaBatch(frame.origin, parts, packets, frame.payload)
+    payload, of_windows = frame.payload[:packet_bytes], frame.payload[packet_bytes:]
+    return MediaBatch(frame.origin, parts, packets, payload, np.frombuffer(of_windows.tobytes(), WINDOW))
 
 
 def _check_ranges(parts: Array) -> None:
@@ -173,6 +190,10 @@ def _check_ranges(parts: Array) -> None:
         raise DecodeError("a sequence number of a flow of the batch is out of range")
     if (parts["maximum_sequence"] < parts["base_sequence"]).any():
         raise DecodeError("the sequence of a flow of the batch ends before it begins")
+    reported = np.frombuffer(parts["reported"].tobytes(), REPORTED)
+    for name in ("packet_ms", "jitter_sum_ms", "receiver_round_trip_ms", "sender_round_trip_ms"):
+        if not ((reported[name] >= 0) & (reported[name] <= _MOST_JITTER)).all():
+            raise DecodeError(f"{name} of a flow of the batch is out of range")
     jitter = parts["jitter"]
     if not ((jitter >= 0) & (jitter <= _MOST_JITTER)).all():
         raise DecodeError("the jitter of a flow of the batch is out of range")
