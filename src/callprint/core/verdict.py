@@ -11,7 +11,7 @@ from callprint.core.ground.fields import Address, Digest, Field, Known, Limits, 
 UNKNOWN = "unknown"
 """The application of a verdict that is not sure enough."""
 
-REASON_TOO_SHORT = "too_short"  # fewer packets than the smallest k of the model
+REASON_TOO_SHORT = "too_short"  # fewer packets than the model judges, or is sure from
 REASON_LOW_CONFIDENCE = "low_confidence"  # confidence below the threshold of the model's card
 REASON_NOVEL = "novel"  # the open-set score says: no application that the model knows
 
@@ -77,6 +77,19 @@ class Verdict:
         Field(
             34, VERDICT, "Digest of the network and of what its card decides by; null when no model looked."
         ),
+    ] = None
+    engine: Annotated[
+        Name | None,
+        Field(
+            35,
+            VERDICT,
+            "The media stack of the sender, such as libwebrtc; `unknown` when not sure, null when no model "
+            "looked. It may be sure where `application` is not.",
+        ),
+    ] = None
+    engine_confidence: Annotated[
+        Probability | None,
+        Field(36, VERDICT, "Calibrated probability of the likeliest engine.", decimals=6),
     ] = None
 
 

@@ -92,6 +92,11 @@ class OnnxIdentifier:
         return self.card.classes
 
     @property
+    def engines(self) -> tuple[str, ...]:
+        """The engine of each class."""
+        return self.card.engines
+
+    @property
     def minimum_k(self) -> int:
         """The fewest RTP packets that it can judge."""
         return self.card.input.minimum_packets
@@ -163,7 +168,7 @@ class OnnxIdentifier:
     def identify(self, evidence: np.ndarray, spans: np.ndarray) -> Decisions:
         """Judge the logs evidence[spans[i, 0]:spans[i, 1]]; evidence: (bytes,) uint8, spans: (n, 2) int64."""
         logits, novelty, packets = self.scores(evidence, spans)
-        return decide(self.card.policy, self.minimum_k, logits, novelty, packets)
+        return decide(self.card.policy, self.engines, self.minimum_k, logits, novelty, packets)
 
 
 def card_path(model: Path) -> Path:

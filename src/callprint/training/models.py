@@ -56,7 +56,7 @@ def make_compact_model(
     on_stage("measuring what drift is")
     at_horizon = held_out[REFERENCE_VIEW]
     reference = make_reference(
-        sample_of(at_horizon, policy), dataset.call[at_horizon.flow], len(classes), settings.seed
+        sample_of(at_horizon, policy, engines), dataset.call[at_horizon.flow], len(classes), settings.seed
     )
     card = ModelCard(
         name=name,

@@ -84,7 +84,9 @@ FLOW = np.dtype(
         ("application", "<i2"),
         ("verdict_k", "<u2"),
         ("sure_k", "<u2"),  # k of the first sure verdict, 0 for none yet: no further checkpoint is needed
+        ("engine", "<i2"),  # a class of the engine that is sure
         ("confidence", "<f4"),
+        ("engine_confidence", "<f4"),
         ("capture", "<u2"),  # number of the capture in which its source was confirmed; 0: not known
         ("evidence_last_ns", "<i8"),  # the last RTP packet in the evidence
         ("decided_at_ns", "<i8"),
@@ -119,7 +121,7 @@ They are swapped with those in the FLOW row once the type has more packets. Of a
 
 MAP_FIELDS = (
     *("sure_k", "final", "unknown", "reason"),
-    *("application", "verdict_k", "confidence", "decided_at_ns"),
+    *("application", "verdict_k", "confidence", "decided_at_ns", "engine", "engine_confidence"),
 )
 """The fields of a FLOW row that are its entry in the verdict map."""
 

@@ -163,6 +163,8 @@ def insert(tables: Tables, key_hash: np.uint32) -> int:
     flow.application = NO_APPLICATION
     flow.verdict_k = 0
     flow.confidence = 0.0
+    flow.engine = NO_APPLICATION
+    flow.engine_confidence = 0.0
     flow.decided_at_ns = 0
     flow.horizon_ns = 0
     if 2 * state.flows > state.slot_mask:

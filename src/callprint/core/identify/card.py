@@ -48,6 +48,8 @@ class Policy:
     threshold: float  # lowest calibrated confidence of a sure verdict
     temperatures: Steps  # of the softmax
     novelty_thresholds: Steps  # the highest novelty score of a known application; may be empty
+    engine_novelty_thresholds: Steps = ()  # of a known engine; empty: those of an application
+    sure_packets: int = 0  # no verdict on fewer RTP packets is sure
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +75,16 @@ class ModelCard:
 
         Of all that a verdict depends on: the network, and how its scores become an answer.
         """
-        decides = (
+        policy = self.policy
+        decides: tuple[object, ...] = (
             self.onnx_sha256,
             self.classes,
             astuple(self.input),
             self.checkpoints,
-            astuple(self.policy),
+            (policy.threshold, policy.temperatures, policy.novelty_thresholds),
         )
+        if policy.engine_novelty_thresholds or policy.sure_packets:  # cards of earlier releases have neither
+            decides += (self.engines, policy.engine_novelty_thresholds, policy.sure_packets)
         return hashlib.sha256(repr(decides).encode()).hexdigest()[:16]
 
 
@@ -91,7 +96,10 @@ def _names(table: Any, field: str) -> tuple[str, ...]:
 
 
 def _steps(table: Any, field: str, least: float, most: float) -> Steps:
-    values = get(table, field)
+    return _checked_steps(get(table, field), field, least, most)
+
+
+def _checked_steps(values: Any, field: str, least: float, most: float) -> Steps:
     if not isinstance(values, list) or len(values) > MAXIMUM_RTP:
         raise fail(field, "is not a list of [packets, number] pairs")
     steps = []
@@ -132,6 +140,10 @@ def _policy(table: Any) -> Policy:
         threshold=number(get(section, "policy.threshold"), "policy.threshold", 0.0, 1.0),
         temperatures=_steps(section, "policy.temperatures", 0.01, 100.0),
         novelty_thresholds=_steps(section, "policy.novelty_thresholds", -1e9, 1e9),
+        engine_novelty_thresholds=_checked_steps(
+            section.get("engine_novelty_thresholds", []), "policy.engine_novelty_thresholds", -1e9, 1e9
+        ),
+        sure_packets=whole_number(section.get("sure_packets", 0), "policy.sure_packets", 0, MAXIMUM_RTP),
     )
     if not policy.temperatures:
         raise fail("policy.temperatures", "is empty")
@@ -220,6 +232,8 @@ def card_text(card: ModelCard) -> str:
             "threshold": card.policy.threshold,
             "temperatures": [list(step) for step in card.policy.temperatures],
             "novelty_thresholds": [list(step) for step in card.policy.novelty_thresholds],
+            "engine_novelty_thresholds": [list(step) for step in card.policy.engine_novelty_thresholds],
+            "sure_packets": card.policy.sure_packets,
         },
         "onnx": {"file": card.onnx_file, "sha256": card.onnx_sha256},
         "training": card.training,

@@ -21,7 +21,9 @@ from callprint.core.flow.layout import EVENT_CHECKPOINT, EVENT_END, FLOW, MAP_FI
 from callprint.core.ground.arrays import Array
 from callprint.core.identify.decision import SURE, TOO_SHORT
 
-ANSWER = np.dtype([(name, FLOW[name]) for name in ("application", "confidence", "reason")])
+ANSWER = np.dtype(
+    [(name, FLOW[name]) for name in ("application", "confidence", "reason", "engine", "engine_confidence")]
+)
 """An identifier's answer about the evidence of one event."""
 
 
@@ -46,7 +48,7 @@ def questions(events: Array, flows: Array, minimum_k: int) -> Array:
 def unanswered(count: int) -> Array:
     """Return the answers when no identifier has been asked, (count,) ANSWER."""
     answers = np.zeros(count, dtype=ANSWER)
-    answers["application"] = NO_APPLICATION
+    answers["application"] = answers["engine"] = NO_APPLICATION
     answers["reason"] = TOO_SHORT
     return answers
 

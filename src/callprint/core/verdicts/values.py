@@ -51,6 +51,14 @@ def flow_verdicts(flows: Array, names: Names) -> list[Verdict]:
         "decided_at_ns": flows["decided_at_ns"],
         "reason": [REASONS[number] for number in flows["reason"].tolist()],
         "model_digest": [None if name is None else names.digest for name in best],
+        "engine": [
+            None if name is None else names.engines[number] if number >= 0 else UNKNOWN
+            for name, number in zip(best, flows["engine"].tolist(), strict=True)
+        ],
+        "engine_confidence": [
+            None if name is None else round(value, CONFIDENCE_DECIMALS)
+            for name, value in zip(best, flows["engine_confidence"].tolist(), strict=True)
+        ],
     }
     return [Verdict(*row) for row in _rows(columns, _VERDICT_FIELDS)]
 
