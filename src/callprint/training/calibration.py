@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from callprint.training.dataset import Dataset
-from callprint.training.novelty import KNOWN_SHARE
+from callprint.training.network import CompactNetwork
+from callprint.training.novelty import Novelty
 from callprint.training.sampling import HORIZON, View, view_rows
 from callprint.training.statistics import fit_temperature
 from callprint.training.train import (
@@ -64,6 +65,24 @@ class HeldOut:
     flow: np.ndarray  # (n,) int64 into the dataset
 
 
+def view_scores(
+    network: CompactNetwork,
+    novelty: Novelty,
+    dataset: Dataset,
+    flows: np.ndarray,
+    target: np.ndarray,
+    view: View,
+) -> HeldOut | None:
+    """Return the scores of one view of flows; None when no flow is long enough for it."""
+    rows = view_rows(dataset, flows, view)
+    enough = rows.packets >= min(view.packets, 10)
+    if not enough.any():
+        return None
+    features, flow = rows.features[enough], rows.flow[enough]
+    scores = novelty_scores(network, novelty, features)
+    return HeldOut(logits_of(network, features), target[flow], scores, features, flow)
+
+
 def out_of_fold(
     dataset: Dataset,
     flows: np.ndarray,
@@ -83,14 +102,8 @@ def out_of_fold(
         network = train_network(dataset, seen, target, classes, settings)
         novelty = network_novelty(network, dataset, seen, target)
         for view in calibration_views():
-            rows = view_rows(dataset, flows[fold == i], view)
-            enough = rows.packets >= min(view.packets, 10)
-            if enough.any():
-                features = rows.features[enough]
-                logits = logits_of(network, features)
-                scores = novelty_scores(network, novelty, features)
-                flow = rows.flow[enough]
-                part = HeldOut(logits, target[flow], scores, features, flow)
+            part = view_scores(network, novelty, dataset, flows[fold == i], target, view)
+            if part is not None:
                 found.setdefault(view, []).append(part)
     return {
         view: HeldOut(
@@ -117,10 +130,10 @@ def temperatures(held_out: dict[View, HeldOut]) -> tuple[tuple[int, float], ...]
     return _steps(held_out, lambda part: fit_temperature(part.logits, part.target))
 
 
-def novelty_thresholds(held_out: dict[View, HeldOut]) -> tuple[tuple[int, float], ...]:
-    """Return the novelty limit of each step, which KNOWN_SHARE of the flows of known applications stay below.
+def novelty_thresholds(held_out: dict[View, HeldOut], known_share: float) -> tuple[tuple[int, float], ...]:
+    """Return the novelty limit of each step, which `known_share` of the flows of known applications stay below.
 
     Renegotiated flows count as well: a limit fitted to the recorded pairs of applications alone calls known ones
     unknown when another peer answers.
     """
-    return _steps(held_out, lambda part: float(np.quantile(part.novelty, KNOWN_SHARE)))
+    return _steps(held_out, lambda part: float(np.quantile(part.novelty, known_share)))
