@@ -10,6 +10,8 @@ class Answers:
     application: np.ndarray
     confidence: np.ndarray
     reason: np.ndarray
+    engine: np.ndarray
+    engine_confidence: np.ndarray
 
 
 class ByLength:
@@ -18,12 +20,17 @@ class ByLength:
     name = "by-length 1"
     digest = "b1" * 8
     applications = ("even", "odd")
+    engines = ("even's", "odd's")
     minimum_k = 5
 
     def identify(self, evidence: np.ndarray, spans: np.ndarray) -> Answers:
         lengths = spans[:, 1] - spans[:, 0]
+        application = (evidence[spans[:, 1] - 1] & 1).astype(np.int16)
+        confidence = np.minimum(lengths / 5000, 1).astype(np.float32)
         return Answers(
-            (evidence[spans[:, 1] - 1] & 1).astype(np.int16),
-            np.minimum(lengths / 5000, 1).astype(np.float32),
+            application,
+            confidence,
             np.where(lengths >= 3000, 0, 2).astype(np.uint8),
+            np.where(lengths >= 2500, application, -1).astype(np.int16),
+            confidence,
         )

@@ -28,4 +28,6 @@ def three_kinds(
     buffer, spans = pack(list(logs))
     text = np.array(applications)
     lengths = np.full(len(logs), packets)
-    return Dataset(buffer, spans, lengths, text, text, np.array(splits), np.array(calls), text, text, text)
+    return Dataset(
+        buffer, spans, lengths, text, text, np.array(splits), np.array(calls), text, text, text, text
+    )

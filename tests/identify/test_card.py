@@ -17,6 +17,20 @@ def test_a_card_survives_being_written_and_read():
     assert parse_card(card_text(CARD)) == CARD
 
 
+def test_what_a_card_says_of_engines_and_least_packets_survives_and_tells_models_apart():
+    policy = replace(CARD.policy, engine_novelty_thresholds=((2, 4.0),), sure_packets=10)
+    card = replace(CARD, policy=policy)
+    assert parse_card(card_text(card)) == card
+    assert card.digest != CARD.digest
+
+
+def test_a_card_of_an_earlier_release_has_neither_and_keeps_its_digest():
+    table = card_table()
+    del table["policy"]["engine_novelty_thresholds"], table["policy"]["sure_packets"]
+    assert parse_card(json.dumps(table)) == CARD
+    assert replace(CARD, engines=("x", "y", "y")).digest == CARD.digest
+
+
 @pytest.mark.parametrize(
     ("path", "value", "named"),
     [
@@ -39,6 +53,8 @@ def test_a_card_survives_being_written_and_read():
         (("policy", "temperatures"), [[2, 0.0]], "policy.temperatures"),
         (("policy", "temperatures"), [[10, 1.0], [2, 1.0]], "policy.temperatures"),
         (("policy", "novelty_thresholds"), [[2]], "policy.novelty_thresholds"),
+        (("policy", "engine_novelty_thresholds"), [[2]], "policy.engine_novelty_thresholds"),
+        (("policy", "sure_packets"), -1, "policy.sure_packets"),
         (("onnx", "file"), "../other.onnx", "onnx.file"),
         (("onnx", "sha256"), "00", "onnx.sha256"),
         (("training",), "text", "training"),

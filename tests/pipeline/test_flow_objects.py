@@ -52,12 +52,17 @@ class Namer:
     name = "namer-1"
     digest = "a1" * 8
     applications = ("zoiper",)
+    engines = ("its own",)
     minimum_k = 4
 
     def identify(self, evidence, spans):
         n = len(spans)
         return SimpleNamespace(
-            application=np.zeros(n, np.int16), confidence=np.ones(n, np.float32), reason=np.zeros(n, np.uint8)
+            application=np.zeros(n, np.int16),
+            confidence=np.ones(n, np.float32),
+            reason=np.zeros(n, np.uint8),
+            engine=np.zeros(n, np.int16),
+            engine_confidence=np.ones(n, np.float32),
         )
 
 

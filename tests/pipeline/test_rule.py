@@ -99,8 +99,10 @@ def one_by_one(events, flows, answers):
         asks = (event["end"] > event["start"] or nothing_kept) and not (checkpoint and flow["sure_k"])
         row = {name: flow[name].item() for name in MAP_FIELDS}
         if asks:
-            row |= {name: answer[name].item() for name in ANSWER.names}
-            row |= {"unknown": int(answer["reason"] != SURE), "verdict_k": int(event["k"])}
+            row |= {name: answer[name].item() for name in ("application", "reason", "engine")}
+            row |= {"confidence": round(answer["confidence"].item() * 10_000)}
+            row |= {"engine_confidence": int(answer["engine_confidence"].item() * 100)}
+            row |= {"verdict_k": int(event["k"])}
             row |= {"decided_at_ns": int(event["time_ns"]), "final": int(not checkpoint)}
             is_first = answer["reason"] == SURE and not remembered
             if is_first:

@@ -18,12 +18,14 @@ class Answer:
     application: np.ndarray
     confidence: np.ndarray
     reason: np.ndarray
+    engine: np.ndarray
+    engine_confidence: np.ndarray
 
 
 class Network:
     """Answers with the byte of each log; its clock advances by `seconds` for each log."""
 
-    name, digest, applications, minimum_k = "network 1", "a1" * 8, ("a",), 2
+    name, digest, applications, engines, minimum_k = "network 1", "a1" * 8, ("a",), ("b",), 2
 
     def __init__(self, seconds):
         self.seconds, self.now_s, self.runs = seconds, 0.0, []
@@ -32,7 +34,8 @@ class Network:
         self.now_s += self.seconds * len(spans)
         self.runs.append(len(spans))
         first = evidence[spans[:, 0]]
-        return Answer(first.astype(np.int16), first / np.float32(255), (first & 1).astype(np.uint8))
+        number, share = first.astype(np.int16), first / np.float32(255)
+        return Answer(number, share, (first & 1).astype(np.uint8), number, share)
 
 
 @pytest.mark.parametrize("seconds", [0.0, 1e-4, 0.02, 0.7, 4.0])
@@ -41,7 +44,7 @@ def test_slices_take_about_a_second_and_give_what_one_run_gives(seconds):
     paced = PacedIdentifier(network, lambda: heartbeats.append(network.now_s), now_s=lambda: network.now_s)
     spans = SPANS if seconds < 1 else SPANS[:20]
     sliced, whole = paced.identify(EVIDENCE, spans), Network(0).identify(EVIDENCE, spans)
-    for name in ("application", "confidence", "reason"):
+    for name in ("application", "confidence", "reason", "engine", "engine_confidence"):
         assert np.array_equal(getattr(sliced, name), getattr(whole, name))
     between = np.diff([0.0, *heartbeats, network.now_s])
     longest = max(16 * seconds, 1.0) + seconds  # the first slice runs before the speed is known
@@ -55,8 +58,8 @@ def test_a_fast_network_is_soon_asked_about_everything_at_once():
     for _ in range(3):
         paced.identify(EVIDENCE, SPANS)
     assert network.runs[-1] == len(SPANS)
-    assert (paced.name, paced.digest, paced.applications, paced.minimum_k) == (
-        ("network 1", "a1" * 8, ("a",), 2)
+    assert (paced.name, paced.digest, paced.applications, paced.engines, paced.minimum_k) == (
+        ("network 1", "a1" * 8, ("a",), ("b",), 2)
     )
 
 

@@ -81,5 +81,5 @@ def test_yildirims_rule_is_60_to_150_bytes():
     buffer, spans = pack([short, steady_flow(12)])  # 200 bytes
     text = np.array(["one", "two"])
     split = np.array(["dataset2", "dataset2"])
-    dataset = Dataset(buffer, spans, np.array([12, 12]), text, text, split, text, text, text, text)
+    dataset = Dataset(buffer, spans, np.array([12, 12]), text, text, split, text, text, text, text, text)
     assert yildirim_share(dataset, "dataset2") == Proportion(1, 2)

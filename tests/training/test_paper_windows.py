@@ -23,7 +23,7 @@ def dataset() -> Dataset:
     buffer, spans = pack(logs)
     text = np.array([f"application{i % 2}" for i in range(len(logs))])
     split = np.full(len(logs), "dataset1")
-    return Dataset(buffer, spans, np.array(PACKETS), text, text, split, text, text, text, text)
+    return Dataset(buffer, spans, np.array(PACKETS), text, text, split, text, text, text, text, text)
 
 
 @pytest.mark.parametrize("k", [2, 10, 40])

@@ -34,7 +34,9 @@ def dataset() -> Dataset:
     buffer, spans = pack([steady_flow(size, sequence=7 * i) for i, size in enumerate(sizes)])
     text = np.array(names)
     calls = np.array([f"call-{i}" for i in range(len(names))])
-    return Dataset(buffer, spans, np.array(sizes), text, text, np.array(splits), calls, text, text, text)
+    return Dataset(
+        buffer, spans, np.array(sizes), text, text, np.array(splits), calls, text, text, text, text
+    )
 
 
 def test_a_report_counts_flows_and_draws_pictures(report, dataset, tmp_path):

@@ -34,12 +34,16 @@ SAMPLE = Path(__file__).resolve().parents[2] / "samples" / "applications.pcapng"
 class Nobody:
     """Knows no application."""
 
-    name, digest, applications, minimum_k = "nobody 1", "00" * 8, ("one",), 2
+    name, digest, applications, engines, minimum_k = "nobody 1", "00" * 8, ("one",), ("one",), 2
 
     def identify(self, evidence, spans):
         count = len(spans)
         return Decisions(
-            np.zeros(count, np.int16), np.zeros(count, np.float32), np.full(count, LOW_CONFIDENCE, np.uint8)
+            np.zeros(count, np.int16),
+            np.zeros(count, np.float32),
+            np.full(count, LOW_CONFIDENCE, np.uint8),
+            np.full(count, -1, np.int16),
+            np.zeros(count, np.float32),
         )
 
 

@@ -15,7 +15,7 @@ from callprint.cli.targets import output_path
 from callprint.core.ground.errors import ModelError
 from callprint.core.identify.card import INPUT_FEATURES
 from callprint.inference import DEFAULT_MODEL
-from callprint.training.classes import TRAINING_SPLIT
+from callprint.training.classes import TRAINING_SPLITS
 from callprint.training.dataset import Dataset
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def _examined(
 
     accuracy: dict[str, Any] = {}
     for split in np.unique(dataset.split):
-        if split == TRAINING_SPLIT:
+        if split in TRAINING_SPLITS:
             continue
         pairs = zip(examine(dataset, before, str(split)), examine(dataset, after, str(split)), strict=True)
         accuracy[str(split)] = {}

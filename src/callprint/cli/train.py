@@ -15,8 +15,8 @@ from callprint.model_names import check_free, checked_name
 from callprint.training.settings import TrainingSettings
 
 DESCRIPTION = """\
-Train the compact network on the flows of dataset1, calibrate it on folds by call, examine it on every other
-part of the dataset, and write the ONNX file with its card. A run that was interrupted continues when it is
+Train the compact network on the flows of dataset1 and versions, calibrate it on folds by call, examine it on every
+other part of the dataset, and write the ONNX file with its card. A run that was interrupted continues when it is
 started again with the same arguments. It runs on a GPU when torch sees one.
 """
 

@@ -11,7 +11,7 @@ from callprint.core.ground.fields import Address, Digest, Field, Known, Limits, 
 UNKNOWN = "unknown"
 """The application of a verdict that is not sure enough."""
 
-REASON_TOO_SHORT = "too_short"  # fewer packets than the smallest k of the model
+REASON_TOO_SHORT = "too_short"  # fewer packets than the model judges, or is sure from
 REASON_LOW_CONFIDENCE = "low_confidence"  # confidence below the threshold of the model's card
 REASON_NOVEL = "novel"  # the open-set score says: no application that the model knows
 
@@ -91,6 +91,19 @@ class Verdict:
             VERDICT,
             "`packets`, or `headers` where the RTP packets are too long for the filter or cut by the capture.",
         ),
+    ] = None
+    engine: Annotated[
+        Name | None,
+        Field(
+            56,
+            VERDICT,
+            "The media stack of the sender, such as libwebrtc; `unknown` when not sure, null when no model "
+            "looked. It may be sure where `application` is not.",
+        ),
+    ] = None
+    engine_confidence: Annotated[
+        Probability | None,
+        Field(57, VERDICT, "Calibrated probability of the likeliest engine, rounded down.", decimals=2),
     ] = None
 
 

@@ -94,6 +94,11 @@ class OnnxIdentifier:
         return self.card.classes
 
     @property
+    def engines(self) -> tuple[str, ...]:
+        """The engine of each class."""
+        return self.card.engines
+
+    @property
     def minimum_k(self) -> int:
         """The fewest RTP packets that it can judge."""
         return self.card.input.minimum_packets
@@ -177,16 +182,15 @@ class OnnxIdentifier:
     def identify(self, evidence: np.ndarray, spans: np.ndarray) -> Decisions:
         """Judge the logs evidence[spans[i, 0]:spans[i, 1]]; evidence: (bytes,) uint8, spans: (n, 2) int64."""
         logits, novelty, packets = self.scores(evidence, spans)
-        found = decide(self.card.policy, self.minimum_k, logits, novelty, packets)
+        found = decide(self.card.policy, self.engines, self.minimum_k, logits, novelty, packets)
         headers = self.card.headers
         if headers is not None:
             of = logs_by_headers(evidence, np.asarray(spans, np.int64).reshape(-1, 2))
             if of.any():
-                by_headers = decide(
-                    headers.policy, headers.minimum_packets, logits[of], novelty[of], packets[of]
-                )
-                found.confidence[of] = by_headers.confidence
-                found.reason[of] = by_headers.reason
+                least = headers.minimum_packets
+                by_headers = decide(headers.policy, self.engines, least, logits[of], novelty[of], packets[of])
+                for name in ("confidence", "reason", "engine", "engine_confidence"):
+                    getattr(found, name)[of] = getattr(by_headers, name)
         return found
 
 

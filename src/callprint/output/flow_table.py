@@ -137,6 +137,8 @@ def _guess(report: Reported) -> str:
     verdict = report.verdict
     if verdict.application != UNKNOWN:
         return ""
+    if verdict.engine not in (None, UNKNOWN):
+        return f"of {printable(verdict.engine)}"  # surely: it says more than a guess
     guess = f"{printable(verdict.best_application)}?" if verdict.best_application else ""
     why = why_unknown(report)
     return (

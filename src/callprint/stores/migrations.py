@@ -155,4 +155,18 @@ SINCE_0_1_0: tuple[Migration, ...] = (
             "ALTER TABLE call_by_hour ADD media_notes text",
         ),
     ),
+    Migration(
+        sqlite=(
+            "ALTER TABLE verdict ADD COLUMN engine TEXT",
+            "ALTER TABLE verdict ADD COLUMN engine_confidence REAL",
+        ),
+        cassandra=(
+            "ALTER TABLE verdict_by_flow ADD engine text",
+            "ALTER TABLE verdict_by_flow ADD engine_confidence double",
+            "ALTER TABLE verdict_by_host_day ADD engine text",
+            "ALTER TABLE verdict_by_host_day ADD engine_confidence double",
+            "ALTER TABLE verdict_by_application_hour ADD engine text",
+            "ALTER TABLE verdict_by_application_hour ADD engine_confidence double",
+        ),
+    ),
 )

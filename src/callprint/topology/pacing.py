@@ -67,6 +67,8 @@ class _Joined:
         self.application = np.concatenate([some.application for some in slices])
         self.confidence = np.concatenate([some.confidence for some in slices])
         self.reason = np.concatenate([some.reason for some in slices])
+        self.engine = np.concatenate([some.engine for some in slices])
+        self.engine_confidence = np.concatenate([some.engine_confidence for some in slices])
 
 
 class PacedIdentifier:
@@ -86,6 +88,7 @@ class PacedIdentifier:
         self.name = identifier.name
         self.digest = identifier.digest
         self.applications = identifier.applications
+        self.engines = identifier.engines
         self.minimum_k = identifier.minimum_k
         self._identifier = identifier
         self._heartbeat = heartbeat

@@ -9,7 +9,7 @@ from callprint.core.identify.card import HeaderPolicy, Policy
 from callprint.core.identify.feature_row import group_columns
 from callprint.training.dataset import Dataset
 from callprint.training.network import CompactNetwork
-from callprint.training.novelty import KNOWN_SHARE, LEAST_PACKETS
+from callprint.training.novelty import LEAST_PACKETS, Novelty
 from callprint.training.sampling import HORIZON, View, view_rows
 from callprint.training.statistics import fit_temperature
 from callprint.training.train import (
@@ -81,6 +81,26 @@ class HeldOut:
     flow: np.ndarray  # (n,) int64 into the dataset
 
 
+def view_scores(
+    network: CompactNetwork,
+    novelty: Novelty,
+    dataset: Dataset,
+    flows: np.ndarray,
+    target: np.ndarray,
+    view: View,
+) -> HeldOut | None:
+    """Return the scores of one view of flows; None when no flow is long enough for it."""
+    rows = view_rows(dataset, flows, view)
+    enough = rows.packets >= min(view.packets, 10)
+    if not enough.any():
+        return None
+    features, flow = rows.features[enough], rows.flow[enough]
+    if view.headers:
+        features[:, group_columns("payload")] = missing_payload(network)
+    scores = novelty_scores(network, novelty, features)
+    return HeldOut(logits_of(network, features), target[flow], scores, features, flow)
+
+
 def out_of_fold(
     dataset: Dataset,
     flows: np.ndarray,
@@ -100,16 +120,8 @@ def out_of_fold(
         network = train_network(dataset, seen, target, classes, settings)
         novelty = network_novelty(network, dataset, seen, target)
         for view in calibration_views():
-            rows = view_rows(dataset, flows[fold == i], view)
-            enough = rows.packets >= min(view.packets, 10)
-            if enough.any():
-                features = rows.features[enough]
-                if view.headers:
-                    features[:, group_columns("payload")] = missing_payload(network)
-                logits = logits_of(network, features)
-                scores = novelty_scores(network, novelty, features)
-                flow = rows.flow[enough]
-                part = HeldOut(logits, target[flow], scores, features, flow)
+            part = view_scores(network, novelty, dataset, flows[fold == i], target, view)
+            if part is not None:
                 found.setdefault(view, []).append(part)
     return {
         view: HeldOut(
@@ -139,23 +151,28 @@ def _steps(
     return tuple(steps)
 
 
-def fitted_policy(
-    held_out: dict[View, HeldOut], threshold: float, known_share: float = KNOWN_SHARE, headers: bool = False
-) -> Policy:
-    """Return the temperature and the novelty limit of each step, which `known_share` of the known flows stay below.
+def temperatures(held_out: dict[View, HeldOut], headers: bool = False) -> tuple[tuple[int, float], ...]:
+    """Return the softmax temperature of each step of packet counts; `headers`: of the views of headers."""
+    return _steps(held_out, headers, lambda part: fit_temperature(part.logits, part.target))
+
+
+def novelty_thresholds(
+    held_out: dict[View, HeldOut], known_share: float, headers: bool = False
+) -> tuple[tuple[int, float], ...]:
+    """Return the novelty limit of each step, which `known_share` of the flows of known applications stay below.
 
     Renegotiated flows count as well: a limit fitted to the recorded pairs of applications alone calls known ones
     unknown when another peer answers. `headers`: of the views of headers, otherwise of the others.
     """
-    return Policy(
-        threshold,
-        _steps(held_out, headers, lambda part: fit_temperature(part.logits, part.target)),
-        _steps(held_out, headers, lambda part: float(np.quantile(part.novelty, known_share))),
-    )
+    return _steps(held_out, headers, lambda part: float(np.quantile(part.novelty, known_share)))
 
 
 def header_policy(held_out: dict[View, HeldOut], payload: np.ndarray) -> HeaderPolicy:
     """Return how flows of headers alone are judged; payload: what `missing_payload` gives of the network."""
-    policy = fitted_policy(held_out, HEADER_THRESHOLD, HEADER_KNOWN_SHARE, headers=True)
+    policy = Policy(
+        HEADER_THRESHOLD,
+        temperatures(held_out, headers=True),
+        novelty_thresholds(held_out, HEADER_KNOWN_SHARE, headers=True),
+    )
     values = tuple(round(float(value), 6) for value in payload)
     return HeaderPolicy(policy, HEADER_LEAST_PACKETS, values)

@@ -1,4 +1,4 @@
-"""What a dataset trains: the flows of its training split, and their applications as classes."""
+"""What a dataset trains: the flows of its training splits, and their applications as classes."""
 
 import numpy as np
 
@@ -6,13 +6,17 @@ from callprint.core.ground.errors import DatasetError
 from callprint.training.dataset import Dataset
 
 TRAINING_SPLIT = "dataset1"
+"""What experiments train on."""
+
+TRAINING_SPLITS = (TRAINING_SPLIT, "versions")
+"""What networks that serve train on: other versions of the same applications as well."""
 
 
-def training_flows(dataset: Dataset) -> np.ndarray:
+def training_flows(dataset: Dataset, splits: tuple[str, ...] = (TRAINING_SPLIT,)) -> np.ndarray:
     """Return the flows that train, (n,) int64 into the dataset. Raises DatasetError when there are none."""
-    flows = dataset.of_split(TRAINING_SPLIT)
+    flows = np.sort(np.concatenate([dataset.of_split(split) for split in splits]))
     if not len(flows):
-        raise DatasetError(f"the dataset has no flow of {TRAINING_SPLIT}, which trains")
+        raise DatasetError(f"the dataset has no flow of {' or '.join(splits)}, which trains")
     return flows
 
 

@@ -51,6 +51,7 @@ class Label:
     call: str
     codec: str
     encrypted: str
+    version: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,7 @@ class Dataset:
     codec: np.ndarray
     encrypted: np.ndarray
     capture: np.ndarray
+    version: np.ndarray  # of the application; empty where the labels do not say
 
     def of_split(self, split: str, least_packets: int = 10) -> np.ndarray:
         """Return the indices of a split's flows that count in accuracy figures."""
@@ -139,6 +141,7 @@ def _labels(path: Path, reader: "csv.DictReader[str]") -> list[Label]:
                 call=row.get("call") or row["capture"],
                 codec=row.get("codec") or "",
                 encrypted=row.get("encrypted") or "",
+                version=row.get("version") or "",
             )
         )
     if not labels:
@@ -234,7 +237,7 @@ def build_dataset(
     ends = np.cumsum([len(log) for log in logs])
     columns = {
         name: np.array([getattr(label, name) for label, _ in rows], dtype=np.str_)
-        for name in ("application", "engine", "split", "call", "codec", "encrypted", "capture")
+        for name in ("application", "engine", "split", "call", "codec", "encrypted", "capture", "version")
     }
     dataset = Dataset(
         buffer=np.frombuffer(b"".join(logs), np.uint8),
@@ -283,7 +286,12 @@ def load_dataset(path: Path) -> Dataset:
     """Read what `save_dataset` wrote. Raises DatasetError naming what is missing or does not fit."""
     try:
         with np.load(path, allow_pickle=False) as stored:
-            columns = {field.name: stored[field.name] for field in fields(Dataset)}
+            columns = {
+                field.name: stored[field.name]
+                for field in fields(Dataset)
+                if field.name != "version" or field.name in stored
+            }
+        columns.setdefault("version", np.full(len(columns["packets"]), ""))  # files of 0.1.0 lack it
     except KeyError as error:
         raise DatasetError(f"{path}: {error.args[0]}") from None
     except OSError as error:

@@ -7,21 +7,23 @@ from typing import Any
 
 import numpy as np
 
-from callprint.core.identify.card import INPUT_FEATURES, ModelCard, ModelInput
+from callprint.core.identify.card import INPUT_FEATURES, ModelCard, ModelInput, Policy
 from callprint.core.identify.feature_list import FEATURE_VERSION
 from callprint.core.identify.feature_row import FEATURE_NAMES
 from callprint.inference.onnx_identifier import OnnxIdentifier
 from callprint.training.calibration import (
     REFERENCE_VIEW,
-    fitted_policy,
     header_policy,
     missing_payload,
+    novelty_thresholds,
     out_of_fold,
+    temperatures,
 )
-from callprint.training.classes import TRAINING_SPLIT, classes_of, training_flows
+from callprint.training.classes import TRAINING_SPLITS, classes_of, training_flows
 from callprint.training.dataset import Dataset
 from callprint.training.examine import examine
 from callprint.training.export import compact_graph, sha256, write_model
+from callprint.training.novelty import ENGINE_SHARE, KNOWN_SHARE
 from callprint.training.reference import make_reference, sample_of
 from callprint.training.sampling import HORIZON
 from callprint.training.settings import TrainingSettings
@@ -29,6 +31,7 @@ from callprint.training.train import Progress, network_novelty, train_network
 
 CHECKPOINTS = (10, 20, 40, 100)
 THRESHOLD = 0.9  # the paper, section VII
+SURE_PACKETS = 10  # sure names from fewer packets were wrong wherever calls of others showed it
 FOLDS = 3
 
 
@@ -44,12 +47,12 @@ def make_compact_model(
     on_epoch: Callable[[Progress], None] = lambda _progress: None,
     on_stage: Callable[[str], None] = lambda _stage: None,
 ) -> ModelCard:
-    """Train the compact network on TRAINING_SPLIT and write `out` and its card; returns the card.
+    """Train the compact network on TRAINING_SPLITS and write `out` and its card; returns the card.
 
-    Folds of the training split calibrate it; the other splits only examine it. Raises DatasetError when the
+    Folds of the training splits calibrate it; the other splits only examine it. Raises DatasetError when the
     dataset has no training split.
     """
-    flows = training_flows(dataset)
+    flows = training_flows(dataset, TRAINING_SPLITS)
     classes, engines, target = classes_of(dataset, flows)
     on_stage("training")
     network = train_network(
@@ -58,11 +61,17 @@ def make_compact_model(
     on_stage(f"calibrating on {folds} folds by call")
     held_out = out_of_fold(dataset, flows, target, len(classes), settings, folds)
     graph = compact_graph(network, network_novelty(network, dataset, flows, target))
-    policy = fitted_policy(held_out, THRESHOLD)
+    policy = Policy(
+        THRESHOLD,
+        temperatures(held_out),
+        novelty_thresholds(held_out, KNOWN_SHARE),
+        novelty_thresholds(held_out, ENGINE_SHARE),
+        SURE_PACKETS,
+    )
     on_stage("measuring what drift is")
     at_horizon = held_out[REFERENCE_VIEW]
     reference = make_reference(
-        sample_of(at_horizon, policy), dataset.call[at_horizon.flow], len(classes), settings.seed
+        sample_of(at_horizon, policy, engines), dataset.call[at_horizon.flow], len(classes), settings.seed
     )
     card = ModelCard(
         name=name,
@@ -75,7 +84,7 @@ def make_compact_model(
         onnx_file=out.name,
         onnx_sha256=sha256(graph),
         training={
-            "split": TRAINING_SPLIT,
+            "splits": [split for split in TRAINING_SPLITS if len(dataset.of_split(split))],
             "flows": len(flows),
             "calls": len(np.unique(dataset.call[flows])),
             "dataset_sha256": dataset.digest,
@@ -100,7 +109,7 @@ def _accuracy(dataset: Dataset, card: ModelCard, graph: bytes) -> dict[str, Any]
     identifier = OnnxIdentifier(card, graph)
     found: dict[str, Any] = {}
     for split in np.unique(dataset.split):
-        if split != TRAINING_SPLIT:
+        if split not in TRAINING_SPLITS:
             found[str(split)] = {
                 result.view.name: result.summary() for result in examine(dataset, identifier, str(split))
             }

@@ -26,9 +26,10 @@ FEATURE_RIDGE = 0.01  # added to every variance: features that never vary in tra
 HIDDEN_RIDGE = 1e-4  # of hidden layers of unit length
 FLOOR = np.float32(1e-3)  # added to a distance before its logarithm is taken
 SPREAD_SHARE = 0.95  # a standardised distance of 1 is this quantile of the fitted flows, 0 their median
-KNOWN_SHARE = (
-    0.98  # of held-out flows of known applications, half of them renegotiated, that the limit lets pass
-)
+KNOWN_SHARE = 0.95
+"""Of held-out flows of known applications, half of them renegotiated: how many the limit of a name lets pass."""
+ENGINE_SHARE = 0.98
+"""The same of the limit of an engine, which is asked for less: a relative of the known applications may pass."""
 LEAST_PACKETS = 10  # spaces are not fitted on windows with fewer
 EMBEDDING_CLIP = 6.0  # standard deviations of a whitened column, as the embedding of a flow holds them
 

@@ -22,10 +22,10 @@ DRAWS = 300  # samples of unchanged calls for each limit
 FALSE_ALARMS = 0.01  # share of them that may lie beyond it
 
 
-def sample_of(held_out: HeldOut, policy: Policy) -> Sample:
+def sample_of(held_out: HeldOut, policy: Policy, engines: tuple[str, ...]) -> Sample:
     """Return held-out flows at the horizon as `callprint drift` would see them."""
     packets = np.full(len(held_out.target), HORIZON)
-    said = decide(policy, 1, held_out.logits, held_out.novelty, packets)
+    said = decide(policy, engines, 1, held_out.logits, held_out.novelty, packets)
     outcome = np.select([said.reason == LOW_CONFIDENCE, said.reason == NOVEL], [1, 2], 0)
     return Sample(said.application.astype(np.int64), said.confidence, outcome, held_out.features)
 

@@ -80,14 +80,15 @@ FLOW = np.dtype(
         ("started_midflow", "u1"),
         # The verdict, as in the paper's map database.
         ("final", "u1"),
-        ("unknown", "u1"),
-        ("reason", "u1"),
+        ("reason", "u1"),  # why the application is unknown, 0 where it is not (REASONS)
         ("clock_votes", "u1"),  # windows that agree on `clock_rate_hz`; CLOCK_SETTLED: no more are asked
+        ("engine_confidence", "u1"),  # in hundredths, rounded down
         ("application", "<i2"),
         ("verdict_k", "<u2"),
         ("sure_k", "<u2"),  # k of the first sure verdict, 0 for none yet: no further checkpoint is needed
+        ("engine", "<i2"),  # a class of the engine that is sure
         ("capture", "<u2"),  # number of the capture in which its source was confirmed; 0: not known
-        ("confidence", "<f4"),
+        ("confidence", "<u2"),  # in parts of CONFIDENCE_UNIT, to which it is rounded
         ("evidence_last_ns", "<i8"),  # the last RTP packet in the evidence
         ("decided_at_ns", "<i8"),
     ],
@@ -119,9 +120,12 @@ They are swapped with those in the FLOW row once the type has more packets. Of a
 `window_ns` and `generation` are used. A flow of one type whose clock rate is known never touches these rows.
 """
 
+CONFIDENCE_UNIT = 10_000
+"""Confidences have four decimals (identify/decision.py); a FLOW row holds them as whole numbers of this part."""
+
 MAP_FIELDS = (
-    *("sure_k", "final", "unknown", "reason"),
-    *("application", "verdict_k", "confidence", "decided_at_ns"),
+    *("sure_k", "final", "reason"),
+    *("application", "verdict_k", "confidence", "decided_at_ns", "engine", "engine_confidence"),
 )
 """The fields of a FLOW row that are its entry in the verdict map."""
 

@@ -11,11 +11,13 @@ from callprint.core.flow.layout import BLOCK, COLLECTING, DECIDED, FLOW, NEVER_N
 from callprint.core.flow.window_layout import OPEN
 from callprint.core.ground.compiled import Row, compiled, prefetch
 from callprint.core.ground.endpoints import same_endpoints, same_port_pairs
+from callprint.core.verdict import REASON_TOO_SHORT, REASONS
 
 CACHE_LINE = 64
 FLOW_BYTES = FLOW.itemsize
 OPEN_BYTES = OPEN.itemsize
 OPEN_BYTES_OF_PACKET = 3 * CACHE_LINE  # of these, what a packet touches
+_TOO_SHORT = REASONS.index(REASON_TOO_SHORT)
 _HASH_SHIFT = np.uint64(32)
 _ROW_MASK = np.uint64(0xFFFFFFFF)
 EVICTION_SAMPLE = 16  # rows compared for the longest silence when the table is full
@@ -165,11 +167,12 @@ def insert(tables: Tables, key_hash: np.uint32) -> int:
     flow.started_midflow = 0
     flow.sure_k = 0
     flow.final = 0
-    flow.unknown = 1
-    flow.reason = 0
+    flow.reason = _TOO_SHORT
     flow.application = NO_APPLICATION
     flow.verdict_k = 0
-    flow.confidence = 0.0
+    flow.confidence = 0
+    flow.engine = NO_APPLICATION
+    flow.engine_confidence = 0
     flow.decided_at_ns = 0
     flow.horizon_ns = 0
     if 2 * state.flows > state.slot_mask:

@@ -48,6 +48,8 @@ class Policy:
     threshold: float  # lowest calibrated confidence of a sure verdict
     temperatures: Steps  # of the softmax
     novelty_thresholds: Steps  # the highest novelty score of a known application; may be empty
+    engine_novelty_thresholds: Steps = ()  # of a known engine; empty: those of an application
+    sure_packets: int = 0  # no verdict on fewer RTP packets is sure
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +85,17 @@ class ModelCard:
 
         Of all that a verdict depends on: the network, and how its scores become an answer.
         """
+        policy = self.policy
         decides: tuple[Any, ...] = (
             self.onnx_sha256,
             self.classes,
             astuple(self.input),
             self.checkpoints,
-            astuple(self.policy),
+            (policy.threshold, policy.temperatures, policy.novelty_thresholds),
         )
-        if self.headers is not None:  # a card without them keeps the digest that it has always had
+        if policy.engine_novelty_thresholds or policy.sure_packets:  # cards of earlier releases have neither
+            decides += (self.engines, policy.engine_novelty_thresholds, policy.sure_packets)
+        if self.headers is not None:  # nor headers, and keep the digest that they have always had
             decides += astuple(self.headers)
         return hashlib.sha256(repr(decides).encode()).hexdigest()[:16]
 
@@ -103,7 +108,10 @@ def _names(table: Any, field: str) -> tuple[str, ...]:
 
 
 def _steps(table: Any, field: str, least: float, most: float) -> Steps:
-    values = get(table, field)
+    return _checked_steps(get(table, field), field, least, most)
+
+
+def _checked_steps(values: Any, field: str, least: float, most: float) -> Steps:
     if not isinstance(values, list) or len(values) > MAXIMUM_RTP:
         raise fail(field, "is not a list of [packets, number] pairs")
     steps = []
@@ -144,6 +152,10 @@ def _policy(table: Any, field: str) -> Policy:
         threshold=number(get(section, f"{field}.threshold"), f"{field}.threshold", 0.0, 1.0),
         temperatures=_steps(section, f"{field}.temperatures", 0.01, 100.0),
         novelty_thresholds=_steps(section, f"{field}.novelty_thresholds", -1e9, 1e9),
+        engine_novelty_thresholds=_checked_steps(
+            section.get("engine_novelty_thresholds", []), f"{field}.engine_novelty_thresholds", -1e9, 1e9
+        ),
+        sure_packets=whole_number(section.get("sure_packets", 0), f"{field}.sure_packets", 0, MAXIMUM_RTP),
     )
     if not policy.temperatures:
         raise fail(f"{field}.temperatures", "is empty")
@@ -236,6 +248,8 @@ def _policy_table(policy: Policy) -> dict[str, Any]:
         "threshold": policy.threshold,
         "temperatures": [list(step) for step in policy.temperatures],
         "novelty_thresholds": [list(step) for step in policy.novelty_thresholds],
+        "engine_novelty_thresholds": [list(step) for step in policy.engine_novelty_thresholds],
+        "sure_packets": policy.sure_packets,
     }
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from callprint.core.flow.engine import FlowEvents
 from callprint.core.ground.arrays import Array
-from callprint.core.verdicts.rule import questions, unanswered
+from callprint.core.verdicts.rule import ANSWER, questions, unanswered
 
 
 class Judgements(Protocol):
@@ -23,6 +23,14 @@ class Judgements(Protocol):
     @property
     def reason(self) -> Array:
         """(n,) uint8 into REASONS (core/verdict.py): 0 for sure, otherwise why the application is unknown."""
+
+    @property
+    def engine(self) -> Array:
+        """(n,) int16: a class of the engine that is sure, NO_APPLICATION where none is."""
+
+    @property
+    def engine_confidence(self) -> Array:
+        """(n,) float32: the calibrated probability of the likeliest engine."""
 
 
 class Identifier(Protocol):
@@ -41,6 +49,10 @@ class Identifier(Protocol):
         """The names of the classes."""
 
     @property
+    def engines(self) -> tuple[str, ...]:
+        """The media stack of each class."""
+
+    @property
     def minimum_k(self) -> int:
         """The fewest RTP packets that it judges."""
 
@@ -54,13 +66,14 @@ class Names(NamedTuple):
     model: str  # name and version
     digest: str | None
     applications: tuple[str, ...]  # by class
+    engines: tuple[str, ...]  # by class
 
     @classmethod
     def of(cls, identifier: Identifier | None) -> "Names":
         """Return the names of an identifier; without one there is no model and no class."""
         if identifier is None:
-            return cls(NO_MODEL, None, ())
-        return cls(identifier.name, identifier.digest, identifier.applications)
+            return cls(NO_MODEL, None, (), ())
+        return cls(identifier.name, identifier.digest, identifier.applications, identifier.engines)
 
 
 NO_MODEL = "none"
@@ -79,7 +92,6 @@ def ask(identifier: Identifier | None, drain: FlowEvents) -> Array:
         # those that end at the same byte are the same.
         _, first, log_of = np.unique(ends, return_index=True, return_inverse=True)
         judgements = identifier.identify(drain.evidence, np.column_stack([starts[first], ends[first]]))
-        answers["application"][asked] = judgements.application[log_of]
-        answers["confidence"][asked] = judgements.confidence[log_of]
-        answers["reason"][asked] = judgements.reason[log_of]
+        for name in ANSWER.names or ():
+            answers[name][asked] = getattr(judgements, name)[log_of]
     return answers

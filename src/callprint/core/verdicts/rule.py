@@ -18,11 +18,25 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from callprint.core.flow.layout import DECIDED, EVENT_CHECKPOINT, EVENT_END, FLOW, MAP_FIELDS, NO_APPLICATION
+from callprint.core.flow.layout import (
+    CONFIDENCE_UNIT,
+    DECIDED,
+    EVENT_CHECKPOINT,
+    EVENT_END,
+    FLOW,
+    MAP_FIELDS,
+    NO_APPLICATION,
+)
 from callprint.core.ground.arrays import Array
 from callprint.core.identify.decision import SURE, TOO_SHORT
 
-ANSWER = np.dtype([(name, FLOW[name]) for name in ("application", "confidence", "reason")])
+ANSWER = np.dtype(
+    [
+        *((name, FLOW[name]) for name in ("application", "reason", "engine")),
+        ("confidence", "<f4"),  # probabilities; FLOW rows hold them as whole numbers
+        ("engine_confidence", "<f4"),
+    ]
+)
 """An identifier's answer about the evidence of one event."""
 
 
@@ -47,7 +61,7 @@ def questions(events: Array, flows: Array, minimum_k: int) -> Array:
 def unanswered(count: int) -> Array:
     """Return the answers when no identifier has been asked, (count,) ANSWER."""
     answers = np.zeros(count, dtype=ANSWER)
-    answers["application"] = NO_APPLICATION
+    answers["application"] = answers["engine"] = NO_APPLICATION
     answers["reason"] = TOO_SHORT
     return answers
 
@@ -94,9 +108,11 @@ def _ask(events: Array, flows: Array) -> Array:
 
 def _write_verdicts(flows: Array, events: Array, answers: Array, asks: Array) -> None:
     """Write the verdicts that events ask for into the events' flows, all but `sure_k`."""
-    for name in ANSWER.names or ():
+    for name in ("application", "reason", "engine"):
         flows[name][asks] = answers[name][asks]
-    flows["unknown"][asks] = answers["reason"][asks] != SURE
+    flows["confidence"][asks] = np.rint(answers["confidence"][asks] * CONFIDENCE_UNIT)
+    # Doubles, and a little more than nothing: .29 is 28.999998 hundredths.
+    flows["engine_confidence"][asks] = np.floor(answers["engine_confidence"][asks].astype(float) * 100 + 1e-4)
     flows["verdict_k"][asks] = events["k"][asks]
     flows["decided_at_ns"][asks] = events["time_ns"][asks]
     flows["final"][asks] = events["kind"][asks] != EVENT_CHECKPOINT

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from callprint.core.flow.layout import CONFIDENCE_UNIT
 from callprint.core.flow.payload_types import CODEC_NAMES
 from callprint.core.flow.rtp_statistics import expected_packets
 from callprint.core.ground.addresses import address_text
 from callprint.core.ground.arrays import Array
-from callprint.core.identify.decision import CONFIDENCE_DECIMALS
+from callprint.core.identify.decision import SURE
 from callprint.core.quality.measures import FIELDS, FlowWindows, quality_columns, windows_of_none
 from callprint.core.verdict import (
     BASED_ON_HEADERS,
@@ -42,7 +43,7 @@ def flow_verdicts(flows: Array, names: Names) -> list[Verdict]:
         names.applications[number] if names.applications and number >= 0 else None
         for number in flows["application"].tolist()
     ]
-    unknown = flows["unknown"].tolist()
+    unknown = (flows["reason"] != SURE).tolist()
     columns = {
         "flow": flow_keys(flows),
         "application": [
@@ -50,7 +51,7 @@ def flow_verdicts(flows: Array, names: Names) -> list[Verdict]:
             for name, not_sure in zip(best, unknown, strict=True)
         ],
         "best_application": best,
-        "confidence": [round(value, CONFIDENCE_DECIMALS) for value in flows["confidence"].tolist()],
+        "confidence": flows["confidence"] / CONFIDENCE_UNIT,
         "k": flows["verdict_k"],
         "final": flows["final"] != 0,
         "model": [NO_MODEL if name is None else names.model for name in best],
@@ -62,6 +63,14 @@ def flow_verdicts(flows: Array, names: Names) -> list[Verdict]:
         "based_on": [
             BASED_ON_HEADERS if headers else BASED_ON_PACKETS
             for headers in (flows["evidence_headers"] != 0).tolist()
+        ],
+        "engine": [
+            None if name is None else names.engines[number] if number >= 0 else UNKNOWN
+            for name, number in zip(best, flows["engine"].tolist(), strict=True)
+        ],
+        "engine_confidence": [
+            None if name is None else value / 100
+            for name, value in zip(best, flows["engine_confidence"].tolist(), strict=True)
         ],
     }
     return [Verdict(*row) for row in _rows(columns, _VERDICT_FIELDS)]
