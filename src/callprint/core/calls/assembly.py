@@ -356,7 +356,7 @@ class CallAssembler:
         return bool(calls)
 
     def _note_relay(self, report: FlowReport, owners: Sequence[Attempt | MediaGroup]) -> None:
-        """Let calls know which relay passed a flow that they have on to another call, or from there; both learn it."""
+        """Note which relay the packets of a flow passed, in its calls and in those that have it on the other side."""
         flow = report.verdict.flow
         sent: Iterable[tuple[FlowReport, Attempt | MediaGroup]] = chain(
             self._live.sent_by(flow), self._alone.sent_by(flow.ssrc)

@@ -77,6 +77,8 @@ class MediaGroups:
     def put_back(self, group: MediaGroup) -> None:
         """Let a group of `groups` wait again."""
         ends = _ends(group.flows[0])
+        if ends in self._waiting:  # a damaged snapshot has two
+            self._drop(ends)
         self._waiting[ends] = group
         for report in group.flows:
             self._by_ssrc.setdefault(report.verdict.flow.ssrc, {})[ends] = None

@@ -21,7 +21,7 @@ from itertools import combinations
 
 from callprint.core.verdict import FlowKey, FlowReport
 
-MOST_HOPS = 16
+MOST_HOPS = 8
 """Most calls that are looked at for the other sides of relays: a test tool may send one SSRC in all its calls."""
 NEAR_NS = 500_000_000
 """How far apart in time a packet may be seen on two hops: relays and clocks of several agents are far better."""
