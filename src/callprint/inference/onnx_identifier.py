@@ -185,8 +185,8 @@ class OnnxIdentifier:
                 by_headers = decide(
                     headers.policy, headers.minimum_packets, logits[of], novelty[of], packets[of]
                 )
-                found.confidence[of] = by_headers.confidence
-                found.reason[of] = by_headers.reason
+                for name in Decisions.__slots__:
+                    getattr(found, name)[of] = getattr(by_headers, name)
         return found
 
 

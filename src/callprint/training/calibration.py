@@ -139,23 +139,28 @@ def _steps(
     return tuple(steps)
 
 
-def fitted_policy(
-    held_out: dict[View, HeldOut], threshold: float, known_share: float = KNOWN_SHARE, headers: bool = False
-) -> Policy:
-    """Return the temperature and the novelty limit of each step, which `known_share` of the known flows stay below.
+def temperatures(held_out: dict[View, HeldOut], headers: bool = False) -> tuple[tuple[int, float], ...]:
+    """Return the softmax temperature of each step of packet counts; `headers`: of the views of headers alone."""
+    return _steps(held_out, headers, lambda part: fit_temperature(part.logits, part.target))
+
+
+def novelty_thresholds(
+    held_out: dict[View, HeldOut], known_share: float = KNOWN_SHARE, headers: bool = False
+) -> tuple[tuple[int, float], ...]:
+    """Return the novelty limit of each step, which `known_share` of the flows of known applications stay below.
 
     Renegotiated flows count as well: a limit fitted to the recorded pairs of applications alone calls known ones
-    unknown when another peer answers. `headers`: of the views of headers, otherwise of the others.
+    unknown when another peer answers.
     """
-    return Policy(
-        threshold,
-        _steps(held_out, headers, lambda part: fit_temperature(part.logits, part.target)),
-        _steps(held_out, headers, lambda part: float(np.quantile(part.novelty, known_share))),
-    )
+    return _steps(held_out, headers, lambda part: float(np.quantile(part.novelty, known_share)))
 
 
 def header_policy(held_out: dict[View, HeldOut], payload: np.ndarray) -> HeaderPolicy:
     """Return how flows of headers alone are judged; payload: what `missing_payload` gives of the network."""
-    policy = fitted_policy(held_out, HEADER_THRESHOLD, HEADER_KNOWN_SHARE, headers=True)
+    policy = Policy(
+        HEADER_THRESHOLD,
+        temperatures(held_out, headers=True),
+        novelty_thresholds(held_out, HEADER_KNOWN_SHARE, headers=True),
+    )
     values = tuple(round(float(value), 6) for value in payload)
     return HeaderPolicy(policy, HEADER_LEAST_PACKETS, values)

@@ -7,16 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from callprint.core.identify.card import INPUT_FEATURES, ModelCard, ModelInput
+from callprint.core.identify.card import INPUT_FEATURES, ModelCard, ModelInput, Policy
 from callprint.core.identify.feature_list import FEATURE_VERSION
 from callprint.core.identify.feature_row import FEATURE_NAMES
 from callprint.inference.onnx_identifier import OnnxIdentifier
 from callprint.training.calibration import (
     REFERENCE_VIEW,
-    fitted_policy,
     header_policy,
     missing_payload,
+    novelty_thresholds,
     out_of_fold,
+    temperatures,
 )
 from callprint.training.classes import TRAINING_SPLIT, classes_of, training_flows
 from callprint.training.dataset import Dataset
@@ -58,7 +59,7 @@ def make_compact_model(
     on_stage(f"calibrating on {folds} folds by call")
     held_out = out_of_fold(dataset, flows, target, len(classes), settings, folds)
     graph = compact_graph(network, network_novelty(network, dataset, flows, target))
-    policy = fitted_policy(held_out, THRESHOLD)
+    policy = Policy(THRESHOLD, temperatures(held_out), novelty_thresholds(held_out))
     on_stage("measuring what drift is")
     at_horizon = held_out[REFERENCE_VIEW]
     reference = make_reference(
