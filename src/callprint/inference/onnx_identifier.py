@@ -189,7 +189,7 @@ class OnnxIdentifier:
             if of.any():
                 least = headers.minimum_packets
                 by_headers = decide(headers.policy, self.engines, least, logits[of], novelty[of], packets[of])
-                for name in ("confidence", "reason", "engine", "engine_confidence"):
+                for name in Decisions.__slots__:
                     getattr(found, name)[of] = getattr(by_headers, name)
         return found
 

@@ -27,7 +27,10 @@ STEPS = (2, 4, 10, 20, 40, 100)
 HEADER_THRESHOLD = 0.97
 HEADER_KNOWN_SHARE = 0.95
 HEADER_LEAST_PACKETS = LEAST_PACKETS
-"""Where only headers show, less confidence is deserved and strangers are harder to tell: sure takes more."""
+"""Where only headers show, strangers are harder to tell: sure takes more.
+
+With these, applications that were left out of dataset1 are named less often by headers than by whole packets.
+"""
 
 REFERENCE_VIEW = View(f"{HORIZON} packets from 0", 0, HORIZON, True)
 """The calibration view that is a final verdict from the flow's start."""
@@ -152,7 +155,7 @@ def _steps(
 
 
 def temperatures(held_out: dict[View, HeldOut], headers: bool = False) -> tuple[tuple[int, float], ...]:
-    """Return the softmax temperature of each step of packet counts; `headers`: of the views of headers."""
+    """Return the softmax temperature of each step of packet counts; `headers`: of the views of headers alone."""
     return _steps(held_out, headers, lambda part: fit_temperature(part.logits, part.target))
 
 
@@ -162,7 +165,7 @@ def novelty_thresholds(
     """Return the novelty limit of each step, which `known_share` of the flows of known applications stay below.
 
     Renegotiated flows count as well: a limit fitted to the recorded pairs of applications alone calls known ones
-    unknown when another peer answers. `headers`: of the views of headers, otherwise of the others.
+    unknown when another peer answers.
     """
     return _steps(held_out, headers, lambda part: float(np.quantile(part.novelty, known_share)))
 
