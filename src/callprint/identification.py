@@ -165,6 +165,10 @@ class CaptureRun:
         self._announced += announced
         for summary in announced:
             self.on_announced(summary)
+        declared = pipeline.assembler.take_declared()
+        self._verdicts += declared
+        for verdict in declared:
+            self.on_verdict(verdict)
         for call in calls:
             self.on_call(call)
         if len(self._calls) >= STORE_BATCH:

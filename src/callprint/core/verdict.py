@@ -14,9 +14,14 @@ UNKNOWN = "unknown"
 REASON_TOO_SHORT = "too_short"  # fewer packets than the smallest k of the model
 REASON_LOW_CONFIDENCE = "low_confidence"  # confidence below the threshold of the model's card
 REASON_NOVEL = "novel"  # the open-set score says: no application that the model knows
+REASON_CONTRADICTED = "contradicted"  # sure, but packets declare another application (ADR 0014)
 
-REASONS = (None, REASON_TOO_SHORT, REASON_LOW_CONFIDENCE, REASON_NOVEL)
+REASONS = (None, REASON_TOO_SHORT, REASON_LOW_CONFIDENCE, REASON_NOVEL, REASON_CONTRADICTED)
 """Reasons by the number that a flow row and a judgement hold; None: the application is known."""
+
+RTCP, DTLS, STUN, SDP, SIP = "rtcp", "dtls", "stun", "sdp", "sip"
+DECLARED_BY = (RTCP, DTLS, STUN, SDP, SIP)
+"""What can say which application sends a flow, from the nearest to its media to the farthest."""
 
 ENDED_NAMES = ("idle", "evicted", "capture_end")
 """How a flow ended, by the ENDED_ numbers of core/flow/layout.py."""
@@ -27,7 +32,8 @@ RUNNING = "running"
 START, VERDICT, END = Known.FIRST_PACKET, Known.VERDICT, Known.END
 Ssrc = Annotated[int, Limits(maximum=0xFFFFFFFF)]
 PayloadType = Annotated[int, Limits(maximum=127)]
-Reason = Annotated[str, Limits(enum=[REASON_TOO_SHORT, REASON_LOW_CONFIDENCE, REASON_NOVEL])]
+Reason = Annotated[str, Limits(enum=[reason for reason in REASONS if reason is not None])]
+DeclaredBy = Annotated[str, Limits(enum=list(DECLARED_BY))]
 Ended = Annotated[str, Limits(enum=[RUNNING, *ENDED_NAMES])]
 
 
@@ -77,6 +83,16 @@ class Verdict:
         Field(
             34, VERDICT, "Digest of the network and of what its card decides by; null when no model looked."
         ),
+    ] = None
+    declared_application: Annotated[
+        Name | None,
+        Field(35, VERDICT, "The application that the sender's packets name; null when none does."),
+    ] = None
+    declared_version: Annotated[Name | None, Field(36, VERDICT, "Its version, as the packets have it.")] = (
+        None
+    )
+    declared_by: Annotated[
+        DeclaredBy | None, Field(37, VERDICT, "What names it: `rtcp`, `dtls`, `stun`, `sdp` or `sip`.")
     ] = None
 
 

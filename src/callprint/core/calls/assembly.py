@@ -12,7 +12,6 @@ histories and detectors (spam/judging.py) see the events of all.
 import heapq
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import replace
 
 from callprint.core.call import EndedBy, Phase
 from callprint.core.calls.assembly_snapshot import (
@@ -26,14 +25,17 @@ from callprint.core.calls.assembly_snapshot import (
 from callprint.core.calls.attempt import Attempt
 from callprint.core.calls.call_rows import record_of
 from callprint.core.calls.callee import ask_for
+from callprint.core.calls.claims import claim_of
 from callprint.core.calls.events import CallEvent, CallStep, MessageOutcome
 from callprint.core.calls.facts import facts_of, facts_with_media
 from callprint.core.calls.first_invite import begun
 from callprint.core.calls.media import LiveMedia
 from callprint.core.calls.media_only import MediaGroups
 from callprint.core.calls.party import Side
+from callprint.core.calls.said import with_said
 from callprint.core.calls.settings import NEVER_NS, RUNNING_EVERY_NS, CallSettings
 from callprint.core.calls.table import CallTable
+from callprint.core.declared.table import NO_NAMES, NameTable
 from callprint.core.ground.arrays import Array
 from callprint.core.ground.errors import DecodeError
 from callprint.core.ground.snapshot import Snapshot
@@ -43,7 +45,7 @@ from callprint.core.signalling.identity import IdentityReader
 from callprint.core.signalling.reader import RawMessage, SignallingReader
 from callprint.core.signalling.sdp import SessionDescription, parse_sdp
 from callprint.core.signalling.sip import SipMessage, parse_message
-from callprint.core.verdict import FlowKey, FlowReport, FlowSummary, RunningFlow
+from callprint.core.verdict import FlowKey, FlowReport, FlowSummary, RunningFlow, Verdict
 from callprint.core.verdicts.rows import RUNNING_FLOWS
 
 _IN_DIALOG = frozenset({"ACK", "BYE", "CANCEL", "PRACK", "UPDATE", "INFO", "REFER", "INVITE"})
@@ -53,11 +55,15 @@ class CallAssembler:
     """Assembles calls from packets, in bounded memory."""
 
     def __init__(
-        self, settings: CallSettings | None = None, identities: IdentityReader | None = None
+        self,
+        settings: CallSettings | None = None,
+        identities: IdentityReader | None = None,
+        names: NameTable = NO_NAMES,
     ) -> None:
-        """Start with nothing known."""
+        """Start with nothing known. `names`: of what messages declare about the programs that sent them."""
         self._settings = settings or CallSettings()
         self._identities = identities or IdentityReader()
+        self._names = names
         self._table = CallTable(self._settings)
         self._live = LiveMedia()
         self._alone = MediaGroups(self._settings.maximum_flows)
@@ -67,6 +73,7 @@ class CallAssembler:
         self._events: list[CallEvent] = []
         self._now_ns = -NEVER_NS
         self._announced_flows: list[FlowSummary] = []
+        self._declared_verdicts: list[Verdict] = []
         self.reader = SignallingReader(self._settings.maximum_streams)
         self.outcomes: Counter[MessageOutcome] = Counter()
         self.defects: Counter[SipDefect] = Counter()  # of messages
@@ -85,25 +92,26 @@ class CallAssembler:
         return sum(self.outcomes.values()) + sum(self.defects.values())
 
     def with_announced(self, reports: Iterable[FlowReport]) -> list[FlowReport]:
-        """Return flows that have just ended with what SDP says by now about their payload types, for people to read.
+        """Return flows that have just ended with what signalling says about them by now, for people to read.
 
-        What is stored is `take_announced`: it does not depend on how soon the end of a flow was noticed.
+        What is stored is `take_announced` and `take_declared`: they do not depend on how soon the end of a flow was
+        noticed.
         """
         return [self._with_announced(report) for report in reports]
 
     def _with_announced(self, report: FlowReport) -> FlowReport:
-        found = self._live.announced(report)
-        if found is None:
-            return report
-        summary = replace(
-            report.summary, announced_codec=found.codec, announced_clock_rate_hz=found.clock_rate_hz
-        )
-        return FlowReport(report.verdict, summary)
+        parties = self._live.parties(report)
+        return with_said(report, parties, self._names, self._settings.flow_settles_after_ns)
 
     def take_announced(self) -> list[FlowSummary]:
         """Return, once, the summaries of flows that have settled, where SDP announced their payload types."""
         announced, self._announced_flows = self._announced_flows, []
         return announced
+
+    def take_declared(self) -> list[Verdict]:
+        """Return, once, the last verdicts on flows that have settled, where signalling declares who sends them."""
+        declared, self._declared_verdicts = self._declared_verdicts, []
+        return declared
 
     def add_flows(self, reports: Iterable[FlowReport]) -> list[CallEvent]:
         """Take flows that have ended, before the packets of the batch in which their end was noticed.
@@ -240,7 +248,7 @@ class CallAssembler:
                 self.body_defects[SipDefect.DISPLAY_NAME] += 1
             found = self._table.find(message)
             if found is not None:
-                self._in_call(*found, message, raw.time_ns)
+                self._in_call(*found, message, raw)
             elif message.method == "INVITE" and message.is_request and not message.to.tag:
                 self._begin(message, raw)
             elif message.method in _IN_DIALOG:
@@ -257,6 +265,7 @@ class CallAssembler:
         if self._table.full():
             self._evict()
         call = begun(message, raw, session, self._identities)
+        call.caller.claim = claim_of(message, session, raw.source_ip, self._names)
         if session is not None:
             self._announced(call, session, Side.CALLER)
         self._table.add(call)
@@ -265,13 +274,15 @@ class CallAssembler:
         self._events.append(CallEvent(CallStep.BEGUN, raw.time_ns, facts_of(call), record))
         self.outcomes[MessageOutcome.CALL_BEGUN] += 1
 
-    def _in_call(self, call: Attempt, sender: Side, message: SipMessage, time_ns: int) -> None:
+    def _in_call(self, call: Attempt, sender: Side, message: SipMessage, raw: RawMessage) -> None:
         if call.asks_anew(message, sender):
             ask_for(call, message, self._identities)
         was_open = not call.ended
         take = call.on_request if message.is_request else call.on_response
-        take(message, sender, time_ns)
+        take(message, sender, raw.time_ns)
         session = self._session(message)
+        if call.party(sender).claim is None:
+            call.party(sender).claim = claim_of(message, session, raw.source_ip, self._names)
         if session is not None and was_open:
             self._announced(call, session, sender)
             self._live.note(call)
@@ -336,10 +347,13 @@ class CallAssembler:
                 self._settled_alone(call, settles_ns)
 
     def _join(self, report: FlowReport) -> bool:
-        """Join a flow with its calls, and note what they announced; False when it belongs to none."""
-        summary = self._with_announced(report).summary
-        if summary.announced_codec is not None:
-            self._announced_flows.append(summary)
+        """Join a flow with its calls, and note what they say about it; False when it belongs to none."""
+        settled = self._with_announced(report)
+        if settled.summary.announced_codec is not None:
+            self._announced_flows.append(settled.summary)
+        if settled.verdict is not report.verdict:
+            self._declared_verdicts.append(settled.verdict)
+        report = FlowReport(settled.verdict, report.summary)
         calls = self._live.join(report)
         for call in calls:
             self._table.measure(call)

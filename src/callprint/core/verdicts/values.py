@@ -14,9 +14,9 @@ from callprint.core.identify.decision import CONFIDENCE_DECIMALS
 from callprint.core.verdict import REASONS, UNKNOWN, FlowKey, FlowSummary, Verdict
 from callprint.core.verdicts.identifier import NO_MODEL, Names
 
-_VERDICT_FIELDS = tuple(field.name for field in fields(Verdict))
+_VERDICT_FIELDS = tuple(field.name for field in fields(Verdict) if not field.name.startswith("declared_"))
 _SUMMARY_FIELDS = (*(field.name for field in fields(FlowSummary) if field.default is MISSING), "capture")
-"""The fields that a FLOW row gives; the others are filled in where they are known."""
+"""The fields that a FLOW row and an identifier give; the others are filled in where they are known."""
 
 
 def flow_keys(flows: Array) -> list[FlowKey]:
