@@ -11,7 +11,7 @@ from length_identifier import ByLength
 from sip_scenario import Talk, at, flow, play, sdp, talking, write_capture
 
 from callprint.core.call import Phase
-from callprint.core.calls.claims import claim_of
+from callprint.core.calls.claims import claim_after
 from callprint.core.ground.snapshot import Snapshot
 from callprint.core.relay.site import SiteCalls
 from callprint.core.signalling.defects import SipError
@@ -129,16 +129,28 @@ def test_rows_of_calls_have_both_names():
     assert (setup.caller_declared_application, setup.callee_declared_application) == ("yealink", None)
 
 
-def test_who_refuses_declares_nothing_and_who_answers_then_does():
-    engine = CallPipeline(names=NAMES)
-    busy = CALL.response(486).replace(b"CSeq", b"Server: Yealink 1.1\r\nCSeq")
-    script = [
-        (0, CALL.request("INVITE", sdp=sdp(*CALLER))),
-        (2, busy),
-        (3, CALL.response(180, to_tag="c", branch="z9hG4bK-2").replace(b"CSeq", b"Server: Asterisk\r\nCSeq")),
-    ]
-    rows = play(engine, script)
-    assert {row.callee_declared_application for row in rows} <= {None, "asterisk"}
+def ringing(status: int, server: str, to_tag: str, branch: str = "z9hG4bK-1") -> bytes:
+    response = CALL.response(status, to_tag=to_tag, branch=branch)
+    return response.replace(b"CSeq", f"Server: {server}\r\nCSeq".encode())
+
+
+@pytest.mark.parametrize(
+    ("responses", "declared"),
+    [
+        ([ringing(486, "Yealink 1.1", "b")], None),  # who refuses sends no media
+        (
+            [ringing(180, "Yealink 1.1", "b"), ringing(200, "Asterisk", "c")],
+            "asterisk",
+        ),  # another fork answers
+        ([ringing(180, "Yealink 1.1", "b"), ringing(200, "nobody", "b")], "yealink"),
+        ([ringing(100, "Asterisk", "")], None),  # of the next hop
+    ],
+)
+def test_who_is_called_has_the_name_of_who_answers(responses, declared):
+    script = [(0, CALL.request("INVITE", sdp=sdp(*CALLER)))]
+    script += [(1 + i, response) for i, response in enumerate(responses)]
+    *_, row = play(CallPipeline(names=NAMES), script)
+    assert row.callee_declared_application == declared
 
 
 def test_a_restart_forgets_no_name():
@@ -162,7 +174,7 @@ def test_any_header_makes_a_claim_or_none(name, value):
         message = parse_message(raw)
     except SipError:
         return
-    claim = claim_of(message, None, PHONE, NAMES)
+    claim = claim_after(None, message, None, PHONE, NAMES)
     if claim is not None:
         assert len(claim.own_addresses) <= 4
         assert all(address.replace(".", "").replace(":", "").isalnum() for address in claim.own_addresses)

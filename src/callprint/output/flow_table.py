@@ -86,7 +86,7 @@ def _texts(report: Reported, sure_at: SureAt | None) -> Texts:
         "to": plain(endpoint(printable(verdict.flow.dst_ip), verdict.flow.dst_port)),
         "application": plain(printable(verdict.application), "bold" if known else ""),
         "guess": plain(_guess(report), "dim"),
-        "declared": plain(_declared(verdict), "dim"),
+        "declared": plain(declared_words(verdict), "dim"),
         "confidence": plain(
             f"{verdict.confidence:.1%}" if verdict.best_application else "–", "" if known else "dim"
         ),
@@ -134,7 +134,8 @@ def _guess(report: Reported) -> str:
     )
 
 
-def _declared(verdict: Verdict) -> str:
+def declared_words(verdict: Verdict) -> str:
+    """Return what the packets of a flow say, "" where they say nothing."""
     if verdict.declared_application is None:
         return ""
     version = f" {printable(verdict.declared_version)}" if verdict.declared_version else ""

@@ -25,7 +25,7 @@ from callprint.core.calls.assembly_snapshot import (
 from callprint.core.calls.attempt import Attempt
 from callprint.core.calls.call_rows import record_of
 from callprint.core.calls.callee import ask_for
-from callprint.core.calls.claims import claim_of
+from callprint.core.calls.claims import claim_after
 from callprint.core.calls.events import CallEvent, CallStep, MessageOutcome
 from callprint.core.calls.facts import facts_of, facts_with_media
 from callprint.core.calls.first_invite import begun
@@ -265,7 +265,7 @@ class CallAssembler:
         if self._table.full():
             self._evict()
         call = begun(message, raw, session, self._identities)
-        call.caller.claim = claim_of(message, session, raw.source_ip, self._names)
+        call.caller.claim = claim_after(None, message, session, raw.source_ip, self._names)
         if session is not None:
             self._announced(call, session, Side.CALLER)
         self._table.add(call)
@@ -281,8 +281,8 @@ class CallAssembler:
         take = call.on_request if message.is_request else call.on_response
         take(message, sender, raw.time_ns)
         session = self._session(message)
-        if call.party(sender).claim is None:
-            call.party(sender).claim = claim_of(message, session, raw.source_ip, self._names)
+        party = call.party(sender)
+        party.claim = claim_after(party.claim, message, session, raw.source_ip, self._names)
         if session is not None and was_open:
             self._announced(call, session, sender)
             self._live.note(call)

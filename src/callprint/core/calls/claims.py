@@ -24,13 +24,32 @@ from callprint.core.verdict import SDP, SIP
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The first name that a party's messages declare."""
+    """The name that a party's messages declare."""
 
     declared: Declared
     own_addresses: tuple[str, ...]  # at which this party itself is, in canonical text
 
 
-def claim_of(
+def claim_after(
+    before: Claim | None,
+    message: SipMessage,
+    session: SessionDescription | None,
+    source_ip: str,
+    names: NameTable,
+) -> Claim | None:
+    """Return what a party claims once this message of it was seen.
+
+    The first claim stays, since proxies may change copies of the message; but who answers may not be who rang.
+    """
+    if before is not None and not 200 <= message.status < 300:
+        return before
+    claim = _claim_of(message, session, source_ip, names)
+    if claim is None or (before is not None and claim.declared == before.declared):
+        return before
+    return claim
+
+
+def _claim_of(
     message: SipMessage, session: SessionDescription | None, source_ip: str, names: NameTable
 ) -> Claim | None:
     """Return what a message of an INVITE transaction claims for its sender, None when it declares no name.

@@ -45,7 +45,7 @@ class Party:
     offered: str | None = None  # its first announced codec
     flows: list[FlowReport] = field(default_factory=list)  # that this party sends
     clock_rates_hz: dict[int, int] = field(default_factory=dict)  # of `codecs`, by payload type
-    claim: Claim | None = None  # the first name that its messages declare
+    claim: Claim | None = None  # the name that its messages declare
 
     def keep_endpoint(self, endpoint: Endpoint) -> bool:
         """Keep an endpoint as the newest; True when the oldest had to make room for it."""

@@ -34,9 +34,8 @@ def _announced(summary: FlowSummary, parties: Parties) -> FlowSummary:
 
 def _declared(verdict: Verdict, parties: Parties, names: NameTable, settled_ns: int) -> Verdict:
     declared = _name_of_source(verdict.flow.src_ip, (sender for sender, _ in parties))
-    if (
-        declared is None or verdict.k == 0
-    ):  # one that saw nothing may stand for one that this host has forgotten
+    stand_in = verdict.k == 0  # perhaps for one that this host has forgotten
+    if declared is None or stand_in:
         return verdict
     found = names.declare(verdict, declared)
     return verdict if found is verdict else replace(found, decided_at_ns=settled_ns)
