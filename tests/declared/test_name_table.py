@@ -93,6 +93,7 @@ SURE = verdict(application="asterisk")
     [
         ("asterisk", "asterisk", None),
         ("freeswitch", UNKNOWN, REASON_CONTRADICTED),
+        ("fpbx", "asterisk", None),  # FreePBX runs Asterisk
         ("PJMEDIA", UNKNOWN, REASON_CONTRADICTED),  # another engine than Asterisk's
     ],
 )

@@ -98,6 +98,7 @@ class NameTable:
         self._attributes: dict[int, str] = {}
         self._engines = frozenset(engines or {})
         self._engine_of: dict[str, str] = {}  # applications whose engine is known
+        self._runs: dict[str, str] = {}  # what distributions are made of
         for name, entry in (engines or {}).items():
             self._add(name, entry)
         for name, entry in (applications or {}).items():
@@ -105,6 +106,8 @@ class NameTable:
                 raise ConfigError(f"{name!r} in the table of declared names is no name of an application")
             if "engine" in entry:
                 self._engine_of[name] = str(entry["engine"])
+            if "runs" in entry:
+                self._runs[name] = str(entry["runs"])
             self._add(name, entry)
         self.attributes = frozenset(self._attributes)  # types of STUN attributes that name a product
         self._answer = lru_cache(_KEPT_ANSWERS)(self._texts.declared)
@@ -171,10 +174,10 @@ class NameTable:
         """Return whether a declared name rules an application out: an engine rules out those with another engine."""
         if declared in self._engines:
             return self._engine_of.get(application, declared) != declared
-        return declared != application
+        return application not in (declared, self._runs.get(declared))
 
     def _add(self, name: str, entry: Mapping[str, Any]) -> None:
-        unknown = set(entry) - {"engine", "texts", "origins", "attributes"}
+        unknown = set(entry) - {"engine", "runs", "texts", "origins", "attributes"}
         if unknown:
             raise ConfigError(f"{name!r}, a declared name, has a key {min(unknown)!r}")
         for key, patterns in (("texts", self._texts), ("origins", self._origins)):
