@@ -34,7 +34,8 @@ NAMES = shipped_names()
         ("PolycomVVX-VVX_400-UA/5.9.0", "polycom", "5.9.0"),
         ("Cisco/SPA504G-7.4.8", "cisco-phone", "7.4.8"),
         ("Cisco-SIPGateway/IOS-12.x", "cisco-gateway", None),
-        ("X-Lite release 1103d", "x-lite", None),
+        ("X-Lite release 1103d", "x-lite", "1103d"),
+        ("Zoiper rv2.10.3.2", "zoiper", "2.10.3.2"),
         ("a phone (PJSIP 2.1)", "PJMEDIA", "2.1"),  # any word, by the asterisk
         ("TURN.SIGNAL.ORG", "signal", None),
     ],

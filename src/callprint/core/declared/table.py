@@ -21,7 +21,9 @@ _KEPT_ANSWERS = 4096  # texts repeat: a site has a few dozen of them
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}", re.ASCII)
 _VERSION = r"\d[0-9A-Za-z.+~_-]{0,31}"
-_VERSION_NEXT = re.compile(rf"[ /_(:-]{{1,3}}v?({_VERSION})", re.ASCII | re.IGNORECASE)
+_VERSION_NEXT = re.compile(
+    rf"[ /_(:-]{{1,3}}(?:v|rv?|release |version )?({_VERSION})", re.ASCII | re.IGNORECASE
+)
 _VERSION_LATER = re.compile(rf"(?<![0-9A-Za-z.])v?((?=\d{{1,9}}\.\d){_VERSION})", re.ASCII | re.IGNORECASE)
 _WORD = re.compile(r"[a-z0-9]+", re.ASCII)
 
