@@ -32,7 +32,7 @@ from callprint.core.calls.first_invite import begun
 from callprint.core.calls.media import LiveMedia
 from callprint.core.calls.media_only import MediaGroups
 from callprint.core.calls.party import Side
-from callprint.core.calls.said import with_said
+from callprint.core.calls.said import SaidOfFlows
 from callprint.core.calls.settings import NEVER_NS, RUNNING_EVERY_NS, CallSettings
 from callprint.core.calls.table import CallTable
 from callprint.core.declared.table import NO_NAMES, NameTable
@@ -45,7 +45,7 @@ from callprint.core.signalling.identity import IdentityReader
 from callprint.core.signalling.reader import RawMessage, SignallingReader
 from callprint.core.signalling.sdp import SessionDescription, parse_sdp
 from callprint.core.signalling.sip import SipMessage, parse_message
-from callprint.core.verdict import FlowKey, FlowReport, FlowSummary, RunningFlow, Verdict
+from callprint.core.verdict import FlowKey, FlowReport, RunningFlow
 from callprint.core.verdicts.rows import RUNNING_FLOWS
 
 _IN_DIALOG = frozenset({"ACK", "BYE", "CANCEL", "PRACK", "UPDATE", "INFO", "REFER", "INVITE"})
@@ -63,7 +63,6 @@ class CallAssembler:
         """Start with nothing known. `names`: of what messages declare about the programs that sent them."""
         self._settings = settings or CallSettings()
         self._identities = identities or IdentityReader()
-        self._names = names
         self._table = CallTable(self._settings)
         self._live = LiveMedia()
         self._alone = MediaGroups(self._settings.maximum_flows)
@@ -72,8 +71,7 @@ class CallAssembler:
         self._running: list[tuple[int, RunningFlow]] = []  # a heap by the mark at which each counts
         self._events: list[CallEvent] = []
         self._now_ns = -NEVER_NS
-        self._announced_flows: list[FlowSummary] = []
-        self._declared_verdicts: list[Verdict] = []
+        self.said = SaidOfFlows(names, self._settings.flow_settles_after_ns)
         self.reader = SignallingReader(self._settings.maximum_streams)
         self.outcomes: Counter[MessageOutcome] = Counter()
         self.defects: Counter[SipDefect] = Counter()  # of messages
@@ -94,24 +92,9 @@ class CallAssembler:
     def with_announced(self, reports: Iterable[FlowReport]) -> list[FlowReport]:
         """Return flows that have just ended with what signalling says about them by now, for people to read.
 
-        What is stored is `take_announced` and `take_declared`: they do not depend on how soon the end of a flow was
-        noticed.
+        What is stored is what `said` keeps: it does not depend on how soon the end of a flow was noticed.
         """
-        return [self._with_announced(report) for report in reports]
-
-    def _with_announced(self, report: FlowReport) -> FlowReport:
-        parties = self._live.parties(report)
-        return with_said(report, parties, self._names, self._settings.flow_settles_after_ns)
-
-    def take_announced(self) -> list[FlowSummary]:
-        """Return, once, the summaries of flows that have settled, where SDP announced their payload types."""
-        announced, self._announced_flows = self._announced_flows, []
-        return announced
-
-    def take_declared(self) -> list[Verdict]:
-        """Return, once, the last verdicts on flows that have settled, where signalling declares who sends them."""
-        declared, self._declared_verdicts = self._declared_verdicts, []
-        return declared
+        return [self.said.of(report, self._live.parties(report)) for report in reports]
 
     def add_flows(self, reports: Iterable[FlowReport]) -> list[CallEvent]:
         """Take flows that have ended, before the packets of the batch in which their end was noticed.
@@ -265,7 +248,7 @@ class CallAssembler:
         if self._table.full():
             self._evict()
         call = begun(message, raw, session, self._identities)
-        call.caller.claim = claim_after(None, message, session, raw.source_ip, self._names)
+        call.caller.claim = claim_after(None, message, session, raw.source_ip, self.said.names)
         if session is not None:
             self._announced(call, session, Side.CALLER)
         self._table.add(call)
@@ -282,7 +265,7 @@ class CallAssembler:
         take(message, sender, raw.time_ns)
         session = self._session(message)
         party = call.party(sender)
-        party.claim = claim_after(party.claim, message, session, raw.source_ip, self._names)
+        party.claim = claim_after(party.claim, message, session, raw.source_ip, self.said.names)
         if session is not None and was_open:
             self._announced(call, session, sender)
             self._live.note(call)
@@ -348,12 +331,7 @@ class CallAssembler:
 
     def _join(self, report: FlowReport) -> bool:
         """Join a flow with its calls, and note what they say about it; False when it belongs to none."""
-        settled = self._with_announced(report)
-        if settled.summary.announced_codec is not None:
-            self._announced_flows.append(settled.summary)
-        if settled.verdict is not report.verdict:
-            self._declared_verdicts.append(settled.verdict)
-        report = FlowReport(settled.verdict, report.summary)
+        report = self.said.settle(report, self._live.parties(report))
         calls = self._live.join(report)
         for call in calls:
             self._table.measure(call)

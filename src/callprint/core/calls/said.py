@@ -12,16 +12,41 @@ Parties = list[tuple[Party, Party]]
 """The sender and the receiver of a flow in each call that it fits, the best first."""
 
 
-def with_said(report: FlowReport, parties: Parties, names: NameTable, settles_after_ns: int) -> FlowReport:
-    """Return a flow that has ended with what signalling says about it.
+class SaidOfFlows:
+    """Completes flows with what signalling says, and keeps what is to be stored of it until it is taken."""
 
-    With a declared name its verdict is another, later one, of when the flow settles: one that is stored never changes
-    (ADR 0014).
-    """
-    settled_ns = report.summary.last_seen_ns + settles_after_ns
-    return FlowReport(
-        _declared(report.verdict, parties, names, settled_ns), _announced(report.summary, parties)
-    )
+    def __init__(self, names: NameTable, settles_after_ns: int) -> None:
+        """`settles_after_ns`: how long after its last packet a flow settles."""
+        self.names = names
+        self._settles_after_ns = settles_after_ns
+        self._summaries: list[FlowSummary] = []
+        self._verdicts: list[Verdict] = []
+
+    def of(self, report: FlowReport, parties: Parties) -> FlowReport:
+        """Return a flow that has ended with what signalling says about it.
+
+        With a declared name its verdict is another, later one, of when the flow settles: one that is stored never
+        changes (ADR 0014).
+        """
+        settled_ns = report.summary.last_seen_ns + self._settles_after_ns
+        return FlowReport(
+            _declared(report.verdict, parties, self.names, settled_ns), _announced(report.summary, parties)
+        )
+
+    def settle(self, report: FlowReport, parties: Parties) -> FlowReport:
+        """Keep what signalling says about a flow that settles; return the flow with its last verdict."""
+        said = self.of(report, parties)
+        if said.summary.announced_codec is not None:
+            self._summaries.append(said.summary)
+        if said.verdict is not report.verdict:
+            self._verdicts.append(said.verdict)
+        return FlowReport(said.verdict, report.summary)
+
+    def take(self) -> tuple[list[FlowSummary], list[Verdict]]:
+        """Return, once, the summaries of settled flows whose payload type SDP announced, and the later verdicts."""
+        taken = self._summaries, self._verdicts
+        self._summaries, self._verdicts = [], []
+        return taken
 
 
 def _announced(summary: FlowSummary, parties: Parties) -> FlowSummary:

@@ -117,8 +117,9 @@ class SiteCalls:
         return events
 
     def _take_said(self) -> None:
-        self.announced += self.assembler.take_announced()
-        self.declared += self.assembler.take_declared()
+        announced, declared = self.assembler.said.take()
+        self.announced += announced
+        self.declared += declared
 
     def _reports(self, results: FlowResults) -> Iterable[FlowReport]:
         """Pair the final verdicts of flows with their ends."""
