@@ -52,6 +52,27 @@ class StoreContract:
         assert stored[verdicts[3].flow].summary == summary(verdicts[3].flow, jitter_ms=0.1 + 0.2)
         assert stored[PJSUA].summary is None, "a flow that has not ended has no statistics"
 
+    def test_a_name_from_signalling_is_the_last_word_whatever_is_stored_after_it(self, store):
+        judged = verdict()
+        named = replace(
+            judged,
+            application="unknown",
+            reason="contradicted",
+            declared_application="yealink",
+            declared_version="66.85",
+            declared_by="sip",
+            decided_at_ns=judged.decided_at_ns + 1,
+        )
+        store.put_verdicts([unsure(), too_short()])
+        store.put_verdicts([named])
+        store.put_verdicts([judged])
+        assert ask(store, flow=judged.flow) == [named]
+        assert ask(store, reason="contradicted") == [named]
+        assert ask(store, declared="yealink") == [named]
+        assert ask(store, reason="contradicted", declared="snom") == []
+        assert ask(store, application="linphone") == []
+        assert ask(store, reason="too_short") == [too_short()]
+
     def test_storing_twice_doubles_nothing(self, store):
         rows = [provisional(), verdict(), unsure()]
         for _ in range(2):

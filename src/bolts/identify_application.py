@@ -13,6 +13,7 @@ from callprint.core.verdicts.identifier import Identifier
 from callprint.core.wire.media import MediaBatch, decode_media
 from callprint.core.wire.rows import rows_to_text
 from callprint.core.wire.source import site_of
+from callprint.declared_names import shipped_names
 from callprint.topology.models import ModelFile
 from callprint.topology.pacing import PacedIdentifier, Pulse
 from callprint.topology.settings import TopologySettings
@@ -99,7 +100,9 @@ class IdentifyApplication(TicklessBatchingBolt):
             self.ack(tup)
             return None
         if turn is Turn.BEGIN:
-            self._judges[partition] = PartJudge(self._identifier, keep_unknown=self._keep_unknown)
+            self._judges[partition] = PartJudge(
+                self._identifier, keep_unknown=self._keep_unknown, names=shipped_names()
+            )
             self._sequences[partition] = Counter()
         batch = decode_media(text_to_bytes(text))
         return _Work(tup, self._judges[partition], batch, self._sequences[partition])

@@ -15,14 +15,25 @@ from callprint.core.identify.card import INPUT_FEATURES
 from callprint.core.identify.decision import LOW_CONFIDENCE, NOVEL
 from callprint.core.identify.drift import Sample
 from callprint.core.identify.features import features
-from callprint.core.verdict import BASED_ON_HEADERS, REASON_LOW_CONFIDENCE, REASON_NOVEL, Verdict
+from callprint.core.verdict import (
+    BASED_ON_HEADERS,
+    REASON_CONTRADICTED,
+    REASON_LOW_CONFIDENCE,
+    REASON_NOVEL,
+    Verdict,
+)
 from callprint.sources import open_captures
 
 if TYPE_CHECKING:
     from callprint.inference import OnnxIdentifier
 
 MOST_FLOWS = 200_000  # beyond that no distribution changes any more
-OUTCOME_OF_REASON = {None: 0, REASON_LOW_CONFIDENCE: 1, REASON_NOVEL: 2}
+OUTCOME_OF_REASON = {
+    None: 0,
+    REASON_CONTRADICTED: 0,  # the network was sure, and drift is about the network
+    REASON_LOW_CONFIDENCE: 1,
+    REASON_NOVEL: 2,
+}
 CAPTURE_FLOWS = 1 << 16
 
 

@@ -161,10 +161,13 @@ class CaptureRun:
 
     def _add_calls(self, pipeline: CallPipeline, calls: list[CallRecord]) -> None:
         self._calls += calls
-        announced = pipeline.assembler.take_announced()
+        announced, declared = pipeline.assembler.said.take()
         self._announced += announced
         for summary in announced:
             self.on_announced(summary)
+        self._verdicts += declared
+        for verdict in declared:
+            self.on_verdict(verdict)
         for call in calls:
             self.on_call(call)
         if len(self._calls) >= STORE_BATCH:

@@ -8,18 +8,21 @@ from callprint.core import capture, dissect
 from callprint.core.call import Phase
 from callprint.core.calls.facts import CALL
 from callprint.core.capture import bpf
+from callprint.core.declared.evidence_texts import declared_in
 from callprint.core.flow import engine
 from callprint.core.identify.features import features
 from callprint.core.identify.k_matrix import k_matrices
 from callprint.core.relay import shipping
 from callprint.core.spam.histories import CallHistory
 from callprint.core.spam.own_detector import OwnDetector
+from callprint.declared_names import shipped_names
 
 
 def _identification() -> None:
     nothing = np.zeros(0, np.uint8), np.zeros((0, 2), np.int64)
     features(*nothing)
     k_matrices(*nothing, 2)
+    declared_in(nothing[0], np.zeros((1, 2), np.int64), shipped_names())
 
 
 def _calls() -> None:

@@ -141,6 +141,24 @@ def test_an_escape_sequence_in_a_name_is_shown_not_obeyed():
     assert "�]0;owned�[red]linphone�" in text.replace("\n", "").replace(" ", "")
 
 
+@pytest.mark.parametrize("width", [50, 80, 200])
+def test_both_names_are_shown_where_both_speak(width):
+    named = verdict(
+        application="unknown",
+        best_application="asterisk",
+        reason="contradicted",
+        declared_application="freeswitch",
+        declared_version="1.10\x1b[0m",
+        declared_by="rtcp",
+    )
+    text = printed(width, [FlowReport(named, summary())])
+    shown = " ".join(text.split())
+    assert "packets name another" in shown
+    assert "asterisk?" in shown
+    assert "says freeswitch 1.10\N{REPLACEMENT CHARACTER}[0m (rtcp)" in shown or width < 200
+    assert "\x1b" not in text
+
+
 def test_colours_on_a_terminal_and_none_with_no_color(monkeypatch):
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("TERM", "xterm-256color")

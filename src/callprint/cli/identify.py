@@ -30,6 +30,7 @@ from callprint.core.spam.detector_names import DETECTORS, OWN
 from callprint.core.spam.detectors import make_detector
 from callprint.core.verdict import FlowReport, Verdict
 from callprint.core.verdicts.pipeline import IdentificationPipeline
+from callprint.declared_names import shipped_names
 from callprint.identification import CaptureRun
 from callprint.load_identifier import load_identifier
 from callprint.model_names import put_into_use
@@ -178,7 +179,7 @@ def run(args: argparse.Namespace) -> int:
         )
         shown = _Shown(stream, console if at_once and not args.summary else None, keep=not args.summary)
         detector = make_detector(args.detector, args.votes_per_day)
-        calls = CallPipeline(identities=identity_reader(args), detector=detector)
+        calls = CallPipeline(identities=identity_reader(args), detector=detector, names=shipped_names())
         listener = VoteListener(store, calls.judge, detector) if store else None
         if detector.ignored_votes:
             ignored = quantity(detector.ignored_votes, "vote")
@@ -186,7 +187,10 @@ def run(args: argparse.Namespace) -> int:
                 f"callprint: {ignored} of users who gave too many a day (--votes-per-day) left out"
             )
         pipeline = IdentificationPipeline(
-            identifier, EngineSettings(checkpoints=checkpoints), keep_unknown=args.keep_unknown
+            identifier,
+            EngineSettings(checkpoints=checkpoints),
+            keep_unknown=args.keep_unknown,
+            names=shipped_names(),
         )
         capture_run = CaptureRun(
             pipeline, store, shown.add_verdict, shown.add_report, calls, shown.add_call, sip_ports

@@ -12,6 +12,7 @@ from callprint.core.verdict import UNKNOWN, Verdict
 from callprint.identification import CaptureRun
 from callprint.output.columns import plain, print_line
 from callprint.output.console import endpoint, printable, quantity
+from callprint.output.flow_table import declared_words
 from callprint.output.progress import CaptureProgress
 from callprint.sources import LiveSource, PacketSource
 from callprint.votes import VoteListener
@@ -65,7 +66,8 @@ def say_verdict(console: Console, verdict: Verdict) -> None:
     if verdict.application == UNKNOWN and verdict.best_application:
         name += f" ({printable(verdict.best_application)}?)"
     stage = "final" if verdict.final else f"after {quantity(verdict.k, 'packet')}"
-    print_line(console, plain(f"{when}  {who}  {name}  {verdict.confidence:.1%}  {stage}"))
+    says = f"  {declared}" if (declared := declared_words(verdict)) else ""
+    print_line(console, plain(f"{when}  {who}  {name}  {verdict.confidence:.1%}  {stage}{says}"))
 
 
 def say_kernel_counters(source: LiveSource, console: Console) -> None:

@@ -8,6 +8,7 @@ from rich.console import Console
 from callprint.cli.answers import Question, add_answer_options, add_store_option
 from callprint.cli.parsers import Subparsers, add_command, add_time_options
 from callprint.core.ground.errors import StoreError
+from callprint.core.verdict import REASONS
 from callprint.output.console import quantity
 from callprint.output.csv_table import write_csv
 from callprint.output.flow_table import SureAt
@@ -28,6 +29,7 @@ examples:
   callprint verdicts                                    every flow, the latest first
   callprint verdicts --address 192.0.2.10               flows from or to this host
   callprint verdicts --application unknown              what could not be named, with the best guess
+  callprint verdicts --reason contradicted              whose packets name another application than their habits
   callprint verdicts --since 2026-11-22 --until 2026-11-23T12:00
                                                         decided in this time (UTC), by the packets' clock
   callprint verdicts --address 192.0.2.10 --all         also the provisional verdicts on the way
@@ -48,6 +50,12 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
     add_store_option(parser)
     parser.add_argument("--address", metavar="IP", type=_address, help="IPv4 or IPv6 address of either side")
     parser.add_argument("--application", metavar="NAME", help="exact name, or `unknown`")
+    parser.add_argument(
+        "--reason",
+        choices=[reason for reason in REASONS if reason],
+        help="why the application is unknown; `contradicted`: the packets name another one",
+    )
+    parser.add_argument("--declared", metavar="NAME", help="exact name that the packets themselves declare")
     add_time_options(parser, "verdicts decided")
     parser.add_argument(
         "--all", action="store_true", help="every verdict, also provisional ones and those of earlier runs"
@@ -65,6 +73,8 @@ def run(args: argparse.Namespace) -> int:
             VerdictQuery(
                 address=args.address,
                 application=args.application,
+                reason=args.reason,
+                declared=args.declared,
                 since_ns=args.since,
                 until_ns=args.until,
                 last_only=not args.all,

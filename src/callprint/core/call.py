@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Annotated
 
 from callprint.core.ground.fields import Digest, Field, Known, Limits, Name, Probability
-from callprint.core.verdict import FlowKey
+from callprint.core.verdict import DeclaredBy, FlowKey
 
 
 class CallState(StrEnum):
@@ -191,6 +191,23 @@ class CallRecord:
     media_notes: Annotated[
         Name | None, Field(38, END, "What is wrong with the call's media: words with commas between.")
     ] = None
+    caller_declared_application: Annotated[
+        Name | None,
+        Field(
+            39, SETUP, "What the caller's messages say it is, else its longest flow; null when neither does."
+        ),
+    ] = None
+    caller_declared_version: Annotated[
+        Name | None, Field(40, SETUP, "Its version, as the messages or packets have it.")
+    ] = None
+    caller_declared_by: Annotated[
+        DeclaredBy | None, Field(41, SETUP, "What names it: `rtcp`, `dtls`, `stun`, `sdp` or `sip`.")
+    ] = None
+    callee_declared_application: Annotated[
+        Name | None, Field(42, END, "Like `caller_declared_application`.")
+    ] = None
+    callee_declared_version: Annotated[Name | None, Field(43, END, "Like `caller_declared_version`.")] = None
+    callee_declared_by: Annotated[DeclaredBy | None, Field(44, END, "Like `caller_declared_by`.")] = None
 
 
 @dataclass(frozen=True, slots=True)

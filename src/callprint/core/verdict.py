@@ -14,12 +14,17 @@ UNKNOWN = "unknown"
 REASON_TOO_SHORT = "too_short"  # fewer packets than the model judges, or is sure from
 REASON_LOW_CONFIDENCE = "low_confidence"  # confidence below the threshold of the model's card
 REASON_NOVEL = "novel"  # the open-set score says: no application that the model knows
+REASON_CONTRADICTED = "contradicted"  # sure, but packets declare another application (ADR 0014)
 
 BASED_ON_PACKETS = "packets"
 BASED_ON_HEADERS = "headers"
 
-REASONS = (None, REASON_TOO_SHORT, REASON_LOW_CONFIDENCE, REASON_NOVEL)
+REASONS = (None, REASON_TOO_SHORT, REASON_LOW_CONFIDENCE, REASON_NOVEL, REASON_CONTRADICTED)
 """Reasons by the number that a flow row and a judgement hold; None: the application is known."""
+
+RTCP, DTLS, STUN, SDP, SIP = "rtcp", "dtls", "stun", "sdp", "sip"
+DECLARED_BY = (RTCP, DTLS, STUN, SDP, SIP)
+"""What can say which application sends a flow, from the nearest to its media to the farthest."""
 
 ENDED_NAMES = ("idle", "evicted", "capture_end")
 """How a flow ended, by the ENDED_ numbers of core/flow/layout.py."""
@@ -31,9 +36,10 @@ START, VERDICT, END = Known.FIRST_PACKET, Known.VERDICT, Known.END
 Ssrc = Annotated[int, Limits(maximum=0xFFFFFFFF)]
 Sequence16 = Annotated[int, Limits(maximum=0xFFFF)]
 PayloadType = Annotated[int, Limits(maximum=127)]
-Reason = Annotated[str, Limits(enum=[REASON_TOO_SHORT, REASON_LOW_CONFIDENCE, REASON_NOVEL])]
+Reason = Annotated[str, Limits(enum=[reason for reason in REASONS if reason is not None])]
 BasedOn = Annotated[str, Limits(enum=[BASED_ON_PACKETS, BASED_ON_HEADERS])]
 MosBand = Annotated[str, Limits(enum=["narrowband", "wideband", "fullband"])]
+DeclaredBy = Annotated[str, Limits(enum=list(DECLARED_BY))]
 Ended = Annotated[str, Limits(enum=[RUNNING, *ENDED_NAMES])]
 
 
@@ -104,6 +110,16 @@ class Verdict:
     engine_confidence: Annotated[
         Probability | None,
         Field(57, VERDICT, "Calibrated probability of the likeliest engine, rounded down.", decimals=2),
+    ] = None
+    declared_application: Annotated[
+        Name | None,
+        Field(58, VERDICT, "The application that the sender's packets name; null when none does."),
+    ] = None
+    declared_version: Annotated[Name | None, Field(59, VERDICT, "Its version, as the packets have it.")] = (
+        None
+    )
+    declared_by: Annotated[
+        DeclaredBy | None, Field(60, VERDICT, "What names it: `rtcp`, `dtls`, `stun`, `sdp` or `sip`.")
     ] = None
 
 

@@ -78,7 +78,10 @@ def _texts(call: CallRecord) -> tuple[Line, ...]:
         plain(printable(_party(call.caller, call.caller_flows, call.callee_flows))),
         plain(printable(_party(call.callee, call.callee_flows, call.caller_flows))),
         plain(_happened(call)),
-        plain(f"{_named(call.caller_application)} → {_named(call.callee_application)}"),
+        plain(
+            f"{_named(call.caller_application, call.caller_declared_application)} → "
+            f"{_named(call.callee_application, call.callee_declared_application)}"
+        ),
         _spam(call),
         plain(printable(call.call_id), "dim"),
         plain(printable(call.reason)),
@@ -131,8 +134,10 @@ def _spam(call: CallRecord) -> Line:
     return plain(f"{call.action}{score}", ACTION_STYLES.get(call.action, ""))
 
 
-def _named(application: str | None) -> str:
-    return "–" if application is None else printable(application)
+def _named(application: str | None, declared: str | None) -> str:
+    """Return what a party's media look like, and what the party says it is where that is another name."""
+    name = "–" if application is None else printable(application)
+    return name if declared in (None, application) else f"{name} (says {printable(declared)})"
 
 
 def _seconds(from_ns: int, to_ns: int | None) -> str:

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from callprint.core.verdict import (
     BASED_ON_HEADERS,
+    REASON_CONTRADICTED,
     REASON_LOW_CONFIDENCE,
     REASON_NOVEL,
     REASON_TOO_SHORT,
@@ -27,6 +28,7 @@ REASONS = {
     REASON_TOO_SHORT: "too few packets",
     REASON_LOW_CONFIDENCE: "not sure enough",
     REASON_NOVEL: "unlike any known",
+    REASON_CONTRADICTED: "packets name another",
 }
 ONLY_LONG = "only packets too long to judge"
 NEEDS_WHOLE = "the model needs whole packets"
@@ -91,6 +93,7 @@ def _texts(report: Reported, sure_at: SureAt | None) -> Texts:
         "to": plain(endpoint(printable(verdict.flow.dst_ip), verdict.flow.dst_port)),
         "application": plain(printable(verdict.application), "bold" if known else ""),
         "guess": plain(_guess(report), "dim"),
+        "declared": plain(declared_words(verdict), "dim"),
         "confidence": plain(
             f"{verdict.confidence:.1%}" if verdict.best_application else "–", "" if known else "dim"
         ),
@@ -146,9 +149,17 @@ def _guess(report: Reported) -> str:
     )
 
 
+def declared_words(verdict: Verdict) -> str:
+    """Return what the packets of a flow say, "" where they say nothing."""
+    if verdict.declared_application is None:
+        return ""
+    version = f" {printable(verdict.declared_version)}" if verdict.declared_version else ""
+    return f"says {printable(verdict.declared_application)}{version} ({printable(verdict.declared_by or '')})"
+
+
 def _named(texts: Texts) -> Line:
-    application, guess = texts["application"], texts["guess"]
-    return joined(application, plain(" "), guess) if guess[0][0] else application
+    further = (texts["guess"], texts["declared"])
+    return joined(texts["application"], *(joined(plain(" "), each) for each in further if each[0][0]))
 
 
 def _wide(flows: Sequence[Texts], width: int, with_time: bool) -> Lines | None:
@@ -192,7 +203,11 @@ def _stacked(flows: Sequence[Texts], width: int, with_time: bool) -> Lines | Non
                 joined(arrow, texts["to"]),
                 *((texts["began"],) if with_time else ()),
             ),
-            (texts["application"], texts["guess"]),
+            (
+                texts["application"],
+                texts["guess"],
+                *((declared,) if (declared := texts["declared"])[0][0] else ()),
+            ),
             (joined(texts["confidence"], comma, texts["k"]), texts["ssrc"]),
             (texts["packets"], texts["codec"]),
             (texts["lost"], texts["jitter"]),

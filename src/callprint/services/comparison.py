@@ -10,6 +10,7 @@ from callprint.core.spam.detectors import make_detector
 from callprint.core.verdict import FlowKey, FlowReport, FlowSummary, Verdict
 from callprint.core.verdicts.identifier import Identifier
 from callprint.core.verdicts.pipeline import IdentificationPipeline
+from callprint.declared_names import shipped_names
 from callprint.identification import CaptureRun
 from callprint.sources import open_captures
 from callprint.stores import CallQuery, VerdictQuery, VerdictStore
@@ -40,11 +41,11 @@ def embedded(captures: Sequence[str | Path], identifier: Identifier | None, dete
         summaries[summary.flow] = summary
 
     run = CaptureRun(
-        IdentificationPipeline(identifier),
+        IdentificationPipeline(identifier, names=shipped_names()),
         None,
         on_verdict=verdicts.add,
         on_report=take_report,
-        calls=CallPipeline(detector=make_detector(detector)),
+        calls=CallPipeline(detector=make_detector(detector), names=shipped_names()),
         on_call=lambda call: calls.add(repr(call)),
         on_announced=take_announced,
     )

@@ -6,7 +6,7 @@ from itertools import chain, groupby, islice
 from typing import Any, Generic, NamedTuple
 
 from callprint.core.call import CallRecord, Phase, Vote
-from callprint.core.verdict import FlowKey, FlowSummary, Verdict
+from callprint.core.verdict import UNKNOWN, FlowKey, FlowSummary, Verdict
 from callprint.stores.base import StoredVerdict, UnknownEvidence
 from callprint.stores.cassandra_rows import (
     BUCKETS,
@@ -152,7 +152,9 @@ class Queries:
             return
         where = "verdict_by_application_hour WHERE application = ? AND hour = ? AND bucket = ?"
         for hour, applications in self._hours("verdict", span):
-            chosen = [name for name in applications if query.application in (None, name)]
+            # A reason says why an application is unknown.
+            wanted = UNKNOWN if query.reason is not None and query.application is None else query.application
+            chosen = [name for name in applications if wanted in (None, name)]
             keys = [(name, hour, bucket) for name in chosen for bucket in range(BUCKETS)]
             yield from self._merged(_VERDICTS, where, keys, span)
 
@@ -228,6 +230,8 @@ def _matches(verdict: Verdict, query: VerdictQuery) -> bool:
     return (
         (query.address is None or query.address in (verdict.flow.src_ip, verdict.flow.dst_ip))
         and (query.application is None or query.application == verdict.application)
+        and (query.reason is None or query.reason == verdict.reason)
+        and (query.declared is None or query.declared == verdict.declared_application)
         and span.since_ns <= verdict.decided_at_ns < span.until_ns
     )
 

@@ -18,6 +18,8 @@ class VerdictQuery:
     flow: FlowKey | None = None
     address: str | None = None  # IPv4 or IPv6, on either side of the flow
     application: str | None = None  # exact name, or "unknown"
+    reason: str | None = None  # why the application is unknown
+    declared: str | None = None  # exact name that the packets declare
     since_ns: int | None = None  # decided_at_ns >= since_ns
     until_ns: int | None = None  # decided_at_ns < until_ns
     last_only: bool = True  # only the last verdict of each flow, which must meet the other conditions

@@ -57,6 +57,8 @@ def select_verdicts(query: VerdictQuery) -> tuple[str, list[object]]:
     asked |= {
         "(v.src_ip = ? OR v.dst_ip = ?)": query.address,
         "v.application = ?": query.application,
+        "v.reason = ?": query.reason,
+        "v.declared_application = ?": query.declared,
         "v.decided_at_ns >= ?": query.since_ns,
         "v.decided_at_ns < ?": query.until_ns,
     }

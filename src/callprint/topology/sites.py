@@ -24,7 +24,8 @@ from callprint.core.relay.site_snapshot import Fetch
 from callprint.core.signalling.identity import IdentityReader
 from callprint.core.spam.detectors import make_detector
 from callprint.core.spam.fair_votes import VOTES_PER_DAY
-from callprint.core.verdict import FlowSummary
+from callprint.core.verdict import FlowSummary, Verdict
+from callprint.declared_names import shipped_names
 from callprint.stores import VerdictStore
 from callprint.votes import teach
 
@@ -79,6 +80,7 @@ class Sites:
         self._rows: list[CallRecord] = []
         self._rebuilt: list[CallRecord] = []  # from a journal: most of them are stored already
         self._announced: list[FlowSummary] = []  # complete what is stored of these flows
+        self._declared: list[Verdict] = []  # the last ones on their flows
         self._votes_due_s = self._rest_until_s = 0.0
 
     def put(self, site: int, site_input: SiteInput) -> None:
@@ -129,6 +131,7 @@ class Sites:
         for site_input in inputs:
             self._rows += loaded.calls.take(site_input)
             self._announced += loaded.calls.announced
+            self._declared += loaded.calls.declared
 
     def _store_rows(self) -> None:
         if self._announced:
@@ -137,6 +140,12 @@ class Sites:
             except RowError as error:
                 log.error("what SDP announced for %d flows is not stored: %s", len(self._announced), error)
             self._announced = []
+        if self._declared:
+            try:
+                self._opened().put_verdicts(self._declared)
+            except RowError as error:
+                log.error("what SIP declares about %d flows is not stored: %s", len(self._declared), error)
+            self._declared = []
         self._store_calls(self._rebuilt, rebuilt=True)
         self._rebuilt = []
         self._store_calls(self._rows)
@@ -170,7 +179,12 @@ class Sites:
         return loaded
 
     def _new(self, site: int) -> SiteCalls:
-        return SiteCalls(site, make_detector(self._detector, self._votes_per_day), self._identities)
+        return SiteCalls(
+            site,
+            make_detector(self._detector, self._votes_per_day),
+            self._identities,
+            names=shipped_names(),
+        )
 
     def _fresh(self, site: int, entries: int, now_s: float) -> _Loaded:
         """Return a site that knows what the store knows, stored at once: the votes there may be others later."""
@@ -185,6 +199,7 @@ class Sites:
         calls = self._new(site)
         entries, rows = number, []
         announced: list[FlowSummary] = []
+        declared: list[Verdict] = []
         journal = list(self._opened().call_journal(site, number))
         try:
             if not site_snapshot.restore(calls, Snapshot.unpack(state), self._fetch):
@@ -194,12 +209,14 @@ class Sites:
                 for site_input in decode_inputs(entry, self._fetch):
                     rows += calls.take(site_input)
                     announced += calls.announced
+                    declared += calls.declared
                 entries = entry_number + 1
         except DecodeError as error:
             log.error("what was known of the calls of site %08x is lost: %s", site, error)
             return self._fresh(site, journal[-1][0] + 1 if journal else number, now_s)
         self._rebuilt += rows
         self._announced += announced
+        self._declared += declared
         log.info("site %08x: %d journal entries taken again, %d rows", site, len(journal), len(rows))
         return _Loaded(calls, entries, number, now_s)
 

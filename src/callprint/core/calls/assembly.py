@@ -12,7 +12,6 @@ histories and detectors (spam/judging.py) see the events of all.
 import heapq
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from itertools import chain
 
 from callprint.core.call import EndedBy, Phase
@@ -29,6 +28,7 @@ from callprint.core.calls.assembly_snapshot import (
 from callprint.core.calls.attempt import Attempt
 from callprint.core.calls.call_rows import record_of
 from callprint.core.calls.callee import ask_for
+from callprint.core.calls.claims import claim_after
 from callprint.core.calls.events import CallEvent, CallStep, MessageOutcome, nobody_listens
 from callprint.core.calls.facts import facts_of, facts_with_media
 from callprint.core.calls.first_invite import begun
@@ -36,19 +36,20 @@ from callprint.core.calls.media import LiveMedia
 from callprint.core.calls.media_only import MediaGroup, MediaGroups
 from callprint.core.calls.party import Side
 from callprint.core.calls.relays import relay_between
+from callprint.core.calls.said import SaidOfFlows
 from callprint.core.calls.settings import NEVER_NS, RUNNING_EVERY_NS, CallSettings
 from callprint.core.calls.table import CallTable
+from callprint.core.declared.table import NO_NAMES, NameTable
 from callprint.core.ground.arrays import Array
 from callprint.core.ground.errors import DecodeError
 from callprint.core.ground.snapshot import Snapshot
-from callprint.core.quality.measures import with_codec
 from callprint.core.signalling.body import sdp_of
 from callprint.core.signalling.defects import SipDefect, SipError
 from callprint.core.signalling.identity import IdentityReader
 from callprint.core.signalling.reader import RawMessage, SignallingReader
 from callprint.core.signalling.sdp import SessionDescription, parse_sdp
 from callprint.core.signalling.sip import SipMessage, parse_message
-from callprint.core.verdict import FlowKey, FlowReport, FlowSummary, RunningFlow
+from callprint.core.verdict import FlowKey, FlowReport, RunningFlow
 from callprint.core.verdicts.rows import RUNNING_FLOWS
 
 _IN_DIALOG = frozenset({"ACK", "BYE", "CANCEL", "PRACK", "UPDATE", "INFO", "REFER", "INVITE"})
@@ -58,9 +59,12 @@ class CallAssembler:
     """Assembles calls from packets, in bounded memory."""
 
     def __init__(
-        self, settings: CallSettings | None = None, identities: IdentityReader | None = None
+        self,
+        settings: CallSettings | None = None,
+        identities: IdentityReader | None = None,
+        names: NameTable = NO_NAMES,
     ) -> None:
-        """Start with nothing known."""
+        """Start with nothing known. `names`: of what messages declare about the programs that sent them."""
         self._settings = settings or CallSettings()
         self._identities = identities or IdentityReader()
         self._table = CallTable(self._settings)
@@ -71,7 +75,7 @@ class CallAssembler:
         self._running: list[tuple[int, RunningFlow]] = []  # a heap by the mark at which each counts
         self._events: list[CallEvent] = []
         self._now_ns = -NEVER_NS
-        self._announced_flows: list[FlowSummary] = []
+        self.said = SaidOfFlows(names, self._settings.flow_settles_after_ns)
         self.on_message: Callable[[Attempt, RawMessage, SipMessage], None] = nobody_listens
         """Called with each message of a call when the call has taken it; for people who look at single calls."""
         self.reader = SignallingReader(self._settings.maximum_streams)
@@ -92,27 +96,11 @@ class CallAssembler:
         return sum(self.outcomes.values()) + sum(self.defects.values())
 
     def with_announced(self, reports: Iterable[FlowReport]) -> list[FlowReport]:
-        """Return flows that have just ended with what SDP says by now about their payload types, for people to read.
+        """Return flows that have just ended with what signalling says about them by now, for people to read.
 
-        What is stored is `take_announced`: it does not depend on how soon the end of a flow was noticed.
+        What is stored is what `said` keeps: it does not depend on how soon the end of a flow was noticed.
         """
-        return [self._with_announced(report) for report in reports]
-
-    def _with_announced(self, report: FlowReport) -> FlowReport:
-        found = self._live.announced(report)
-        if found is None:
-            return FlowReport(report.verdict, with_codec(report.summary, None))
-        summary = replace(
-            with_codec(report.summary, found.codec),
-            announced_codec=found.codec,
-            announced_clock_rate_hz=found.clock_rate_hz,
-        )
-        return FlowReport(report.verdict, summary)
-
-    def take_announced(self) -> list[FlowSummary]:
-        """Return, once, the summaries of flows that have settled, where SDP announced their payload types."""
-        announced, self._announced_flows = self._announced_flows, []
-        return announced
+        return [self.said.of(report, self._live.parties(report)) for report in reports]
 
     def add_flows(self, reports: Iterable[FlowReport]) -> list[CallEvent]:
         """Take flows that have ended, before the packets of the batch in which their end was noticed.
@@ -245,7 +233,7 @@ class CallAssembler:
                 self.body_defects[SipDefect.DISPLAY_NAME] += 1
             found = self._table.find(message)
             if found is not None:
-                self._in_call(*found, message, raw.time_ns)
+                self._in_call(*found, message, raw)
                 self.on_message(found[0], raw, message)
             elif message.method == "INVITE" and message.is_request and not message.to.tag:
                 self._begin(message, raw)
@@ -263,6 +251,7 @@ class CallAssembler:
         if self._table.full():
             self._evict()
         call = begun(message, raw, session, self._identities)
+        call.caller.claim = claim_after(None, message, session, raw.source_ip, self.said.names)
         if session is not None:
             self._announced(call, session, Side.CALLER)
         self._table.add(call)
@@ -272,13 +261,15 @@ class CallAssembler:
         self.outcomes[MessageOutcome.CALL_BEGUN] += 1
         self.on_message(call, raw, message)
 
-    def _in_call(self, call: Attempt, sender: Side, message: SipMessage, time_ns: int) -> None:
+    def _in_call(self, call: Attempt, sender: Side, message: SipMessage, raw: RawMessage) -> None:
         if call.asks_anew(message, sender):
             ask_for(call, message, self._identities)
         was_open = not call.ended
         take = call.on_request if message.is_request else call.on_response
-        take(message, sender, time_ns)
+        take(message, sender, raw.time_ns)
         session = self._session(message)
+        party = call.party(sender)
+        party.claim = claim_after(party.claim, message, session, raw.source_ip, self.said.names)
         if session is not None and was_open:
             self._announced(call, session, sender)
             self._live.note(call)
@@ -332,28 +323,28 @@ class CallAssembler:
         due_ns, _, _, report = heapq.heappop(self._flows)
         settles_ns = min(due_ns, max(self._now_ns, report.summary.last_seen_ns))
         without_call = []
-        if self._join(report):
+        report, has_call = self._join(report)
+        if has_call:
             # The call has learned the flow's addresses: the other direction may have waited for just that.
-            without_call += [other for other in self._alone.take(report) if not self._join(other)]
+            joined = [self._join(other) for other in self._alone.take(report)]
+            without_call += [other for other, has_call in joined if not has_call]
         else:
-            without_call.append(self._with_announced(report))
+            without_call.append(report)
         until_ns = settles_ns + self._settings.flow_settles_after_ns
         for flow in without_call:
             for call in self._alone.add(flow, until_ns):
                 self._settled_alone(call, settles_ns)
             self._note_relay(flow, [self._alone.of(flow)])
 
-    def _join(self, report: FlowReport) -> bool:
-        """Join a flow with its calls, and note what they announced; False when it belongs to none."""
-        completed = self._with_announced(report)
-        if completed.summary is not report.summary:
-            self._announced_flows.append(completed.summary)
-        calls = self._live.join(completed)
+    def _join(self, report: FlowReport) -> tuple[FlowReport, bool]:
+        """Join a flow with its calls; return it as they say it is, and whether there are any."""
+        report = self.said.settle(report, self._live.parties(report))
+        calls = self._live.join(report)
         for call in calls:
             self._table.measure(call)
         if calls:
             self._note_relay(report, calls)
-        return bool(calls)
+        return report, bool(calls)
 
     def _note_relay(self, report: FlowReport, owners: Sequence[Attempt | MediaGroup]) -> None:
         """Note which relay the packets of a flow passed, in its calls and in those that have it on the other side."""

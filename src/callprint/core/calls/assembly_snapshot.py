@@ -12,13 +12,15 @@ from typing import Any, get_type_hints
 from callprint.core.call import CallState, EndedBy
 from callprint.core.calls.attempt import Attempt
 from callprint.core.calls.branches import Branch, Branches, branches_in
+from callprint.core.calls.claims import Claim
 from callprint.core.calls.media_only import MediaGroup
 from callprint.core.calls.party import Party
+from callprint.core.declared.name import Declared
 from callprint.core.ground.addresses import Endpoint
 from callprint.core.ground.errors import DecodeError
 from callprint.core.ground.named_rows import plain_types
 from callprint.core.signalling.identity import Identity
-from callprint.core.verdict import FlowReport, FlowSummary, Verdict
+from callprint.core.verdict import DECLARED_BY, FlowReport, FlowSummary, Verdict
 from callprint.core.verdicts.rows import SUMMARIES, VERDICTS
 
 Plain = Any
@@ -134,6 +136,7 @@ def _party_out(party: Party, reports: ReportTable) -> Plain:
         "offered": party.offered,
         "flows": [reports.add(report) for report in party.flows],
         "clock_rates_hz": {str(payload_type): rate for payload_type, rate in party.clock_rates_hz.items()},
+        "claim": _claim_out(party.claim),
     }
 
 
@@ -148,7 +151,23 @@ def _party_in(values: Plain, reports: Sequence[FlowReport]) -> Party:
         values["offered"],
         [reports[number] for number in values["flows"]],
         {int(payload_type): int(rate) for payload_type, rate in values.get("clock_rates_hz", {}).items()},
+        _claim_in(values.get("claim")),
     )
+
+
+def _claim_out(claim: Claim | None) -> Plain:
+    if claim is None:
+        return None
+    return {**claim.declared._asdict(), "own_addresses": list(claim.own_addresses)}
+
+
+def _claim_in(values: Plain) -> Claim | None:
+    if values is None:
+        return None
+    application, version, by = str(values["application"]), values["version"], str(values["by"])
+    if by not in DECLARED_BY or not isinstance(version, str | None):
+        raise DecodeError(f"a declared name {application!r:.40} cannot be by {by!r:.20}")
+    return Claim(Declared(application, version, by), tuple(map(str, values["own_addresses"])))
 
 
 def _endpoint(values: Plain) -> Endpoint:

@@ -261,7 +261,7 @@ class Attempt:
     def _begin_branch(self, message: SipMessage, key: BranchKey) -> None:
         """Take an INVITE, or the first response to one that was not seen."""
         if self.refused_ns is not None:  # whoever refused is not the one who is reached
-            self.callee.user_agent = self.callee.offered = None
+            self.callee.user_agent = self.callee.offered = self.callee.claim = None
             self.early_media = False
         self.branches.begin(key, hops_above(message))
         self.invite_cseq = max(self.invite_cseq, message.cseq)

@@ -6,6 +6,7 @@ from callprint.core.call import NOT_JUDGED, CallRecord, Phase
 from callprint.core.calls.attempt import Attempt
 from callprint.core.calls.party import Party, announced
 from callprint.core.calls.relays import relay_of
+from callprint.core.declared.name import Declared, declared_in_verdict
 from callprint.core.quality.call_quality import call_quality
 from callprint.core.verdict import FlowKey, FlowReport
 
@@ -16,6 +17,7 @@ def record_of(call: Attempt, phase: Phase, now_ns: int) -> CallRecord:
         *([report.summary for report in party.flows] for party in (call.caller, call.callee)),
         answered=phase is Phase.END and call.answered_ns is not None,
     )
+    caller_declared, callee_declared = _declared(call.caller), _declared(call.callee)
     return CallRecord(
         call_id=call.call_id,
         from_tag=call.from_tag,
@@ -54,6 +56,12 @@ def record_of(call: Attempt, phase: Phase, now_ns: int) -> CallRecord:
         caller_mos=quality.caller_mos,
         callee_mos=quality.callee_mos,
         media_notes=quality.notes,
+        caller_declared_application=caller_declared and caller_declared.application,
+        caller_declared_version=caller_declared and caller_declared.version,
+        caller_declared_by=caller_declared and caller_declared.by,
+        callee_declared_application=callee_declared and callee_declared.application,
+        callee_declared_version=callee_declared and callee_declared.version,
+        callee_declared_by=callee_declared and callee_declared.by,
     )
 
 
@@ -67,6 +75,13 @@ def _keys(flows: Sequence[FlowReport]) -> tuple[FlowKey, ...]:
 
 def _application(flows: Sequence[FlowReport]) -> str | None:
     return _longest_first(flows)[0].verdict.application if flows else None
+
+
+def _declared(party: Party) -> Declared | None:
+    """Return what a party declares to be: in signalling, which is about itself, else in the media of its side."""
+    if party.claim is not None:
+        return party.claim.declared
+    return declared_in_verdict(_longest_first(party.flows)[0].verdict) if party.flows else None
 
 
 def _codec(sender: Party, receiver: Party) -> str | None:

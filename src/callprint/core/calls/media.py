@@ -19,7 +19,7 @@ from collections.abc import Hashable, Iterator
 from typing import NamedTuple
 
 from callprint.core.calls.attempt import Attempt
-from callprint.core.calls.party import MAXIMUM_KEPT, Announced, Side, announced
+from callprint.core.calls.party import MAXIMUM_KEPT, Party, Side
 from callprint.core.calls.relays import MOST_HOPS
 from callprint.core.ground.addresses import Endpoint
 from callprint.core.verdict import FlowKey, FlowReport, RunningFlow
@@ -118,24 +118,20 @@ class LiveMedia:
                 if report.verdict.flow.ssrc == flow.ssrc:
                     yield report, call
 
-    def announced(self, report: FlowReport) -> Announced | None:
-        """Return what SDP says about a flow's payload type; None where no call in progress that fits does.
+    def parties(self, report: FlowReport) -> list[tuple[Party, Party]]:
+        """Return the sender and the receiver of a flow in each call in progress that it fits.
 
-        Of several calls that fit, the one at whose time the flow was says it, as in `join`. Flows joined so far play no
-        part, since when they settle depends on the host.
+        The call at whose time the flow was comes first, as in `join`. Flows joined so far play no part, since when they
+        settle depends on the host.
         """
-
         flow, last_ns = report.verdict.flow, report.summary.last_seen_ns
 
         def apart_ns(candidate: tuple[Attempt, Side]) -> tuple[int, int, str, str]:
             call, _ = candidate
             return _apart_ns(call, flow.first_seen_ns, last_ns), call.started_ns, call.call_id, call.from_tag
 
-        for call, side in sorted(self._fitting(flow, last_ns), key=apart_ns):
-            found = announced(call.party(side), call.party(side.other), report.summary.payload_type)
-            if found is not None:
-                return found
-        return None
+        found = sorted(self._fitting(flow, last_ns), key=apart_ns)
+        return [(call.party(side), call.party(side.other)) for call, side in found]
 
     def _fitting(self, flow: FlowKey, last_ns: int) -> list[tuple[Attempt, Side]]:
         """Return the calls that a flow fits best, each with its sender."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import NamedTuple, TypeVar
 
+from callprint.core.calls.claims import Claim
 from callprint.core.flow.payload_types import CODEC_NAMES
 from callprint.core.ground.addresses import Endpoint
 from callprint.core.signalling.identity import Identity
@@ -44,6 +45,7 @@ class Party:
     offered: str | None = None  # its first announced codec
     flows: list[FlowReport] = field(default_factory=list)  # that this party sends
     clock_rates_hz: dict[int, int] = field(default_factory=dict)  # of `codecs`, by payload type
+    claim: Claim | None = None  # the name that its messages declare
 
     def keep_endpoint(self, endpoint: Endpoint) -> bool:
         """Keep an endpoint as the newest; True when the oldest had to make room for it."""

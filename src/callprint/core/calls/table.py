@@ -37,6 +37,7 @@ def memory_of(call: Attempt) -> int:
         + sum(750 * (len(party.endpoints) + len(party.ssrcs)) for party in parties)
         + sum(140 * len(party.codecs) + 1_500 * len(party.flows) for party in parties)
         + sum(len(party.identity.text) + len(party.user_agent or "") for party in parties)
+        + sum(450 for party in parties if party.claim is not None)
         + len(call.call_id)
         + len(call.from_tag)
     )

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from callprint.core.capture import name as capture_name
+from callprint.core.declared.table import NO_NAMES, NameTable
 from callprint.core.flow.engine import FlowEvents
 from callprint.core.flow.layout import EVENT, EVENT_END, FLOW
 from callprint.core.flow.window_layout import REPORTED
@@ -20,6 +21,7 @@ from callprint.core.relay.evidence_logs import EvidenceLogs
 from callprint.core.relay.flow_assembly import FlowId, flow_ids
 from callprint.core.relay.shipping import rows_at
 from callprint.core.verdict import ENDED_NAMES, RUNNING, FlowSummary, Verdict
+from callprint.core.verdicts.declaring import declare_all
 from callprint.core.verdicts.identifier import Identifier, Names, ask
 from callprint.core.verdicts.rule import resolve
 from callprint.core.verdicts.values import flow_keys, flow_summaries, flow_verdicts, unknown_evidence
@@ -56,10 +58,16 @@ class _Slice:
 class PartJudge:
     """Judges the assembled parts of one partition: keeps its evidence logs, and which flows were sure."""
 
-    def __init__(self, identifier: Identifier | None, *, keep_unknown: bool = False) -> None:
-        """Without an identifier every flow is unknown, as in the pipeline. `keep_unknown`: give their evidence."""
+    def __init__(
+        self, identifier: Identifier | None, *, keep_unknown: bool = False, names: NameTable = NO_NAMES
+    ) -> None:
+        """Without an identifier every flow is unknown, as in the pipeline. `keep_unknown`: give their evidence.
+
+        names: of what packets say themselves; judges whose batches are judged together share it.
+        """
         self.identifier = identifier  # it may be replaced between batches; flows that were sure stay so
         self.keep_unknown = keep_unknown
+        self.names = names
         self._logs = EvidenceLogs()
         self._sure_k: dict[FlowId, int] = {}  # flows with a sure provisional verdict and no final one yet
 
@@ -125,6 +133,7 @@ def _judge_slices(identifier: Identifier | None, slices: list[_Slice]) -> None:
     resolution = resolve(drain.events, drain.flows, ask(identifier, drain))
     given = resolution.given
     verdicts = flow_verdicts(resolution.flows[given], Names.of(identifier))
+    declare_all(verdicts, drain, given, slices[0].judge.names)
     kinds = drain.events["kind"]
     summed = np.flatnonzero((kinds == PartKind.STATISTICS) | (kinds == EVENT_END))
     names, drain.flows["capture"] = np.unique(

@@ -12,6 +12,7 @@ from callprint.core.call import CallRecord, Vote
 from callprint.core.calls.assembly import CallAssembler
 from callprint.core.calls.events import CallEvent
 from callprint.core.calls.settings import CallSettings
+from callprint.core.declared.table import NO_NAMES, NameTable
 from callprint.core.relay.order import ReadyStep, SiteOrder, Topic
 from callprint.core.relay.site_inputs import FlowResults, SignallingRecord, SiteInput, VoteUpdate
 from callprint.core.signalling.identity import IdentityReader
@@ -34,28 +35,35 @@ class SiteCalls:
         detector: SpamDetector,
         identities: IdentityReader | None = None,
         settings: CallSettings | None = None,
+        names: NameTable = NO_NAMES,
     ) -> None:
-        """Start with nothing known; `detector` may already have been taught."""
+        """Start with nothing known; `detector` may already have been taught.
+
+        names: of what messages declare about the programs that sent them.
+        """
         self.site = site
         self.settings = settings or CallSettings()
         self.identities = identities or IdentityReader()
         self.detector = detector
         self.order = SiteOrder()
-        self.assembler = CallAssembler(self.settings, self.identities)
+        self.names = names
+        self.assembler = CallAssembler(self.settings, self.identities, names)
         self.judge = CallJudge(detector=detector, maximum_calls=self.settings.maximum_calls + 1)
         self.verdicts: OrderedDict[FlowKey, Verdict] = OrderedDict()
         self.user_votes = UserVotes(self.judge)
         # Of the last input: flows that settled, about whose payload type SDP says something.
         self.announced: list[FlowSummary] = []
+        self.declared: list[Verdict] = []  # of the last input: on flows that settled, whose sender SIP names
         self.over = False  # nothing more will come: the site was one run of one agent, which has ended
         self.repeats = 0
 
     def take(self, site_input: SiteInput) -> list[CallRecord]:
         """Take an input; return the rows that it completes. An input that was taken before gives none.
 
-        `announced` then holds the summaries of flows that settled, where SDP announced their payload types.
+        `announced` then holds the summaries of flows that settled, where SDP announced their payload types, and
+        `declared` their last verdicts, where signalling declares who sends them.
         """
-        self.announced = []
+        self.announced, self.declared = [], []
         if isinstance(site_input, VoteUpdate):
             self.user_votes.take(site_input.votes, site_input.allowed)
             return []
@@ -101,12 +109,17 @@ class SiteCalls:
             events += self.assembler.advance(step.now_ns)
         if step.over or step.begins_anew:
             events += self.assembler.finish()
-            self.announced += self.assembler.take_announced()
-            self.assembler = CallAssembler(self.settings, self.identities)
+            self._take_said()
+            self.assembler = CallAssembler(self.settings, self.identities, self.names)
             self.verdicts.clear()
             self.over = step.over and not is_named(self.site)
-        self.announced += self.assembler.take_announced()
+        self._take_said()
         return events
+
+    def _take_said(self) -> None:
+        announced, declared = self.assembler.said.take()
+        self.announced += announced
+        self.declared += declared
 
     def _reports(self, results: FlowResults) -> Iterable[FlowReport]:
         """Pair the final verdicts of flows with their ends."""

@@ -1,7 +1,7 @@
 """Session descriptions (RFC 8866): which media a party wants to get, where, and in which codecs.
 
-Only what joins calls with media flows and tells callers apart is read: o=, s=, c=, m= and the attributes
-rtcp (RFC 3605), rtcp-mux (RFC 5761), rtpmap, ssrc (RFC 5576), candidate (RFC 8839) and the direction.
+Only what joins calls with media flows and tells callers and programs apart is read: o=, s=, c=, m= and the attributes
+tool, rtcp (RFC 3605), rtcp-mux (RFC 5761), rtpmap, ssrc (RFC 5576), candidate (RFC 8839) and the direction.
 Every other well-formed line is skipped, but is part of the `shape`.
 
 A broken line costs what it says and is listed in `defects`; the rest of the description counts. An m= line that
@@ -98,6 +98,7 @@ class SessionDescription:
     session: str  # s=
     media: tuple[Medium, ...]
     shape: str  # line types and attribute names in order: a habit of the program that wrote it
+    tool: str = ""  # a=tool: the program that wrote it
     defects: tuple[SipDefect, ...] = ()  # of lines that were passed over, and of candidates beyond the limit
 
 
@@ -112,7 +113,7 @@ def parse_sdp(data: bytes) -> SessionDescription:
     session = _Section("", 0, "", ())
     section = session
     sections: list[_Section] = []
-    origin = name = ""
+    origin = name = tool = ""
     shape: list[str] = []
     defects: list[SipDefect] = []
     for line in lines:
@@ -133,6 +134,8 @@ def parse_sdp(data: bytes) -> SessionDescription:
             elif kind == "c":
                 section.address = ""  # a broken c= does not fall back to the address of the session
                 section.address = _connection(value)
+            elif kind == "a" and value.startswith("tool:"):
+                tool = printable(value.removeprefix("tool:").strip())
             elif kind == "a":
                 section.attribute(value)
             elif kind == "o":
@@ -144,7 +147,7 @@ def parse_sdp(data: bytes) -> SessionDescription:
     if not shape and defects:
         raise SipError(SipDefect.SDP_LINE, 0, f"no SDP in {printable(lines[0], 40)!r}")
     media = tuple(section.finish(session) for section in sections)
-    return SessionDescription(origin, name, media, ",".join(shape), tuple(defects))
+    return SessionDescription(origin, name, media, ",".join(shape), tool, tuple(defects))
 
 
 class _Section:

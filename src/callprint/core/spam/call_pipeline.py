@@ -10,6 +10,7 @@ from callprint.core.call import CallRecord
 from callprint.core.calls.assembly import CallAssembler
 from callprint.core.calls.events import CallEvent
 from callprint.core.calls.settings import CallSettings
+from callprint.core.declared.table import NO_NAMES, NameTable
 from callprint.core.ground.arrays import Array
 from callprint.core.signalling.identity import IdentityReader
 from callprint.core.signalling.reader import RawMessage
@@ -28,10 +29,14 @@ class CallPipeline:
         identities: IdentityReader | None = None,
         history: CallHistory | None = None,
         detector: SpamDetector | None = None,
+        names: NameTable = NO_NAMES,
     ) -> None:
-        """Start with nothing known; what users say comes to `judge` (user_votes.py)."""
+        """Start with nothing known; what users say comes to `judge` (user_votes.py).
+
+        names: of what messages declare about the programs that sent them.
+        """
         settings = settings or CallSettings()
-        self.assembler = CallAssembler(settings, identities)
+        self.assembler = CallAssembler(settings, identities, names)
         self.judge = CallJudge(history, detector, settings.maximum_calls + 1)
 
     def add_flows(self, reports: Iterable[FlowReport]) -> list[CallRecord]:

@@ -1,8 +1,8 @@
 """The identification pipeline: packet columns in, verdicts and flow reports out. The embedded path runs it.
 
 Flow engine, rule of verdicts (`rule.py`) and identifier: a host hands in batches and an `Identifier` (the network),
-and stores what comes back. The verdicts of one flow come in this order: at most one provisional one, which is sure,
-then the final one, then the report at the flow's end.
+and stores what comes back. The verdicts of one flow come in this order: at most one provisional one, of which the
+network is sure, then the final one, then the report at the flow's end.
 """
 
 from collections.abc import Iterable, Iterator
@@ -10,13 +10,16 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from callprint.core.declared.name import Declared
+from callprint.core.declared.table import NO_NAMES, NameTable
 from callprint.core.flow.engine import EngineSettings, FlowEngine, FlowEvents
 from callprint.core.flow.layout import EVENT_END, NEVER_NS, NO_APPLICATION
 from callprint.core.ground.addresses import Endpoint
 from callprint.core.ground.arrays import Array
 from callprint.core.identify.decision import LOW_CONFIDENCE, TOO_SHORT
 from callprint.core.quality.measures import FlowWindows
-from callprint.core.verdict import ENDED_NAMES, RUNNING, FlowReport, RunningFlow, Verdict
+from callprint.core.verdict import ENDED_NAMES, RUNNING, FlowKey, FlowReport, RunningFlow, Verdict
+from callprint.core.verdicts.declaring import declare_all
 from callprint.core.verdicts.identifier import Identifier, Names, ask
 from callprint.core.verdicts.rule import resolve
 from callprint.core.verdicts.running import running_flows
@@ -47,14 +50,19 @@ class IdentificationPipeline:
         settings: EngineSettings | None = None,
         *,
         keep_unknown: bool = False,
+        names: NameTable = NO_NAMES,
     ) -> None:
         """Reserve the engine's memory. `keep_unknown`: also give the evidence of flows that stay unknown.
+
+        names: by which what packets say themselves becomes declared names.
 
         Raises ConfigError for settings that cannot be.
         """
         self.engine = FlowEngine(settings)
         self._identifier = identifier
         self._keep_unknown = keep_unknown
+        self._names = names
+        self._declared: dict[FlowKey, Declared] = {}  # by flows that go on; most declare nothing
 
     def process(
         self,
@@ -82,7 +90,7 @@ class IdentificationPipeline:
         flows["decided_at_ns"][waiting] = flows["last_rtp_ns"][waiting]
         looked_at = flows["next_checkpoint"] > 0 if self._identifier else np.zeros(len(flows), np.bool_)
         flows["reason"][waiting] = np.where(looked_at, LOW_CONFIDENCE, TOO_SHORT)[waiting]
-        verdicts = flow_verdicts(flows, Names.of(self._identifier))
+        verdicts = list(map(self._with_declared, flow_verdicts(flows, Names.of(self._identifier))))
         keys = [verdict.flow for verdict in verdicts]
         windows = self.engine.quality_of(np.flatnonzero(due_ns != NEVER_NS))
         summaries = flow_summaries(
@@ -108,14 +116,22 @@ class IdentificationPipeline:
         self.engine.set_verdicts(events[resolution.newest], resolution.flows[resolution.newest])
         names = Names.of(self._identifier)
         verdicts = flow_verdicts(resolution.flows[resolution.given], names)
+        for i, declared in declare_all(verdicts, drain, resolution.given, self._names).items():
+            self._declared[verdicts[i].flow] = declared
         output.verdicts += verdicts
         if self._keep_unknown:
             output.unknown += unknown_evidence(verdicts, events[resolution.given], drain.evidence)
         ends = np.flatnonzero(events["kind"] == EVENT_END)
-        last = flow_verdicts(resolution.flows[ends], names)
+        last = list(map(self._with_declared, flow_verdicts(resolution.flows[ends], names)))
         causes = [ENDED_NAMES[number] for number in events["ended"][ends].tolist()]
         keys = [verdict.flow for verdict in last]
         windows = FlowWindows(drain.windows, events["windows"][ends], drain.reported[ends])
         summaries = flow_summaries(resolution.flows[ends], keys, causes, self.engine.captures, windows)
         output.reports += map(FlowReport, last, summaries)
         output.report_packets += events["packet"][ends].tolist()
+        for verdict in last:
+            self._declared.pop(verdict.flow, None)
+
+    def _with_declared(self, verdict: Verdict) -> Verdict:
+        declared = self._declared.get(verdict.flow)
+        return verdict if declared is None else self._names.declare(verdict, declared)

@@ -24,7 +24,8 @@ from callprint.core.verdict import (
 )
 from callprint.core.verdicts.identifier import NO_MODEL, Names
 
-_VERDICT_FIELDS = tuple(field.name for field in fields(Verdict))
+_VERDICT_FIELDS = tuple(field.name for field in fields(Verdict) if not field.name.startswith("declared_"))
+"""The fields that a FLOW row and an identifier give; what packets declare is filled in where it is known."""
 _SUMMARY_FIELDS = tuple(field.name for field in fields(FlowSummary))
 
 
