@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from call_contract import CallContract
+from console_contract import ConsoleContract
 from call_samples import call
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -26,7 +27,7 @@ from callprint.stores.sqlite_evidence import DAY_NS, EvidenceLimits
 from callprint.stores.sqlite_rows import select_verdicts
 
 
-class TestSqliteStore(StoreContract, CallContract):
+class TestSqliteStore(StoreContract, CallContract, ConsoleContract):
     """Everything that any store promises."""
 
     @pytest.fixture
