@@ -28,6 +28,7 @@ class ConsoleContract:
             (Where("started_midflow", "=", True), 1),
             (Where("src_ip", "~", "2001:DB8"), 1),
             (Where("ended", "=", "idle"), 1),
+            (Where("model", "=", "compact-1"), 3),
             (Where("announced_codec", ">", "a"), 0),  # not known of any
         ],
     )
@@ -48,6 +49,7 @@ class ConsoleContract:
         for where, found in (
             (Where("spam_score", ">=", 0.5), ["b"]),
             (Where("action", "=", "block"), ["b"]),
+            (Where("detector", "=", "fusion-1"), ["b", call().call_id]),
             (Where("reason", "~", "% '"), ["b"]),
             (Where("callee_user_agent", "=", "x"), []),
         ):

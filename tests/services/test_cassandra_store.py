@@ -2,8 +2,8 @@
 
 import pytest
 from call_contract import CallContract
-from console_contract import ConsoleContract
 from call_samples import call
+from console_contract import ConsoleContract
 from store_contract import StoreContract, ask
 from verdict_samples import summary, unsure, verdict
 

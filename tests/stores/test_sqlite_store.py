@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 from call_contract import CallContract
-from console_contract import ConsoleContract
 from call_samples import call
+from console_contract import ConsoleContract
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from store_contract import StoreContract, ask

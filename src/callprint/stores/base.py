@@ -189,7 +189,7 @@ class VerdictStore(ABC):
         """Give the evidence that is kept of one flow, the latest first."""
         yield from (kept for kept in self.unknown_evidence() if kept.flow == flow)
 
-    def scan_end(self, query: VerdictQuery | CallQuery, rows: int) -> int | None:
+    def scan_end(self, query: VerdictQuery | CallQuery, rows: int) -> int | None:  # noqa: ARG002 - see below
         """Give the time of the row that comes `rows` rows into a query without its `where`; None: it has fewer.
 
         Whoever asks for something rare looks through the store piece by piece, each answered in bounded time. A

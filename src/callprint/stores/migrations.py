@@ -93,7 +93,7 @@ SINCE_0_1_0: tuple[Migration, ...] = (
             "CREATE TRIGGER count_call AFTER INSERT ON call WHEN new.phase = 'end' BEGIN"
             " INSERT INTO activity VALUES ('call', new.started_ns / 60000000000, new.action, 1)"
             " ON CONFLICT DO UPDATE SET number = number + 1; END",
-            "CREATE INDEX call_by_campaign ON call (campaign, started_ns) WHERE campaign <> ''",
+            "CREATE INDEX call_by_campaign ON call (campaign, started_ns)",
             "CREATE INDEX call_by_action ON call (action, started_ns)",
         ),
     ),

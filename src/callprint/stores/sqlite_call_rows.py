@@ -2,7 +2,7 @@
 
 from callprint.stores.columns import ALLOW_ENTRY, CALL, SEQUENCE, VOTE, insert_statement
 from callprint.stores.queries import CallQuery
-from callprint.stores.sqlite_rows import GIVEN_AGAIN, select_statement, where_statement
+from callprint.stores.sqlite_rows import GIVEN_AGAIN, select_statement, where_statement, without_mark
 
 CALL_KEY = ("call_id", "from_tag", "started_ns")
 
@@ -37,10 +37,14 @@ def select_calls(query: CallQuery) -> tuple[str, list[object]]:
     if query.after is not None:
         asked["c.started_ns <= ?"] = query.after[:1]
         asked["(c.started_ns < ? OR (c.call_id, c.from_tag) > (?, ?))"] = query.after
-    wheres = [where_statement(f"c.{where.field}", where) for where in query.where]
+    wheres = [where_statement(_cell(where.field), where) for where in query.where]
     select = f"SELECT {CALL.selected('c')} FROM call c"
     later = _LATER_CALL if query.last_only else None
     return select_statement(select, asked, later, _CALL_ORDER, query.limit, wheres)
+
+
+def _cell(field: str) -> str:
+    return without_mark("c.detector") if field == "detector" else f"c.{field}"
 
 
 def select_scan_end(query: CallQuery, rows: int) -> tuple[str, list[object]]:

@@ -7,6 +7,12 @@ from callprint.stores.base import StoredVerdict
 from callprint.stores.columns import KEY_COLUMNS, MODEL, SEQUENCE, SUMMARY, VERDICT, insert_statement
 from callprint.stores.queries import CONTAINS, VerdictQuery, Where
 
+
+def without_mark(cell: str) -> str:
+    """Return the name of a judge without the digest that its column ends with (columns.py)."""
+    return f"iif({cell} GLOB '* #????????', substr({cell}, 1, length({cell}) - 10), {cell})"
+
+
 NEXT_SEQUENCE = "UPDATE last_sequence SET number = number + 1 RETURNING number"
 # A judgement that is given again is the latest again. ON CONFLICT rather than INSERT OR IGNORE: the latter would also
 # skip a row that breaks a NOT NULL or a CHECK, and a verdict would be lost in silence.
@@ -51,6 +57,7 @@ _CELLS = (
     {name: f"v.{name}" for name in VERDICT.names}
     | {name: f"f.{name}" for name in SUMMARY.names if name not in KEY_COLUMNS}
     | {
+        "model": without_mark("v.model"),
         "last_seen_ns": "coalesce(f.last_seen_ns, v.last_seen_ns)",
         "packets": "coalesce(f.packets, v.k)",
         "ended": f"coalesce(f.ended, '{RUNNING}')",
