@@ -22,8 +22,9 @@ DEFAULT_PORT = 8383
 ROLES = ("viewer", "analyst", "administrator")
 
 DESCRIPTION = """\
-Show the store in the browser: what happens now, flows, calls, the fraud desk, unknown flows, models; and offer all
-of it under /api/v1 to programs. Without users it listens on this machine alone and prints a link that lets one browser in.
+Show the store in the browser: what happens now, flows, calls, the fraud desk, unknown flows, models; and offer all of
+it under /api/v1 to programs. Without users it listens on this machine alone, and prints a link that lets one browser
+in.
 """
 
 EPILOG = """\

@@ -24,8 +24,21 @@ MOST_ROWS = 1_000
 
 
 def _schema(name: str) -> dict[str, Any]:
+    """Return a schema that ships, without its address, and with its definitions where they are used."""
     schema: dict[str, Any] = json.loads((files("callprint") / "schemas" / name).read_text("utf-8"))
-    return {key: value for key, value in schema.items() if not key.startswith("$")}
+    definitions = schema.get("$defs", {})
+
+    def inside(part: Any) -> Any:
+        if isinstance(part, list):
+            return [inside(each) for each in part]
+        if not isinstance(part, dict):
+            return part
+        if "$ref" in part:
+            return inside(definitions[part["$ref"].rpartition("/")[2]])
+        return {key: inside(value) for key, value in part.items()}
+
+    found: dict[str, Any] = inside({key: value for key, value in schema.items() if not key.startswith("$")})
+    return found
 
 
 def _page(name: str) -> dict[str, Any]:

@@ -9,10 +9,20 @@ from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
+from callprint.cli import COMMANDS
 from callprint.console import charts, search, shown
 from callprint.console.listing import PAGE, bounded, next_url
 from callprint.console.site import Site, sees_numbers
-from callprint.core.call import ANONYMOUS_CALLER, AllowEntry, CallRecord, EndedBy, Phase, Vote, voted_caller
+from callprint.core.call import (
+    ANONYMOUS_CALLER,
+    MEDIA_ONLY_PREFIX,
+    AllowEntry,
+    CallRecord,
+    EndedBy,
+    Phase,
+    Vote,
+    voted_caller,
+)
 from callprint.core.ground.fields import values_of
 from callprint.core.spam.features import FEATURE_COUNT, FEATURES, transform
 from callprint.core.spam.prior_weights import WEIGHTS
@@ -112,6 +122,7 @@ def router(site: Site) -> APIRouter:
             ladder=_ladder(last, values),
             media=_media(last, found.flows),
             bars=_bars(last),
+            shows_messages="call" in COMMANDS,
             about_caller=[(each, seen(each, numbers)) for each in found.of_caller],
             about_campaign=[(each, seen(each, numbers)) for each in found.of_campaign],
             votes=found.votes,
@@ -159,6 +170,12 @@ def _others(calls: Any, one: CallRecord) -> list[CallRecord]:
 def _ladder(call: CallRecord, values: dict[str, Any]) -> Any:
     """Draw what the times in the row say; messages themselves are not kept in it."""
     status = f" {call.final_status}" if call.final_status else ""
+    if call.call_id.startswith(MEDIA_ONLY_PREFIX):
+        marks = [(call.started_ns, "first media packet: no signalling was seen", 0, "")]
+        if call.ended_ns is not None:
+            marks.append((call.ended_ns, "the media stopped", 0, ""))
+        left = values["caller"] or "caller not seen"
+        return charts.ladder(left, values["callee"] or "callee not seen", marks, "What happened when")
     marks = [(call.started_ns, "INVITE", 1, "")]
     if call.ringing_ns is not None:
         marks.append((call.ringing_ns, "ringing (18x)", -1, ""))
@@ -206,5 +223,6 @@ def _bars(call: CallRecord) -> Any:
     for i in order:
         value = call.features[i]
         words = "not known" if math.isnan(value) else f"{value:,.3g} {FEATURES[i].unit}".strip()
-        rows.append((FEATURES[i].column.replace("_", " "), words, float(points[i])))
+        name = FEATURES[i].column.removesuffix("_s").removesuffix("_ms").replace("_", " ")
+        rows.append((name, words, float(points[i])))
     return charts.balance(rows, "What spoke for spam and against it") if rows else ""

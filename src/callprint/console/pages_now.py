@@ -13,6 +13,7 @@ from callprint.console.pages_calls import seen
 from callprint.console.site import Site, sees_numbers
 from callprint.core.call import Action, CallRecord
 from callprint.core.verdict import UNKNOWN
+from callprint.output.console import quantity
 from callprint.output.json_lines import flow_object
 from callprint.stores import CallQuery, StoredVerdict, VerdictQuery, VerdictStore
 from callprint.stores.base import MINUTE_NS, Activity
@@ -51,6 +52,7 @@ def router(site: Site) -> APIRouter:
         flagged = sum(sum(found.calls.get(action, {}).values()) for action in ACTIONS[1:])
         names = charts.largest_first(found.flows)
         series = grouped(found.flows, names)
+        tones = _tones(series)
         return site.render(
             request,
             "now.html",
@@ -71,7 +73,7 @@ def router(site: Site) -> APIRouter:
                     "Unknown",
                     f"{unknown / flows:.0%}" if flows else "–",
                     _spark(found, {"": found.flows.get(UNKNOWN, {})}),
-                    f"{unknown:,} flows",
+                    quantity(unknown, "flow"),
                 ),
                 (
                     "Calls ended",
@@ -87,9 +89,9 @@ def router(site: Site) -> APIRouter:
                 ),
             ),
             applications=charts.stacked_bars(
-                series, _tones(series), found.begin, found.minutes, "Applications of flows over time"
+                series, tones, found.begin, found.minutes, "Applications of flows over time"
             ),
-            legend=[(name, charts.tone_of(name), sum(series[name].values())) for name in series],
+            legend=[(name, tones[name], sum(series[name].values())) for name in series],
             actions=charts.stacked_bars(
                 {a: found.calls.get(a, {}) for a in ACTIONS},
                 {a: charts.tone_of(a) for a in ACTIONS},
@@ -105,7 +107,7 @@ def router(site: Site) -> APIRouter:
     @routes.get("/events")
     async def events(request: Request) -> StreamingResponse:
         """Tell the page when the store has something new."""
-        return StreamingResponse(_changes(site, request), media_type="text/event-stream")
+        return StreamingResponse(changes(site, request), media_type="text/event-stream")
 
     return routes
 
@@ -170,7 +172,7 @@ def _spark(found: Activities, series: dict[str, dict[int, int]]) -> Any:
     return charts.spark(values, "over time")
 
 
-async def _changes(site: Site, request: Request) -> AsyncIterator[str]:
+async def changes(site: Site, request: Request) -> AsyncIterator[str]:
     """Yield an event for each change, and a comment now and then, by which a dead connection is noticed."""
     mark = await site.ask(lambda store: store.change_mark())
     quiet_s = 0.0

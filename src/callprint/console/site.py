@@ -17,7 +17,7 @@ from callprint.console.sessions import Role, Session, Sessions
 from callprint.console.settings import ConsoleSettings
 from callprint.console.store_pool import StorePool
 from callprint.console.users import AuditLog, Users
-from callprint.output.console import endpoint, printable
+from callprint.output.console import endpoint, printable, quantity
 from callprint.stores import VerdictStore
 
 HERE = Path(__file__).parent
@@ -54,6 +54,7 @@ _TEMPLATES.globals |= {
     "share_bar": charts.share_bar,
     "endpoint": endpoint,
     "span": shown.span,
+    "quantity": quantity,
     "field_text": shown.field_text,
     "tone_of": charts.tone_of,
 }
