@@ -1,5 +1,6 @@
 """Lists page by page: a page is answered in bounded time, however rare what was asked for is."""
 
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TypeVar
@@ -8,8 +9,10 @@ from urllib.parse import urlencode
 from callprint.stores import CallQuery, VerdictQuery, VerdictStore
 
 PAGE = 50
-MOST_LOOKED_AT = 50_000
-"""Rows that one page looks through for a condition without an index."""
+PIECE = 4_000
+"""Rows that are looked through at once for a condition without an index."""
+LOOKS_FOR_S = 0.12
+"""A page begins no further piece after this."""
 
 Row = TypeVar("Row")
 Query = TypeVar("Query", VerdictQuery, CallQuery)
@@ -19,11 +22,19 @@ def bounded(
     store: VerdictStore, query: Query, ask: Callable[[Query], Iterable[Row]]
 ) -> tuple[list[Row], int | None]:
     """Return the rows of a page, and the time to look further back from if not all of the store was looked at."""
-    end = store.scan_end(query, MOST_LOOKED_AT) if query.where else None
-    if end is None:
+    if not query.where:
         return list(ask(query)), None
-    rows = list(ask(replace(query, since_ns=max(end, query.since_ns or end))))
-    return rows, end if len(rows) < (query.limit or 0) else None
+    rows: list[Row] = []
+    until_s = time.monotonic() + LOOKS_FOR_S
+    most = query.limit or PAGE
+    while True:
+        end = store.scan_end(query, PIECE)
+        rows += ask(replace(query, since_ns=end, limit=most - len(rows)) if end is not None else query)
+        if len(rows) >= most or end is None:
+            return rows[:most], None
+        if time.monotonic() > until_s:
+            return rows, end
+        query = replace(query, until_ns=end)
 
 
 def next_url(path: str, **parameters: str) -> str:

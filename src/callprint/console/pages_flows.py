@@ -23,7 +23,7 @@ EXTRA_COLUMNS = ("mos", "engine", "declared_name")
 """Shown in the list as well where the field list has them."""
 COLUMNS = tuple(name for name in EXTRA_COLUMNS if name in SEARCHABLE)
 BEFORE_NS, AFTER_NS = 120_000_000_000, 5_000_000_000
-CALLS_LOOKED_AT = 500
+CALLS_LOOKED_AT = 200
 MATRIX_COLUMNS = 256
 MOST_MATRIX_ROWS = 100
 
