@@ -48,7 +48,7 @@ test: setup-all ## run the tests: units, training, live capture, real services a
 	$(PYTEST) -m 'services or faults'
 
 test-unit: setup-test ## run the tests that need no services, no root and no torch (under a minute)
-	$(PYTEST) -n auto --dist worksteal -m 'not services and not faults and not training and not live'
+	$(PYTEST) -n auto --dist worksteal -m 'not services and not faults and not training and not live and not browser'
 
 test-services: setup-cluster ## run the tests on real Kafka, Storm and Cassandra
 	$(PYTEST) -m 'services and not faults'

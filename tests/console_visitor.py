@@ -1,6 +1,7 @@
 """A console on a store for tests, asked in this process, without a network."""
 
 import asyncio
+import random
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,6 +46,47 @@ def fill(path: Path) -> Path:
         store.put_verdicts([provisional(k=4), provisional(k=10)])
         store.put_flows([report.summary for report in reports()])
         store.put_calls([replace(call(), campaign=""), *spam_calls()])
+    return path
+
+
+def fill_busy(path: Path) -> Path:
+    """Put an hour of flows and calls into a store: for pictures."""
+    chance = random.Random(7)
+    applications = ("jami", "linphone", "zoiper", "unknown", "pion", "firefox", "linphone", "jami")
+    verdicts, calls = [], []
+    for i in range(160):
+        at_ns = START_NS + chance.randrange(3_600) * SECOND_NS
+        flow = LINPHONE._replace(src_ip=f"192.0.2.{i % 90 + 1}", src_port=16384 + 2 * i, first_seen_ns=at_ns)
+        known = chance.choice(applications)
+        verdicts.append(verdict(flow, known, best_application=None if known == "unknown" else known))
+        kind = chance.randrange(8)
+        score = (0.97, 0.91, 0.62, 0.04, 0.02, 0.11, 0.07, 0.03)[kind] + chance.uniform(-0.02, 0.02)
+        action = Action.BLOCK if score > 0.9 else Action.WATCH if score > 0.5 else Action.ALLOW
+        calls.append(
+            replace(
+                spam_calls()[0],
+                call_id=f"{chance.getrandbits(48):012x}@198.51.100.{kind}",
+                caller=f"+493055501{kind if kind < 3 else 100 + i}",
+                callee=f"+4989700{1000 + i}",
+                started_ns=at_ns,
+                ringing_ns=at_ns + SECOND_NS,
+                answered_ns=at_ns + 4 * SECOND_NS,
+                ended_ns=at_ns + (9 if kind < 3 else 70 + i) * SECOND_NS,
+                caller_application=chance.choice(applications),
+                callee_application="linphone",
+                spam_score=score,
+                spam=score > 0.5,
+                action=action,
+                campaign=f"{kind:016x}" if kind < 3 else "",
+                reason="41 calls in 10 minutes to 41 different numbers, all answered under 6 s"
+                if kind < 3
+                else "called this number before, talked for 2 minutes",
+            )
+        )
+    with open_store(str(path)) as store:
+        store.put_verdicts(verdicts)
+        store.put_flows([replace(reports()[0].summary, flow=each.flow) for each in verdicts])
+        store.put_calls(calls)
     return path
 
 

@@ -56,6 +56,12 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
     parser.add_argument("--brokers", metavar="HOST:PORT,...", help="votes go to Kafka instead of the store")
     parser.add_argument("--feedback-topic", metavar="NAME", default="feedback", help="(default: %(default)s)")
     parser.add_argument(
+        "--kafka-tls-ca", metavar="PEM", help="authority of the brokers' certificates; turns TLS on"
+    )
+    parser.add_argument(
+        "--sasl-user", metavar="USER", help="turns SASL on; the password is CALLPRINT_KAFKA_PASSWORD"
+    )
+    parser.add_argument(
         "--forward-auth", metavar="HEADER", default="", help="header in which a proxy in front names the user"
     )
     parser.add_argument(
@@ -121,6 +127,8 @@ def run(args: argparse.Namespace) -> int:
         tls=args.tls_cert is not None,
         brokers=tuple(args.brokers.split(",")) if args.brokers else (),
         feedback_topic=args.feedback_topic,
+        kafka_tls_ca=args.kafka_tls_ca,
+        sasl_user=args.sasl_user,
         forward_auth=args.forward_auth,
         trusted_proxies=tuple(args.trusted_proxy) or ("127.0.0.1", "::1"),
     )

@@ -26,5 +26,7 @@ class ConsoleSettings:
     named: Path = field(default_factory=lambda: data_folder() / "named")
     brokers: tuple[str, ...] = ()  # votes go to Kafka instead of the store
     feedback_topic: str = "feedback"
+    kafka_tls_ca: str | None = None
+    sasl_user: str | None = None
     forward_auth: str = ""  # header in which a proxy in front names the user
     trusted_proxies: tuple[str, ...] = ("127.0.0.1", "::1")

@@ -112,5 +112,5 @@ def _publisher(settings: ConsoleSettings) -> Callable[[Any], None]:
         from callprint.messaging.settings import KafkaSettings  # noqa: PLC0415
     except ImportError as error:
         raise ConfigError(f"--brokers needs the Kafka client ({error}): extra `cluster`") from error
-    kafka = KafkaSettings(settings.brokers)
+    kafka = KafkaSettings(settings.brokers, tls_ca=settings.kafka_tls_ca, sasl_user=settings.sasl_user)
     return lambda record: publish(kafka, settings.feedback_topic, record)
