@@ -12,7 +12,7 @@ TEST_EXTRAS := $(RUNTIME),spit,cluster,console,test
 PYTEST := $(BIN)/python -m pytest
 ROUNDS ?= 1
 
-.PHONY: help run test test-unit test-services test-faults check format bench wheel constraints clean \
+.PHONY: help run console test test-unit test-services test-faults check format bench wheel constraints clean \
 	cluster-up cluster-down cluster-status demo-cluster setup-run setup-test setup-cluster setup-all
 
 help: ## show this list
@@ -24,6 +24,11 @@ setup-run:
 
 run: setup-run ## identify the shipped sample capture and show what was found
 	$(CALLPRINT) identify samples/applications.pcapng
+
+console: setup-run ## show the sample in the browser: open the link that it prints
+	@sh tools/setup.sh $(RUNTIME),console,spit
+	$(CALLPRINT) identify --quiet --keep-unknown --store sample.sqlite samples/applications.pcapng
+	$(CALLPRINT) console --store sample.sqlite
 
 setup-test:
 	@sh tools/setup.sh $(TEST_EXTRAS)
@@ -43,7 +48,7 @@ test: setup-all ## run the tests: units, training, live capture, real services a
 	$(PYTEST) -m 'services or faults'
 
 test-unit: setup-test ## run the tests that need no services, no root and no torch (under a minute)
-	$(PYTEST) -n auto --dist worksteal -m 'not services and not faults and not training and not live'
+	$(PYTEST) -n auto --dist worksteal -m 'not services and not faults and not training and not live and not browser'
 
 test-services: setup-cluster ## run the tests on real Kafka, Storm and Cassandra
 	$(PYTEST) -m 'services and not faults'

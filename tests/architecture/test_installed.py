@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 EXTRAS = (
     *("onnxruntime", "sklearn", "matplotlib", "torch", "scipy", "onnx", "onnxscript", "skl2onnx"),
     *("streamparse", "kafka", "cassandra", "pkg_resources", "dpkt", "jsonschema", "hypothesis"),
+    *("fastapi", "starlette", "uvicorn", "jinja2", "argon2", "multipart", "pydantic"),
 )
 """Modules of the optional dependencies in pyproject.toml."""
 
@@ -42,7 +43,7 @@ try:
 except SystemExit as end:
     print(f"exit of callprint-agent: {{end.code}}")
 """
-NESTED = ("dataset build", "unknowns name", "spit learn", "spit experiment")
+NESTED = ("console user add", "dataset build", "unknowns name", "spit learn", "spit experiment")
 
 
 def test_a_wheel_puts_nothing_beside_callprint(monkeypatch):

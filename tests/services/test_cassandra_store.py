@@ -3,6 +3,7 @@
 import pytest
 from call_contract import CallContract
 from call_samples import call
+from console_contract import ConsoleContract
 from store_contract import StoreContract, ask
 from verdict_samples import summary, unsure, verdict
 
@@ -48,7 +49,7 @@ def store(url, session):
         yield store
 
 
-class TestCassandraStore(StoreContract, CallContract):
+class TestCassandraStore(StoreContract, CallContract, ConsoleContract):
     """What every store promises."""
 
 

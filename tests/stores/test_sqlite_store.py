@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from call_contract import CallContract
 from call_samples import call
+from console_contract import ConsoleContract
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from store_contract import StoreContract, ask
@@ -26,7 +27,7 @@ from callprint.stores.sqlite_evidence import DAY_NS, EvidenceLimits
 from callprint.stores.sqlite_rows import select_verdicts
 
 
-class TestSqliteStore(StoreContract, CallContract):
+class TestSqliteStore(StoreContract, CallContract, ConsoleContract):
     """Everything that any store promises."""
 
     @pytest.fixture

@@ -29,6 +29,7 @@ COMMANDS = {
     "quality": "show how well flows were heard: loss, jitter, MOS over time",
     "models": "list the models at hand, and what they know",
     "feedback": "vote on a call, keep the allow-list",
+    "console": "show the store in the browser, and to programs by REST",
     "unknowns": "cluster the flows that no model names, and name the clusters",
     "drift": "compare live flows with those that the model was made with",
     "dataset": "build training data from labelled captures",
@@ -157,9 +158,10 @@ def _run(argv: Sequence[str]) -> int:
         print(f"callprint: {_printable(str(error))}", file=sys.stderr)
         return EXIT_ERROR
     except ModuleNotFoundError as error:
-        extra = {"torch": "train", "sklearn": "spit", "matplotlib": "train", "onnxruntime": "cpu"}.get(
-            error.name or ""
-        )
+        extra = {
+            **{"torch": "train", "sklearn": "spit", "matplotlib": "train", "onnxruntime": "cpu"},
+            **dict.fromkeys(("fastapi", "starlette", "uvicorn", "jinja2", "argon2"), "console"),
+        }.get(error.name or "")
         if extra is None:
             raise
         print(

@@ -18,10 +18,11 @@ The rules that an implementation keeps:
 """
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple, Self
 
-from callprint.core.call import AllowEntry, CallRecord, Vote
+from callprint.core.call import AllowEntry, CallRecord, Phase, Vote
 from callprint.core.verdict import FlowKey, FlowSummary, Verdict
 from callprint.stores.queries import CallQuery, VerdictQuery
 
@@ -58,6 +59,17 @@ class RegisteredModel(NamedTuple):
     digest: str  # SHA-256 of the network
     card: str  # JSON
     first_used_ns: int  # wall clock
+
+
+class Activity(NamedTuple):
+    """How many judgements of one kind fell into one minute of packet time."""
+
+    minute: int  # since 1970
+    name: str  # the application of final verdicts, the action on calls that are over
+    number: int
+
+
+MINUTE_NS = 60_000_000_000
 
 
 class VerdictStore(ABC):
@@ -153,6 +165,38 @@ class VerdictStore(ABC):
     def call_journal(self, site: int, since: int) -> Iterator[tuple[int, bytes]]:
         """Give the entries from number `since` on, in order."""
 
+    def change_mark(self) -> int | None:
+        """Give a number that rises when judgements are stored; None where nobody counts them: look again."""
+        return None
+
+    def flow_activity(self, since_ns: int, until_ns: int) -> Iterator[Activity]:
+        """Count final verdicts by minute and application, by minute; whole minutes that overlap the time asked for."""
+        query = VerdictQuery(since_ns=since_ns, until_ns=until_ns)
+        yield from _counted(
+            (stored.verdict.decided_at_ns, stored.verdict.application)
+            for stored in self.verdicts(query)
+            if stored.verdict.final
+        )
+
+    def call_activity(self, since_ns: int, until_ns: int) -> Iterator[Activity]:
+        """Count calls that are over by the minute they began in and by action, as `flow_activity`."""
+        query = CallQuery(since_ns=since_ns, until_ns=until_ns)
+        yield from _counted(
+            (call.started_ns, str(call.action)) for call in self.calls(query) if call.phase is Phase.END
+        )
+
+    def evidence_of(self, flow: FlowKey) -> Iterator[UnknownEvidence]:
+        """Give the evidence that is kept of one flow, the latest first."""
+        yield from (kept for kept in self.unknown_evidence() if kept.flow == flow)
+
+    def scan_end(self, query: VerdictQuery | CallQuery, rows: int) -> int | None:  # noqa: ARG002 - see below
+        """Give the time of the row that comes `rows` rows into a query without its `where`; None: it has fewer.
+
+        Whoever asks for something rare looks through the store piece by piece, each answered in bounded time. A
+        store that cannot tell cheaply gives None, and is looked through at once.
+        """
+        return None
+
     @abstractmethod
     def close(self) -> None:
         """Close connections and files. Closing twice is allowed."""
@@ -164,3 +208,9 @@ class VerdictStore(ABC):
     def __exit__(self, *raised: object) -> None:
         """Close the store, also after an error."""
         self.close()
+
+
+def _counted(judged: Iterable[tuple[int, str]]) -> Iterator[Activity]:
+    counts = Counter((time_ns // MINUTE_NS, name) for time_ns, name in judged)
+    for (minute, name), number in sorted(counts.items()):
+        yield Activity(minute, name, number)

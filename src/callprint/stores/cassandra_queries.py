@@ -6,7 +6,8 @@ from itertools import chain, groupby, islice
 from typing import Any, Generic, NamedTuple
 
 from callprint.core.call import CallRecord, Phase, Vote
-from callprint.core.verdict import UNKNOWN, FlowKey, FlowSummary, Verdict
+from callprint.core.ground.fields import values_of
+from callprint.core.verdict import RUNNING, UNKNOWN, FlowKey, FlowSummary, Verdict
 from callprint.stores.base import StoredVerdict, UnknownEvidence
 from callprint.stores.cassandra_rows import (
     BUCKETS,
@@ -21,7 +22,7 @@ from callprint.stores.cassandra_rows import (
     verdict_of,
 )
 from callprint.stores.columns import EVIDENCE, KEY_COLUMNS, SUMMARY, VOTE
-from callprint.stores.queries import CallQuery, VerdictQuery, verdict_order
+from callprint.stores.queries import FLOW_FIELDS, CallQuery, VerdictQuery, Where, verdict_order
 
 RunMany = Callable[[str, list[tuple[object, ...]]], Iterable[Iterable[Any]]]
 LOOK_AHEAD = 64  # flows whose last verdict and summary are asked for at once
@@ -54,7 +55,8 @@ class _Span(NamedTuple):
 
 def _span(query: VerdictQuery | CallQuery) -> _Span:
     since_ns = -(1 << 63) if query.since_ns is None else query.since_ns
-    return _Span(since_ns, (1 << 63) - 1 if query.until_ns is None else query.until_ns)
+    until_ns = (1 << 63) - 1 if query.until_ns is None else query.until_ns
+    return _Span(since_ns, until_ns if query.after is None else min(until_ns, query.after[0] + 1))
 
 
 def _verdict_place(judged: Judged[Verdict]) -> tuple[object, ...]:
@@ -98,7 +100,10 @@ class Queries:
     def verdicts(self, query: VerdictQuery) -> Iterator[StoredVerdict]:
         """Give the verdicts that match, in the order of the interface."""
         found = (judged.value for judged in self._candidates(query) if _matches(judged.value, query))
-        yield from islice(self._completed(found, query.last_only), query.limit)
+        stored = self._completed(found, query.last_only)
+        if query.where:
+            stored = (each for each in stored if _meets(_flow_values(each), query.where))
+        yield from islice(stored, query.limit)
 
     def calls(self, query: CallQuery) -> Iterator[CallRecord]:
         """Give the calls that match, in the order of the interface."""
@@ -233,6 +238,9 @@ def _matches(verdict: Verdict, query: VerdictQuery) -> bool:
         and (query.reason is None or query.reason == verdict.reason)
         and (query.declared is None or query.declared == verdict.declared_application)
         and span.since_ns <= verdict.decided_at_ns < span.until_ns
+        and (
+            query.after is None or (-verdict.decided_at_ns, verdict.flow) > (-query.after[0], query.after[1])
+        )
     )
 
 
@@ -246,4 +254,21 @@ def _call_matches(call: CallRecord, query: CallQuery) -> bool:
         )
         and (query.spam is None or query.spam is call.spam)
         and span.since_ns <= call.started_ns < span.until_ns
+        and (query.after is None or (-call.started_ns, call.call_id, call.from_tag) > _negated(query.after))
+        and _meets(values_of(call), query.where)
     )
+
+
+def _flow_values(stored: StoredVerdict) -> dict[str, Any]:
+    values = dict.fromkeys(FLOW_FIELDS) | values_of(stored.verdict)
+    if stored.summary is None:
+        return values | {"packets": stored.verdict.k, "ended": RUNNING}
+    return values | values_of(stored.summary)
+
+
+def _negated(after: tuple[int, str, str]) -> tuple[int, str, str]:
+    return (-after[0], *after[1:])
+
+
+def _meets(values: dict[str, Any], where: tuple[Where, ...]) -> bool:
+    return all(condition.holds(values[condition.field]) for condition in where)

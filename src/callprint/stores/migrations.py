@@ -212,4 +212,23 @@ SINCE_0_1_0: tuple[Migration, ...] = (
             "ALTER TABLE call_by_hour ADD callee_declared_by text",
         ),
     ),
+    # What the console asks: counts by minute, calls of a campaign, calls by action.
+    Migration(
+        sqlite=(
+            "CREATE TABLE activity (kind TEXT NOT NULL, minute INTEGER NOT NULL, name TEXT NOT NULL,"
+            " number INTEGER NOT NULL, PRIMARY KEY (kind, minute, name)) STRICT, WITHOUT ROWID",
+            "INSERT INTO activity SELECT 'flow', decided_at_ns / 60000000000, application, count(*) FROM verdict"
+            " WHERE final = 1 GROUP BY 2, 3",
+            "INSERT INTO activity SELECT 'call', started_ns / 60000000000, action, count(*) FROM call"
+            " WHERE phase = 'end' GROUP BY 2, 3",
+            "CREATE TRIGGER count_verdict AFTER INSERT ON verdict WHEN new.final = 1 BEGIN"
+            " INSERT INTO activity VALUES ('flow', new.decided_at_ns / 60000000000, new.application, 1)"
+            " ON CONFLICT DO UPDATE SET number = number + 1; END",
+            "CREATE TRIGGER count_call AFTER INSERT ON call WHEN new.phase = 'end' BEGIN"
+            " INSERT INTO activity VALUES ('call', new.started_ns / 60000000000, new.action, 1)"
+            " ON CONFLICT DO UPDATE SET number = number + 1; END",
+            "CREATE INDEX call_by_campaign ON call (campaign, started_ns)",
+            "CREATE INDEX call_by_action ON call (action, started_ns)",
+        ),
+    ),
 )

@@ -1,11 +1,48 @@
 """What a store can be asked for, and which of several rows counts: the same in every store."""
 
 import ipaddress
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from operator import eq, ge, gt, le, lt, ne
+from typing import Any, NamedTuple
 
 from callprint.core.call import CallRecord, Phase
 from callprint.core.ground.errors import StoreError
+from callprint.core.ground.fields import fields_of
 from callprint.core.verdict import FlowKey, FlowSummary, Verdict
+
+CONTAINS = "~"
+COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
+    "=": eq,
+    "!=": ne,
+    "<": lt,
+    "<=": le,
+    ">": gt,
+    ">=": ge,
+    CONTAINS: lambda held, asked: str(asked).lower() in str(held).lower(),
+}
+"""What a field can be asked for. What is not known is unlike everything, and neither more nor less than anything."""
+
+
+class Where(NamedTuple):
+    """A condition on one field of a row."""
+
+    field: str
+    comparison: str  # one of COMPARISONS
+    value: str | int | float | bool
+
+    def holds(self, held: object) -> bool:
+        """Return whether it holds for what a row has in the field."""
+        if held is None:
+            return self.comparison == "!="
+        return COMPARISONS[self.comparison](held, self.value)
+
+
+def scalar_fields(*kinds: type) -> frozenset[str]:
+    """Return the names of the fields with one value each: those that a condition can be about."""
+    return frozenset(
+        field.name for kind in kinds for field in fields_of(kind) if isinstance(field.type, type)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +61,15 @@ class VerdictQuery:
     until_ns: int | None = None  # decided_at_ns < until_ns
     last_only: bool = True  # only the last verdict of each flow, which must meet the other conditions
     limit: int | None = None  # at most so many, the latest
+    where: tuple[Where, ...] = ()  # on fields of the verdict or of its flow's summary
+    after: tuple[int, FlowKey] | None = None  # only flows that come after (decided_at_ns, key): the next page
 
     def __post_init__(self) -> None:
         """Check the values and bring the address into the one spelling that the stores hold."""
         if self.address is not None:
             object.__setattr__(self, "address", canonical_address(self.address))
         _check_limit(self.limit)
+        _check_where(self.where, FLOW_FIELDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +87,19 @@ class CallQuery:
     until_ns: int | None = None  # started_ns < until_ns
     last_only: bool = True  # only the last row of each call, which must meet the other conditions
     limit: int | None = None  # at most so many, the latest
+    where: tuple[Where, ...] = ()  # on fields of the row
+    after: tuple[int, str, str] | None = (
+        None  # only calls after (started_ns, Call-ID, From tag): the next page
+    )
 
     def __post_init__(self) -> None:
-        """Check the limit."""
+        """Check the limit and the conditions."""
         _check_limit(self.limit)
+        _check_where(self.where, CALL_FIELDS)
+
+
+FLOW_FIELDS = scalar_fields(Verdict, FlowSummary)
+CALL_FIELDS = scalar_fields(CallRecord)
 
 
 def verdict_order(verdict: Verdict, sequence: int = 0, judge: str = "") -> tuple[bool, int, int, int, str]:
@@ -89,3 +138,11 @@ def canonical_address(text: str) -> str:
 def _check_limit(limit: int | None) -> None:
     if limit is not None and limit < 1:
         raise StoreError(f"the limit is {limit}, but must be at least 1")
+
+
+def _check_where(where: Iterable[Where], fields: frozenset[str]) -> None:
+    for condition in where:
+        if condition.field not in fields:
+            raise StoreError(f"there is no field {condition.field!r}")
+        if condition.comparison not in COMPARISONS:
+            raise StoreError(f"{condition.comparison!r} compares nothing; there are {' '.join(COMPARISONS)}")

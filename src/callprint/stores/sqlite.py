@@ -10,9 +10,15 @@ from typing import Any, TypeVar
 
 from callprint.core.call import AllowEntry, CallRecord, Vote
 from callprint.core.ground.errors import RowError, StoreError
-from callprint.core.verdict import FlowSummary, Verdict
-from callprint.stores import sqlite_call_rows, sqlite_call_state, sqlite_evidence, sqlite_rows
-from callprint.stores.base import RegisteredModel, StoredVerdict, UnknownEvidence, VerdictStore
+from callprint.core.verdict import FlowKey, FlowSummary, Verdict
+from callprint.stores import (
+    sqlite_activity,
+    sqlite_call_rows,
+    sqlite_call_state,
+    sqlite_evidence,
+    sqlite_rows,
+)
+from callprint.stores.base import Activity, RegisteredModel, StoredVerdict, UnknownEvidence, VerdictStore
 from callprint.stores.columns import ALLOW_ENTRY, CALL, EVIDENCE, MODEL, SUMMARY, VERDICT, VOTE
 from callprint.stores.queries import CallQuery, VerdictQuery
 from callprint.stores.sqlite_evidence import DAY_NS, EvidenceLimits
@@ -155,6 +161,29 @@ class SqliteStore(VerdictStore):
         """Give the entries from number `since` on."""
         with self._explained():
             yield from sqlite_call_state.journal(self._open(), site, since)
+
+    def change_mark(self) -> int | None:
+        """Give the sequence of the judgements that were stored last."""
+        with self._explained():
+            return _one(self._open().execute(sqlite_activity.MARK))
+
+    def flow_activity(self, since_ns: int, until_ns: int) -> Iterator[Activity]:
+        """Count final verdicts by minute and application."""
+        return self._read(*sqlite_activity.select("flow", since_ns, until_ns), sqlite_activity.counted)
+
+    def call_activity(self, since_ns: int, until_ns: int) -> Iterator[Activity]:
+        """Count calls that are over by minute and action."""
+        return self._read(*sqlite_activity.select("call", since_ns, until_ns), sqlite_activity.counted)
+
+    def evidence_of(self, flow: FlowKey) -> Iterator[UnknownEvidence]:
+        """Give the evidence that is kept of one flow."""
+        return self._read(sqlite_evidence.SELECT_EVIDENCE_OF, [self._now_ns(), *flow], EVIDENCE.value)
+
+    def scan_end(self, query: VerdictQuery | CallQuery, rows: int) -> int | None:
+        """Give the time of the row that comes `rows` rows into a query."""
+        rows_of = sqlite_rows if isinstance(query, VerdictQuery) else sqlite_call_rows
+        found = list(self._read(*rows_of.select_scan_end(query, rows), sqlite_activity.number))
+        return found[0] if found else None
 
     def close(self) -> None:
         """Close the file. Closing twice is allowed."""

@@ -2,7 +2,7 @@
 
 from callprint.stores.columns import ALLOW_ENTRY, CALL, SEQUENCE, VOTE, insert_statement
 from callprint.stores.queries import CallQuery
-from callprint.stores.sqlite_rows import GIVEN_AGAIN, select_statement
+from callprint.stores.sqlite_rows import GIVEN_AGAIN, select_statement, where_statement, without_mark
 
 CALL_KEY = ("call_id", "from_tag", "started_ns")
 
@@ -33,7 +33,32 @@ _LATER_VOTE = (
 
 def select_calls(query: CallQuery) -> tuple[str, list[object]]:
     """Return the statement and the parameters that answer `query`."""
-    asked: dict[str, object] = {
+    asked = {condition: (value,) for condition, value in _asked(query).items() if value is not None}
+    if query.after is not None:
+        asked["c.started_ns <= ?"] = query.after[:1]
+        asked["(c.started_ns < ? OR (c.call_id, c.from_tag) > (?, ?))"] = query.after
+    wheres = [where_statement(_cell(where.field), where) for where in query.where]
+    select = f"SELECT {CALL.selected('c')} FROM call c"
+    later = _LATER_CALL if query.last_only else None
+    return select_statement(select, asked, later, _CALL_ORDER, query.limit, wheres)
+
+
+def _cell(field: str) -> str:
+    return without_mark("c.detector") if field == "detector" else f"c.{field}"
+
+
+def select_scan_end(query: CallQuery, rows: int) -> tuple[str, list[object]]:
+    """Return the statement and the parameters for the time of the call that is `rows` rows into a query."""
+    asked = {condition: (value,) for condition, value in _asked(query).items() if value is not None}
+    if query.after is not None:
+        asked["c.started_ns <= ?"] = query.after[:1]
+    select = "SELECT c.started_ns FROM call c"
+    statement, parameters = select_statement(select, asked, None, " ORDER BY c.started_ns DESC", 1)
+    return f"{statement} OFFSET ?", [*parameters, rows]
+
+
+def _asked(query: CallQuery) -> dict[str, object]:
+    return {
         "c.call_id = ?": query.call_id,
         "(c.caller = ? OR c.callee = ?)": query.number,
         "(c.caller_application = ? OR c.callee_application = ?)": query.application,
@@ -41,11 +66,10 @@ def select_calls(query: CallQuery) -> tuple[str, list[object]]:
         "c.started_ns >= ?": query.since_ns,
         "c.started_ns < ?": query.until_ns,
     }
-    select = f"SELECT {CALL.selected('c')} FROM call c"
-    return select_statement(select, asked, _LATER_CALL if query.last_only else None, _CALL_ORDER, query.limit)
 
 
 def select_votes(caller: str | None) -> tuple[str, list[object]]:
     """Return the statement and the parameters for the votes that count: the latest of each (user, caller)."""
     select = f"SELECT {VOTE.selected('f')} FROM feedback f"
-    return select_statement(select, {"f.caller = ?": caller}, _LATER_VOTE, " ORDER BY f.caller, f.user", None)
+    asked: dict[str, tuple[object, ...]] = {} if caller is None else {"f.caller = ?": (caller,)}
+    return select_statement(select, asked, _LATER_VOTE, " ORDER BY f.caller, f.user", None)

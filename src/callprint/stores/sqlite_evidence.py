@@ -37,6 +37,11 @@ def select_evidence(now_ns: int, limit: int | None) -> tuple[str, list[object]]:
     return (_SELECT, [now_ns]) if limit is None else (f"{_SELECT} LIMIT ?", [now_ns, limit])
 
 
+SELECT_EVIDENCE_OF = _SELECT.replace(
+    " ORDER BY", "".join(f" AND {column} = ?" for column in KEY_COLUMNS) + " ORDER BY"
+)
+
+
 def evidence_row(verdict: Verdict, evidence: bytes, expires_at_ns: int) -> tuple[object, ...]:
     """Return the row of an evidence log for PUT_EVIDENCE."""
     kept = UnknownEvidence(verdict.flow, verdict.decided_at_ns, verdict.k, verdict.model, evidence)

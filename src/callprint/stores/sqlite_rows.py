@@ -2,9 +2,16 @@
 
 from collections.abc import Sequence
 
+from callprint.core.verdict import RUNNING
 from callprint.stores.base import StoredVerdict
 from callprint.stores.columns import KEY_COLUMNS, MODEL, SEQUENCE, SUMMARY, VERDICT, insert_statement
-from callprint.stores.queries import VerdictQuery
+from callprint.stores.queries import CONTAINS, VerdictQuery, Where
+
+
+def without_mark(cell: str) -> str:
+    """Return the name of a judge without the digest that its column ends with (columns.py)."""
+    return f"iif({cell} GLOB '* #????????', substr({cell}, 1, length({cell}) - 10), {cell})"
+
 
 NEXT_SEQUENCE = "UPDATE last_sequence SET number = number + 1 RETURNING number"
 # A judgement that is given again is the latest again. ON CONFLICT rather than INSERT OR IGNORE: the latter would also
@@ -45,6 +52,18 @@ _LATER = (
 _SELECT = f"SELECT {VERDICT.selected('v')}, {SUMMARY.selected('f')} FROM verdict v LEFT JOIN flow f ON " + (
     " AND ".join(f"f.{column} = v.{column}" for column in KEY_COLUMNS)
 )
+_KEY_OF_V = f"({', '.join(f'v.{column}' for column in KEY_COLUMNS)})"
+_CELLS = (
+    {name: f"v.{name}" for name in VERDICT.names}
+    | {name: f"f.{name}" for name in SUMMARY.names if name not in KEY_COLUMNS}
+    | {
+        "model": without_mark("v.model"),
+        "last_seen_ns": "coalesce(f.last_seen_ns, v.last_seen_ns)",
+        "packets": "coalesce(f.packets, v.k)",
+        "ended": f"coalesce(f.ended, '{RUNNING}')",
+    }
+)
+"""What a condition on a field compares; of a flow that goes on, what JSON gives in its place."""
 _ORDER = (
     " ORDER BY v.decided_at_ns DESC, v.src_ip, v.src_port, v.dst_ip, v.dst_port, v.ssrc, v.first_seen_ns,"
     " v.final DESC, v.k DESC, v.sequence DESC, v.model DESC"
@@ -53,8 +72,30 @@ _ORDER = (
 
 def select_verdicts(query: VerdictQuery) -> tuple[str, list[object]]:
     """Return the statement and the parameters that answer `query`."""
-    asked = {f"v.{column} = ?": value for column, value in zip(KEY_COLUMNS, query.flow or (), strict=False)}
-    asked |= {
+    asked = {condition: (value,) for condition, value in _asked(query).items() if value is not None}
+    if query.after is not None:
+        time_ns, flow = query.after
+        asked["v.decided_at_ns <= ?"] = (time_ns,)
+        asked[f"(v.decided_at_ns < ? OR {_KEY_OF_V} > ({', '.join('?' * len(flow))}))"] = (time_ns, *flow)
+    wheres = [where_statement(_CELLS[where.field], where) for where in query.where]
+    return select_statement(_SELECT, asked, _LATER if query.last_only else None, _ORDER, query.limit, wheres)
+
+
+def select_scan_end(query: VerdictQuery, rows: int) -> tuple[str, list[object]]:
+    """Return the statement and the parameters for the time of the verdict that is `rows` rows into a query."""
+    asked = {condition: (value,) for condition, value in _asked(query).items() if value is not None}
+    if query.after is not None:
+        asked["v.decided_at_ns <= ?"] = (query.after[0],)
+    select = "SELECT v.decided_at_ns FROM verdict v"
+    statement, parameters = select_statement(select, asked, None, " ORDER BY v.decided_at_ns DESC", 1)
+    return f"{statement} OFFSET ?", [*parameters, rows]
+
+
+def _asked(query: VerdictQuery) -> dict[str, object]:
+    asked: dict[str, object] = {
+        f"v.{column} = ?": value for column, value in zip(KEY_COLUMNS, query.flow or (), strict=False)
+    }
+    return asked | {
         "(v.src_ip = ? OR v.dst_ip = ?)": query.address,
         "v.application = ?": query.application,
         "v.reason = ?": query.reason,
@@ -62,19 +103,36 @@ def select_verdicts(query: VerdictQuery) -> tuple[str, list[object]]:
         "v.decided_at_ns >= ?": query.since_ns,
         "v.decided_at_ns < ?": query.until_ns,
     }
-    return select_statement(_SELECT, asked, _LATER if query.last_only else None, _ORDER, query.limit)
+
+
+def where_statement(cell: str, where: Where) -> tuple[str, object]:
+    """Return a condition on one cell and its parameter; `cell` is a column of ours, never a text from outside."""
+    if where.comparison == CONTAINS:
+        return f"instr(lower({cell}), lower(?)) > 0", str(where.value)
+    comparison = {"=": "IS", "!=": "IS NOT"}.get(where.comparison, where.comparison)
+    return f"{cell} {comparison} ?", where.value
 
 
 def select_statement(
-    select: str, asked: dict[str, object], later: str | None, order: str, limit: int | None
+    select: str,
+    asked: dict[str, tuple[object, ...]],
+    later: str | None,
+    order: str,
+    limit: int | None,
+    wheres: Sequence[tuple[str, object]] = (),
 ) -> tuple[str, list[object]]:
     """Return a statement and its parameters.
 
-    asked: conditions and what each `?` in them stands for, None where it is not asked.
+    asked: conditions and what the `?` in them stand for; of a single value, all of them.
     later: the query that finds a later row of the same flow or call, where only the last row counts.
+    wheres: further conditions with one parameter each.
     """
-    conditions = [condition for condition, value in asked.items() if value is not None]
-    parameters = [asked[condition] for condition in conditions for _ in range(condition.count("?"))]
+    conditions = list(asked)
+    parameters: list[object] = []
+    for condition, values in asked.items():
+        parameters += values * condition.count("?") if len(values) == 1 else values
+    conditions += [condition for condition, _ in wheres]
+    parameters += [value for _, value in wheres]
     if later is not None:
         conditions.append(f"NOT EXISTS ({later})")
     where = " WHERE " + " AND ".join(conditions) if conditions else ""

@@ -1,0 +1,32 @@
+"""What a console is started with."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from callprint.model_files import SHIPPED
+from callprint.stores import data_folder
+
+DEFAULT_PORT = 8383
+
+
+def default_folder() -> Path:
+    """Return the folder of users.json and audit.jsonl."""
+    return data_folder() / "console"
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleSettings:
+    """What the command line says; the defaults are those of `callprint console`."""
+
+    store_url: str
+    folder: Path = field(default_factory=default_folder)
+    hosts: tuple[str, ...] = ()  # names that browsers may use for this server besides those of loopback
+    tls: bool = False  # cookies are sent over TLS alone
+    models: tuple[Path, ...] = (SHIPPED,)
+    named: Path = field(default_factory=lambda: data_folder() / "named")
+    brokers: tuple[str, ...] = ()  # votes go to Kafka instead of the store
+    feedback_topic: str = "feedback"
+    kafka_tls_ca: str | None = None
+    sasl_user: str | None = None
+    forward_auth: str = ""  # header in which a proxy in front names the user
+    trusted_proxies: tuple[str, ...] = ("127.0.0.1", "::1")

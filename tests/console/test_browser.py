@@ -1,0 +1,192 @@
+"""The console in a real Chromium: keys, live rows, hostile names, narrow and wide, dark and light, accessibility.
+
+Pictures of the docs are made here: delete one in docs/pictures/, run this file, look at it, and commit it.
+"""
+
+import asyncio
+import os
+import shutil
+import socket
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import uvicorn
+from axe_playwright_python.sync_playwright import Axe
+from console_visitor import HOSTILE, fill, fill_busy, fill_hostile
+from playwright.sync_api import sync_playwright
+from verdict_samples import JAMI_IPV6, verdict
+
+from callprint.console.app import make_app
+from callprint.console.sessions import Sessions
+from callprint.console.settings import ConsoleSettings
+from callprint.stores import open_store
+
+CHROMIUM = shutil.which("chromium")
+PICTURES = Path(__file__).parents[2] / "docs" / "pictures"
+PAGES = ("/", "/flows", "/calls", "/desk", "/desk/report", "/models", "/people")
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium (Debian package chromium)"),
+]
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def served(tmp_path):
+    """Serve stores; ends with the test."""
+    servers = []
+
+    def serve(store: Path) -> tuple[str, str]:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        sessions = Sessions()
+        settings = ConsoleSettings(f"sqlite:{store}", folder=tmp_path / "console", named=tmp_path / "named")
+        config = uvicorn.Config(
+            make_app(settings, sessions), port=port, log_level="error", timeout_graceful_shutdown=1
+        )
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=asyncio.run, args=(server.serve(),), daemon=True)
+        thread.start()
+        servers.append((server, thread))
+        until = time.monotonic() + 20
+        while not server.started and time.monotonic() < until:
+            time.sleep(0.05)
+        return f"http://127.0.0.1:{port}", sessions.make_link()
+
+    yield serve
+    for server, thread in servers:
+        server.should_exit = True
+        thread.join(5)
+
+
+def opened(chromium, served, store: Path, **options):
+    """Return a page that has come in, and the address of the console."""
+    base, key = served(store)
+    context = chromium.new_context(**{"viewport": {"width": 1280, "height": 860}, **options})
+    page = context.new_page()
+    page.problems = []
+    page.on("pageerror", lambda error: page.problems.append(str(error)))
+    page.on("console", lambda said: page.problems.append(said.text) if said.type == "error" else None)
+    page.goto(f"{base}/enter?key={key}")
+    return page, base
+
+
+def all_pages(page, base) -> list[str]:
+    """Return the addresses of all kinds of pages, of a flow and a call among them."""
+    found = list(PAGES)
+    for name in ("/flows", "/calls"):
+        page.goto(base + name)
+        link = page.locator("td.time a")
+        if link.count():
+            found.append(link.first.get_attribute("href"))
+    return found
+
+
+@pytest.mark.parametrize("kind", ["empty", "filled", "hostile"])
+def test_pages_are_accessible_and_run_no_foreign_script(chromium, served, tmp_path, kind):
+    store = tmp_path / "store.sqlite"
+    {"empty": lambda path: open_store(str(path)).close(), "filled": fill, "hostile": fill_hostile}[kind](
+        store
+    )
+    page, base = opened(chromium, served, store)
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        for path in all_pages(page, base):
+            page.goto(base + path)
+            assert page.title() != "owned"
+            found = Axe().run(page)
+            assert found.violations_count == 0, f"{path} {scheme}: {found.generate_report()}"
+    assert page.problems == []
+    if kind == "hostile":
+        page.goto(f"{base}/flows")
+        assert HOSTILE[:20] in page.locator("tbody").inner_text()
+
+
+@pytest.mark.parametrize("width", [360, 768, 1600])
+def test_no_page_is_wider_than_the_window(chromium, served, tmp_path, width):
+    page, base = opened(
+        chromium, served, fill(tmp_path / "s.sqlite"), viewport={"width": width, "height": 800}
+    )
+    for path in all_pages(page, base):
+        page.goto(base + path)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+
+
+def test_the_desk_by_keyboard_alone(chromium, served, tmp_path):
+    store = fill(tmp_path / "store.sqlite")
+    page, _ = opened(chromium, served, store)
+    page.keyboard.press("g")
+    page.keyboard.press("d")
+    page.wait_for_url("**/desk")
+    assert page.locator("tbody tr[data-key]").count() == 2
+    page.keyboard.press("j")
+    with page.expect_navigation():
+        page.keyboard.press("s")
+    assert "Noted as spam: 1." in page.locator("[role=status]").inner_text()
+    assert page.locator("tbody tr[data-key]").count() == 1
+    page.keyboard.press("j")
+    page.keyboard.press("x")
+    with page.expect_navigation():
+        page.keyboard.press("n")
+    with open_store(str(store)) as opened_store:
+        assert sorted((vote.caller, vote.spam) for vote in opened_store.votes()) == [
+            ("+493055500", True),
+            ("+493055501", False),
+        ]
+    page.keyboard.press("g")
+    page.keyboard.press("c")
+    page.wait_for_url("**/calls")
+    page.keyboard.press("/")
+    page.keyboard.type("spam=yes")
+    with page.expect_navigation():
+        page.keyboard.press("Enter")
+    assert page.locator("tbody tr[data-key]").count() == 6
+    page.keyboard.press("Escape")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement !== document.body")
+
+
+def test_a_new_row_appears_within_two_seconds(chromium, served, tmp_path):
+    store = fill(tmp_path / "store.sqlite")
+    page, base = opened(chromium, served, store)
+    page.goto(f"{base}/flows")
+    page.wait_for_selector("#live-state.on")
+    with open_store(str(store)) as opened_store:
+        opened_store.put_verdicts([verdict(JAMI_IPV6._replace(src_port=1), "brand-new")])
+    page.wait_for_selector("tr.new :text('brand-new')", timeout=2_000 * int(os.environ.get("SLOWNESS", "3")))
+    assert page.problems == []
+
+
+def test_everything_works_without_scripts(chromium, served, tmp_path):
+    page, base = opened(chromium, served, fill(tmp_path / "store.sqlite"), java_script_enabled=False)
+    page.goto(f"{base}/desk")
+    page.locator("tbody input[type=checkbox]").first.check()
+    page.get_by_role("button", name="Not spam").click()
+    assert "Noted as not spam: 1." in page.locator("[role=status]").inner_text()
+    page.get_by_role("link", name="Flows").click()
+    page.fill("#q", "codec=PCMA")
+    page.get_by_role("button", name="Search").click()
+    assert page.locator("tbody tr[data-key]").count() == 1
+
+
+def test_pictures_of_the_docs(chromium, served, tmp_path):
+    page, base = opened(chromium, served, fill_busy(tmp_path / "store.sqlite"))
+    page.goto(f"{base}/calls?q=spam=yes")
+    call = page.locator("td.time a").first.get_attribute("href")
+    for name, path in (("now", "/"), ("desk", "/desk"), ("call", call)):
+        picture = PICTURES / f"console-{name}.png"
+        page.goto(base + path)
+        if not picture.exists():
+            page.screenshot(path=picture)
+        assert 5_000 < picture.stat().st_size < 250_000

@@ -1,0 +1,153 @@
+"""A console on a store for tests, asked in this process, without a network."""
+
+import asyncio
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+from call_samples import call
+from verdict_samples import LINPHONE, SECOND_NS, START_NS, provisional, reports, verdict
+
+from callprint.console.app import make_app
+from callprint.console.sessions import Sessions
+from callprint.console.settings import ConsoleSettings
+from callprint.core.call import Action, CallRecord
+from callprint.core.spam.features import FEATURE_COUNT
+from callprint.stores import open_store
+
+HOSTILE = "<script>document.title='owned'</script>\"'><img src=x onerror=document.title='owned'>\u202e{{7*7}}"
+
+
+def spam_calls() -> list[CallRecord]:
+    """Six calls of two spammers."""
+    return [
+        replace(
+            call(),
+            call_id=f"spam-{i}@203.0.113.9",
+            caller=f"+49305550{i % 2}",
+            callee=f"+4989700{i}",
+            started_ns=START_NS + i * SECOND_NS,
+            spam_score=0.97 - 0.2 * (i % 2),
+            spam=True,
+            action=Action.BLOCK if i % 2 == 0 else Action.WATCH,
+            campaign="0123456789abcdef",
+            reason="41 calls in 10 minutes to 41 different numbers",
+            features=tuple(float(n % 3) for n in range(FEATURE_COUNT)),
+        )
+        for i in range(6)
+    ]
+
+
+def fill(path: Path) -> Path:
+    """Put sample flows and calls into a store."""
+    with open_store(str(path)) as store:
+        store.put_verdicts([report.verdict for report in reports()])
+        store.put_verdicts([provisional(k=4), provisional(k=10)])
+        store.put_flows([report.summary for report in reports()])
+        store.put_calls([replace(call(), campaign=""), *spam_calls()])
+    return path
+
+
+def fill_busy(path: Path) -> Path:
+    """Put an hour of flows and calls into a store: for pictures."""
+    chance = random.Random(7)
+    applications = ("jami", "linphone", "zoiper", "unknown", "pion", "firefox", "linphone", "jami")
+    verdicts, calls = [], []
+    for i in range(160):
+        at_ns = START_NS + chance.randrange(3_600) * SECOND_NS
+        flow = LINPHONE._replace(src_ip=f"192.0.2.{i % 90 + 1}", src_port=16384 + 2 * i, first_seen_ns=at_ns)
+        known = chance.choice(applications)
+        verdicts.append(verdict(flow, known, best_application=None if known == "unknown" else known))
+        kind = chance.randrange(8)
+        score = (0.97, 0.91, 0.62, 0.04, 0.02, 0.11, 0.07, 0.03)[kind] + chance.uniform(-0.02, 0.02)
+        action = Action.BLOCK if score > 0.9 else Action.WATCH if score > 0.5 else Action.ALLOW
+        calls.append(
+            replace(
+                spam_calls()[0],
+                call_id=f"{chance.getrandbits(48):012x}@198.51.100.{kind}",
+                caller=f"+493055501{kind if kind < 3 else 100 + i}",
+                callee=f"+4989700{1000 + i}",
+                started_ns=at_ns,
+                ringing_ns=at_ns + SECOND_NS,
+                answered_ns=at_ns + 4 * SECOND_NS,
+                ended_ns=at_ns + (9 if kind < 3 else 70 + i) * SECOND_NS,
+                caller_application=chance.choice(applications),
+                callee_application="linphone",
+                spam_score=score,
+                spam=score > 0.5,
+                action=action,
+                campaign=f"{kind:016x}" if kind < 3 else "",
+                reason="41 calls in 10 minutes to 41 different numbers, all answered under 6 s"
+                if kind < 3
+                else "called this number before, talked for 2 minutes",
+            )
+        )
+    with open_store(str(path)) as store:
+        store.put_verdicts(verdicts)
+        store.put_flows([replace(reports()[0].summary, flow=each.flow) for each in verdicts])
+        store.put_calls(calls)
+    return path
+
+
+def fill_hostile(path: Path) -> Path:
+    """Put names that try to be scripts into every text that captures bring."""
+    with open_store(str(path)) as store:
+        flow = LINPHONE._replace(src_port=1)
+        store.put_verdicts(
+            [verdict(flow, HOSTILE, model=HOSTILE), verdict(LINPHONE, "unknown", best_application=HOSTILE)]
+        )
+        store.put_flows(
+            [
+                replace(
+                    reports()[0].summary, flow=flow, codec=HOSTILE, announced_codec=HOSTILE, capture=HOSTILE
+                )
+            ]
+        )
+        hostile = dict.fromkeys(
+            (
+                *("call_id", "from_tag", "caller", "callee", "reason", "campaign", "caller_application"),
+                *("callee_application", "caller_codec", "caller_user_agent", "detector", "claimed_caller"),
+            ),
+            HOSTILE,
+        )
+        store.put_calls([replace(call(), **hostile, spam=True, spam_score=0.9, action=Action.BLOCK)])
+    return path
+
+
+class Visitor:
+    """A browser without scripts."""
+
+    def __init__(self, store: Path, folder: Path, *, enter: bool = True, **settings: object) -> None:
+        self.sessions = Sessions()
+        self.settings = ConsoleSettings(f"sqlite:{store}", folder=folder, named=folder / "named", **settings)
+        self.app = make_app(self.settings, self.sessions)
+        self.cookies = httpx.Cookies()
+        if enter:
+            assert self.get(f"/enter?key={self.sessions.make_link()}").status_code == 303
+
+    def get(self, path: str, **options: object) -> httpx.Response:
+        """Ask for a page."""
+        return self.send("GET", path, **options)
+
+    def post(self, path: str, data: dict[str, object], **options: object) -> httpx.Response:
+        """Send a form."""
+        return self.send("POST", path, data=data, **options)
+
+    def send(
+        self, method: str, path: str, *, base: str = "http://127.0.0.1:8383", **options: object
+    ) -> httpx.Response:
+        """Send a request; redirects are not followed."""
+
+        async def ask() -> httpx.Response:
+            transport = httpx.ASGITransport(self.app)
+            async with httpx.AsyncClient(transport=transport, base_url=base, cookies=self.cookies) as client:
+                answer = await client.request(method, path, **options)
+                self.cookies = client.cookies
+                return answer
+
+        return asyncio.run(ask())
+
+    def csrf(self, path: str = "/") -> str:
+        """Return the token in the forms of a page."""
+        return self.get(path).text.partition('name="csrf" value="')[2].partition('"')[0]
