@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, TextIO
 from rich.console import Console
 
 from callprint.core.ground.fields import values_of
-from callprint.core.quality.flow_rating import Rating, rated
+from callprint.core.quality.flow_rating import Note, Rating, rated
 from callprint.core.quality.measures import FIELDS, measured_of
 from callprint.core.quality.windows import Interval, read_windows
 from callprint.core.verdict import FlowSummary
@@ -119,8 +119,16 @@ def _cells(summary: FlowSummary) -> list[Any]:
         cell("–" if summary.r_factor is None else f"{summary.r_factor:.0f}"),
         cell(mos, style),
         cell(sparkline(rated_windows(summary))),
-        cell(printable((summary.quality_notes or "").replace(",", ", ").replace("_", " ")), "dim"),
+        cell(printable(_notes(summary)), "dim"),
     ]
+
+
+def _notes(summary: FlowSummary) -> str:
+    """Return in words why there is no MOS, or that its codec is a guess; the other assumptions are in the JSON."""
+    notes = (summary.quality_notes or "").split(",")
+    if summary.mos is not None:
+        return "as if Opus" if Note.CODEC_ASSUMED in notes else ""
+    return ", ".join(note.replace("_", " ") for note in notes)
 
 
 def quality_objects(reports: Iterable[Reported]) -> Iterator[dict[str, Any]]:

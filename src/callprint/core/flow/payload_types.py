@@ -194,7 +194,8 @@ def _change_places(tables: Tables, row: int, other_type: int) -> None:
 def _update_jitter(about: Row, timestamp: int, arrival_ns: int) -> tuple[int, float]:
     """Take the next packet of a payload type, in order of arrival, into its jitter; about: a FLOW or TYPE row.
 
-    Returns the step of its time stamp, and by how many ticks more than that it came later; 0 without a clock rate.
+    Returns the step of its time stamp, and by how many ticks more than that it came later: 0 without a clock rate,
+    infinite for a new time base.
     """
     step = 0
     moved = 0.0
@@ -207,6 +208,8 @@ def _update_jitter(about: Row, timestamp: int, arrival_ns: int) -> tuple[int, fl
         # A step of ten seconds is a new time base, not jitter.
         if difference < 10.0 * about.clock_rate_hz:
             about.jitter += (difference - about.jitter) / 16.0
+        else:
+            moved = np.inf
     about.last_timestamp = timestamp
     about.last_arrival_ns = arrival_ns
     return step, moved

@@ -14,7 +14,7 @@ import numpy as np
 from callprint.core.flow import sources
 from callprint.core.flow.layout import Tables
 from callprint.core.ground.arrays import Array
-from callprint.core.ground.compiled import Row, compiled
+from callprint.core.ground.compiled import Row, compiled, compiled_apart
 from callprint.core.ground.loads import be16, be32, load8
 
 _SENDER_REPORT = 200
@@ -27,7 +27,7 @@ _HIGHEST_R = 100
 _HIGHEST_MOS = 50  # in tenths
 
 
-@compiled
+@compiled_apart
 def take(tables: Tables, data: Array, packet: Row) -> None:
     """Take every report in a compound RTCP packet into account; each length is checked before it is believed."""
     at: int = np.int64(packet.offset)  # type: ignore[assignment]  # compiled code has one integer type

@@ -33,7 +33,8 @@ WINDOW = np.dtype(
         ("jitter_max", "<f8"),  # ms
         ("longest_gap_ns", "<i8"),  # without any packet
         ("pause", "<f8"),  # time stamps that passed without packets, ms: silence that was not sent
-        ("quiet", "<u4"),  # packets of G.711 that begin with silence
+        ("listened", "<u4"),  # packets of G.711 whose first samples were looked at: every eighth
+        ("quiet", "<u4"),  # of these, packets that begin with silence
         # The rest.
         ("expected", "<u4"),  # packets sent, by their sequence numbers
         ("received", "<u4"),  # without duplicates
@@ -60,7 +61,7 @@ OPEN = np.dtype(
         ("transit", "<f8"),  # of the newest packet, from an arbitrary zero
         ("fastest", "<f8"),  # the least transit in this window and the one before
         ("least", "<f8"),  # the least in this window
-        ("late_after", "<f4"),  # LATE_AFTER_S; 0: the clock rate is not known
+        ("late_after", "<f8"),  # LATE_AFTER_S; infinite where the clock rate is not known
         ("frame_ticks", "<u4"),  # time stamps from packet to packet, of most packets; 0: not known
         ("frame_votes", "<i2"),
         ("late_in_a_row", "u1"),

@@ -22,6 +22,7 @@ def clear(window: Row) -> None:
     window.burst_packets = 0
     window.burst_missing = 0
     window.quiet = 0
+    window.listened = 0
     window.jitter_packets = 0
     window.jitter_min = NO_JITTER
     window.jitter_max = 0.0
@@ -67,6 +68,7 @@ def merge(into: Row, other: Row) -> None:
     into.burst_packets += other.burst_packets
     into.burst_missing += other.burst_missing
     into.quiet += other.quiet
+    into.listened += other.listened
     into.jitter_packets += other.jitter_packets
     into.jitter_sum += other.jitter_sum
     into.pause += other.pause

@@ -20,7 +20,7 @@ from callprint.core.flow.window_layout import (
     WINDOWS_KEPT,
 )
 from callprint.core.ground.arrays import Array
-from callprint.core.ground.compiled import Row, compiled
+from callprint.core.ground.compiled import Row, compiled, compiled_apart
 from callprint.core.ground.loads import be32, load8
 from callprint.core.packets import Outcome
 
@@ -28,7 +28,6 @@ _NEVER_NS = np.iinfo(np.int64).max
 _LONG_AGO = -(1 << 62)
 _PLAYED_BITS = 64
 _ALL_PLAYED = np.uint64(0xFFFFFFFFFFFFFFFF)
-_NEW_TIME_BASE = 10.0 / LATE_AFTER_S  # ten seconds are no delay (payload_types.py)
 _MOST_FRAME_VOTES = 64
 _TRUNCATED = int(Outcome.TRUNCATED)
 _PCMU = 0
@@ -70,12 +69,13 @@ def before_packet(tables: Tables, row: int, time_ns: int) -> None:
     state.window.longest_gap_ns = max(state.window.longest_gap_ns, gap_ns)
 
 
-@compiled
+@compiled_apart
 def new_clock(tables: Tables, row: int) -> None:
     """Begin to measure time anew: the flow's payload type has changed, or what is known of its clock rate."""
     state = tables.open[row]
     window = state.window
-    state.late_after = LATE_AFTER_S * tables.flows[row].clock_rate_hz
+    rate = tables.flows[row].clock_rate_hz
+    state.late_after = LATE_AFTER_S * rate if rate != 0 else np.inf
     state.frame_ticks = 0
     state.frame_votes = 0
     state.transit = 0.0
@@ -94,17 +94,10 @@ def new_clock(tables: Tables, row: int) -> None:
 def take_time(tables: Tables, row: int, step: int, moved: float, ahead: int) -> bool:
     """Take the time of a packet of the flow's payload type into account; return whether it came too late to be played.
 
-    step: ticks since the packet of that type before it; moved: ticks by which it took longer on its way than that one;
-    ahead: how far it advances the sequence, or 0.
+    step: ticks since the packet of that type before it; moved: ticks by which it took longer on its way than that one,
+    infinite for a new time base; ahead: how far it advances the sequence, or 0.
     """
     state = tables.open[row]
-    if state.late_after == 0.0:
-        return False
-    if abs(moved) >= _NEW_TIME_BASE * state.late_after:
-        state.transit = 0.0
-        state.fastest = 0.0
-        state.least = 0.0
-        return False
     window = state.window
     jitter = tables.flows[row].jitter
     window.jitter_packets += 1
@@ -117,30 +110,37 @@ def take_time(tables: Tables, row: int, step: int, moved: float, ahead: int) -> 
     elif state.frame_votes < _MOST_FRAME_VOTES:
         state.frame_votes += 1
     transit = state.transit + moved
+    if transit - state.fastest > state.late_after:
+        return _late(state, transit)
     state.transit = transit
     if transit < state.least:
         state.least = transit
         state.fastest = min(state.fastest, transit)
-    if transit - state.fastest > state.late_after:
-        _late(state, transit)
-        return True
     if state.late_in_a_row != 0:
         state.late_in_a_row = 0
     return False
 
 
-@compiled
-def _late(state: Row, transit: float) -> None:
-    """Start the buffer anew once everything is late: its delay has changed for good."""
+@compiled_apart
+def _late(state: Row, transit: float) -> bool:
+    """Count a late packet; start the buffer anew once everything is late. False for a packet of a new time base."""
+    if transit == np.inf:
+        state.transit = 0.0
+        state.fastest = 0.0
+        state.least = 0.0
+        state.late_in_a_row = 0
+        return False
+    state.transit = transit
     state.least_late = transit if state.late_in_a_row == 0 else min(state.least_late, transit)
     state.late_in_a_row += 1
     if state.late_in_a_row == LATE_IN_A_ROW:
         state.late_in_a_row = 0
         state.fastest = state.least_late
         state.least = state.least_late
+    return True
 
 
-@compiled
+@compiled_apart
 def _take_frame(state: Row, step: int, ahead: int) -> None:
     """Learn how many ticks a packet is apart from the next; what passes beyond them without a packet is a pause.
 
@@ -163,11 +163,15 @@ def take(tables: Tables, row: int, data: Array, packet: Row, ahead: int, behind:
     """
     flow = tables.flows[row]
     state = tables.open[row]
-    if flow.payload_type in (_PCMU, _PCMA):
+    if flow.maximum_sequence & 7 == 0 and flow.payload_type in (_PCMU, _PCMA):
         _listen(state.window, data, packet, flow.payload_type)
     state.in_order = ahead > 0
-    if ahead > 0:
-        _advance(flow, state, ahead)
+    if ahead == 1:
+        if np.int64(state.played) >= 0:  # the oldest bit is not set
+            _missing(flow, state, flow.maximum_sequence - _PLAYED_BITS)
+        state.played <<= np.uint64(1)
+    elif ahead > 0:
+        _jump(flow, state, ahead)
     if late:
         state.window.late += 1
     elif behind < _PLAYED_BITS:
@@ -176,7 +180,7 @@ def take(tables: Tables, row: int, data: Array, packet: Row, ahead: int, behind:
 
 @compiled
 def _listen(window: Row, data: Array, packet: Row, payload_type: int) -> None:
-    """Count a packet of G.711 that is quiet by its first samples: below 1/64 of full scale."""
+    """Listen to the first samples of a packet of G.711: below 1/64 of full scale they are quiet."""
     first = load8(data, packet.offset)
     if load8(data, packet.offset + 1) & 0x7F != payload_type:
         return
@@ -185,28 +189,23 @@ def _listen(window: Row, data: Array, packet: Row, payload_type: int) -> None:
         return
     silence = 0xFFFFFFFF if payload_type == _PCMU else 0x55555555
     loud = ((be32(data, at) ^ silence) | (be32(data, at + 4) ^ silence)) & 0x60606060
+    window.listened += 1
     if loud == 0:
         window.quiet += 1
 
 
-@compiled
-def _advance(flow: Row, state: Row, ahead: int) -> None:
-    """Move on to a newer sequence number; those that leave the window of reordering without having come are missing."""
+@compiled_apart
+def _jump(flow: Row, state: Row, ahead: int) -> None:
+    """Move on by more than one sequence number; those that leave without having come are missing."""
     played = state.played
-    if ahead == 1:
-        if np.int64(played) >= 0:  # the oldest bit is not set
-            _missing(flow, state, flow.maximum_sequence - _PLAYED_BITS)
-        state.played = played << np.uint64(1)
-        return
     oldest = flow.maximum_sequence - ahead - (_PLAYED_BITS - 1)
-    if played != _ALL_PLAYED or ahead > _PLAYED_BITS:
-        for i in range(ahead):
-            if i >= _PLAYED_BITS or (played >> np.uint64(63 - i)) & np.uint64(1) == 0:
-                _missing(flow, state, oldest + i)
+    for i in range(ahead):
+        if i >= _PLAYED_BITS or (played >> np.uint64(63 - i)) & np.uint64(1) == 0:
+            _missing(flow, state, oldest + i)
     state.played = played << np.uint64(ahead) if ahead < _PLAYED_BITS else np.uint64(0)
 
 
-@compiled
+@compiled_apart
 def _missing(flow: Row, state: Row, sequence: int) -> None:
     """Count a packet that a jitter buffer would not have played (RFC 3611 4.7.2)."""
     if sequence < flow.base_sequence:
@@ -229,7 +228,7 @@ def _missing(flow: Row, state: Row, sequence: int) -> None:
     state.last_missing = sequence
 
 
-@compiled
+@compiled_apart
 def restart(tables: Tables, row: int) -> None:
     """Settle what is missing before the source restarts its sequence numbers, or ends."""
     flow = tables.flows[row]
@@ -241,7 +240,7 @@ def restart(tables: Tables, row: int) -> None:
     state.last_missing = _LONG_AGO
 
 
-@compiled
+@compiled_apart
 def _close(tables: Tables, row: int) -> None:
     """Keep the open window and open the next one; without room it stays open until the flow ends."""
     state = tables.open[row]
@@ -285,6 +284,8 @@ def _copy_out(tables: Tables, row: int, windows: Array, at: int) -> None:
     windows[at] = state.window
     window = windows[at]
     tick_ms = 1e3 / flow.clock_rate_hz if flow.clock_rate_hz != 0 else 0.0
+    if flow.clock_rate_hz == 0:
+        window.jitter_packets = 0
     window.jitter_sum *= tick_ms
     window.jitter_min = window.jitter_min * tick_ms if window.jitter_packets > 0 else 0.0
     window.jitter_max *= tick_ms
@@ -297,7 +298,7 @@ def _copy_out(tables: Tables, row: int, windows: Array, at: int) -> None:
     window.reordered = flow.reordered - state.reordered_at
 
 
-@compiled
+@compiled_apart
 def gather(tables: Tables, row: int, windows: Array, at: int, reported: Array, number: int) -> int:
     """Copy a flow's windows, the open one last, to `windows` from `at` on, and the rest to `reported[number]`.
 

@@ -38,6 +38,11 @@ def compiled_allocating(function: Callable[Parameters, Result]) -> Callable[Para
     return cast(Callable[Parameters, Result], Compiled(function))
 
 
+def compiled_apart(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    """Like `compiled`, but called rather than inlined: for what happens rarely in the midst of what happens always."""
+    return cast(Callable[Parameters, Result], Compiled(function, _nrt=False))
+
+
 def read_only(values: Array) -> Array:
     """Return a view that cannot be written to.
 

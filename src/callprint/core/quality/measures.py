@@ -164,7 +164,7 @@ def _values(parts: list[Interval], about: _Reported, measured: Measured, lasted_
         _share(heard.missing - heard.burst_missing, sent_in_gaps, 6) if heard.expected else None,
         heard.longest_gap_ms,
         _share(heard.pause_ms, lasted_ms, 4) if with_jitter else None,
-        _share(heard.quiet, heard.received, 4) if measured.codec in _G711 else None,
+        _share(heard.quiet, heard.listened, 4) if measured.codec in _G711 else None,
         measured.packet_ms,
         *(r, mos, band),
         measured.round_trip_ms,

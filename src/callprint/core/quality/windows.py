@@ -40,7 +40,8 @@ class Interval(NamedTuple):
     reordered: int = 0
     duplicates: int = 0
     pause_ms: int = 0  # time stamps that passed without packets
-    quiet: int = 0  # packets of G.711 that begin with silence
+    listened: int = 0  # packets of G.711 that were listened to
+    quiet: int = 0  # of these, packets that begin with silence
 
     @property
     def lost(self) -> int:
