@@ -50,7 +50,7 @@ def said(*records: bytes) -> Declared | None:
         (EVIDENCE_STUN, request((6, b"a:b"), (0x8022, b"FreeSWITCH (-)")), ("freeswitch", None, "stun")),
         (EVIDENCE_STUN, request((0x0014, b"turn.signal.org")), ("signal", None, "stun")),
         (EVIDENCE_STUN, request((6, b"abc"), (0x4001, b"xy")), ("whatsapp", None, "stun")),
-        (EVIDENCE_STUN, request((0x8008, b"\0\0\0\6")), ("microsoft-teams", None, "stun")),
+        (EVIDENCE_STUN, request((0x8008, b"\0\0\0\6")), ("Skype/Teams", None, "stun")),
         (EVIDENCE_STUN, request((0xC057, b"\0\1\0\n")), ("libwebrtc", None, "stun")),
         (EVIDENCE_STUN, request((6, b"FreeSWITCH")), None),
         (EVIDENCE_DTLS, hello(b"rtpengine"), ("rtpengine", None, "dtls")),
