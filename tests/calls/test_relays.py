@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 from call_stream import embedded_rows, frames_of, inputs_of, record, site_for
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sip_scenario import Talk, flow, sdp, talking, write_capture
 
@@ -83,6 +83,7 @@ def identity(report):
     return report.verdict.flow, report.summary.last_seen_ns, report.summary.packets
 
 
+@settings(deadline=None)
 @given(st.lists(HOPS, max_size=6, unique_by=identity), st.randoms())
 def test_streams_do_not_depend_on_the_order_in_which_flows_settle(flows, chance):
     """Each SSRC keeps a flow, nothing is invented, and a second look finds nothing more."""
