@@ -49,7 +49,7 @@ class ConsoleContract:
         for where, found in (
             (Where("spam_score", ">=", 0.5), ["b"]),
             (Where("action", "=", "block"), ["b"]),
-            (Where("detector", "=", "fusion-1"), ["b", call().call_id]),
+            (Where("detector", "=", "fusion-1"), [call().call_id, "b"]),
             (Where("reason", "~", "% '"), ["b"]),
             (Where("callee_user_agent", "=", "x"), []),
         ):
