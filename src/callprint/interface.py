@@ -24,6 +24,7 @@ from callprint.core.spam.detector_names import OWN
 from callprint.core.spam.detectors import make_detector
 from callprint.core.verdict import FlowKey, FlowSummary, Verdict
 from callprint.core.verdicts.pipeline import IdentificationPipeline
+from callprint.declared_names import shipped_names
 from callprint.identification import CaptureRun
 from callprint.load_identifier import load_identifier
 from callprint.model_names import put_into_use
@@ -243,12 +244,16 @@ def _opened(
         if store is not None and identifier is not None:
             put_into_use(store, identifier, time.time_ns())
         detector = make_detector(OWN)
-        calls = CallPipeline(detector=detector)
+        names = shipped_names()
+        calls = CallPipeline(detector=detector, names=names)
         if store is not None:
             VoteListener(store, calls.judge, detector)  # takes in what users have voted so far
         found: list[CallRecord] = []
         run = CaptureRun(
-            IdentificationPipeline(identifier, settings), store, calls=calls, on_call=found.append
+            IdentificationPipeline(identifier, settings, names=names),
+            store,
+            calls=calls,
+            on_call=found.append,
         )
         stack.callback(run.store_rest)
         return Identification(source, run, found, stack.pop_all())

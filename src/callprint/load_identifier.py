@@ -25,7 +25,7 @@ def load_identifier(model: "str | os.PathLike[str] | None" = None) -> "OnnxIdent
             raise
         raise ModelError(
             "naming applications needs ONNX Runtime: `sh tools/setup.sh cpu` in the clone installs it, "
-            "`pip install callprint[cpu]` beside an installed package; the model `none` gives flows and calls "
+            "`pip install callprint[cpu]` beside an installed package; `--model none` shows flows and calls "
             "without names"
         ) from error
     return load_model(DEFAULT_MODEL if model is None else Path(model))

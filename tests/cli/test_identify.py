@@ -146,10 +146,10 @@ def test_a_file_that_cannot_be_read_is_a_warning_not_passed_over(tmp_path, capsy
     write_pcap(tmp_path / "secret.pcap", stream(61))
     opened = captures._open
 
-    def refuse(path):
-        if path.endswith("secret.pcap"):
+    def refuse(file):
+        if file.path.endswith("secret.pcap"):
             raise PermissionError(errno.EACCES, "Permission denied")
-        return opened(path)
+        return opened(file)
 
     monkeypatch.setattr(captures, "_open", refuse)
     for arguments in ([tmp_path], [tmp_path / "good.pcap", tmp_path / "secret.pcap"]):

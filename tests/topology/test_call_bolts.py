@@ -174,7 +174,7 @@ def test_calls_come_through_the_topology_as_through_the_embedded_path(tmp_path, 
 class Failing:
     """A network that loads and then never runs, as on a GPU without memory."""
 
-    name, digest, applications, minimum_k = "failing 1", "f1" * 8, ("a",), 2
+    name, digest, applications, engines, minimum_k = "failing 1", "f1" * 8, ("a",), ("b",), 2
 
     def identify(self, _evidence, _spans):
         raise ModelError("failing.onnx cannot run")

@@ -61,7 +61,7 @@ def test_a_later_reader_takes_a_later_batch():
 
 
 def test_a_reader_of_today_refuses_a_later_batch_and_says_what_to_do():
-    with pytest.raises(DecodeError, match=r"layout 3.*upgrade the topology"):
+    with pytest.raises(DecodeError, match=r"layout 4.*upgrade the topology"):
         decode_media(later_sample())
 
 

@@ -24,6 +24,7 @@ from callprint.core.spam.detector_names import OWN
 from callprint.core.spam.detectors import make_detector
 from callprint.core.verdict import FlowReport
 from callprint.core.verdicts.pipeline import IdentificationPipeline
+from callprint.declared_names import shipped_names
 from callprint.identification import CaptureRun
 from callprint.load_identifier import NO_MODEL, load_identifier
 from callprint.output.call_json import call_object
@@ -151,9 +152,9 @@ def _run(args: argparse.Namespace, keeper: LadderKeeper | CallPackets) -> Captur
     listens = isinstance(keeper, LadderKeeper)
     identifier = load_identifier(args.model if listens else NO_MODEL)
     settings = EngineSettings() if identifier is None else EngineSettings(checkpoints=identifier.checkpoints)
-    calls = CallPipeline(identities=identity_reader(args), detector=make_detector(OWN))
+    calls = CallPipeline(identities=identity_reader(args), detector=make_detector(OWN), names=shipped_names())
     calls.assembler.on_message = keeper.take_message
-    run = CaptureRun(IdentificationPipeline(identifier, settings), None, calls=calls)
+    run = CaptureRun(IdentificationPipeline(identifier, settings, names=shipped_names()), None, calls=calls)
     run.order, run.signalling_ports = PacketOrder(OrderSettings(args.reorder_window_ms)), _ports(args)
     if isinstance(keeper, LadderKeeper):
         run.on_report, run.on_call = keeper.take_flow, keeper.take_record

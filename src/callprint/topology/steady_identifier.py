@@ -28,6 +28,7 @@ class SteadyIdentifier:
         self.name = identifier.name
         self.digest = identifier.digest
         self.applications = identifier.applications
+        self.engines = identifier.engines
         self.minimum_k = identifier.minimum_k
         self.failed = 0
         self._identifier = identifier
@@ -39,6 +40,8 @@ class SteadyIdentifier:
             np.full(len(spans), NO_APPLICATION, np.int16),
             np.zeros(len(spans), np.float32),
             np.full(len(spans), LOW_CONFIDENCE, np.uint8),
+            np.full(len(spans), NO_APPLICATION, np.int16),
+            np.zeros(len(spans), np.float32),
         )
         waiting = [slice(0, len(spans))]
         failures = 0
@@ -54,9 +57,8 @@ class SteadyIdentifier:
                 else:
                     self._give_up(some.stop - some.start, error)
             else:
-                answers.application[some] = judged.application
-                answers.confidence[some] = judged.confidence
-                answers.reason[some] = judged.reason
+                for name in Decisions.__slots__:
+                    getattr(answers, name)[some] = getattr(judged, name)
         return answers
 
     def _give_up(self, logs: int, error: ModelError) -> None:
