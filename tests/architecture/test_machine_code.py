@@ -76,7 +76,8 @@ def call(tree, code="print(caller(1))", **environment):
     head = "import sys; sys.path.insert(0, sys.argv[1])\nfrom callprint.core.caller import caller"
     done = subprocess.run(
         [sys.executable, "-c", f"{head}\n{code}", str(tree.parent)],
-        env={"PATH": "", "HOME": str(tree.parent), **environment},
+        # Python tells versions of a source by seconds, and a test may take less.
+        env={"PATH": "", "HOME": str(tree.parent), "PYTHONDONTWRITEBYTECODE": "1", **environment},
         capture_output=True,
         text=True,
         check=True,
