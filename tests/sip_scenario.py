@@ -1,6 +1,7 @@
 """Makes the SIP messages and flow reports of small scenarios, in terms close to those of RFC 3665's examples."""
 
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -157,3 +158,19 @@ def talking(source: Endpoint, destination: Endpoint, begin_s: float, end_s: floa
         )
         for number in range(round((end_s - begin_s) * 50))
     ]
+
+
+def calls_in_a_row(
+    count: int, caller: Endpoint, callee: Endpoint, messages: Callable[[Talk, int], tuple[bytes, bytes]]
+) -> list[Sent]:
+    """Return the packets of calls from the same ports, one after the other; `messages`: INVITE and 200 of each."""
+    packets = []
+    for number in range(count):
+        talk, begin = Talk(f"c{number}@x", from_tag=f"t{number}"), 40.0 * number
+        ours, theirs = (caller[0], 5060), (callee[0], 5060)
+        invite, ok = messages(talk, number)
+        packets += talking(caller, callee, begin + 2, begin + 8, 2 * number)
+        packets += talking(callee, caller, begin + 2, begin + 8, 2 * number + 1)
+        packets += [(begin, ours, theirs, invite), (begin + 2, theirs, ours, ok)]
+        packets.append((begin + 8, ours, theirs, talk.request("BYE", cseq=2, to_tag="tag-b")))
+    return packets

@@ -4,7 +4,7 @@ import random
 
 import pytest
 from call_stream import embedded_rows, frames_of, inputs_of, record
-from sip_scenario import Talk, at, flow, play, sdp, talking, write_capture
+from sip_scenario import Talk, at, calls_in_a_row, flow, play, sdp, write_capture
 
 from callprint.core.call import Phase
 from callprint.core.ground.snapshot import Snapshot
@@ -83,26 +83,16 @@ def test_a_call_row_names_the_codec_that_its_flow_names():
     assert row.caller_codec == "opus"
 
 
-def calls_of_two_codecs(count: int):
-    """Calls from the same ports one after the other, which give payload type 8 a new meaning each time."""
-    packets = []
-    for number in range(count):
-        talk = Talk(f"c{number}@x", from_tag=f"t{number}")
-        begin = 40.0 * number
-        packets += talking(CALLER, CALLEE, begin + 2, begin + 8, 2 * number)
-        packets += talking(CALLEE, CALLER, begin + 2, begin + 8, 2 * number + 1)
-        offer, answer = (SPEEX, OPUS) if number % 2 else (OPUS, SPEEX)
-        phone, gateway = ("10.0.0.1", 5060), ("10.0.0.2", 5060)
-        packets.append((begin, phone, gateway, talk.request("INVITE", sdp=sdp(*CALLER, offer))))
-        packets.append((begin + 2, gateway, phone, talk.response(200, sdp=sdp(*CALLEE, answer))))
-        packets.append((begin + 8, phone, gateway, talk.request("BYE", cseq=2, to_tag="tag-b")))
-    return packets
+def of_two_codecs(talk: Talk, number: int):
+    """Calls that give payload type 8 a new meaning each time."""
+    offer, answer = (SPEEX, OPUS) if number % 2 else (OPUS, SPEEX)
+    return talk.request("INVITE", sdp=sdp(*CALLER, offer)), talk.response(200, sdp=sdp(*CALLEE, answer))
 
 
 @pytest.fixture(scope="module")
 def frames(tmp_path_factory):
     path = tmp_path_factory.mktemp("announced") / "calls.pcap"
-    write_capture(path, calls_of_two_codecs(6))
+    write_capture(path, calls_in_a_row(6, CALLER, CALLEE, of_two_codecs))
     return frames_of(path)
 
 

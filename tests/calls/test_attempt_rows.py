@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
+from functools import partial
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -25,29 +26,17 @@ TAGS = st.sampled_from(["", "t1", "t2"])
 CSEQS = st.integers(1, 3)
 BODIES = st.sampled_from(["", sdp("10.0.0.2", 5000)])
 
-requests = st.builds(
-    CALL.request,
-    st.sampled_from(["INVITE", "INVITE", "CANCEL", "ACK", "BYE", "UPDATE"]),
-    cseq=CSEQS,
-    to_tag=TAGS,
-    branch=BRANCHES,
-    sdp=BODIES,
-)
-responses = st.builds(
-    CALL.response,
-    st.sampled_from([100, 180, 183, 200, 302, 407, 484, 486, 487, 503, 603]),
-    st.sampled_from(["INVITE", "INVITE", "INVITE", "CANCEL", "BYE"]),
-    cseq=CSEQS,
-    to_tag=TAGS,
-    branch=BRANCHES,
-    sdp=BODIES,
-)
-of_the_callee = st.builds(
+sent = partial(st.builds, cseq=CSEQS, branch=BRANCHES)
+METHODS = st.sampled_from(["INVITE", "INVITE", "CANCEL", "ACK", "BYE", "UPDATE"])
+STATUSES = st.sampled_from([100, 180, 183, 200, 302, 407, 484, 486, 487, 503, 603])
+ANSWERED = st.sampled_from(["INVITE", "INVITE", "INVITE", "CANCEL", "BYE"])
+
+requests = sent(CALL.request, METHODS, to_tag=TAGS, sdp=BODIES)
+responses = sent(CALL.response, STATUSES, ANSWERED, to_tag=TAGS, sdp=BODIES)
+of_the_callee = sent(
     CALL.request,
     st.sampled_from(["INVITE", "BYE"]),
-    cseq=CSEQS,
     to_tag=st.sampled_from(["t1", "t2"]),
-    branch=BRANCHES,
     by_callee=st.just(True),
 )
 steps = st.sampled_from([0.0, 0.01, 1.0, 20.0, 33.0, 300.0, -0.5])

@@ -102,12 +102,17 @@ def test_a_challenge_that_is_never_met_fails_the_call():
     assert engine.assembler.outcomes[MessageOutcome.OUTSIDE_CALLS] == 1
 
 
+FORK = (
+    (0.0, INVITE),
+    (0.1, CALL.request("INVITE", branch="fork-1")),
+    (0.1, CALL.request("INVITE", branch="fork-2")),
+)
+
+
 def test_a_parallel_fork_fails_only_with_its_last_branch():
     end = end_of(
         [
-            (0.0, INVITE),
-            (0.1, CALL.request("INVITE", branch="fork-1")),
-            (0.1, CALL.request("INVITE", branch="fork-2")),
+            *FORK,
             (0.5, CALL.response(180, to_tag="t1", branch="fork-1")),
             (0.6, CALL.response(486, to_tag="t2", branch="fork-2")),
             (4.0, CALL.response(200, to_tag="t1", branch="fork-1")),
@@ -121,9 +126,7 @@ def test_a_parallel_fork_fails_only_with_its_last_branch():
 def test_a_fork_refused_everywhere_has_the_status_that_reached_the_caller():
     end = end_of(
         [
-            (0.0, INVITE),
-            (0.1, CALL.request("INVITE", branch="fork-1")),
-            (0.1, CALL.request("INVITE", branch="fork-2")),
+            *FORK,
             (0.6, CALL.response(486, to_tag="t2", branch="fork-2")),
             (0.7, CALL.response(404, to_tag="t1", branch="fork-1")),
             (0.8, CALL.response(486, to_tag="t2")),

@@ -8,7 +8,7 @@ from call_stream import frames_of, inputs_of, record
 from hypothesis import given
 from hypothesis import strategies as st
 from length_identifier import ByLength
-from sip_scenario import Talk, at, flow, play, sdp, talking, write_capture
+from sip_scenario import Talk, at, calls_in_a_row, flow, play, sdp, write_capture
 
 from callprint.core.call import Phase
 from callprint.core.calls.claims import claim_after
@@ -180,26 +180,16 @@ def test_any_header_makes_a_claim_or_none(name, value):
         assert all(address.replace(".", "").replace(":", "").isalnum() for address in claim.own_addresses)
 
 
-def signed_calls(count: int):
+def signed(talk: Talk, _number: int):
     """Calls of a telephone that says its name, with a server that does not."""
-    packets = []
-    for number in range(count):
-        talk = Talk(f"c{number}@x", from_tag=f"t{number}")
-        begin = 40.0 * number
-        packets += talking(CALLER, CALLEE, begin + 2, begin + 8, 2 * number)
-        packets += talking(CALLEE, CALLER, begin + 2, begin + 8, 2 * number + 1)
-        phone, gateway = (PHONE, 5060), (SERVER, 5060)
-        invite = talk.request("INVITE", sdp=sdp(*CALLER), headers=AGENT + CONTACT)
-        packets.append((begin, phone, gateway, invite))
-        packets.append((begin + 2, gateway, phone, talk.response(200, sdp=sdp(*CALLEE))))
-        packets.append((begin + 8, phone, gateway, talk.request("BYE", cseq=2, to_tag="tag-b")))
-    return packets
+    invite = talk.request("INVITE", sdp=sdp(*CALLER), headers=AGENT + CONTACT)
+    return invite, talk.response(200, sdp=sdp(*CALLEE))
 
 
 @pytest.fixture(scope="module")
 def frames(tmp_path_factory):
     path = tmp_path_factory.mktemp("declared") / "calls.pcap"
-    write_capture(path, signed_calls(4))
+    write_capture(path, calls_in_a_row(4, CALLER, CALLEE, signed))
     return frames_of(path)
 
 

@@ -52,7 +52,7 @@ def test_hostile_names_stay_text(hostile_visitor):
         assert "<img src=x" not in answer.text
         assert answer.text.count("<script") == 1
         assert "\u202e" not in answer.text
-        assert "{{7*7}}" in answer.text or "49" not in answer.text.partition("<main")[0]
+        assert not re.search(r"\b49\b", re.sub(r"<[^>]*>", " ", answer.text.partition("<main")[0]))  # {{7*7}}
 
 
 def test_a_search_is_in_the_url_and_a_condition_is_added_to_it(visitor):

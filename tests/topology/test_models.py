@@ -99,6 +99,7 @@ def test_a_network_with_an_svm_on_its_features_is_chosen_like_any_other(tmp_path
         onnx_file="svm.onnx",
         onnx_sha256=hashlib.sha256(graph).hexdigest(),
         reference=None,
+        headers=None,
     )
     (tmp_path / "svm.onnx").write_bytes(graph)
     (tmp_path / "svm.json").write_text(card_text(card))

@@ -79,9 +79,9 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
         metavar="FILE",
         help="network that names applications; `none`: none (default: that of callprint)",
     )
-    add_store_option(parser)
-    add_capture_options(parser)
     add_number_options(parser)
+    add_capture_options(parser)
+    add_store_option(parser)
     parser.set_defaults(run=run)
     return parser
 

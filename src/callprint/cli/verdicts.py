@@ -17,6 +17,8 @@ from callprint.output.report import print_flows
 from callprint.stores import StoredVerdict, VerdictQuery, VerdictStore
 from callprint.stores.queries import canonical_address, verdict_order
 
+CONDITIONS = ("address", "application", "reason", "declared")
+"""Options that are conditions of a query under the same name."""
 ROWS_FOR_PEOPLE = 200
 
 DESCRIPTION = """\
@@ -69,18 +71,9 @@ def run(args: argparse.Namespace) -> int:
     """Answer the question and return the exit code. Raises StoreError when the store does not answer."""
 
     def ask(store: VerdictStore, limit: int | None) -> Iterable[StoredVerdict]:
-        return store.verdicts(
-            VerdictQuery(
-                address=args.address,
-                application=args.application,
-                reason=args.reason,
-                declared=args.declared,
-                since_ns=args.since,
-                until_ns=args.until,
-                last_only=not args.all,
-                limit=limit,
-            )
-        )
+        conditions = {name: getattr(args, name) for name in CONDITIONS}
+        span = {"since_ns": args.since, "until_ns": args.until}
+        return store.verdicts(VerdictQuery(**conditions, **span, last_only=not args.all, limit=limit))
 
     def print_table(console: Console, store: VerdictStore, rows: list[StoredVerdict]) -> str:
         sure_at = None if args.all else _sure_at(store, rows)

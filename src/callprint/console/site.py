@@ -23,14 +23,10 @@ from callprint.stores import VerdictStore
 HERE = Path(__file__).parent
 T = TypeVar("T")
 
-PAGES = (
-    ("now", "/", "Now"),
-    ("flows", "/flows", "Flows"),
-    ("calls", "/calls", "Calls"),
-    ("desk", "/desk", "Fraud desk"),
-    ("unknowns", "/unknowns", "Unknowns"),
-    ("models", "/models", "Models"),
-)
+_NAMES = {"/": "Now", "/flows": "Flows", "/calls": "Calls", "/desk": "Fraud desk"}
+_NAMES |= {"/unknowns": "Unknowns", "/models": "Models"}
+PAGES = tuple((path.strip("/") or "now", path, name) for path, name in _NAMES.items())
+"""Key, path and name of each page in the menu."""
 
 _TEMPLATES = Environment(
     loader=FileSystemLoader(HERE / "templates"),

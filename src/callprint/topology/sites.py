@@ -12,6 +12,7 @@ import logging
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from callprint.core.call import CallRecord
 from callprint.core.ground.errors import DecodeError, RowError, StoreError
@@ -134,18 +135,10 @@ class Sites:
             self._declared += loaded.calls.declared
 
     def _store_rows(self) -> None:
-        if self._announced:
-            try:
-                self._opened().put_flows(self._announced)
-            except RowError as error:
-                log.error("what SDP announced for %d flows is not stored: %s", len(self._announced), error)
-            self._announced = []
-        if self._declared:
-            try:
-                self._opened().put_verdicts(self._declared)
-            except RowError as error:
-                log.error("what SIP declares about %d flows is not stored: %s", len(self._declared), error)
-            self._declared = []
+        store = self._opened() if self._announced or self._declared else None
+        if store is not None:
+            _put(store.put_flows, self._announced, "what SDP announced for")
+            _put(store.put_verdicts, self._declared, "what SIP declares about")
         self._store_calls(self._rebuilt, rebuilt=True)
         self._rebuilt = []
         self._store_calls(self._rows)
@@ -232,3 +225,14 @@ class Sites:
             update = None if loaded.calls.over else loaded.calls.vote_update(votes, allowed)
             if update is not None:
                 self._take(site, loaded, [update])
+
+
+def _put(put: Callable[[list[Any]], None], rows: list[Any], what: str) -> None:
+    """Store rows about flows and forget them; those that no store can hold are named in the log by `what` they are."""
+    if not rows:
+        return
+    try:
+        put(rows)
+    except RowError as error:
+        log.error("%s %d flows is not stored: %s", what, len(rows), error)
+    rows.clear()

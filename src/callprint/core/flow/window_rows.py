@@ -11,42 +11,21 @@ NO_JITTER = np.inf
 @compiled
 def clear(window: Row) -> None:
     """Empty an open window."""
-    window.expected = 0
-    window.received = 0
-    window.duplicates = 0
-    window.reordered = 0
-    window.late = 0
-    window.missing = 0
-    window.runs = 0
-    window.bursts = 0
-    window.burst_packets = 0
-    window.burst_missing = 0
-    window.quiet = 0
-    window.listened = 0
-    window.jitter_packets = 0
+    window.expected = window.received = window.duplicates = window.reordered = window.late = 0
+    window.missing = window.runs = window.bursts = window.burst_packets = window.burst_missing = 0
+    window.quiet = window.listened = window.jitter_packets = window.longest_gap_ns = 0
     window.jitter_min = NO_JITTER
-    window.jitter_max = 0.0
-    window.longest_gap_ns = 0
-    window.jitter_sum = 0.0
-    window.pause = 0.0
+    window.jitter_max = window.jitter_sum = window.pause = 0.0
 
 
 @compiled
 def clear_reported(reported: Row) -> None:
     """Forget what was reported of the flow that had this row of REPORTED before."""
-    reported.packet_ms = 0.0
-    reported.span_s = 0
-    reported.doubts = 0
-    reported.reports = 0
-    reported.jitter_sum_ms = 0.0
-    reported.jitter_reports = 0
-    reported.receiver_round_trip_ms = 0.0
-    reported.sender_round_trip_ms = 0.0
-    reported.sender_report = 0
-    reported.far_r = 0
-    reported.far_mos_tenths = 0
-    reported.far_delay_ms = 0
-    reported.far_discard = 0
+    reported.packet_ms = reported.jitter_sum_ms = 0.0
+    reported.receiver_round_trip_ms = reported.sender_round_trip_ms = 0.0
+    reported.span_s = reported.doubts = reported.reports = reported.jitter_reports = 0
+    reported.sender_report = reported.far_r = reported.far_mos_tenths = 0
+    reported.far_delay_ms = reported.far_discard = 0
 
 
 @compiled

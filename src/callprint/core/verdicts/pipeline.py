@@ -65,11 +65,7 @@ class IdentificationPipeline:
         self._declared: dict[FlowKey, Declared] = {}  # by flows that go on; most declare nothing
 
     def process(
-        self,
-        data: Array,
-        packets: Array,
-        source_start_ns: int | None = None,
-        capture: str | None = None,
+        self, data: Array, packets: Array, source_start_ns: int | None = None, capture: str | None = None
     ) -> PipelineOutput:
         """Take a batch in; the arguments are those of FlowEngine.process."""
         return self._collect(self.engine.process(data, packets, source_start_ns, capture))

@@ -27,6 +27,10 @@ GOALS = (
 )
 
 
+RIGHT = ("best guess right", "sure", "sure ones right")
+WRONG = ("`unknown`, or by engine alone", "sure wrong names", "wrong engines sure")
+
+
 def write_hold_out_report(dataset: Dataset, found: Found, path: Path, command: str) -> None:
     """Write the report."""
     report = Report(path)
@@ -41,16 +45,7 @@ def write_hold_out_report(dataset: Dataset, found: Found, path: Path, command: s
     joined = {key: _joined(parts) for key, parts in found.items()}
     report.add("## Known applications")
     report.table(
-        [
-            "calls",
-            "looked at",
-            "flows",
-            "best guess right",
-            "sure",
-            "sure ones right",
-            "engine sure",
-            "of these right",
-        ],
+        ["calls", "looked at", "flows", *RIGHT, "engine sure", "of these right"],
         [
             [kind, view.name, *_known(dataset, joined[kind, view.name])]
             for kind in (SAME, VERSIONS)
@@ -59,14 +54,7 @@ def write_hold_out_report(dataset: Dataset, found: Found, path: Path, command: s
     )
     report.add("## Strangers")
     report.table(
-        [
-            "left out",
-            "looked at",
-            "flows",
-            "`unknown`, or by engine alone",
-            "sure wrong names",
-            "wrong engines sure",
-        ],
+        ["left out", "looked at", "flows", *WRONG],
         [
             [kind, view.name, *_strange(dataset, joined[kind, view.name])]
             for kind in (APPLICATIONS, ENGINES)
@@ -76,7 +64,7 @@ def write_hold_out_report(dataset: Dataset, found: Found, path: Path, command: s
     report.add("## By application, at the horizon")
     versions = joined[VERSIONS, FINAL.name]
     report.table(
-        ["version left out", "flows", "best guess right", "sure", "sure ones right"],
+        ["version left out", "flows", *RIGHT],
         [
             [f"{application}: {version}", *_known(dataset, _of(versions, chosen))[:4]]
             for application, version, chosen in _products(dataset, versions, by_version=True)
