@@ -63,7 +63,14 @@ _PLACES = {
     "callprint.stores": ("CallQuery", "VerdictQuery", "open_store"),
 }
 
-machine_code.install()
+
+def _prepare() -> None:
+    from callprint import numba_import  # noqa: PLC0415 - nothing of it before something compiled is called
+
+    numba_import.prepare()
+
+
+machine_code.install(_prepare)
 
 
 def __getattr__(name: str) -> Any:

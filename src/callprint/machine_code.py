@@ -7,18 +7,15 @@ of earlier versions of the same file are removed, and what a wheel brings for th
 """
 
 import atexit
-import contextlib
 import hashlib
-import importlib
 import os
 import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from callprint.core.ground.compilation import Compilation
 
@@ -48,8 +45,11 @@ COMPILING = (
 )
 
 
-def install() -> None:
-    """Make the core keep its machine code in these folders. Call it before anything compiled is called."""
+def install(prepare: Callable[[], None]) -> None:
+    """Make the core keep its machine code in these folders. Call it before anything compiled is called.
+
+    prepare: called before Numba is imported.
+    """
     Compilation.folder_of = folder_of
     Compilation.prepare = prepare
 
@@ -69,38 +69,6 @@ def announce() -> None:
         print(f"callprint: {COMPILING}", file=sys.stderr, flush=True)
 
 
-def prepare() -> None:
-    """Import Numba, for the class of processors, and in the program itself as that needs it."""
-    first = "numba" not in sys.modules  # else others may have made code with it, by what it was set to
-    if Announcement.wanted:
-        _prepare_program()
-    if first:
-        _name_processor()
-
-
-def _prepare_program() -> None:
-    """Compile ahead; import Numba without what the core does without; have it call `announce` before it compiles."""
-    from callprint import compile_ahead  # noqa: PLC0415 - it asks this module
-
-    compile_ahead.run_if_needed()
-    with _hidden("scipy"):
-        # Numba's linear algebra, which the core does without, would import all of scipy.linalg where an extra of
-        # callprint has installed it: .4 s.
-        from numba.core import event  # noqa: PLC0415 - importing Numba takes most of a second
-
-        with contextlib.suppress(ImportError):  # a Numba that has it elsewhere: it starts more slowly
-            importlib.import_module("numba.np.arraymath")
-
-    class Listener(event.Listener):
-        def on_start(self, event: object) -> None:  # noqa: ARG002 - Numba's signature
-            announce()
-
-        def on_end(self, event: object) -> None:
-            pass
-
-    event.register("numba:compile", Listener())  # type: ignore[no-untyped-call]
-
-
 def processor_named() -> str:
     """Return what machine code is made for: a class of processors that this one belongs to, else this one."""
     from llvmlite import binding  # noqa: PLC0415 - only where something is compiled or loaded
@@ -109,30 +77,6 @@ def processor_named() -> str:
     if all(features.get(name) for name in NEEDED):
         return PROCESSOR
     return str(binding.get_host_cpu_name())
-
-
-def _name_processor() -> None:
-    """Have Numba make code for the class of processors, unless the user has named one: so it can be carried about."""
-    if processor_named() != PROCESSOR:
-        return
-    from numba.core import config  # noqa: PLC0415 - importing Numba takes most of a second
-
-    settings: Any = config  # Numba fills this module from the environment, so mypy does not know its names
-    if not settings.CPU_NAME:
-        settings.CPU_NAME, settings.CPU_FEATURES = PROCESSOR, ""
-
-
-@contextlib.contextmanager
-def _hidden(package: str) -> Iterator[None]:
-    """Let imports of a package fail meanwhile, unless it is there already."""
-    if package in sys.modules:
-        yield
-        return
-    sys.modules[package] = None  # type: ignore[assignment] # "cannot be imported", docs of sys.modules
-    try:
-        yield
-    finally:
-        del sys.modules[package]
 
 
 def folder_of(source: str, wanted: str) -> str:

@@ -54,6 +54,8 @@ def tree(tmp_path):
     for name in (
         "__init__.py",
         "machine_code.py",
+        "compile_ahead.py",
+        "numba_import.py",
         "core/__init__.py",
         "core/ground/arrays.py",
         "core/ground/compiled.py",
