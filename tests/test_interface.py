@@ -1,10 +1,12 @@
 """`import callprint`: what a program gets is what the command line shows."""
 
+import gc
 import gzip
 import io
 import json
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -82,6 +84,19 @@ def test_whoever_leaves_early_keeps_what_was_found(tmp_path):
         break
     with callprint.open_store(str(store)) as kept:
         assert first.key in {stored.verdict.flow for stored in kept.verdicts(callprint.VerdictQuery())}
+
+
+def test_the_memory_of_a_run_goes_with_it():
+    """It is hundreds of megabytes, and whoever reads many captures does not wait for the collector of cycles."""
+    gc.disable()
+    try:
+        run = callprint.identify(SAMPLE, model="none")
+        gone = [weakref.ref(run), weakref.ref(run._run.pipeline)]
+        list(run)
+        del run
+        assert [ref() for ref in gone] == [None, None]
+    finally:
+        gc.enable()
 
 
 def test_a_closed_run_has_nothing_more_to_give():

@@ -122,9 +122,12 @@ class Identification:
         self._stack = stack
         self._flows: deque[Flow] = deque()
         self._verdicts: deque[Verdict] = deque()
-        run.on_report = lambda report: self._flows.append(Flow(report.verdict, report.summary))
+        flows = (
+            self._flows
+        )  # nothing may lead from the run back here: its memory is to go with the last name for it
+        run.on_report = lambda report: flows.append(Flow(report.verdict, report.summary))
         run.on_verdict = self._verdicts.append
-        self._steps = self._all_steps()
+        self._steps = _all_steps(run, source)
 
     def __iter__(self) -> Iterator[Flow]:
         """Yield each flow when it has ended. Raises CallprintError where nothing can be read or kept."""
@@ -172,10 +175,11 @@ class Identification:
         finally:
             self.close()
 
-    def _all_steps(self) -> Generator[None]:
-        yield from self._run.process_all(self._source)
-        self._run.finish()
-        yield
+
+def _all_steps(run: CaptureRun, source: PacketSource) -> Generator[None]:
+    yield from run.process_all(source)
+    run.finish()
+    yield
 
 
 @overload
