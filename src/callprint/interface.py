@@ -16,7 +16,6 @@ from typing import Any, BinaryIO, Self, overload
 
 from callprint import compile_ahead
 from callprint.core.call import CallRecord
-from callprint.core.flow import EngineSettings
 from callprint.core.ground.errors import ConfigError
 from callprint.core.packets import Outcome
 from callprint.core.spam.call_pipeline import CallPipeline
@@ -26,7 +25,7 @@ from callprint.core.verdict import FlowKey, FlowSummary, Verdict
 from callprint.core.verdicts.pipeline import IdentificationPipeline
 from callprint.declared_names import shipped_names
 from callprint.identification import CaptureRun
-from callprint.load_identifier import load_identifier
+from callprint.load_identifier import engine_settings, load_identifier
 from callprint.model_names import put_into_use
 from callprint.output.json_lines import flow_object
 from callprint.output.packet_times import time_warnings
@@ -237,7 +236,6 @@ def _opened(
 ) -> Identification:
     compile_ahead.run_if_needed()
     identifier = load_identifier(model)
-    settings = EngineSettings() if identifier is None else EngineSettings(checkpoints=identifier.checkpoints)
     with ExitStack() as stack:
         source: PacketSource = (
             stack.enter_context(open_interfaces(interfaces))
@@ -254,7 +252,7 @@ def _opened(
             VoteListener(store, calls.judge, detector)  # takes in what users have voted so far
         found: list[CallRecord] = []
         run = CaptureRun(
-            IdentificationPipeline(identifier, settings, names=names),
+            IdentificationPipeline(identifier, engine_settings(identifier), names=names),
             store,
             calls=calls,
             on_call=found.append,

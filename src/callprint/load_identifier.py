@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from callprint.core.flow import EngineSettings
 from callprint.core.ground.errors import ModelError
 from callprint.model_files import DEFAULT_MODEL
 
@@ -12,6 +13,11 @@ if TYPE_CHECKING:
 
 NO_MODEL = "none"
 """In place of a file: flows and calls stay without names, and ONNX Runtime is not needed."""
+
+
+def engine_settings(identifier: "OnnxIdentifier | None") -> EngineSettings:
+    """Return the settings of a flow engine that looks at flows when the network asks for it."""
+    return EngineSettings() if identifier is None else EngineSettings(checkpoints=identifier.checkpoints)
 
 
 def load_identifier(model: "str | os.PathLike[str] | None" = None) -> "OnnxIdentifier | None":

@@ -18,7 +18,6 @@ from callprint.core.calls.ladder import Ladder, LadderKeeper, ladder_of_row
 from callprint.core.calls.packets_of_call import CallPackets
 from callprint.core.capture.packet_order import OrderedBatch, OrderSettings, PacketOrder
 from callprint.core.dissect import SIGNALLING_PORTS, dissect
-from callprint.core.flow import EngineSettings
 from callprint.core.spam.call_pipeline import CallPipeline
 from callprint.core.spam.detector_names import OWN
 from callprint.core.spam.detectors import make_detector
@@ -26,7 +25,7 @@ from callprint.core.verdict import FlowReport
 from callprint.core.verdicts.pipeline import IdentificationPipeline
 from callprint.declared_names import shipped_names
 from callprint.identification import CaptureRun
-from callprint.load_identifier import NO_MODEL, load_identifier
+from callprint.load_identifier import NO_MODEL, engine_settings, load_identifier
 from callprint.output.call_json import call_object
 from callprint.output.columns import Line, joined, plain, print_line
 from callprint.output.console import make_console, make_messages, printable, quantity, utc
@@ -151,7 +150,7 @@ def _run(args: argparse.Namespace, keeper: LadderKeeper | CallPackets) -> Captur
     """Return a run over captures, as that of `callprint identify` without a store."""
     listens = isinstance(keeper, LadderKeeper)
     identifier = load_identifier(args.model if listens else NO_MODEL)
-    settings = EngineSettings() if identifier is None else EngineSettings(checkpoints=identifier.checkpoints)
+    settings = engine_settings(identifier)
     calls = CallPipeline(identities=identity_reader(args), detector=make_detector(OWN), names=shipped_names())
     calls.assembler.on_message = keeper.take_message
     run = CaptureRun(IdentificationPipeline(identifier, settings, names=shipped_names()), None, calls=calls)

@@ -23,7 +23,6 @@ from callprint.cli.votes import add_votes_option
 from callprint.core.call import CallRecord
 from callprint.core.capture.packet_order import OrderSettings, PacketOrder
 from callprint.core.dissect import SIGNALLING_PORTS
-from callprint.core.flow import EngineSettings
 from callprint.core.ground.errors import CaptureError
 from callprint.core.spam.call_pipeline import CallPipeline
 from callprint.core.spam.detector_names import DETECTORS, OWN
@@ -32,7 +31,7 @@ from callprint.core.verdict import FlowReport, Verdict
 from callprint.core.verdicts.pipeline import IdentificationPipeline
 from callprint.declared_names import shipped_names
 from callprint.identification import CaptureRun
-from callprint.load_identifier import load_identifier
+from callprint.load_identifier import engine_settings, load_identifier
 from callprint.model_names import put_into_use
 from callprint.output.call_json import write_calls_json_lines
 from callprint.output.call_report import CallTally, print_call_report, say_call
@@ -159,7 +158,6 @@ def run(args: argparse.Namespace) -> int:
     limits = evidence_limits(args)
     order = PacketOrder(OrderSettings(args.reorder_window_ms))
     identifier = load_identifier(args.model)
-    checkpoints = EngineSettings().checkpoints if identifier is None else identifier.checkpoints
     sip_ports = tuple(args.sip_port or SIGNALLING_PORTS)
     with contextlib.ExitStack() as stack:
         source = (
@@ -188,7 +186,7 @@ def run(args: argparse.Namespace) -> int:
             )
         pipeline = IdentificationPipeline(
             identifier,
-            EngineSettings(checkpoints=checkpoints),
+            engine_settings(identifier),
             keep_unknown=args.keep_unknown,
             names=shipped_names(),
         )
