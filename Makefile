@@ -11,8 +11,10 @@ TEST_EXTRAS := $(RUNTIME),spit,cluster,console,test
 
 PYTEST := $(BIN)/python -m pytest
 ROUNDS ?= 1
+SECONDS ?= 600
+SEED ?= 1
 
-.PHONY: help run console test test-unit test-services test-faults check format bench wheel constraints clean \
+.PHONY: help run console test test-unit test-services test-faults check format bench fuzz wheel constraints clean \
 	cluster-up cluster-down cluster-status demo-cluster setup-run setup-test setup-cluster setup-all
 
 help: ## show this list
@@ -81,6 +83,9 @@ format: setup-test ## let ruff format the code and fix what it can
 bench: setup-test ## measure the packet path beside ndpiReader and NFStream
 	@sh tools/debian_packages.sh libndpi-bin || echo 'the ratio to ndpiReader will be missing' >&2
 	$(BIN)/python benchmarks/bench_packet_path.py
+
+fuzz: setup-test ## damage captures at random and identify them; SECONDS=600 CAPTURES="folders and files" SEED=1
+	$(BIN)/python tools/fuzz_captures.py --seconds $(SECONDS) --seed $(SEED) $(CAPTURES)
 
 wheel: setup-run ## build dist/*.whl, with machine code for x86-64-v3 and this version of Python
 	$(BIN)/python tools/ship_machine_code.py

@@ -130,12 +130,11 @@ class PacketOrder:
             state = self._states[self._capture] = self._fresh_state()
         data, records, moved_by = self._joined(data, records, buffer, rows)
         queue, cuts = self._order
-        decided = put_in_order(records, held.ordered, len(held.records), moved_by, final, queue, cuts, state)
-        front, back, cut_count, in_order = (
-            int(state[name][0]) for name in ("front", "back", "cuts", "in_order")
+        decided, front, back, cut_count, in_order = put_in_order(
+            records, held.ordered, len(held.records), moved_by, final, queue, cuts, state
         )
         batches: list[OrderedBatch] = []
-        bounds = [0, *cuts[:cut_count].tolist(), front]
+        bounds = [0, *(cuts[:cut_count].tolist() if cut_count else ()), front]
         for number, (begins, ends) in enumerate(pairwise(bounds)):
             self._anew |= number > 0
             if ends > begins:
@@ -188,7 +187,7 @@ class PacketOrder:
         count = waiting + len(records)
         if self._order.shape[1] < count:
             self._order = np.empty((2, 2 * count), np.int64)
-        if rows is None or len(rows) < count or rows[-1:].ctypes.data != records[-1:].ctypes.data:
+        if rows is None or len(rows) < count or not _same_end(rows, records):
             if len(self._records) < count:
                 self._records = np.empty(2 * count, RECORD)
             rows = self._records[:count]
@@ -206,6 +205,11 @@ class PacketOrder:
         copied = np.empty(len(records), RECORD)
         gather(read_only(data), records, self._own[0], copied)
         return _Held(self._own[0][:size], copied, ordered)
+
+
+def _same_end(rows: Array, records: Array) -> bool:
+    """Return whether the last record is the last row itself, and not a copy of it."""
+    return bool(rows[-1:].__array_interface__["data"] == records[-1:].__array_interface__["data"])
 
 
 def _copy_rows(records: Array, target: Array) -> None:

@@ -62,8 +62,10 @@ def put_in_order(
     queue: Array,
     cuts: Array,
     states: Array,
-) -> int:
-    """Queue packets by their times; return how many could be judged, the rest waits for what follows.
+) -> tuple[int, int, int, int, bool]:
+    """Queue packets by their times; return how many could be judged: the rest waits for what follows.
+
+    After that number come `front`, `back`, `cuts` and `in_order` of the state, because reading them there costs more.
 
     records: (n,) RECORD, of which the first `held` have believed times and are in order; the times of the others
     become so. The offsets of those from `waiting` on are increased by `moved_by`. queue: (n,) int64, packet numbers:
@@ -102,7 +104,7 @@ def put_in_order(
     if final and state.front < state.back:
         state.front = state.back
         state.given_ns = max(state.given_ns, state.newest_ns)
-    return int(i)
+    return int(i), int(state.front), int(state.back), int(state.cuts), state.in_order != 0
 
 
 @compiled

@@ -22,8 +22,8 @@ from callprint.core.flow.layout import (
     CANDIDATE,
     EVENT,
     FLOW,
-    GROUP,
     HANDSHAKE,
+    HASHES,
     HELD_BYTES,
     LEAST_SLOTS,
     MAP_FIELDS,
@@ -35,7 +35,7 @@ from callprint.core.flow.layout import (
 )
 from callprint.core.flow.sweep import SWEEP_EVERY_NS, sweep
 from callprint.core.flow.window_layout import DROP_MOMENTS, OPEN, REPORTED, WINDOW, WINDOWS_KEPT
-from callprint.core.ground.arrays import Array
+from callprint.core.ground.arrays import Array, aligned_zeros
 from callprint.core.ground.compiled import read_only
 from callprint.core.ground.errors import ConfigError
 from callprint.core.ground.sets import WAYS
@@ -136,25 +136,25 @@ class FlowEngine:
             EVIDENCE_HEADER + MAXIMUM_PAYLOAD
         )
         self._tables = Tables(
-            flows=np.zeros(s.maximum_flows, dtype=FLOW),
+            flows=aligned_zeros(s.maximum_flows, dtype=FLOW),
             due_ns=np.full(s.maximum_flows, NEVER_NS, dtype=np.int64),
             free_rows=np.zeros(s.maximum_flows, dtype=np.int32),
-            types=np.zeros(TYPES_OF_FLOW * s.maximum_flows, dtype=TYPE),
-            open=np.zeros(s.maximum_flows, dtype=OPEN),
+            types=aligned_zeros(TYPES_OF_FLOW * s.maximum_flows, dtype=TYPE),
+            open=aligned_zeros(s.maximum_flows, dtype=OPEN),
             reported=np.zeros(s.maximum_flows, dtype=REPORTED),
             windows=np.zeros(window_slots * WINDOWS_KEPT, dtype=WINDOW),
             free_window_slots=np.zeros(window_slots, dtype=np.int32),
             drop_moments_ns=np.full(DROP_MOMENTS, -NEVER_NS, dtype=np.int64),
-            slots=np.zeros(slots, dtype=np.uint64),
-            sources=np.zeros(slots, dtype=np.uint64),
-            group_hash=np.zeros(GROUP, dtype=np.uint32),
+            slots=aligned_zeros(slots, dtype=np.uint64),
+            sources=aligned_zeros(slots, dtype=np.uint64),
+            hashes=np.zeros(HASHES, dtype=np.uint32),
             candidates=np.zeros(ways, dtype=CANDIDATE),
             held_rtp=np.zeros(ways * HELD_BYTES, dtype=np.uint8),
             held_rtcp=np.zeros(ways * HELD_BYTES, dtype=np.uint8),
             handshakes=np.zeros(handshake_ways, dtype=HANDSHAKE),
             held_stun=np.zeros(handshake_ways * HELD_BYTES, dtype=np.uint8),
             held_dtls=np.zeros(handshake_ways * HELD_BYTES, dtype=np.uint8),
-            blocks=np.zeros(blocks * BLOCK, dtype=np.uint8),
+            blocks=aligned_zeros(blocks * BLOCK, dtype=np.uint8),
             next_block=np.zeros(blocks, dtype=np.int32),
             free_blocks=np.zeros(blocks, dtype=np.int32),
             events=np.zeros(4096, dtype=EVENT),

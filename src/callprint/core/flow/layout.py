@@ -31,7 +31,8 @@ NO_APPLICATION = -1  # `application` of a flow without a verdict; a verdict that
 
 FLOW = np.dtype(
     [
-        # The key, and what a look-up compares first.
+        # The first two cache lines are all that a packet of a decided flow touches.
+        # The key, which a look-up compares.
         ("src_hi", "<u8"),
         ("src_lo", "<u8"),
         ("dst_hi", "<u8"),
@@ -39,57 +40,57 @@ FLOW = np.dtype(
         ("src_port", "<u2"),
         ("dst_port", "<u2"),
         ("ssrc", "<u4"),
-        ("hash", "<u4"),
-        ("generation", "<u4"),
-        # Times.
-        ("first_seen_ns", "<i8"),
-        ("last_rtp_ns", "<i8"),
         ("last_active_ns", "<i8"),  # RTP or RTCP of the sender
-        ("horizon_ns", "<i8"),  # no later packet is evidence; set at the first RTP packet, nearer at the H-th
+        ("last_rtp_ns", "<i8"),
         # Sequence statistics, RFC 3550 A.1 and A.3.
         ("seen_mask", "<u8"),  # bit i: sequence number maximum_sequence - i was received
-        ("received", "<i8"),  # RTP packets of the source, long ones and duplicates included
-        ("expected_before", "<i8"),  # packets expected up to the last restart of the sequence
-        ("base_sequence", "<i8"),  # extended sequence number of the first packet since that restart
         ("maximum_sequence", "<i8"),  # highest extended sequence number
-        ("duplicates", "<i8"),
-        ("reordered", "<i8"),
-        ("restart_sequence", "<i4"),  # next number that would prove a restart, -1 for none
+        ("received", "<i8"),  # RTP packets of the source, long ones and duplicates included
         # Interarrival jitter of `payload_type`, RFC 3550 A.8, in time-stamp units.
-        ("clock_rate_hz", "<u4"),  # 0: not yet known
+        ("last_arrival_ns", "<i8"),
         ("jitter", "<f8"),
         ("last_timestamp", "<u4"),
-        ("window_timestamp", "<u4"),  # where the current estimate of the clock rate began
-        ("last_arrival_ns", "<i8"),
-        # Counters.
+        ("clock_rate_hz", "<u4"),  # 0: not yet known
         ("packets", "<i8"),  # RTP packets accepted by the filter, those that the capture has cut included
         ("bytes", "<i8"),  # UDP payload of these and of long packets
+        ("application", "<i2"),  # of the verdict, see below
+        ("evidence_state", "u1"),
+        ("payload_type", "u1"),  # that of most packets; what others there are, `Tables.types` holds
+        ("clock_votes", "u1"),  # windows that agree on `clock_rate_hz`; CLOCK_SETTLED: no more are asked
+        ("jumped", "u1"),  # whether `restart_sequence` would prove a restart
+        ("restart_sequence", "<u2"),
+        # What is touched once, or rarely.
+        ("hash", "<u4"),
+        ("generation", "<u4"),
+        ("first_seen_ns", "<i8"),
+        ("expected_before", "<i8"),  # packets expected up to the last restart of the sequence
+        ("base_sequence", "<i8"),  # extended sequence number of the first packet since that restart
+        ("duplicates", "<i8"),
+        ("reordered", "<i8"),
         ("long_packets", "<i8"),
         ("rtcp_packets", "<i8"),
+        ("window_timestamp", "<u4"),  # where the current estimate of the clock rate began
         # Evidence.
+        ("evidence_bytes", "<i4"),
+        ("horizon_ns", "<i8"),  # no later packet is evidence; set at the first RTP packet, nearer at the H-th
+        ("evidence_last_ns", "<i8"),  # the last RTP packet in the evidence
         ("head_block", "<i4"),
         ("tail_block", "<i4"),
-        ("evidence_bytes", "<i4"),
         ("tail_used", "<u2"),
         ("evidence_rtcp", "<u2"),
         ("evidence_whole", "<u2"),  # whole RTP packets
         ("evidence_headers", "<u2"),  # headers of others; 0 once there are enough whole ones
         ("next_checkpoint", "u1"),  # index into `Tables.checkpoints`
-        ("evidence_state", "u1"),
-        ("payload_type", "u1"),  # that of most packets; what others there are, `Tables.types` holds
         ("started_midflow", "u1"),
         # The verdict, as in the paper's map database.
         ("final", "u1"),
         ("reason", "u1"),  # why the application is unknown, 0 where it is not (REASONS)
-        ("clock_votes", "u1"),  # windows that agree on `clock_rate_hz`; CLOCK_SETTLED: no more are asked
         ("engine_confidence", "u1"),  # in hundredths, rounded down
-        ("application", "<i2"),
         ("verdict_k", "<u2"),
         ("sure_k", "<u2"),  # k of the first sure verdict, 0 for none yet: no further checkpoint is needed
         ("engine", "<i2"),  # a class of the engine that is sure
         ("capture", "<u2"),  # number of the capture in which its source was confirmed; 0: not known
         ("confidence", "<u2"),  # in parts of CONFIDENCE_UNIT, to which it is rounded
-        ("evidence_last_ns", "<i8"),  # the last RTP packet in the evidence
         ("decided_at_ns", "<i8"),
     ],
     align=True,
@@ -257,7 +258,7 @@ class Tables(NamedTuple):
     drop_moments_ns: Array  # (DROP_MOMENTS,) int64
     slots: Array  # (>= 2 * maximum_flows,) uint64: hash << 32 | row + 1, 0 for empty; `slot_mask` + 1 in use
     sources: Array  # like `slots`, by addresses and SSRC (sources.py)
-    group_hash: Array  # (GROUP,) uint32: hashes of the packets that are worked on together
+    hashes: Array  # (HASHES,) uint32: of the packets that are worked on, and of the next ones
     candidates: Array  # (sets * WAYS,) CANDIDATE
     held_rtp: Array  # (sets * WAYS * HELD_BYTES,) uint8
     held_rtcp: Array  # (sets * WAYS * HELD_BYTES,) uint8
@@ -280,5 +281,6 @@ class Tables(NamedTuple):
 
 NEVER_NS = np.iinfo(np.int64).max
 BLOCK = 256  # bytes of an evidence block: a G.711 packet of 20 ms fills three quarters
-GROUP = 16  # packets whose look-ups are prefetched together
+GROUP = 16  # packets whose memory is asked for together
+HASHES = 4 * GROUP
 LEAST_SLOTS = 1 << 10

@@ -11,10 +11,10 @@ from callprint.core.flow import candidates, handshakes, rtcp_reports, rtp_statis
 from callprint.core.flow.accept import accept_header, accept_rtcp, accept_rtp
 from callprint.core.flow.events import end_flow, has_room
 from callprint.core.flow.hashing import half_session_hash
-from callprint.core.flow.layout import ENDED_EVICTED, ENDED_IDLE, GROUP, HELD_BYTES, NEVER_NS, Tables
+from callprint.core.flow.layout import ENDED_EVICTED, ENDED_IDLE, GROUP, HASHES, HELD_BYTES, NEVER_NS, Tables
 from callprint.core.flow.sweep import SWEEP_EVERY_NS, sweep
 from callprint.core.ground.arrays import Array
-from callprint.core.ground.compiled import Row, compiled
+from callprint.core.ground.compiled import Row, compiled, prefetch
 from callprint.core.ground.endpoints import copy_endpoints
 from callprint.core.ground.loads import be16, be32
 from callprint.core.packets import Outcome, PacketKind
@@ -41,10 +41,14 @@ def process(tables: Tables, data: Array, packets: Array, start: int) -> int:
     """
     state = tables.state[0]
     count = packets.shape[0]
+    _hash_group(tables, data, packets, start)
+    _hash_group(tables, data, packets, start + GROUP)
+    _ask_for_flows(tables, packets, start)
     for i in range(start, count):
-        in_group = (i - start) % GROUP
-        if in_group == 0:
-            _prefetch_group(tables, packets, i, min(i + GROUP, count))
+        if (i - start) % GROUP == 0:
+            _hash_group(tables, data, packets, i + 2 * GROUP)
+            _ask_for_flows(tables, packets, i + GROUP)
+            _ask_for_evidence(tables, packets, i)
         packet = packets[i]
         state.packet = i
         time_ns = packet.time_ns
@@ -67,9 +71,9 @@ def process(tables: Tables, data: Array, packets: Array, start: int) -> int:
         if not has_room(tables):
             return i
         if kind == _RTCP:
-            _take_rtcp(tables, data, packet, tables.group_hash[in_group])
+            _take_rtcp(tables, data, packet, tables.hashes[i % HASHES])
         else:
-            _take_rtp(tables, data, packet, tables.group_hash[in_group])
+            _take_rtp(tables, data, packet, tables.hashes[i % HASHES])
     return int(count)
 
 
@@ -79,17 +83,35 @@ def _is_media(kind: int) -> bool:
     return kind <= _RTP_LONG or kind == _RTP_CUT
 
 
+# While a group of packets is worked on, the memory that the next two need is on its way: the index first, because it
+# says where the flows are, then the flows, because they say where their evidence is.
+
+
 @compiled
-def _prefetch_group(tables: Tables, packets: Array, first: int, end: int) -> None:
-    """Hash the next packets and ask for their flows' memory, so that the misses of a group overlap."""
-    for i in range(first, end):
+def _hash_group(tables: Tables, data: Array, packets: Array, first: int) -> None:
+    """Hash a group of packets, and ask for their bytes and for their places in the index."""
+    for i in range(first, min(first + GROUP, packets.shape[0])):
         if _is_media(packets[i].kind):
+            prefetch(data, packets[i].offset)
             key_hash = half_session_hash(packets[i])
-            tables.group_hash[i - first] = key_hash
+            tables.hashes[i % HASHES] = key_hash
             table.prefetch_slot(tables, key_hash)
-    for i in range(first, end):
+
+
+@compiled
+def _ask_for_flows(tables: Tables, packets: Array, first: int) -> None:
+    """Ask for the flows of a group of packets."""
+    for i in range(first, min(first + GROUP, packets.shape[0])):
         if _is_media(packets[i].kind):
-            table.prefetch_row(tables, tables.group_hash[i - first])
+            table.prefetch_row(tables, tables.hashes[i % HASHES])
+
+
+@compiled
+def _ask_for_evidence(tables: Tables, packets: Array, first: int) -> None:
+    """Ask for the end of the evidence of flows that collect any."""
+    for i in range(first, min(first + GROUP, packets.shape[0])):
+        if _is_media(packets[i].kind):
+            table.prefetch_evidence(tables, tables.hashes[i % HASHES])
 
 
 @compiled

@@ -19,7 +19,7 @@ def begin(tables: Tables, row: int, held: int, entry: Row) -> None:
     flow.base_sequence = entry.sequence
     flow.maximum_sequence = entry.sequence
     flow.seen_mask = np.uint64(1)
-    flow.restart_sequence = -1
+    flow.jumped = 0
     flow.received = 1
     payload_type = load8(tables.held_rtp, held + 1) & 0x7F
     payload_types.start_clock(flow, payload_type, be32(tables.held_rtp, held + 4), entry.rtp_time_ns)
@@ -37,7 +37,7 @@ def _restart(tables: Tables, row: int, sequence: int) -> None:
     flow.base_sequence = sequence
     flow.maximum_sequence = sequence
     flow.seen_mask = np.uint64(1)
-    flow.restart_sequence = -1
+    flow.jumped = 0
 
 
 @compiled
@@ -56,7 +56,7 @@ def update(tables: Tables, row: int, data: Array, packet: Row, sequence: int) ->
     if 0 < ahead < MAXIMUM_DROPOUT:
         flow.maximum_sequence += ahead
         flow.seen_mask = (flow.seen_mask << np.uint64(ahead)) | np.uint64(1) if ahead < 64 else np.uint64(1)
-        flow.restart_sequence = -1
+        flow.jumped = 0
     elif ahead == 0 or ahead > 65536 - MAXIMUM_MISORDER:
         behind = (65536 - ahead) & 0xFFFF
         if behind >= 64:
@@ -69,11 +69,12 @@ def update(tables: Tables, row: int, data: Array, packet: Row, sequence: int) ->
             flow.reordered += 1
             # A packet older than the first one seen was sent too: expect it, so that it does not offset a loss.
             flow.base_sequence = min(flow.base_sequence, flow.maximum_sequence - behind)
-    elif sequence == flow.restart_sequence:
+    elif flow.jumped and sequence == flow.restart_sequence:
         _restart(tables, row, (sequence - 1) & 0xFFFF)
         flow.maximum_sequence += 1
         flow.seen_mask = np.uint64(3)
     else:
+        flow.jumped = 1
         flow.restart_sequence = (sequence + 1) & 0xFFFF
         return
     # Of a packet that was cut nobody can see whether it is an event.

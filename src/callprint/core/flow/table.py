@@ -9,14 +9,14 @@ import numpy as np
 from callprint.core.flow import free_list, sources
 from callprint.core.flow.layout import BLOCK, COLLECTING, DECIDED, FLOW, NEVER_NS, NO_APPLICATION, Tables
 from callprint.core.flow.window_layout import OPEN
+from callprint.core.ground.arrays import CACHE_LINE
 from callprint.core.ground.compiled import Row, compiled, prefetch
 from callprint.core.ground.endpoints import same_endpoints, same_port_pairs
 from callprint.core.verdict import REASON_TOO_SHORT, REASONS
 
-CACHE_LINE = 64
 FLOW_BYTES = FLOW.itemsize
 OPEN_BYTES = OPEN.itemsize
-OPEN_BYTES_OF_PACKET = 3 * CACHE_LINE  # of these, what a packet touches
+BYTES_OF_PACKET = 2 * CACHE_LINE  # of either, what a packet of a decided flow touches
 _TOO_SHORT = REASONS.index(REASON_TOO_SHORT)
 _HASH_SHIFT = np.uint64(32)
 _ROW_MASK = np.uint64(0xFFFFFFFF)
@@ -121,21 +121,36 @@ def prefetch_slot(tables: Tables, key_hash: np.uint32) -> None:
 
 
 @compiled
-def prefetch_row(tables: Tables, key_hash: np.uint32) -> None:
-    """Ask for the cache lines of the flow that a look-up of `key_hash` will read first, and of its evidence's end."""
+def _first_row(tables: Tables, key_hash: np.uint32) -> int:
+    """Return the row that a look-up of `key_hash` will compare first, -1 when there is none."""
     slot = np.int64(key_hash) & tables.state[0].slot_mask
-    row = np.int64(tables.slots[slot] & _ROW_MASK) - 1
+    return int(np.int64(tables.slots[slot] & _ROW_MASK) - 1)
+
+
+@compiled
+def prefetch_row(tables: Tables, key_hash: np.uint32) -> None:
+    """Ask for what a packet touches of the flow that a look-up of `key_hash` will compare first."""
+    row = _first_row(tables, key_hash)
     if row >= 0:
-        for line in range(0, FLOW_BYTES, CACHE_LINE):
+        for line in range(0, BYTES_OF_PACKET, CACHE_LINE):
             prefetch(tables.flows, row * FLOW_BYTES + line)
-        for line in range(0, OPEN_BYTES_OF_PACKET, CACHE_LINE):
             prefetch(tables.open, row * OPEN_BYTES + line)
-        flow = tables.flows[row]
-        if flow.evidence_state == COLLECTING and flow.tail_block >= 0:
-            at = flow.tail_block * BLOCK
-            for line in range(flow.tail_used & ~(CACHE_LINE - 1), BLOCK, CACHE_LINE):
-                prefetch(tables.blocks, at + line)
-            prefetch(tables.next_block, flow.tail_block * 4)
+
+
+@compiled
+def prefetch_evidence(tables: Tables, key_hash: np.uint32) -> None:
+    """Ask for the rest of that flow, and for the end of its evidence, if it collects any."""
+    row = _first_row(tables, key_hash)
+    if row < 0 or tables.flows[row].evidence_state != COLLECTING:
+        return
+    for line in range(BYTES_OF_PACKET, FLOW_BYTES, CACHE_LINE):
+        prefetch(tables.flows, row * FLOW_BYTES + line)
+    flow = tables.flows[row]
+    if flow.tail_block >= 0:
+        at = flow.tail_block * BLOCK
+        for line in range(flow.tail_used & ~(CACHE_LINE - 1), BLOCK, CACHE_LINE):
+            prefetch(tables.blocks, at + line)
+        prefetch(tables.next_block, flow.tail_block * 4)
 
 
 @compiled

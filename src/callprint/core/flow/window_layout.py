@@ -79,6 +79,7 @@ OPEN = np.dtype(
         ("duplicates_at", "<i8"),
         ("reordered_at", "<i8"),
         ("cut_at", "<i8"),  # packets of the capture that were cut before the flow began
+        ("_to_whole_lines", "<u8", (3,)),  # 256 bytes: what packets touch is in the first two cache lines
     ],
     align=True,
 )
