@@ -16,6 +16,7 @@ from capture_files import enhanced, interface, pcap, section
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from callprint.core.capture import BATCH_RECORDS
 from callprint.core.ground.errors import CaptureError
 from callprint.sources import captures, open_captures
 from callprint.sources.streams import open_stream
@@ -224,7 +225,7 @@ def test_batches_are_bounded(tmp_path):
     path.write_bytes(pcap([]) + bytes(16 * 100_000))
     sizes = [len(batch.records) for batch in open_captures([path])]
     assert sum(sizes) == 100_000
-    assert np.max(sizes) <= 8192
+    assert np.max(sizes) <= BATCH_RECORDS
 
 
 @settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -18,7 +18,7 @@ from callprint.core.ground.errors import CaptureError
 from callprint.sources.batch import Batch
 from callprint.sources.streams import ByteStream, open_stream
 
-READ_BYTES = 7 << 18
+READ_BYTES = 7 << 19
 """Bytes per read: about as many packets of voice as one batch holds. The buffer is reused, which keeps it in cache."""
 
 ROOM_BYTES = 2 * MOST_HELD_BYTES

@@ -10,7 +10,7 @@ from callprint.core.capture import pcap, pcapng
 from callprint.core.ground.errors import CaptureError
 from callprint.core.packets import RECORD
 
-BATCH_RECORDS = 8192
+BATCH_RECORDS = 16384
 """Most records of one `feed`: it bounds the memory of everything behind it."""
 
 ROOM_RECORDS = 1024
