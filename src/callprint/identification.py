@@ -11,12 +11,14 @@ from callprint.core.calls.settings import RUNNING_EVERY_NS
 from callprint.core.capture.packet_order import OrderedBatch, PacketOrder
 from callprint.core.capture.time_marks import TimeMarks
 from callprint.core.dissect import SIGNALLING_PORTS, dissect
-from callprint.core.packets import Outcome
+from callprint.core.packets import RECORD, Outcome
 from callprint.core.spam.call_pipeline import CallPipeline
 from callprint.core.verdict import FlowReport, FlowSummary, Verdict
 from callprint.core.verdicts.pipeline import IdentificationPipeline, PipelineOutput
 from callprint.sources.batch import PacketSource
 from callprint.stores import VerdictStore
+
+_NO_DATA, _NO_RECORDS = np.empty(0, np.uint8), np.empty(0, RECORD)
 
 STORE_BATCH = 2_000
 """Verdicts, flows and calls that are stored together: one transaction of some 20 ms."""
@@ -86,9 +88,16 @@ class CaptureRun:
 
     def process_all(self, source: PacketSource) -> Iterable[None]:
         """Take batch after batch and yield after each, so that the caller can show progress or stop."""
+        dropped = 0
         for data, records in source:
             self.take(data, records, source.capture, source.clock, source.buffer, source.rows)
+            if source.dropped > dropped:
+                dropped = source.dropped
+                self.pipeline.engine.note_drops()
             yield
+        if source.dropped > dropped:
+            self.take(_NO_DATA, _NO_RECORDS)
+            self.pipeline.engine.note_drops()
 
     def take(
         self,

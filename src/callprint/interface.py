@@ -28,7 +28,7 @@ from callprint.identification import CaptureRun
 from callprint.load_identifier import engine_settings, load_identifier
 from callprint.model_names import put_into_use
 from callprint.output.json_lines import flow_object
-from callprint.output.packet_times import time_warnings
+from callprint.output.packet_times import drop_warnings, time_warnings
 from callprint.output.tables import Library, Tables, tables
 from callprint.sources import FileReport, PacketSource, open_captures, open_interfaces
 from callprint.stores import open_store
@@ -146,7 +146,11 @@ class Identification:
     @property
     def warnings(self) -> list[str]:
         """What is wrong with the captures or their times, and did not end the run."""
-        return [*map(str, self._source.warnings), *time_warnings(self._run.order.counters)]
+        return [
+            *map(str, self._source.warnings),
+            *time_warnings(self._run.order.counters),
+            *drop_warnings(self._source.dropped),
+        ]
 
     def close(self) -> None:
         """End the run, and store what was found. Closing twice is allowed."""

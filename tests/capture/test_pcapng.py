@@ -9,7 +9,7 @@ from capture_files import block, decode, enhanced, interface, obsolete, option, 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from callprint.core.capture import pcapng
+from callprint.core.capture import CaptureDecoder, pcapng
 
 MICROSECOND = 1000
 
@@ -142,3 +142,26 @@ def test_a_cut_inside_a_skipped_block_is_where_the_block_begins():
     for size in (8, 5000, pcapng.MAXIMUM_BLOCK + 100):
         packets, defect = decode(good + long[:size], [3000])
         assert (len(packets), defect.offset) == (1, len(good))
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_statistics_say_how_many_packets_the_capture_has_lost(order):
+    def statistics(number, *counts):
+        options = (option(code, struct.pack(order + "Q", count), order) for code, count in counts)
+        return block(5, struct.pack(order + "III", number, 0, 0) + b"".join(options), order)
+
+    two = section(order) + interface(order) + interface(order)
+    stream = two + statistics(0, (4, 9), (5, 3), (7, 2)) + enhanced(b"one", order=order)
+    stream += statistics(0, (5, 4)) + statistics(1, (7, 10)) + two + statistics(1, (5, 100))
+    decoder, data, frames = CaptureDecoder(), np.frombuffer(stream, np.uint8), 0
+    while len(data):
+        records, consumed = decoder.feed(data)
+        frames, data = frames + len(records), data[consumed:]
+    assert (frames, decoder.dropped) == (1, 4 + 10 + 100)
+
+
+@given(st.binary(max_size=60))
+def test_statistics_of_any_contents_end_no_capture(contents):
+    statistics = block(5, contents)
+    packets, defect = decode(section() + interface() + statistics + enhanced(b"one") + statistics)
+    assert ([frame for _, frame, _, _ in packets], defect) == ([b"one"], None)

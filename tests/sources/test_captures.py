@@ -3,6 +3,7 @@
 import gzip
 import io
 import os
+import random
 import subprocess
 import sys
 import threading
@@ -91,7 +92,18 @@ def test_damaged_compression_is_a_warning(tmp_path, compress):
     source = open_captures([path])
     found = frames_of(source)
     assert found == FRAMES[: len(found)]
+    assert len(found) >= len(FRAMES) - 1 or compress is not gzip.compress
     assert "data is damaged" in str(source.warnings[0])
+
+
+def test_damage_amid_gzip_data_loses_nothing_before_it(tmp_path):
+    path = tmp_path / "damaged"
+    frames = [random.Random(number).randbytes(900) for number in range(1000)]
+    raw = bytearray(gzip.compress(pcap(frames)))
+    raw[len(raw) // 2] ^= 255
+    path.write_bytes(raw)
+    found = frames_of(open_captures([path]))
+    assert found[:490] == frames[:490]
 
 
 def test_something_else_behind_gzip_data_is_a_warning(tmp_path):

@@ -37,7 +37,7 @@ from callprint.output.call_json import write_calls_json_lines
 from callprint.output.call_report import CallTally, print_call_report, say_call
 from callprint.output.console import make_console, make_messages, printable, quantity
 from callprint.output.json_lines import write_json_lines
-from callprint.output.packet_times import time_warnings
+from callprint.output.packet_times import drop_warnings, time_warnings
 from callprint.output.report import FlowTally, print_report, store_line
 from callprint.sources import CaptureSource, LiveSource, PacketSource, open_captures, open_interfaces
 from callprint.sources.captures import STANDARD_INPUT
@@ -226,7 +226,10 @@ def run(args: argparse.Namespace) -> int:
         if store is not None:
             console.print()
             console.print(store_line(store.url))
-    _warn(messages, [f"warning: {line}" for line in time_warnings(capture_run.order.counters)])
+    said = time_warnings(capture_run.order.counters)
+    if not isinstance(source, LiveSource):
+        said += drop_warnings(source.dropped)
+    _warn(messages, [f"warning: {line}" for line in said])
     return _say_what_went_wrong(source, selection.warnings, messages, interrupted)
 
 

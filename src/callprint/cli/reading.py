@@ -44,15 +44,11 @@ def read_interfaces(
     """
     with _stopped_by_signals(live), CaptureProgress(console, None) as progress:
         stored_s = listened_s = time.monotonic()
-        dropped = 0
         for _ in _settled(run.process_all(source)):
             progress.update(source.bytes_done, run.packets, run.flows)
             if time.monotonic() - stored_s >= STORE_EVERY_S:
                 run.store_rest()
                 stored_s = time.monotonic()
-                dropped, before = sum(ring.dropped for ring in live.statistics()), dropped
-                if dropped > before:
-                    run.pipeline.engine.note_drops()
             if listener is not None and time.monotonic() - listened_s >= LISTEN_EVERY_S:
                 listener.listen()
                 listened_s = time.monotonic()

@@ -1,6 +1,15 @@
-"""What was wrong with the times of packets, in words for people. Agents say it, too: nothing here needs a terminal."""
+"""What was wrong with a capture and the times of its packets, in words. Agents say it, too: no terminal is needed."""
 
 from callprint.core.capture.packet_order import OrderCounters
+
+
+def drop_warnings(dropped: int) -> list[str]:
+    """Return a line if the captures themselves say that they have lost packets."""
+    if not dropped:
+        return []
+    return [
+        f"by their own statistics the captures have lost packets: {dropped:,}; loss and MOS may be theirs"
+    ]
 
 
 def time_warnings(counters: OrderCounters) -> list[str]:

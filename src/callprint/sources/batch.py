@@ -47,6 +47,10 @@ class PacketSource(Protocol):
         """Packets yielded so far."""
 
     @property
+    def dropped(self) -> int:
+        """Packets that the capture itself says it has lost so far, which is not loss in the network."""
+
+    @property
     def not_captures(self) -> int:
         """Files skipped because they are not captures."""
 

@@ -35,6 +35,7 @@ class FileReport:
     named: bool = True  # by the user; False: found in a folder
     descriptor: int | None = None  # of an open file, which stays open; None: `path` is opened
     packets: int = 0
+    dropped: int = 0  # packets that it says the capture has lost
     is_capture: bool = True  # False: its contents are something else
     is_readable: bool = True  # False: the system refused, so it is not known what it is
     defect: CaptureError | None = None  # why reading ended before the end, or why it never began
@@ -97,6 +98,11 @@ class CaptureSource:
     def bytes_done(self) -> int:
         """Bytes read so far; of a compressed file, compressed bytes."""
         return self._bytes_before + (self._stream.bytes_read if self._stream else 0)
+
+    @property
+    def dropped(self) -> int:
+        """Packets that captures say they have lost, as pcapng can."""
+        return sum(file.dropped for file in self.files)
 
     @property
     def not_captures(self) -> int:
@@ -172,6 +178,7 @@ class CaptureSource:
                 except CaptureError as error:
                     report.refuse(error)
                     return
+                report.dropped = decoder.dropped
                 if len(records):
                     report.packets += len(records)
                     self.packets += len(records)

@@ -101,6 +101,11 @@ class LiveSource:
         self._stopped = True
         os.eventfd_write(self._wake, 1)
 
+    @property
+    def dropped(self) -> int:
+        """Packets that the kernel had to drop so far."""
+        return sum(ring.dropped for ring in self.statistics())
+
     def statistics(self) -> list[RingStatistics]:
         """Return the kernel's counters of each interface: what passed its filter and what it had to drop."""
         return [ring.statistics() for ring in self._rings]

@@ -5,7 +5,7 @@ A stream returns what is available instead of waiting for more, so a pipe that n
 
 import os
 import zlib
-from typing import Protocol
+from typing import Any, Protocol
 
 import zstandard
 
@@ -82,14 +82,23 @@ class GzipStream:
         self._compressed = head
         self._member = zlib.decompressobj(wbits=31)
         self._in_member = False
+        self._damage: CaptureError | None = None
 
     def readinto(self, target: memoryview) -> int:
         """See ByteStream."""
+        if self._damage is not None:
+            raise self._damage
         while self._in_member or self._next_member():
+            before = self._member.copy()
             try:
                 plain = self._member.decompress(self._compressed, len(target))
             except zlib.error as error:
-                raise CaptureError(f"the gzip data is damaged ({error})") from error
+                self._damage = CaptureError(f"the gzip data is damaged ({error})")
+                plain = _before_damage(before, self._compressed, len(target))
+                if not plain:
+                    raise self._damage from error
+                target[: len(plain)] = plain
+                return len(plain)
             self._in_member = not self._member.eof
             # zlib may report the bytes after a member's end as unconsumed, too: count them once.
             self._compressed = self._member.unconsumed_tail if self._in_member else self._member.unused_data
@@ -122,6 +131,21 @@ class GzipStream:
         self.bytes_read += len(more)
         self._compressed += more
         return bool(more)
+
+
+def _before_damage(member: Any, compressed: bytes, most: int) -> bytes:
+    """Return what can be had of `compressed` before zlib finds the damage: it gives nothing with its error."""
+    plain = b""
+    high = most
+    while len(plain) < high:
+        middle = (len(plain) + high + 1) // 2
+        try:
+            found = member.copy().decompress(compressed, middle)
+        except zlib.error:
+            high = middle - 1
+        else:
+            plain, high = found, high if len(found) == middle else len(found)
+    return plain
 
 
 class ZstdStream:

@@ -1,11 +1,11 @@
 """What signalling says about a flow: the codec of its payload type, and the program that sends it."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from callprint.core.calls.party import Party, announced
 from callprint.core.declared.name import Declared
 from callprint.core.declared.table import NameTable
+from callprint.core.ground.changed import changed
 from callprint.core.quality.measures import with_codec
 from callprint.core.verdict import FlowReport, FlowSummary, Verdict
 
@@ -54,7 +54,7 @@ def _announced(summary: FlowSummary, parties: Parties) -> FlowSummary:
     for sender, receiver in parties:
         found = announced(sender, receiver, summary.payload_type)
         if found is not None:
-            return replace(
+            return changed(
                 with_codec(summary, found.codec),
                 announced_codec=found.codec,
                 announced_clock_rate_hz=found.clock_rate_hz,
@@ -68,7 +68,7 @@ def _declared(verdict: Verdict, parties: Parties, names: NameTable, settled_ns: 
     if declared is None or stand_in:
         return verdict
     found = names.declare(verdict, declared)
-    return verdict if found is verdict else replace(found, decided_at_ns=settled_ns)
+    return verdict if found is verdict else changed(found, decided_at_ns=settled_ns)
 
 
 def _name_of_source(source_ip: str, senders: Iterable[Party]) -> Declared | None:

@@ -4,6 +4,8 @@ States: DETECT (magic not seen yet) -> PCAP or PCAPNG -> BROKEN (a defect; nothi
 There is no I/O here: the caller keeps what `feed` did not consume and puts it in front of the next chunk.
 """
 
+from typing import Literal
+
 import numpy as np
 
 from callprint.core.capture import pcap, pcapng
@@ -45,6 +47,8 @@ class CaptureDecoder:
         self._interfaces = np.zeros(8, pcapng.INTERFACE)
         self._known = 0
         self._last_ns = 0
+        self._dropped: dict[int, int] = {}  # by the interfaces of this section
+        self._dropped_before = 0  # in the sections before it
 
     def feed(self, data: np.ndarray) -> tuple[np.ndarray, int]:
         """Decode from the start of `data` ((n,) uint8, the unconsumed rest of the stream).
@@ -71,6 +75,11 @@ class CaptureDecoder:
         self.packets += len(records)
         self.rows = self.rows[: ROOM_RECORDS + len(records)]
         return records, consumed
+
+    @property
+    def dropped(self) -> int:
+        """Packets that the capture says it has lost so far, on all its interfaces."""
+        return self._dropped_before + sum(self._dropped.values())
 
     def finish(self, rest: np.ndarray) -> CaptureError | None:
         """End the stream, with `rest` unconsumed; return the defect of the stream, None if it has none.
@@ -148,16 +157,23 @@ class CaptureDecoder:
         return records[:count], consumed
 
     def _header_block(self, data: np.ndarray, skipped: int) -> int:
-        """Read the section header or interface description at the start of `data`; return its length or 0.
+        """Read the section header, interface description or statistics at the start of `data`; return its length or 0.
 
         `skipped` bytes lie between `position` and it.
         """
         try:
-            return self._section_or_interface(data)
+            return self._read_block(data)
         except CaptureError as defect:
             raise CaptureError(str(defect), defect.offset + skipped) from None
 
-    def _section_or_interface(self, data: np.ndarray) -> int:
+    def _read_block(self, data: np.ndarray) -> int:
+        order: Literal["big", "little"] = "big" if self._big_endian else "little"
+        if int.from_bytes(data[:4].tobytes(), order) == pcapng.INTERFACE_STATISTICS:
+            length = int.from_bytes(data[4:8].tobytes(), order)
+            number, dropped = pcapng.parse_statistics(data[:length].tobytes(), self._big_endian)
+            if number < self._known:
+                self._dropped[number] = dropped
+            return length
         if len(data) < 16:
             return 0
         if data[:4].tobytes() == _PCAPNG_MAGIC:
@@ -167,8 +183,9 @@ class CaptureDecoder:
             self._require_trailer(data, section.block_length, section.big_endian)
             self._big_endian = section.big_endian
             self._known = 0  # interfaces are numbered anew in each section
+            self._dropped_before, self._dropped = self.dropped, {}
             return section.block_length
-        length = int.from_bytes(data[4:8].tobytes(), "big" if self._big_endian else "little")
+        length = int.from_bytes(data[4:8].tobytes(), order)
         if length < 20 or length % 4 or length > pcapng.MAXIMUM_BLOCK:
             raise CaptureError(f"the interface description has the impossible length {length}")
         if length > len(data):

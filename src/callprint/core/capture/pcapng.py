@@ -1,16 +1,18 @@
 """pcapng: sections of typed blocks, each with its length at both ends (draft-ietf-opsawg-pcapng).
 
-A compiled walker goes through the packet blocks. It stops at section headers and interface descriptions, which
-are rare and read in Python. Blocks of every other type are skipped.
+A compiled walker goes through the packet blocks. It stops at section headers, interface descriptions and
+statistics, which are rare and read in Python. Blocks of every other type are skipped.
 """
 
+import contextlib
 import struct
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 
-from callprint.core.capture.pcap import MAXIMUM_FRAME
-from callprint.core.ground.compiled import compiled
+from callprint.core.capture.pcap import AHEAD, MAXIMUM_FRAME
+from callprint.core.ground.compiled import compiled, prefetch
 from callprint.core.ground.errors import CaptureError
 from callprint.core.ground.loads import load16, load32
 
@@ -18,6 +20,7 @@ SECTION_HEADER = 0x0A0D0D0A  # a palindrome: reads the same in both byte orders
 INTERFACE_DESCRIPTION = 1
 OBSOLETE_PACKET = 2
 SIMPLE_PACKET = 3
+INTERFACE_STATISTICS = 5
 ENHANCED_PACKET = 6
 
 MAXIMUM_BLOCK = 1 << 20
@@ -25,7 +28,7 @@ MAXIMUM_BLOCK = 1 << 20
 
 STOPPED_END = 0  # the rest of the buffer holds no whole block
 STOPPED_FULL = 1  # the output has no room for another record
-STOPPED_AT_HEADER = 2  # a section header or interface description starts here; Python reads it
+STOPPED_AT_HEADER = 2  # a block that Python reads starts here; of statistics it is whole
 STOPPED_SKIP = 3  # a long block that nobody needs starts here, to be skipped as it comes
 STOPPED_LENGTH = 4  # the block length is impossible
 STOPPED_TRAILER = 5  # the two block lengths differ
@@ -38,6 +41,8 @@ DEFECTS = {
     STOPPED_INTERFACE: "the packet names an interface that was not described",
     STOPPED_FRAME: "the packet is longer than the block that holds it",
 }
+
+_DROPPED_OPTIONS = (5, 7)  # isb_ifdrop, isb_osdrop
 
 TICKS_MULTIPLY = 0  # nanoseconds = ticks * value
 TICKS_DIVIDE = 1  # nanoseconds = ticks // value
@@ -98,21 +103,42 @@ def parse_interface(block: bytes, big_endian: bool) -> np.ndarray:
     row = np.zeros((), INTERFACE)
     row["link_type"], row["snapshot"] = link_type, snapshot
     row["mode"], row["value"] = TICKS_MULTIPLY, 1000  # without if_tsresol a tick is a microsecond
-    at = 16
+    for code, value in _options(block, 16, order):
+        if code == 9 and value:
+            row["mode"], row["value"] = _resolution(value[0])
+        elif code == 14 and len(value) >= 8:
+            (row["offset_s"],) = struct.unpack(order + "q", value[:8])
+    return row
+
+
+def parse_statistics(block: bytes, big_endian: bool) -> tuple[int, int]:
+    """Read a whole interface statistics block of any contents.
+
+    Returns the number of the interface, and how many packets it and its system say to have dropped since the capture
+    began: 0 where the block says nothing, or nothing that can be read, because packets do not depend on it.
+    """
+    order = ">" if big_endian else "<"
+    (number,) = struct.unpack(order + "I", block[8:12])
+    dropped = 0
+    with contextlib.suppress(CaptureError):
+        for code, value in _options(block, 20, order):
+            if code in _DROPPED_OPTIONS and len(value) == 8:
+                # Each says who dropped them, and some writers say the same number twice.
+                dropped = max(dropped, *struct.unpack(order + "Q", value))
+    return number, dropped
+
+
+def _options(block: bytes, at: int, order: str) -> Iterator[tuple[int, bytes]]:
+    """Yield code and value of the options of a block from `at` on."""
     end = len(block) - 4
     while at + 4 <= end:
         code, length = struct.unpack(order + "HH", block[at : at + 4])
-        value = block[at + 4 : at + 4 + length]
         if code == 0:  # opt_endofopt
             break
         if at + 4 + length > end:
-            raise CaptureError("an option of the interface description reaches beyond the block")
-        if code == 9 and length >= 1:
-            row["mode"], row["value"] = _resolution(value[0])
-        elif code == 14 and length >= 8:
-            (row["offset_s"],) = struct.unpack(order + "q", value[:8])
+            raise CaptureError("an option of the interface reaches beyond its block")
+        yield code, block[at + 4 : at + 4 + length]
         at += 4 + length + (-length % 4)
-    return row
 
 
 def _resolution(option: int) -> tuple[int, int]:
@@ -186,8 +212,11 @@ def walk_pcapng(
             return count, at, STOPPED_LENGTH if is_packet else STOPPED_SKIP, last_ns
         if at + length > size:
             break
+        prefetch(data, at + AHEAD * length)  # see pcap.py
         if load32(data, at + length - 4, big_endian) != length:
             return count, at, STOPPED_TRAILER, last_ns
+        if kind == INTERFACE_STATISTICS:
+            return count, at, STOPPED_AT_HEADER, last_ns
         if is_packet:
             if count == records.shape[0]:
                 return count, at, STOPPED_FULL, last_ns

@@ -7,11 +7,11 @@ from strangers: they are bounded, and nothing of them leaves this module but a v
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 from callprint.core.declared.name import Declared, declared_in_verdict
+from callprint.core.ground.changed import changed
 from callprint.core.ground.errors import ConfigError
 from callprint.core.verdict import DECLARED_BY, REASON_CONTRADICTED, SDP, STUN, UNKNOWN, Verdict
 
@@ -163,7 +163,7 @@ class NameTable:
             judged, reason = UNKNOWN, REASON_CONTRADICTED
         else:
             judged, reason = sure, None
-        return replace(
+        return changed(
             verdict,
             application=judged,
             reason=reason,

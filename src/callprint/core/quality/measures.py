@@ -1,12 +1,13 @@
 """The quality of flows as fields of their summaries, from the rows of the flow engine."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from callprint.core.flow.window_layout import REPORTED, WINDOW
 from callprint.core.ground.arrays import Array
+from callprint.core.ground.changed import changed
 from callprint.core.quality.flow_rating import UNNAMED, Measured, Rating, doubts_of, rated
 from callprint.core.quality.windows import Interval, intervals, merged, read_windows, windows_text
 from callprint.core.verdict import FlowSummary
@@ -78,7 +79,7 @@ def with_codec(summary: FlowSummary, codec: str | None) -> FlowSummary:
         return summary
     _, parts = read_windows(summary.quality_windows)
     r, mos, band, notes = _of_rating(rated(measured_of(summary, codec or UNNAMED), merged(parts)))
-    return replace(summary, r_factor=r, mos=mos, mos_band=band, quality_notes=notes)
+    return changed(summary, r_factor=r, mos=mos, mos_band=band, quality_notes=notes)
 
 
 def measured_of(summary: FlowSummary, codec: str | None = None) -> Measured:

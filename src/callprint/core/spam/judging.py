@@ -5,13 +5,13 @@ closes, its outcome goes into the histories.
 """
 
 from collections import OrderedDict
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from callprint.core.call import NOT_JUDGED, Action, CallRecord, Judgement
 from callprint.core.calls.events import CallEvent, CallStep
+from callprint.core.ground.changed import changed
 from callprint.core.spam.compiled_histories import fill_end
 from callprint.core.spam.features import FEATURE_COUNT
 from callprint.core.spam.histories import CallHistory
@@ -68,7 +68,7 @@ class CallJudge:
             judgement = self.detector.judge(facts, vector, event.record.phase, event.time_ns, seen)
         if event.record.caller in self.allowed:
             judgement = _allowed(judgement)
-        return replace(
+        return changed(
             event.record,
             spam_score=judgement.score,
             spam=judgement.spam,
