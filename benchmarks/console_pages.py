@@ -235,7 +235,7 @@ async def measure(url: str, folder: Path, traffic: Traffic) -> None:
     slow = sum(statistics.median(warm) > LIMIT_MS for _, *warm in took.values())
     slow_first = sum(cold > LIMIT_MS for cold, *_ in took.values())
     print(
-        f"\n{len(took)} pages; above {LIMIT_MS} ms: {slow_first} the first time, {slow} in the median of the rounds after"
+        f"\n{len(took)} pages; above {LIMIT_MS} ms: {slow_first} the first time, {slow} in the median after that"
     )
 
 

@@ -246,6 +246,6 @@ def test_queries_of_lists_use_an_index(store):
             (Where("campaign", "=", "0123456789abcdef"), "call_by_campaign"),
             (Where("action", "=", "block"), "call_by_action"),
         ):
-            statement, parameters = select_calls(CallQuery(where=(where,), limit=10))
+            ((statement, parameters),) = select_calls(CallQuery(where=(where,), limit=10))
             plan = connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters).fetchall()
             assert index in str(plan)

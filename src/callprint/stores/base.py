@@ -166,12 +166,12 @@ class VerdictStore(ABC):
         """Give the entries from number `since` on, in order."""
 
     def change_mark(self) -> int | None:
-        """Give a number that rises when judgements are stored; None where nobody counts them: look again."""
+        """Give a number that changes when judgements are stored; None where nobody counts them: look again."""
         return None
 
     def flow_activity(self, since_ns: int, until_ns: int) -> Iterator[Activity]:
         """Count final verdicts by minute and application, by minute; whole minutes that overlap the time asked for."""
-        query = VerdictQuery(since_ns=since_ns, until_ns=until_ns)
+        query = VerdictQuery(since_ns=since_ns, until_ns=until_ns, last_only=False)
         yield from _counted(
             (stored.verdict.decided_at_ns, stored.verdict.application)
             for stored in self.verdicts(query)
@@ -180,7 +180,7 @@ class VerdictStore(ABC):
 
     def call_activity(self, since_ns: int, until_ns: int) -> Iterator[Activity]:
         """Count calls that are over by the minute they began in and by action, as `flow_activity`."""
-        query = CallQuery(since_ns=since_ns, until_ns=until_ns)
+        query = CallQuery(since_ns=since_ns, until_ns=until_ns, last_only=False)
         yield from _counted(
             (call.started_ns, str(call.action)) for call in self.calls(query) if call.phase is Phase.END
         )

@@ -6,23 +6,24 @@ docs/operate/reading-verdicts.md.
 
 import re
 import time
+import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from typing import Any
 
-from cassandra import AuthenticationFailed, ConsistencyLevel, DriverException, InvalidRequest
+from cassandra import AuthenticationFailed, ConsistencyLevel, DriverException, InvalidRequest, Unauthorized
 from cassandra.auth import PlainTextAuthProvider
 from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, NoHostAvailable
 from cassandra.concurrent import execute_concurrent
 from cassandra.policies import DCAwareRoundRobinPolicy, RoundRobinPolicy, TokenAwarePolicy
 from cassandra.query import BatchStatement, BatchType
 
-from callprint.core.call import AllowEntry, CallRecord, Vote
+from callprint.core.call import AllowEntry, CallRecord, Phase, Vote
 from callprint.core.ground.errors import RowError, StoreError
-from callprint.core.verdict import FlowSummary, Verdict
-from callprint.stores import cassandra_schema
-from callprint.stores.base import RegisteredModel, StoredVerdict, UnknownEvidence, VerdictStore
+from callprint.core.verdict import FlowKey, FlowSummary, Verdict
+from callprint.stores import cassandra_activity, cassandra_schema
+from callprint.stores.base import Activity, RegisteredModel, StoredVerdict, UnknownEvidence, VerdictStore
 from callprint.stores.cassandra_call_state import CallStates
 from callprint.stores.cassandra_queries import Queries
 from callprint.stores.cassandra_rows import (
@@ -41,6 +42,7 @@ from callprint.stores.queries import CallQuery, VerdictQuery
 
 BATCH_ROWS = 50  # single-partition batches beyond this gain nothing and come near Cassandra's warning size
 CONCURRENT_REQUESTS = 64
+FETCHED = 5000
 REQUEST_TIMEOUT_S = 10.0
 PROTOCOL_VERSION = 5  # Cassandra 4.0 and newer
 _TOO_LONG = re.compile("longer than maximum|Batch too large")
@@ -68,7 +70,9 @@ class CassandraStore(VerdictStore):
         self._prepared = lru_cache(maxsize=256)(self._prepare)
         self._known_partitions: set[tuple[object, ...]] = set()
         self._known_since = time.monotonic()
+        self._writer, self._last_mark = uuid.uuid4().hex[:16], 0
         self._queries = Queries(self._run_many)
+        self._activities = cassandra_activity.Activities(self._run_many, self._keep)
         self._call_states = CallStates(self._run_at_majority)
 
     @classmethod
@@ -87,6 +91,7 @@ class CassandraStore(VerdictStore):
         partitions = {("verdict", v.decided_at_ns // HOUR_NS, v.application) for v in found}
         rows = [row for verdict in found for row in verdict_rows(verdict, sequence)]
         self._put(rows, partitions, last_stays=True)
+        self._mark("verdict", bool(found), [v.decided_at_ns for v in found if v.final])
 
     def put_flows(self, summaries: Iterable[FlowSummary]) -> None:
         """Store flow summaries; the one that covers most comes first in its flow's partition."""
@@ -103,6 +108,7 @@ class CassandraStore(VerdictStore):
         partitions = {("call", call.started_ns // HOUR_NS, "") for call in found}
         rows = [row for call in found for row in call_rows(call, sequence)]
         self._put(rows, partitions, last_stays=not rebuilt)
+        self._mark("call", bool(found), [c.started_ns for c in found if c.phase is Phase.END])
 
     def calls(self, query: CallQuery) -> Iterator[CallRecord]:
         """Give the calls that match, the latest first."""
@@ -149,6 +155,16 @@ class CassandraStore(VerdictStore):
         with self._explained():
             yield from self._queries.unknown_evidence(limit)
 
+    def evidence_of(self, flow: FlowKey) -> Iterator[UnknownEvidence]:
+        """Give the evidence that is kept of one flow."""
+        with self._explained():
+            yield from self._queries.evidence_of(flow)
+
+    def scan_end(self, query: VerdictQuery | CallQuery, rows: int) -> int | None:
+        """Give the time of the row that comes `rows` rows into a query."""
+        with self._explained():
+            return self._queries.scan_end(query, rows)
+
     def put_model(self, model: RegisteredModel) -> None:
         """Register a model that gives verdicts; the first registration stays."""
         self._put([Row("model", (model.name,), MODEL.names, MODEL.row(model))])
@@ -178,6 +194,21 @@ class CassandraStore(VerdictStore):
         """Give the entries from number `since` on."""
         with self._explained():
             yield from self._call_states.journal(site, since)
+
+    def change_mark(self) -> int | None:
+        """Give the sum of the marks that writers leave with their judgements."""
+        with self._explained():
+            return self._activities.change_mark()
+
+    def flow_activity(self, since_ns: int, until_ns: int) -> Iterator[Activity]:
+        """Count final verdicts by minute and application."""
+        with self._explained():
+            yield from self._activities.counted("verdict", since_ns, until_ns)
+
+    def call_activity(self, since_ns: int, until_ns: int) -> Iterator[Activity]:
+        """Count calls that are over by minute and action."""
+        with self._explained():
+            yield from self._activities.counted("call", since_ns, until_ns)
 
     def close(self) -> None:
         """Close the connections. Closing twice is allowed."""
@@ -217,12 +248,21 @@ class CassandraStore(VerdictStore):
         bound.consistency_level = ConsistencyLevel.QUORUM
         return self._session.execute(bound)
 
-    def _run_many(self, statement: str, parameters: list[tuple[object, ...]]) -> Iterator[Any]:
-        """Yield the rows for each set of parameters, in order; all are requested at once."""
+    def _run_many(
+        self, statement: str, parameters: list[tuple[object, ...]], fetch_size: int = FETCHED
+    ) -> Iterator[Any]:
+        """Yield the rows for each set of parameters, in order; all are requested at once.
+
+        `fetch_size`: how many rows of each come at a time, the rest as it is read.
+        """
         if self._cluster is None:
             raise StoreError(f"the store {self.url} is closed")
         prepared = self._prepared(statement)
-        asked = [(prepared, values) for values in parameters]
+        asked = []
+        for values in parameters:
+            bound = prepared.bind(values)
+            bound.fetch_size = fetch_size
+            asked.append((bound, None))
         for _, rows in execute_concurrent(
             self._session, asked, CONCURRENT_REQUESTS, raise_on_first_error=True
         ):
@@ -248,6 +288,23 @@ class CassandraStore(VerdictStore):
             falling = rows and not last_stays
             self._write(rows, f" USING TIMESTAMP {-time.time_ns() // 1000}" if falling else "", batch_rows)
             self._known_partitions.update((row.table, *row.values) for row in index)
+
+    def _mark(self, kind: str, stored: bool, counted_ns: list[int]) -> None:
+        """Leave marks on the minutes and hours of rows that are there now, for whoever counts them."""
+        if not stored:
+            return
+        self._last_mark = mark = max(self._last_mark + 1, time.time_ns() // 1000)
+        minutes, hours = cassandra_activity.marks(kind, counted_ns, self._writer, mark)
+        hours.append(cassandra_activity.mark_of_any(self._writer, mark))
+        with self._explained():
+            # The mark on an hour says that those on its minutes are there. One batch does both at once.
+            for rows in [[*minutes, *hours]] if len(minutes) < BATCH_ROWS // 2 else [minutes, hours]:
+                self._write(rows, "", BATCH_ROWS)
+
+    def _keep(self, rows: list[Row]) -> None:
+        """Keep what was counted for other readers; one that may not write counts for itself."""
+        with suppress(Unauthorized):
+            self._write(rows, "", BATCH_ROWS)
 
     def _new_index_rows(self, partitions: Iterable[tuple[str, int, str]]) -> Iterator[Row]:
         if time.monotonic() - self._known_since > cassandra_schema.DAY_S:

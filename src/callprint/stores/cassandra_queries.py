@@ -1,11 +1,11 @@
 """Answers from the Cassandra tables: partitions are read newest first and merged into the order of the interface."""
 
 import heapq
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, groupby, islice
 from typing import Any, Generic, NamedTuple
 
-from callprint.core.call import CallRecord, Phase, Vote
+from callprint.core.call import Action, CallRecord, Phase, Vote
 from callprint.core.ground.fields import values_of
 from callprint.core.verdict import RUNNING, UNKNOWN, FlowKey, FlowSummary, Verdict
 from callprint.stores.base import StoredVerdict, UnknownEvidence
@@ -17,16 +17,28 @@ from callprint.stores.cassandra_rows import (
     SELECT_VERDICT,
     Judged,
     Judgement,
+    bucket_of,
     call_of,
     summary_of,
     verdict_of,
 )
 from callprint.stores.columns import EVIDENCE, KEY_COLUMNS, SUMMARY, VOTE
-from callprint.stores.queries import FLOW_FIELDS, CallQuery, VerdictQuery, Where, verdict_order
+from callprint.stores.queries import FLOW_FIELDS, CallQuery, VerdictQuery, Where, scalar_fields, verdict_order
 
-RunMany = Callable[[str, list[tuple[object, ...]]], Iterable[Iterable[Any]]]
+RunMany = Callable[..., Iterable[Iterable[Any]]]
 LOOK_AHEAD = 64  # flows whose last verdict and summary are asked for at once
 
+AT_ONCE = 64  # partitions
+MOST_FETCHED = 5000  # rows of a partition at once
+
+_BY_HOST = "verdict_by_host_day WHERE host = ? AND day = ? AND bucket = ?"
+_BY_APPLICATION = "verdict_by_application_hour WHERE application = ? AND hour = ? AND bucket = ?"
+_BY_NUMBER = "call_by_number_day WHERE number = ? AND day = ? AND bucket = ?"
+_BY_HOUR = "call_by_hour WHERE hour = ? AND bucket = ?"
+_BY_GROUP = "call_by_group WHERE kind = ? AND name = ? AND day = ? AND bucket = ?"
+_GROUPED_ACTIONS = {str(action) for action in Action} - {str(Action.ALLOW)}
+_OF_VERDICT = scalar_fields(Verdict) - scalar_fields(FlowSummary) | set(KEY_COLUMNS)
+"""Fields whose value the verdict alone decides."""
 _OF_FLOW = " AND ".join(f"{column} = ?" for column in KEY_COLUMNS)
 
 
@@ -70,6 +82,13 @@ def _call_place(judged: Judged[CallRecord]) -> tuple[object, ...]:
     return (-call.started_ns, call.call_id, call.from_tag, call.phase is not Phase.END, -call.judged_at_ns)
 
 
+class _Part(NamedTuple):
+    """Partitions of one table that are read at once."""
+
+    where: str
+    keys: list[tuple[object, ...]]
+
+
 class _Kind(NamedTuple, Generic[Judgement]):
     """How judgements of a kind are read, and the column that holds their time."""
 
@@ -99,11 +118,14 @@ class Queries:
 
     def verdicts(self, query: VerdictQuery) -> Iterator[StoredVerdict]:
         """Give the verdicts that match, in the order of the interface."""
-        found = (judged.value for judged in self._candidates(query) if _matches(judged.value, query))
-        stored = self._completed(found, query.last_only)
-        if query.where:
-            stored = (each for each in stored if _meets(_flow_values(each), query.where))
-        yield from islice(stored, query.limit)
+        of_verdict = tuple(each for each in query.where if each.field in _OF_VERDICT)
+        found = (
+            judged.value
+            for judged in self._candidates(query)
+            if _matches(judged.value, query) and _meets(values_of(judged.value), of_verdict)
+        )
+        rest = tuple(each for each in query.where if each.field not in _OF_VERDICT)
+        yield from islice(self._completed(found, query, rest), query.limit)
 
     def calls(self, query: CallQuery) -> Iterator[CallRecord]:
         """Give the calls that match, in the order of the interface."""
@@ -124,6 +146,36 @@ class Queries:
         # Within a partition the latest vote of a user comes first.
         for _, of_user in groupby(votes, key=lambda vote: (vote.caller, vote.user)):
             yield next(of_user)
+
+    def scan_end(self, query: VerdictQuery | CallQuery, rows: int) -> int | None:
+        """Give the time of the row that comes `rows` rows into a query without its `where`."""
+        span = _span(query)
+        is_call = isinstance(query, CallQuery)
+        if (query.call_id if isinstance(query, CallQuery) else query.flow) is not None:
+            return None
+        time = "started_ns" if is_call else "decided_at_ns"
+        for part in self._parts(query, span):
+            statement = f"SELECT {time} FROM {part.where} AND {time} >= ? AND {time} < ?"
+            fetched = max(LOOK_AHEAD, 2 * rows // len(part.keys))
+            partitions = self._run_many(statement, [(*key, *span) for key in part.keys], fetched)
+            times = heapq.merge(*((-row[0] for row in each) for each in partitions))
+            for each in times:
+                if rows == 0:
+                    return -each
+                rows -= 1
+        return None
+
+    def evidence_of(self, flow: FlowKey) -> Iterator[UnknownEvidence]:
+        """Give the evidence that is kept of one flow: of its verdicts, or of whatever time if none is stored."""
+        select = f"SELECT {EVIDENCE.selected()} FROM unknown_evidence WHERE day = ? AND bucket = ?"
+        rows = self._rows(f"{SELECT_VERDICT} FROM verdict_by_flow WHERE {_OF_FLOW}", *flow)
+        times = sorted({verdict_of(row).value.decided_at_ns for row in rows}, reverse=True)
+        if not times:
+            yield from (kept for kept in self.unknown_evidence(None) if kept.flow == flow)
+            return
+        asked = [(time_ns // DAY_NS, bucket_of(*flow), time_ns, *flow) for time_ns in times]
+        for found in self._run_many(f"{select} AND decided_at_ns = ? AND {_OF_FLOW}", asked):
+            yield from map(EVIDENCE.value, found)
 
     def unknown_evidence(self, limit: int | None) -> Iterator[UnknownEvidence]:
         """Give the evidence that is kept, in the order of the interface."""
@@ -149,53 +201,79 @@ class Queries:
             yield from _latest_first([sorted(map(verdict_of, rows), key=_verdict_place)], _verdict_place)
             return
         span = _span(query)
-        if query.address is not None:
-            where = "verdict_by_host_day WHERE host = ? AND day = ? AND bucket = ?"
-            for day in self._days("verdict", span):
-                keys = [(query.address, day, bucket) for bucket in range(BUCKETS)]
-                yield from self._merged(_VERDICTS, where, keys, span)
-            return
-        where = "verdict_by_application_hour WHERE application = ? AND hour = ? AND bucket = ?"
-        for hour, applications in self._hours("verdict", span):
+        for part in self._parts(query, span):
+            yield from self._merged(_VERDICTS, part, span, _fetched(query, part))
+
+    def _parts(self, query: VerdictQuery | CallQuery, span: _Span) -> Iterator[_Part]:
+        """Give the partitions that the query leads to, latest first: the latest alone, then some at once."""
+        if isinstance(query, CallQuery):
+            yield from self._call_parts(query, span)
+        elif query.address is not None:
+            of_host = (_buckets(query.address, day) for day in self._days("verdict", span))
+            yield from _gathered(_BY_HOST, of_host)
+        else:
             # A reason says why an application is unknown.
             wanted = UNKNOWN if query.reason is not None and query.application is None else query.application
-            chosen = [name for name in applications if wanted in (None, name)]
-            keys = [(name, hour, bucket) for name in chosen for bucket in range(BUCKETS)]
-            yield from self._merged(_VERDICTS, where, keys, span)
+            yield from _gathered(
+                _BY_APPLICATION,
+                (
+                    [key for name in names if wanted in (None, name) for key in _buckets(name, hour)]
+                    for hour, names in self._hours("verdict", self._days("verdict", span), span)
+                ),
+            )
+
+    def _call_parts(self, query: CallQuery, span: _Span) -> Iterator[_Part]:
+        days = self._days("call", span)
+        if query.number is not None:
+            yield from _gathered(_BY_NUMBER, (_buckets(query.number, day) for day in days))
+            return
+        group = _group_of(query)
+        # Rows that were written before there were groups are in none.
+        ungrouped = set(days if group is None else self._days("ungrouped_call", span))
+        for whole, some in groupby(days, key=ungrouped.__contains__):
+            if group is None or whole:
+                hours = (_buckets(hour) for hour, _ in self._hours("call", list(some), span))
+                yield from _gathered(_BY_HOUR, hours)
+            else:
+                yield from _gathered(_BY_GROUP, [_buckets(*group, day) for day in some])
 
     def _merged(
-        self, kind: _Kind[Judgement], where: str, keys: Sequence[tuple[object, ...]], span: _Span
+        self, kind: _Kind[Judgement], part: _Part, span: _Span, fetched: int
     ) -> Iterator[Judged[Judgement]]:
-        statement = f"{kind.select} FROM {where} AND {kind.time} >= ? AND {kind.time} < ?"
-        partitions = self._run_many(statement, [(*key, *span) for key in keys])
+        statement = f"{kind.select} FROM {part.where} AND {kind.time} >= ? AND {kind.time} < ?"
+        partitions = self._run_many(statement, [(*key, *span) for key in part.keys], fetched)
         yield from _latest_first([map(kind.value, rows) for rows in partitions], kind.place)
 
     def _days(self, kind: str, span: _Span) -> list[int]:
         rows = self._rows("SELECT day FROM day WHERE kind = ?", kind)
         return [row.day for row in rows if span.has(row.day, DAY_NS)]
 
-    def _hours(self, kind: str, span: _Span) -> Iterator[tuple[int, list[str]]]:
-        """Give the hours that hold anything, latest first, each with its applications."""
+    def _hours(self, kind: str, days: list[int], span: _Span) -> Iterator[tuple[int, list[str]]]:
+        """Give the hours of some days that hold anything, latest first, each with its applications."""
         statement = "SELECT hour, application FROM hour_of_day WHERE kind = ? AND day = ?"
-        for day in self._days(kind, span):
+        for day in days:
             for hour, rows in groupby(self._rows(statement, kind, day), key=lambda row: row.hour):
                 if span.has(hour, HOUR_NS):
                     yield hour, [row.application for row in rows]
 
-    def _completed(self, verdicts: Iterator[Verdict], last_only: bool) -> Iterator[StoredVerdict]:
-        """Add the flows' summaries, and with `last_only` drop what is not its flow's last verdict.
+    def _completed(
+        self, verdicts: Iterator[Verdict], query: VerdictQuery, of_summary: tuple[Where, ...]
+    ) -> Iterator[StoredVerdict]:
+        """Add the flows' summaries, and drop what does not meet the conditions on them.
 
-        verdict_by_flow decides: a row of another table counts only if it is there as well, which it is not when the
-        process that wrote it died in between.
+        With `last_only` what is not its flow's last verdict is dropped too. verdict_by_flow decides: a row of another
+        table counts only if it is there as well, which it is not when the process that wrote it died in between.
         """
-        while some := list(islice(verdicts, LOOK_AHEAD)):
-            flows = list(dict.fromkeys(verdict.flow for verdict in some))
-            summaries = self._summaries(flows)
-            truth = self._verdicts_of(flows)
-            for verdict in some:
-                stored = truth[verdict.flow]
-                if verdict in (stored[:1] if last_only else stored):
-                    yield StoredVerdict(verdict, summaries.get(verdict.flow))
+        ahead = LOOK_AHEAD if query.limit is None or query.where else min(LOOK_AHEAD, query.limit)
+        while some := list(islice(verdicts, ahead)):
+            summaries = self._summaries(list(dict.fromkeys(verdict.flow for verdict in some)))
+            stored = [StoredVerdict(verdict, summaries.get(verdict.flow)) for verdict in some]
+            stored = [each for each in stored if _meets(_flow_values(each), of_summary)]
+            truth = self._verdicts_of(list(dict.fromkeys(each.verdict.flow for each in stored)))
+            for each in stored:
+                known = truth[each.verdict.flow]
+                if each.verdict in (known[:1] if query.last_only else known):
+                    yield each
 
     def _summaries(self, flows: list[FlowKey]) -> dict[FlowKey, FlowSummary]:
         statement = f"SELECT {SUMMARY.selected()} FROM flow_by_key WHERE {_OF_FLOW} LIMIT 1"
@@ -214,15 +292,61 @@ class Queries:
             yield from _latest_first([sorted(map(call_of, rows), key=_call_place)], _call_place)
             return
         span = _span(query)
-        if query.number is not None:
-            where = "call_by_number_day WHERE number = ? AND day = ? AND bucket = ?"
-            for day in self._days("call", span):
-                keys = [(query.number, day, bucket) for bucket in range(BUCKETS)]
-                yield from self._merged(_CALLS, where, keys, span)
-            return
-        for hour, _ in self._hours("call", span):
-            in_hour = [(hour, bucket) for bucket in range(BUCKETS)]
-            yield from self._merged(_CALLS, "call_by_hour WHERE hour = ? AND bucket = ?", in_hour, span)
+        for part in self._parts(query, span):
+            if part.where != _BY_GROUP:
+                yield from self._merged(_CALLS, part, span, _fetched(query, part))
+                continue
+            statement = f"SELECT started_ns, call_id, from_tag FROM {part.where} AND started_ns >= ? AND started_ns < ?"
+            partitions = self._run_many(
+                statement, [(*key, *span) for key in part.keys], _fetched(query, part)
+            )
+            # A tuple each: the driver's own iterator begins again whenever it is asked for one.
+            merged = heapq.merge(
+                *(map(tuple, rows) for rows in partitions), key=lambda row: (-row[0], row[1], row[2])
+            )
+            ahead = min(LOOK_AHEAD, query.limit or LOOK_AHEAD)
+            while some := list(islice(merged, ahead)):
+                yield from self._calls_of(some)
+
+    def _calls_of(self, keys: list[Any]) -> Iterator[Judged[CallRecord]]:
+        """Give the rows of some calls, (started_ns, Call-ID, From tag) each, in the same order."""
+        statement = f"{SELECT_CALL} FROM call_by_id WHERE call_id = ? AND from_tag = ? AND started_ns = ?"
+        for rows in self._run_many(statement, [(key[1], key[2], key[0]) for key in keys]):
+            yield from _latest_first([sorted(map(call_of, rows), key=_call_place)], _call_place)
+
+
+def _buckets(*key: object) -> list[tuple[object, ...]]:
+    return [(*key, bucket) for bucket in range(BUCKETS)]
+
+
+def _gathered(where: str, each: Iterable[list[tuple[object, ...]]]) -> Iterator[_Part]:
+    """Yield partitions of one table: those that come first alone, then some that are read at once."""
+    keys: list[tuple[object, ...]] = []
+    enough = 1
+    for more in each:
+        keys += more
+        if len(keys) >= enough:
+            yield _Part(where, keys)
+            keys, enough = [], AT_ONCE
+    if keys:
+        yield _Part(where, keys)
+
+
+def _fetched(query: VerdictQuery | CallQuery, part: _Part) -> int:
+    """Return how many rows of each partition to fetch at a time: most of a page's rows come from all alike."""
+    if query.limit is None or (query.where and part.where != _BY_GROUP):
+        return MOST_FETCHED
+    return max(4, 2 * query.limit // len(part.keys))
+
+
+def _group_of(query: CallQuery) -> tuple[str, str] | None:
+    """Return the group of calls that holds all that the query can find; the smallest kind, if there are several."""
+    asked = {where.field: where.value for where in query.where if where.comparison == "="}
+    if asked.get("campaign"):
+        return "campaign", str(asked["campaign"])
+    if asked.get("action") in _GROUPED_ACTIONS:
+        return "action", str(asked["action"])
+    return ("spam", "yes") if query.spam or asked.get("spam") is True else None
 
 
 def _in_order(found: Judgements[Verdict]) -> list[Verdict]:
