@@ -200,15 +200,15 @@ class CassandraStore(VerdictStore):
         with self._explained():
             return self._activities.change_mark()
 
-    def flow_activity(self, since_ns: int, until_ns: int) -> Iterator[Activity]:
+    def flow_activity(self, since_ns: int, until_ns: int, every: int = 1) -> Iterator[Activity]:
         """Count final verdicts by minute and application."""
         with self._explained():
-            yield from self._activities.counted("verdict", since_ns, until_ns)
+            yield from self._activities.counted("verdict", since_ns, until_ns, every)
 
-    def call_activity(self, since_ns: int, until_ns: int) -> Iterator[Activity]:
+    def call_activity(self, since_ns: int, until_ns: int, every: int = 1) -> Iterator[Activity]:
         """Count calls that are over by minute and action."""
         with self._explained():
-            yield from self._activities.counted("call", since_ns, until_ns)
+            yield from self._activities.counted("call", since_ns, until_ns, every)
 
     def close(self) -> None:
         """Close the connections. Closing twice is allowed."""

@@ -106,13 +106,16 @@ class Activities:
         (rows,) = self._run_many(_MARKS, [("", 0, ANY, 0, 1)])
         return sum(row.mark for row in rows)
 
-    def counted(self, kind: str, since_ns: int, until_ns: int) -> Iterator[Activity]:
-        """Count rows of a kind, by minute; whole minutes that overlap the time asked for."""
+    def counted(self, kind: str, since_ns: int, until_ns: int, every: int) -> Iterator[Activity]:
+        """Count rows of a kind, by minutes; whole minutes that overlap the time asked for."""
         first, last = since_ns // MINUTE_NS, (until_ns - 1) // MINUTE_NS
-        for _, hour in sorted(self._hours(kind, first // MINUTES, last // MINUTES).items()):
-            for at, minute in sorted(hour.minutes.items()):
+        counts: Counter[tuple[int, str]] = Counter()
+        for hour in self._hours(kind, first // MINUTES, last // MINUTES).values():
+            for at, minute in hour.minutes.items():
                 if first <= at <= last:
-                    yield from (Activity(at, name, number) for name, number in sorted(minute.counts.items()))
+                    for name, number in minute.counts.items():
+                        counts[at // every * every, name] += number
+        yield from (Activity(at, name, number) for (at, name), number in sorted(counts.items()))
 
     def _hours(self, kind: str, first: int, last: int) -> dict[int, Hour]:
         days = range(first * HOUR_NS // DAY_NS, last * HOUR_NS // DAY_NS + 1)

@@ -172,13 +172,13 @@ class SqliteStore(VerdictStore):
         with self._explained():
             return _one(self._open().execute(sqlite_activity.MARK))
 
-    def flow_activity(self, since_ns: int, until_ns: int) -> Iterator[Activity]:
+    def flow_activity(self, since_ns: int, until_ns: int, every: int = 1) -> Iterator[Activity]:
         """Count final verdicts by minute and application."""
-        return self._read(*sqlite_activity.select("flow", since_ns, until_ns), sqlite_activity.counted)
+        return self._read(*sqlite_activity.select("flow", since_ns, until_ns, every), sqlite_activity.counted)
 
-    def call_activity(self, since_ns: int, until_ns: int) -> Iterator[Activity]:
+    def call_activity(self, since_ns: int, until_ns: int, every: int = 1) -> Iterator[Activity]:
         """Count calls that are over by minute and action."""
-        return self._read(*sqlite_activity.select("call", since_ns, until_ns), sqlite_activity.counted)
+        return self._read(*sqlite_activity.select("call", since_ns, until_ns, every), sqlite_activity.counted)
 
     def evidence_of(self, flow: FlowKey) -> Iterator[UnknownEvidence]:
         """Give the evidence that is kept of one flow."""
