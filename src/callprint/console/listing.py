@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from callprint.stores import CallQuery, VerdictQuery, VerdictStore
 
 PAGE = 50
-FIRST_PIECE = 250
+FIRST_PIECE = 100
 """Rows that are looked through first for a condition without an index; later pieces are as large as time allows."""
 LOOKS_FOR_S = 0.12
 """A page begins no further piece after this."""

@@ -42,7 +42,6 @@ from callprint.stores.queries import CallQuery, VerdictQuery
 
 BATCH_ROWS = 50  # single-partition batches beyond this gain nothing and come near Cassandra's warning size
 CONCURRENT_REQUESTS = 64
-FETCHED = 5000
 REQUEST_TIMEOUT_S = 10.0
 PROTOCOL_VERSION = 5  # Cassandra 4.0 and newer
 _TOO_LONG = re.compile("longer than maximum|Batch too large")
@@ -248,21 +247,12 @@ class CassandraStore(VerdictStore):
         bound.consistency_level = ConsistencyLevel.QUORUM
         return self._session.execute(bound)
 
-    def _run_many(
-        self, statement: str, parameters: list[tuple[object, ...]], fetch_size: int = FETCHED
-    ) -> Iterator[Any]:
-        """Yield the rows for each set of parameters, in order; all are requested at once.
-
-        `fetch_size`: how many rows of each come at a time, the rest as it is read.
-        """
+    def _run_many(self, statement: str, parameters: list[tuple[object, ...]]) -> Iterator[Any]:
+        """Yield the rows for each set of parameters, in order; all are requested at once."""
         if self._cluster is None:
             raise StoreError(f"the store {self.url} is closed")
         prepared = self._prepared(statement)
-        asked = []
-        for values in parameters:
-            bound = prepared.bind(values)
-            bound.fetch_size = fetch_size
-            asked.append((bound, None))
+        asked = [(prepared, values) for values in parameters]
         for _, rows in execute_concurrent(
             self._session, asked, CONCURRENT_REQUESTS, raise_on_first_error=True
         ):

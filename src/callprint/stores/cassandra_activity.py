@@ -10,13 +10,12 @@ import zlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from callprint.core.call import Phase
 from callprint.stores.base import MINUTE_NS, Activity
-from callprint.stores.cassandra_rows import BUCKETS, DAY_NS, HOUR_NS, Row
-
-RunMany = Callable[[str, list[tuple[object, ...]]], Iterable[Iterable[Any]]]
+from callprint.stores.cassandra_partitions import ALL_BUCKETS, RunMany
+from callprint.stores.cassandra_rows import DAY_NS, HOUR_NS, Row
 
 MINUTES = 60
 WORTH_KEEPING = 3  # minutes counted anew: fewer cost less than to write the counts of their hour
@@ -25,16 +24,18 @@ MOST_HOURS = 2_000  # whose counts are held in memory: twelve weeks
 ANY = "any"  # the unit of the mark that changes with every judgement
 
 _COLUMNS = ("kind", "day", "unit", "at", "writer", "mark")
-_MARKS = "SELECT at, writer, mark FROM written WHERE kind = ? AND day = ? AND unit = ? AND at >= ? AND at < ?"
-_HOURS = "SELECT hour, application FROM hour_of_day WHERE kind = ? AND day = ?"
+_MARKS = (
+    "SELECT at, writer, mark FROM written WHERE kind = ? AND day IN ? AND unit = ? AND at >= ? AND at < ?"
+)
+_HOURS = "SELECT hour, application FROM hour_of_day WHERE kind = ? AND day IN ?"
 _COUNTS = "SELECT counts FROM activity_of_hour WHERE kind = ? AND day = ? AND hour = ?"
 _VERDICTS = (
     "SELECT decided_at_ns, application, final FROM verdict_by_application_hour"
-    " WHERE application = ? AND hour = ? AND bucket = ? AND decided_at_ns >= ? AND decided_at_ns < ?"
+    f" WHERE application = ? AND hour = ? AND {ALL_BUCKETS} AND decided_at_ns >= ? AND decided_at_ns < ?"
 )
 _CALLS = (
     "SELECT started_ns, action, phase FROM call_by_hour"
-    " WHERE hour = ? AND bucket = ? AND started_ns >= ? AND started_ns < ?"
+    f" WHERE hour = ? AND {ALL_BUCKETS} AND started_ns >= ? AND started_ns < ?"
 )
 
 
@@ -103,7 +104,7 @@ class Activities:
 
     def change_mark(self) -> int:
         """Give a number that changes when a judgement is stored."""
-        (rows,) = self._run_many(_MARKS, [("", 0, ANY, 0, 1)])
+        (rows,) = self._run_many(_MARKS, [("", [0], ANY, 0, 1)])
         return sum(row.mark for row in rows)
 
     def counted(self, kind: str, since_ns: int, until_ns: int, every: int) -> Iterator[Activity]:
@@ -118,14 +119,14 @@ class Activities:
         yield from (Activity(at, name, number) for (at, name), number in sorted(counts.items()))
 
     def _hours(self, kind: str, first: int, last: int) -> dict[int, Hour]:
-        days = range(first * HOUR_NS // DAY_NS, last * HOUR_NS // DAY_NS + 1)
+        days = list(range(first * HOUR_NS // DAY_NS, last * HOUR_NS // DAY_NS + 1))
         # Marks first, then the index and the rows: what is written after the marks were read changes them again.
-        seen = self._marks(kind, "hour", [(day, first, last + 1) for day in days])
+        seen = self._marks(kind, days, "hour", first, last + 1)
         names: dict[int, list[str]] = defaultdict(list)
-        for rows in self._run_many(_HOURS, [(kind, day) for day in days]):
-            for row in rows:
-                if first <= row.hour <= last:
-                    names[row.hour].append(row.application)
+        (rows,) = self._run_many(_HOURS, [(kind, days)])
+        for row in rows:
+            if first <= row.hour <= last:
+                names[row.hour].append(row.application)
         changed = [hour for hour in names if self._known.get((kind, hour), _NONE).marks != seen.get(hour, "")]
         self._read_kept(kind, [hour for hour in changed if (kind, hour) not in self._known])
         for hour in changed:
@@ -137,13 +138,12 @@ class Activities:
             del self._known[next(iter(self._known))]
         return found
 
-    def _marks(self, kind: str, unit: str, spans: list[tuple[int, int, int]]) -> dict[int, str]:
-        asked = [(kind, day, unit, since, until) for day, since, until in spans]
-        found: dict[int, str] = {}
-        for rows in self._run_many(_MARKS, asked):
-            for at, of_unit in groupby(rows, key=lambda row: row.at):
-                found[at] = digest((row.writer, row.mark) for row in of_unit)
-        return found
+    def _marks(self, kind: str, days: list[int], unit: str, since: int, until: int) -> dict[int, str]:
+        (rows,) = self._run_many(_MARKS, [(kind, days, unit, since, until)])
+        return {
+            at: digest((row.writer, row.mark) for row in of_unit)
+            for at, of_unit in groupby(rows, key=lambda row: row.at)
+        }
 
     def _read_kept(self, kind: str, hours: list[int]) -> None:
         asked: list[tuple[object, ...]] = [(kind, hour * HOUR_NS // DAY_NS, hour) for hour in hours]
@@ -154,7 +154,7 @@ class Activities:
     def _count(self, kind: str, hour: int, names: list[str], seen: str, known: Hour) -> None:
         """Count the minutes of an hour that changed since they were counted; all of them where none is known."""
         begin = hour * MINUTES
-        of_minutes = self._marks(kind, "minute", [(hour * HOUR_NS // DAY_NS, begin, begin + MINUTES)])
+        of_minutes = self._marks(kind, [hour * HOUR_NS // DAY_NS], "minute", begin, begin + MINUTES)
         changed = [
             at
             for at in range(begin, begin + MINUTES)
@@ -176,11 +176,7 @@ class Activities:
         if len(runs) > MOST_RUNS:
             runs = [minutes]
         spans = [(run[0] * MINUTE_NS, (run[-1] + 1) * MINUTE_NS) for run in runs]
-        keys = (
-            [(hour, bucket) for bucket in range(BUCKETS)]
-            if kind == "call"
-            else [(name, hour, bucket) for name in names for bucket in range(BUCKETS)]
-        )
+        keys: list[tuple[object, ...]] = [(hour,)] if kind == "call" else [(name, hour) for name in names]
         asked: list[tuple[object, ...]] = [(*key, *span) for span in spans for key in keys]
         counts: dict[int, Counter[str]] = defaultdict(Counter)
         for rows in self._run_many(_CALLS if kind == "call" else _VERDICTS, asked):

@@ -9,10 +9,10 @@ from callprint.core.call import Action, CallRecord, Phase, Vote
 from callprint.core.ground.fields import values_of
 from callprint.core.verdict import RUNNING, UNKNOWN, FlowKey, FlowSummary, Verdict
 from callprint.stores.base import StoredVerdict, UnknownEvidence
+from callprint.stores.cassandra_partitions import Part, Partitions, RunMany, Selection, Span, gathered
 from callprint.stores.cassandra_rows import (
     BUCKETS,
     DAY_NS,
-    HOUR_NS,
     SELECT_CALL,
     SELECT_VERDICT,
     Judged,
@@ -22,20 +22,18 @@ from callprint.stores.cassandra_rows import (
     summary_of,
     verdict_of,
 )
-from callprint.stores.columns import EVIDENCE, KEY_COLUMNS, SUMMARY, VOTE
+from callprint.stores.columns import CALL, EVIDENCE, KEY_COLUMNS, SUMMARY, VERDICT, VOTE
 from callprint.stores.queries import FLOW_FIELDS, CallQuery, VerdictQuery, Where, scalar_fields, verdict_order
 
-RunMany = Callable[..., Iterable[Iterable[Any]]]
 LOOK_AHEAD = 64  # flows whose last verdict and summary are asked for at once
 
-AT_ONCE = 64  # partitions
-MOST_FETCHED = 5000  # rows of a partition at once
+CALLS_AT_ONCE = 32  # in one request
 
-_BY_HOST = "verdict_by_host_day WHERE host = ? AND day = ? AND bucket = ?"
-_BY_APPLICATION = "verdict_by_application_hour WHERE application = ? AND hour = ? AND bucket = ?"
-_BY_NUMBER = "call_by_number_day WHERE number = ? AND day = ? AND bucket = ?"
-_BY_HOUR = "call_by_hour WHERE hour = ? AND bucket = ?"
-_BY_GROUP = "call_by_group WHERE kind = ? AND name = ? AND day = ? AND bucket = ?"
+_BY_HOST = "verdict_by_host_day WHERE host = ? AND day = ?"
+_BY_APPLICATION = "verdict_by_application_hour WHERE application = ? AND hour = ?"
+_BY_NUMBER = "call_by_number_day WHERE number = ? AND day = ?"
+_BY_HOUR = "call_by_hour WHERE hour = ?"
+_BY_GROUP = "call_by_group WHERE kind = ? AND name = ? AND day = ?"
 _GROUPED_ACTIONS = {str(action) for action in Action} - {str(Action.ALLOW)}
 _OF_VERDICT = scalar_fields(Verdict) - scalar_fields(FlowSummary) | set(KEY_COLUMNS)
 """Fields whose value the verdict alone decides."""
@@ -54,21 +52,10 @@ class _Descending(str):
         return str.__gt__(self, other)
 
 
-class _Span(NamedTuple):
-    """A half-open span of time."""
-
-    since_ns: int
-    until_ns: int
-
-    def has(self, unit: int, unit_ns: int) -> bool:
-        """Return whether day or hour number `unit` overlaps the span."""
-        return unit * unit_ns < self.until_ns and (unit + 1) * unit_ns > self.since_ns
-
-
-def _span(query: VerdictQuery | CallQuery) -> _Span:
+def _span(query: VerdictQuery | CallQuery) -> Span:
     since_ns = -(1 << 63) if query.since_ns is None else query.since_ns
     until_ns = (1 << 63) - 1 if query.until_ns is None else query.until_ns
-    return _Span(since_ns, until_ns if query.after is None else min(until_ns, query.after[0] + 1))
+    return Span(since_ns, until_ns if query.after is None else min(until_ns, query.after[0] + 1))
 
 
 def _verdict_place(judged: Judged[Verdict]) -> tuple[object, ...]:
@@ -82,24 +69,21 @@ def _call_place(judged: Judged[CallRecord]) -> tuple[object, ...]:
     return (-call.started_ns, call.call_id, call.from_tag, call.phase is not Phase.END, -call.judged_at_ns)
 
 
-class _Part(NamedTuple):
-    """Partitions of one table that are read at once."""
-
-    where: str
-    keys: list[tuple[object, ...]]
-
-
 class _Kind(NamedTuple, Generic[Judgement]):
-    """How judgements of a kind are read, and the column that holds their time."""
+    """How judgements of a kind are read."""
 
-    select: str
-    time: str
+    what: Selection
     value: Callable[[Any], Judged[Judgement]]
     place: Callable[[Judged[Judgement]], tuple[object, ...]]
 
 
-_VERDICTS = _Kind(SELECT_VERDICT, "decided_at_ns", verdict_of, _verdict_place)
-_CALLS = _Kind(SELECT_CALL, "started_ns", call_of, _call_place)
+_VERDICTS = _Kind(
+    Selection(SELECT_VERDICT, "decided_at_ns", VERDICT.names.index("decided_at_ns"), -1),
+    verdict_of,
+    _verdict_place,
+)
+_CALLS = _Kind(Selection(SELECT_CALL, "started_ns", CALL.names.index("started_ns"), -1), call_of, _call_place)
+_CALL_KEYS = Selection("SELECT started_ns, call_id, from_tag", "started_ns", 0, None)
 
 
 def _latest_first(
@@ -115,6 +99,7 @@ class Queries:
 
     def __init__(self, run_many: RunMany) -> None:
         self._run_many = run_many
+        self._partitions = Partitions(run_many)
 
     def verdicts(self, query: VerdictQuery) -> Iterator[StoredVerdict]:
         """Give the verdicts that match, in the order of the interface."""
@@ -148,21 +133,22 @@ class Queries:
             yield next(of_user)
 
     def scan_end(self, query: VerdictQuery | CallQuery, rows: int) -> int | None:
-        """Give the time of the row that comes `rows` rows into a query without its `where`."""
-        span = _span(query)
-        is_call = isinstance(query, CallQuery)
+        """Give a time at most `rows` rows into a query without its `where`: of a row, as far in as is known."""
         if (query.call_id if isinstance(query, CallQuery) else query.flow) is not None:
             return None
-        time = "started_ns" if is_call else "decided_at_ns"
+        time = "started_ns" if isinstance(query, CallQuery) else "decided_at_ns"
+        what, span = Selection(f"SELECT {time}", time, 0, None), _span(query)
         for part in self._parts(query, span):
-            statement = f"SELECT {time} FROM {part.where} AND {time} >= ? AND {time} < ?"
-            fetched = max(LOOK_AHEAD, 2 * rows // len(part.keys))
-            partitions = self._run_many(statement, [(*key, *span) for key in part.keys], fetched)
-            times = heapq.merge(*((-row[0] for row in each) for each in partitions))
-            for each in times:
-                if rows == 0:
-                    return -each
-                rows -= 1
+            first = max(8, 4 * rows // (BUCKETS * len(part.keys)))
+            partitions = [found for _, found in self._partitions.first_rows(what, part, span, first)]
+            # Of a partition with more than its first rows nothing is known before the last of these.
+            known_ns = max((found[-1][0] for found in partitions if len(found) == first), default=None)
+            times = sorted((row[0] for found in partitions for row in found), reverse=True)
+            if rows < len(times) and (known_ns is None or times[rows] >= known_ns):
+                return int(times[rows])
+            if known_ns is not None:
+                return int(known_ns)
+            rows -= len(times)
         return None
 
     def evidence_of(self, flow: FlowKey) -> Iterator[UnknownEvidence]:
@@ -180,7 +166,7 @@ class Queries:
     def unknown_evidence(self, limit: int | None) -> Iterator[UnknownEvidence]:
         """Give the evidence that is kept, in the order of the interface."""
         statement = f"SELECT {EVIDENCE.selected()} FROM unknown_evidence WHERE day = ? AND bucket = ?"
-        days = self._days("evidence", _span(VerdictQuery()))
+        days = self._partitions.days("evidence", _span(VerdictQuery()))
         yield from islice(chain.from_iterable(self._evidence_of(statement, day) for day in days), limit)
 
     def _evidence_of(self, statement: str, day: int) -> Iterator[UnknownEvidence]:
@@ -202,59 +188,48 @@ class Queries:
             return
         span = _span(query)
         for part in self._parts(query, span):
-            yield from self._merged(_VERDICTS, part, span, _fetched(query, part))
+            yield from self._merged(_VERDICTS, part, span, query)
 
-    def _parts(self, query: VerdictQuery | CallQuery, span: _Span) -> Iterator[_Part]:
+    def _parts(self, query: VerdictQuery | CallQuery, span: Span) -> Iterator[Part]:
         """Give the partitions that the query leads to, latest first: the latest alone, then some at once."""
         if isinstance(query, CallQuery):
             yield from self._call_parts(query, span)
         elif query.address is not None:
-            of_host = (_buckets(query.address, day) for day in self._days("verdict", span))
-            yield from _gathered(_BY_HOST, of_host)
+            of_host = ([(query.address, day)] for day in self._partitions.days("verdict", span))
+            yield from gathered(_BY_HOST, of_host)
         else:
             # A reason says why an application is unknown.
             wanted = UNKNOWN if query.reason is not None and query.application is None else query.application
-            yield from _gathered(
+            yield from gathered(
                 _BY_APPLICATION,
                 (
-                    [key for name in names if wanted in (None, name) for key in _buckets(name, hour)]
-                    for hour, names in self._hours("verdict", self._days("verdict", span), span)
+                    [(name, hour) for name in names if wanted in (None, name)]
+                    for hour, names in self._partitions.hours(
+                        "verdict", self._partitions.days("verdict", span), span
+                    )
                 ),
             )
 
-    def _call_parts(self, query: CallQuery, span: _Span) -> Iterator[_Part]:
-        days = self._days("call", span)
+    def _call_parts(self, query: CallQuery, span: Span) -> Iterator[Part]:
+        days = self._partitions.days("call", span)
         if query.number is not None:
-            yield from _gathered(_BY_NUMBER, (_buckets(query.number, day) for day in days))
+            yield from gathered(_BY_NUMBER, ([(query.number, day)] for day in days))
             return
         group = _group_of(query)
         # Rows that were written before there were groups are in none.
-        ungrouped = set(days if group is None else self._days("ungrouped_call", span))
+        ungrouped = set(days if group is None else self._partitions.days("ungrouped_call", span))
         for whole, some in groupby(days, key=ungrouped.__contains__):
             if group is None or whole:
-                hours = (_buckets(hour) for hour, _ in self._hours("call", list(some), span))
-                yield from _gathered(_BY_HOUR, hours)
+                hours = ([(hour,)] for hour, _ in self._partitions.hours("call", some, span))
+                yield from gathered(_BY_HOUR, hours)
             else:
-                yield from _gathered(_BY_GROUP, [_buckets(*group, day) for day in some])
+                yield from gathered(_BY_GROUP, ([(*group, day)] for day in some))
 
     def _merged(
-        self, kind: _Kind[Judgement], part: _Part, span: _Span, fetched: int
+        self, kind: _Kind[Judgement], part: Part, span: Span, query: VerdictQuery | CallQuery
     ) -> Iterator[Judged[Judgement]]:
-        statement = f"{kind.select} FROM {part.where} AND {kind.time} >= ? AND {kind.time} < ?"
-        partitions = self._run_many(statement, [(*key, *span) for key in part.keys], fetched)
+        partitions = self._partitions.rows(kind.what, part, span, _first(query, part))
         yield from _latest_first([map(kind.value, rows) for rows in partitions], kind.place)
-
-    def _days(self, kind: str, span: _Span) -> list[int]:
-        rows = self._rows("SELECT day FROM day WHERE kind = ?", kind)
-        return [row.day for row in rows if span.has(row.day, DAY_NS)]
-
-    def _hours(self, kind: str, days: list[int], span: _Span) -> Iterator[tuple[int, list[str]]]:
-        """Give the hours of some days that hold anything, latest first, each with its applications."""
-        statement = "SELECT hour, application FROM hour_of_day WHERE kind = ? AND day = ?"
-        for day in days:
-            for hour, rows in groupby(self._rows(statement, kind, day), key=lambda row: row.hour):
-                if span.has(hour, HOUR_NS):
-                    yield hour, [row.application for row in rows]
 
     def _completed(
         self, verdicts: Iterator[Verdict], query: VerdictQuery, of_summary: tuple[Where, ...]
@@ -294,49 +269,36 @@ class Queries:
         span = _span(query)
         for part in self._parts(query, span):
             if part.where != _BY_GROUP:
-                yield from self._merged(_CALLS, part, span, _fetched(query, part))
+                yield from self._merged(_CALLS, part, span, query)
                 continue
-            statement = f"SELECT started_ns, call_id, from_tag FROM {part.where} AND started_ns >= ? AND started_ns < ?"
-            partitions = self._run_many(
-                statement, [(*key, *span) for key in part.keys], _fetched(query, part)
-            )
-            # A tuple each: the driver's own iterator begins again whenever it is asked for one.
-            merged = heapq.merge(
-                *(map(tuple, rows) for rows in partitions), key=lambda row: (-row[0], row[1], row[2])
-            )
+            partitions = self._partitions.rows(_CALL_KEYS, part, span, _first(query, part))
+            merged = heapq.merge(*partitions, key=lambda row: (-row[0], row[1], row[2]))
             ahead = min(LOOK_AHEAD, query.limit or LOOK_AHEAD)
             while some := list(islice(merged, ahead)):
                 yield from self._calls_of(some)
 
     def _calls_of(self, keys: list[Any]) -> Iterator[Judged[CallRecord]]:
         """Give the rows of some calls, (started_ns, Call-ID, From tag) each, in the same order."""
-        statement = f"{SELECT_CALL} FROM call_by_id WHERE call_id = ? AND from_tag = ? AND started_ns = ?"
-        for rows in self._run_many(statement, [(key[1], key[2], key[0]) for key in keys]):
-            yield from _latest_first([sorted(map(call_of, rows), key=_call_place)], _call_place)
+        ids = list(dict.fromkeys(key[1] for key in keys))
+        asked: list[tuple[object, ...]] = [
+            (ids[at : at + CALLS_AT_ONCE],) for at in range(0, len(ids), CALLS_AT_ONCE)
+        ]
+        found: dict[Any, list[Judged[CallRecord]]] = {tuple(key): [] for key in keys}
+        for rows in self._run_many(f"{SELECT_CALL} FROM call_by_id WHERE call_id IN ?", asked):
+            for judged in map(call_of, rows):
+                call = judged.value
+                found.get((call.started_ns, call.call_id, call.from_tag), []).append(judged)
+        for of_call in found.values():
+            yield from _latest_first([sorted(of_call, key=_call_place)], _call_place)
 
 
-def _buckets(*key: object) -> list[tuple[object, ...]]:
-    return [(*key, bucket) for bucket in range(BUCKETS)]
-
-
-def _gathered(where: str, each: Iterable[list[tuple[object, ...]]]) -> Iterator[_Part]:
-    """Yield partitions of one table: those that come first alone, then some that are read at once."""
-    keys: list[tuple[object, ...]] = []
-    enough = 1
-    for more in each:
-        keys += more
-        if len(keys) >= enough:
-            yield _Part(where, keys)
-            keys, enough = [], AT_ONCE
-    if keys:
-        yield _Part(where, keys)
-
-
-def _fetched(query: VerdictQuery | CallQuery, part: _Part) -> int:
-    """Return how many rows of each partition to fetch at a time: most of a page's rows come from all alike."""
-    if query.limit is None or (query.where and part.where != _BY_GROUP):
-        return MOST_FETCHED
-    return max(4, 2 * query.limit // len(part.keys))
+def _first(query: VerdictQuery | CallQuery, part: Part) -> int | None:
+    """Return how many rows of each partition to fetch first: most of a page's rows come from all alike."""
+    if query.limit is None:
+        return None
+    if query.where and part.where != _BY_GROUP:
+        return LOOK_AHEAD
+    return max(4, 2 * query.limit // (BUCKETS * len(part.keys)))
 
 
 def _group_of(query: CallQuery) -> tuple[str, str] | None:

@@ -24,6 +24,7 @@ Judgement = TypeVar("Judgement", Verdict, CallRecord)
 GROUP_COLUMNS = ("kind", "name", "day", "bucket", "started_ns", "call_id", "from_tag")
 SELECT_VERDICT = f"SELECT {VERDICT.selected()}, {SEQUENCE}"
 SELECT_CALL = f"SELECT {CALL.selected()}, {SEQUENCE}"
+_MODEL, _DETECTOR = VERDICT.names.index("model"), CALL.names.index("detector")
 
 
 class Row(NamedTuple):
@@ -161,16 +162,12 @@ def _value(columns: Columns[About], row: Any) -> About:
 
 def verdict_of(row: Any) -> Judged[Verdict]:
     """Return the verdict of a row of any verdict table, selected by `SELECT_VERDICT`."""
-    return Judged(_value(VERDICT, row[:-1]), _sequence(row), row.model)
+    return Judged(_value(VERDICT, row[:-1]), row[-1] or 0, row[_MODEL])  # rows of 0.1.0 have no sequence
 
 
 def call_of(row: Any) -> Judged[CallRecord]:
     """Return the call of a row of any call table, selected by `SELECT_CALL`."""
-    return Judged(CALL.value(row[:-1]), _sequence(row), row.detector)
-
-
-def _sequence(row: Any) -> int:
-    return row.sequence or 0  # rows of 0.1.0 have none, and came before all others
+    return Judged(CALL.value(row[:-1]), row[-1] or 0, row[_DETECTOR])
 
 
 def summary_of(row: Any) -> FlowSummary:
