@@ -16,9 +16,10 @@ import re
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from html import unescape
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote_plus, urlsplit
 
 import httpx
@@ -34,6 +35,7 @@ from callprint.stores import VerdictStore, open_store
 from callprint.stores.base import RegisteredModel
 
 LIMIT_MS = 200
+WARM_UP_S = 5  # from the console's start to the first page
 ROUNDS = 7
 BATCH = 5_000
 END_NS = 1_764_300_000_000_000_000
@@ -189,21 +191,31 @@ class Browser:
 
     def __init__(self, url: str, folder: Path) -> None:
         sessions = Sessions()
-        app = make_app(ConsoleSettings(url, folder=folder, named=folder / "named"), sessions)
+        self._news: asyncio.Queue[MutableMapping[str, Any]] = asyncio.Queue()
+        self._app = app = make_app(ConsoleSettings(url, folder=folder, named=folder / "named"), sessions)
         self._link = f"/enter?key={sessions.make_link()}"
         self._client = httpx.AsyncClient(
             transport=httpx.ASGITransport(app), base_url="http://127.0.0.1:8383", timeout=300
         )
 
     async def __aenter__(self) -> "Browser":
-        """Come in; the console opens the store."""
+        """Come in; the console starts, opens the store and warms up."""
+        self._lifespan = asyncio.create_task(self._app({"type": "lifespan"}, self._news.get, self._heard))
+        await self._news.put({"type": "lifespan.startup"})
         await self._client.get(self._link)
+        await asyncio.sleep(WARM_UP_S)
         await asyncio.gather(*(self._client.get("/models") for _ in range(4)))
         return self
 
     async def __aexit__(self, *raised: object) -> None:
-        """Close the browser."""
+        """Close the browser and end the console."""
         await self._client.aclose()
+        await self._news.put({"type": "lifespan.shutdown"})
+        await self._lifespan
+
+    async def _heard(self, message: MutableMapping[str, Any]) -> None:
+        if message["type"].endswith("failed"):
+            raise SystemExit(str(message))
 
     async def ms(self, path: str) -> tuple[float, str]:
         """Return how long a page took, and its text."""

@@ -48,10 +48,10 @@ def port():
 def console(store: Path, folder: Path, port: int):
     """Run `callprint console`; give the process and the link that it prints."""
     command = [*COMMAND, "console", "--store", str(store), "--port", str(port), "--folder", str(folder)]
-    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     said = ""
     try:
-        while link := process.stdout.readline() or process.stderr.readline():
+        while link := process.stdout.readline():
             said += link
             if found := re.search(r"http://\S+", link):
                 _wait_for(port)

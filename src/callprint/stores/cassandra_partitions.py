@@ -14,6 +14,7 @@ from callprint.stores.cassandra_rows import BUCKETS, DAY_NS, HOUR_NS
 RunMany = Callable[[str, list[tuple[object, ...]]], Iterable[Iterable[Any]]]
 
 AT_ONCE = 8  # days or hours, beyond the first
+GROWTH = 4
 ALL_BUCKETS = f"bucket IN ({', '.join(map(str, range(BUCKETS)))})"
 
 
@@ -103,12 +104,16 @@ class Partitions:
     def _further(
         self, what: Selection, part: Part, key: tuple[object, ...], span: Span, known: list[Any]
     ) -> Iterator[Any]:
-        """Yield the rows of a partition after those that are known."""
-        last_ns = known[-1][what.at]
-        seen = {row[: what.same] for row in known if row[what.at] == last_ns}
-        asked = (*key, span.since_ns, last_ns + 1)
-        (rows,) = self._run_many(_statement(what, part, "bucket = ?"), [asked])
-        yield from (row for row in map(tuple, rows) if row[: what.same] not in seen)
+        """Yield the rows of a partition after those that are known, some at a time and then more."""
+        statement = f"{_statement(what, part, 'bucket = ?')} LIMIT ?"
+        limit = len(known)
+        while len(known) == limit:
+            last_ns = known[-1][what.at]
+            seen = {row[: what.same] for row in known if row[what.at] == last_ns}
+            limit = GROWTH * limit + len(seen)
+            (rows,) = self._run_many(statement, [(*key, span.since_ns, last_ns + 1, limit)])
+            known = list(map(tuple, rows))
+            yield from (row for row in known if row[: what.same] not in seen)
 
 
 def _statement(what: Selection, part: Part, buckets: str) -> str:

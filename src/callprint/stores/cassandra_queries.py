@@ -239,8 +239,8 @@ class Queries:
         With `last_only` what is not its flow's last verdict is dropped too. verdict_by_flow decides: a row of another
         table counts only if it is there as well, which it is not when the process that wrote it died in between.
         """
-        ahead = LOOK_AHEAD if query.limit is None or query.where else min(LOOK_AHEAD, query.limit)
-        while some := list(islice(verdicts, ahead)):
+        left = None if query.where else query.limit
+        while some := list(islice(verdicts, LOOK_AHEAD if left is None else _ahead(left))):
             summaries = self._summaries(list(dict.fromkeys(verdict.flow for verdict in some)))
             stored = [StoredVerdict(verdict, summaries.get(verdict.flow)) for verdict in some]
             stored = [each for each in stored if _meets(_flow_values(each), of_summary)]
@@ -249,6 +249,7 @@ class Queries:
                 known = truth[each.verdict.flow]
                 if each.verdict in (known[:1] if query.last_only else known):
                     yield each
+                    left = None if left is None else left - 1
 
     def _summaries(self, flows: list[FlowKey]) -> dict[FlowKey, FlowSummary]:
         statement = f"SELECT {SUMMARY.selected()} FROM flow_by_key WHERE {_OF_FLOW} LIMIT 1"
@@ -290,6 +291,11 @@ class Queries:
                 found.get((call.started_ns, call.call_id, call.from_tag), []).append(judged)
         for of_call in found.values():
             yield from _latest_first([sorted(of_call, key=_call_place)], _call_place)
+
+
+def _ahead(wanted: int) -> int:
+    """Return how many candidates to look up: some are not the last judgements of their flows."""
+    return min(LOOK_AHEAD, wanted + wanted // 4 + 1)
 
 
 def _first(query: VerdictQuery | CallQuery, part: Part) -> int | None:
