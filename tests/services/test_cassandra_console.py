@@ -39,7 +39,7 @@ def session(url, layout):
     session.execute(f"DROP KEYSPACE IF EXISTS {KEYSPACE}")
     open_store(url).close()
     yield session
-    session.execute(f"DROP KEYSPACE {KEYSPACE}")
+    session.execute(f"DROP KEYSPACE IF EXISTS {KEYSPACE}")
     cluster.shutdown()
 
 
@@ -246,3 +246,21 @@ def test_votes_and_the_allow_list_are_kept(empty):
     with open_store(empty, create=False) as store:
         assert [vote.caller for vote in store.votes()] == ["+1"]
         assert [entry.caller for entry in store.allowed()] == ["+2"]
+
+
+def test_evidence_is_given_latest_first_whatever_the_limit(empty):
+    kept = [
+        (
+            verdict(LINPHONE._replace(src_port=i), decided_at_ns=START_NS + i // 2 * 3_600 * SECOND_NS),
+            bytes([i]),
+        )
+        for i in range(60)
+    ]
+    with open_store(empty) as store:
+        store.put_unknown_evidence(kept)
+        found = [each.evidence for each in store.unknown_evidence()]
+        assert len(found) == 60
+        for limit in (1, 7, 40, 100):
+            assert [each.evidence for each in store.unknown_evidence(limit)] == found[:limit]
+        store.put_verdicts([kept[5][0]])
+        assert [each.evidence for each in store.evidence_of(kept[5][0].flow)] == [b"\x05"]

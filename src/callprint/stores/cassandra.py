@@ -1,4 +1,4 @@
-"""Verdicts in Cassandra: tables by query, single-partition batches, prepared statements.
+"""Verdicts in Cassandra: tables by query, small batches, prepared statements.
 
 The interface and its promises are `base.VerdictStore`; the tables are in cql/, explained in
 docs/operate/reading-verdicts.md.
@@ -24,13 +24,13 @@ from callprint.core.ground.errors import RowError, StoreError
 from callprint.core.verdict import FlowKey, FlowSummary, Verdict
 from callprint.stores import cassandra_activity, cassandra_schema
 from callprint.stores.base import Activity, RegisteredModel, StoredVerdict, UnknownEvidence, VerdictStore
+from callprint.stores.cassandra_batches import BATCH_ROWS, batches
 from callprint.stores.cassandra_call_state import CallStates
 from callprint.stores.cassandra_queries import Queries
 from callprint.stores.cassandra_rows import (
     DAY_NS,
     HOUR_NS,
     Row,
-    by_partition,
     call_rows,
     evidence_row,
     summary_row,
@@ -40,7 +40,6 @@ from callprint.stores.cassandra_settings import PASSWORD_VARIABLE, CassandraSett
 from callprint.stores.columns import ALLOW_ENTRY, MODEL, VOTE, insert_statement
 from callprint.stores.queries import CallQuery, VerdictQuery
 
-BATCH_ROWS = 50  # single-partition batches beyond this gain nothing and come near Cassandra's warning size
 CONCURRENT_REQUESTS = 64
 REQUEST_TIMEOUT_S = 10.0
 PROTOCOL_VERSION = 5  # Cassandra 4.0 and newer
@@ -147,7 +146,7 @@ class CassandraStore(VerdictStore):
         found = list(kept)
         partitions = {("evidence", verdict.decided_at_ns // HOUR_NS, "") for verdict, _ in found}
         rows = [evidence_row(verdict, evidence) for verdict, evidence in found]
-        self._put(rows, partitions, batch_rows=1)  # some 20 KB each: a batch of them would be refused
+        self._put(rows, partitions)
 
     def unknown_evidence(self, limit: int | None = None) -> Iterator[UnknownEvidence]:
         """Give the evidence that is kept, the latest first."""
@@ -263,10 +262,9 @@ class CassandraStore(VerdictStore):
         rows: list[Row],
         partitions: Iterable[tuple[str, int, str]] = (),
         *,
-        batch_rows: int = BATCH_ROWS,
         last_stays: bool = False,
     ) -> None:
-        """Write rows in single-partition batches, preceded by the index rows of new partitions.
+        """Write rows in batches, preceded by the index rows of new partitions.
 
         Of two writes of a row the first stays (cql/001), or the last: of a judgement these differ in the sequence.
         """
@@ -274,9 +272,9 @@ class CassandraStore(VerdictStore):
             raise StoreError(f"the store {self.url} is closed")
         with self._explained():
             index = list(self._new_index_rows(partitions))
-            self._write(index, "", batch_rows)
+            self._write(index, "")
             falling = rows and not last_stays
-            self._write(rows, f" USING TIMESTAMP {-time.time_ns() // 1000}" if falling else "", batch_rows)
+            self._write(rows, f" USING TIMESTAMP {-time.time_ns() // 1000}" if falling else "")
             self._known_partitions.update((row.table, *row.values) for row in index)
 
     def _mark(self, kind: str, stored: bool, counted_ns: list[int]) -> None:
@@ -289,12 +287,12 @@ class CassandraStore(VerdictStore):
         with self._explained():
             # The mark on an hour says that those on its minutes are there. One batch does both at once.
             for rows in [[*minutes, *hours]] if len(minutes) < BATCH_ROWS // 2 else [minutes, hours]:
-                self._write(rows, "", BATCH_ROWS)
+                self._write(rows, "")
 
     def _keep(self, rows: list[Row]) -> None:
         """Keep what was counted for other readers; one that may not write counts for itself."""
         with suppress(Unauthorized):
-            self._write(rows, "", BATCH_ROWS)
+            self._write(rows, "")
 
     def _new_index_rows(self, partitions: Iterable[tuple[str, int, str]]) -> Iterator[Row]:
         if time.monotonic() - self._known_since > cassandra_schema.DAY_S:
@@ -313,16 +311,32 @@ class CassandraStore(VerdictStore):
             )
             yield from (row for row in rows if (row.table, *row.values) not in self._known_partitions)
 
-    def _write(self, rows: list[Row], using: str, batch_rows: int) -> None:
-        batches = []
-        for group in by_partition(rows):
-            for at in range(0, len(group), batch_rows):
-                batch = BatchStatement(BatchType.UNLOGGED)
-                for row in group[at : at + batch_rows]:
-                    batch.add(self._prepared(insert_statement(row.table, row.columns) + using), row.values)
-                batches.append((batch, None))
-        if batches:
-            execute_concurrent(self._session, batches, CONCURRENT_REQUESTS, raise_on_first_error=True)
+    def _write(self, rows: list[Row], using: str) -> None:
+        inserts: dict[tuple[str, tuple[str, ...]], Any] = {}
+
+        def bind(row: Row) -> Any:
+            prepared = inserts.get((row.table, row.columns))
+            if prepared is None:
+                insert = insert_statement(row.table, row.columns) + using
+                prepared = inserts[row.table, row.columns] = self._prepared(insert)
+            return prepared.bind(row.values)
+
+        asked = []
+        for statements in batches(rows, bind, self._node_of):
+            batch = BatchStatement(BatchType.UNLOGGED)
+            for statement in statements:
+                batch.add(statement)
+            asked.append((batch, None))
+        if asked:
+            execute_concurrent(self._session, asked, CONCURRENT_REQUESTS, raise_on_first_error=True)
+
+    def _node_of(self, statement: Any) -> object:
+        """Return the node that has the partition of a bound statement; None where there is only one."""
+        metadata = self._session.cluster.metadata
+        if len(metadata.all_hosts()) < 2:
+            return None
+        replicas = metadata.get_replicas(self._settings.keyspace, statement.routing_key)
+        return replicas[0] if replicas else None
 
     @contextmanager
     def _explained(self) -> Iterator[None]:

@@ -57,16 +57,19 @@ class Hour(NamedTuple):
         return json.dumps([self.marks, [[at, *minute] for at, minute in sorted(self.minutes.items())]])
 
 
-def read_hour(cell: str) -> Hour:
-    """Return the counts that a cell keeps. Raises ValueError or TypeError for what keeps none."""
-    marks, minutes = json.loads(cell)
-    return Hour(
-        str(marks),
-        {
-            int(at): Minute(str(of_minute), {str(name): int(number) for name, number in counts.items()})
-            for at, of_minute, counts in minutes
-        },
-    )
+def read_hour(cell: object) -> Hour | None:
+    """Return the counts that a cell keeps; None for what keeps none, which is counted again."""
+    try:
+        marks, minutes = json.loads(str(cell))
+        return Hour(
+            str(marks),
+            {
+                int(at): Minute(str(of_minute), {str(name): int(number) for name, number in counts.items()})
+                for at, of_minute, counts in minutes
+            },
+        )
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
+        return None
 
 
 def marks(kind: str, times_ns: Iterable[int], writer: str, mark: int) -> tuple[list[Row], list[Row]]:
@@ -149,7 +152,8 @@ class Activities:
         asked: list[tuple[object, ...]] = [(kind, hour * HOUR_NS // DAY_NS, hour) for hour in hours]
         for hour, rows in zip(hours, self._run_many(_COUNTS, asked), strict=True):
             for row in rows:
-                self._known[kind, hour] = read_hour(row.counts)
+                if (kept := read_hour(row.counts)) is not None:
+                    self._known[kind, hour] = kept
 
     def _count(self, kind: str, hour: int, names: list[str], seen: str, known: Hour) -> None:
         """Count the minutes of an hour that changed since they were counted; all of them where none is known."""

@@ -28,12 +28,14 @@ from callprint.stores.queries import FLOW_FIELDS, CallQuery, VerdictQuery, Where
 LOOK_AHEAD = 64  # flows whose last verdict and summary are asked for at once
 
 CALLS_AT_ONCE = 32  # in one request
+MOST_EVIDENCE = 400  # logs of a day that are fetched first
 
 _BY_HOST = "verdict_by_host_day WHERE host = ? AND day = ?"
 _BY_APPLICATION = "verdict_by_application_hour WHERE application = ? AND hour = ?"
 _BY_NUMBER = "call_by_number_day WHERE number = ? AND day = ?"
 _BY_HOUR = "call_by_hour WHERE hour = ?"
 _BY_GROUP = "call_by_group WHERE kind = ? AND name = ? AND day = ?"
+_BY_DAY = "unknown_evidence WHERE day = ?"
 _GROUPED_ACTIONS = {str(action) for action in Action} - {str(Action.ALLOW)}
 _OF_VERDICT = scalar_fields(Verdict) - scalar_fields(FlowSummary) | set(KEY_COLUMNS)
 """Fields whose value the verdict alone decides."""
@@ -84,6 +86,9 @@ _VERDICTS = _Kind(
 )
 _CALLS = _Kind(Selection(SELECT_CALL, "started_ns", CALL.names.index("started_ns"), -1), call_of, _call_place)
 _CALL_KEYS = Selection("SELECT started_ns, call_id, from_tag", "started_ns", 0, None)
+_EVIDENCE = Selection(
+    f"SELECT {EVIDENCE.selected()}", "decided_at_ns", EVIDENCE.names.index("decided_at_ns"), None
+)
 
 
 def _latest_first(
@@ -165,16 +170,21 @@ class Queries:
 
     def unknown_evidence(self, limit: int | None) -> Iterator[UnknownEvidence]:
         """Give the evidence that is kept, in the order of the interface."""
-        statement = f"SELECT {EVIDENCE.selected()} FROM unknown_evidence WHERE day = ? AND bucket = ?"
-        days = self._partitions.days("evidence", _span(VerdictQuery()))
-        yield from islice(chain.from_iterable(self._evidence_of(statement, day) for day in days), limit)
-
-    def _evidence_of(self, statement: str, day: int) -> Iterator[UnknownEvidence]:
-        partitions = self._run_many(statement, [(day, bucket) for bucket in range(BUCKETS)])
-        yield from heapq.merge(
-            *(map(EVIDENCE.value, rows) for rows in partitions),
-            key=lambda kept: (-kept.decided_at_ns, *kept.flow, -kept.k, _Descending(kept.model)),
+        # Some 20 KB each: few at a time.
+        first = None if limit is None else max(1, min(MOST_EVIDENCE, limit) // BUCKETS)
+        span = _span(VerdictQuery())
+        days = ([(day,)] for day in self._partitions.days("evidence", span))
+        found = (
+            heapq.merge(
+                *(
+                    map(EVIDENCE.value, rows)
+                    for rows in self._partitions.rows(_EVIDENCE, Part(_BY_DAY, day), span, first)
+                ),
+                key=lambda kept: (-kept.decided_at_ns, *kept.flow, -kept.k, _Descending(kept.model)),
+            )
+            for day in days
         )
+        yield from islice(chain.from_iterable(found), limit)
 
     def _rows(self, statement: str, *parameters: object) -> Iterable[Any]:
         (rows,) = self._run_many(statement, [parameters])
