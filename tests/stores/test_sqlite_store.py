@@ -22,6 +22,7 @@ from verdict_samples import LINPHONE, PJSUA, provisional, summary, too_short, un
 
 from callprint.core.ground.errors import StoreError
 from callprint.stores import CallQuery, VerdictQuery, sqlite_schema
+from callprint.stores.queries import Where
 from callprint.stores.sqlite import SqliteStore
 from callprint.stores.sqlite_evidence import DAY_NS, EvidenceLimits
 from callprint.stores.sqlite_rows import select_verdicts
@@ -319,6 +320,18 @@ def test_queries_use_their_index(path, conditions, index):
     assert not any(step.startswith("SCAN v") for step in plan), plan
     assert "flow" in conditions or "USE TEMP B-TREE FOR ORDER BY" not in plan  # no sorting of all rows
     assert any(step.startswith("SEARCH v ") and index in step for step in plan), plan
+
+
+def test_what_an_index_answers_is_not_looked_through(path):
+    with SqliteStore(path) as store:
+        store.put_calls([call(call_id=str(i), started_ns=i) for i in range(5)])
+        campaign, reason = Where("campaign", "=", "3f9a"), Where("reason", "~", "x")
+        assert store.scan_end(CallQuery(where=(campaign,)), 2) is None
+        for where in ((reason,), (campaign, reason), (Where("campaign", "!=", "3f9a"),), ()):
+            assert store.scan_end(CallQuery(where=where), 2) == 2
+        number = CallQuery(where=(reason,), number="+493012345", until_ns=3)
+        assert store.scan_end(number, 2) == 0
+        assert store.scan_end(number, 3) is None
 
 
 @pytest.mark.parametrize(

@@ -197,10 +197,10 @@ class VerdictStore(ABC):
         yield from (kept for kept in self.unknown_evidence() if kept.flow == flow)
 
     def scan_end(self, query: VerdictQuery | CallQuery, rows: int) -> int | None:  # noqa: ARG002 - see below
-        """Give the time of the row that comes `rows` rows into a query without its `where`; None: it has fewer.
+        """Give a time in a query without its `where`, at most `rows` rows in; None: it has fewer.
 
         Whoever asks for something rare looks through the store piece by piece, each answered in bounded time. A
-        store that cannot tell cheaply gives None, and is looked through at once.
+        store that cannot tell cheaply, or need not look through rows, gives None, and is asked at once.
         """
         return None
 

@@ -185,7 +185,9 @@ class SqliteStore(VerdictStore):
         return self._read(sqlite_evidence.SELECT_EVIDENCE_OF, [self._now_ns(), *flow], EVIDENCE.value)
 
     def scan_end(self, query: VerdictQuery | CallQuery, rows: int) -> int | None:
-        """Give the time of the row that comes `rows` rows into a query."""
+        """Give the time of the row that comes `rows` rows into a query; None too where an index answers it."""
+        if isinstance(query, CallQuery) and sqlite_call_rows.is_indexed(query):
+            return None
         rows_of = sqlite_rows if isinstance(query, VerdictQuery) else sqlite_call_rows
         times = (self._read(*each, sqlite_activity.number) for each in rows_of.select_times(query, rows + 1))
         return next(islice(heapq.merge(*times, reverse=True), rows, None), None)

@@ -14,6 +14,7 @@ from callprint.stores.sqlite_rows import (
 )
 
 CALL_KEY = ("call_id", "from_tag", "started_ns")
+_INDEXED = ("campaign", "action")
 
 _PUT_CALL = insert_statement("call", (*CALL.names, SEQUENCE))
 PUT_CALL = _PUT_CALL + GIVEN_AGAIN
@@ -56,6 +57,11 @@ def select_calls(query: CallQuery) -> list[Statement]:
 def call_place(call: CallRecord) -> tuple[int, str, str]:
     """Return what orders the answers of `select_calls` among each other."""
     return -call.started_ns, call.call_id, call.from_tag
+
+
+def is_indexed(query: CallQuery) -> bool:
+    """Return whether an index gives the rows that meet the condition, so that none is looked through in vain."""
+    return [(where.field in _INDEXED, where.comparison) for where in query.where] == [(True, "=")]
 
 
 def select_times(query: CallQuery, limit: int) -> list[Statement]:
