@@ -98,6 +98,8 @@ class ConsoleContract:
             (minute, "allow", 1),
             (minute, "block", 1),
         ]
+        together = [tuple(each) for each in store.flow_activity(*span, 1440)]
+        assert together == [(minute // 1440 * 1440, "linphone", 2)]
         assert list(store.flow_activity(0, 10)) == []
 
     def test_evidence_of_one_flow(self, store):

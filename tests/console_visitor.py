@@ -39,8 +39,8 @@ def spam_calls() -> list[CallRecord]:
     ]
 
 
-def fill(path: Path) -> Path:
-    """Put sample flows and calls into a store."""
+def fill(path: Path | str) -> Path | str:
+    """Put sample flows and calls into a store, a file or a URL."""
     with open_store(str(path)) as store:
         store.put_verdicts([report.verdict for report in reports()])
         store.put_verdicts([provisional(k=4), provisional(k=10)])
@@ -118,9 +118,10 @@ def fill_hostile(path: Path) -> Path:
 class Visitor:
     """A browser without scripts."""
 
-    def __init__(self, store: Path, folder: Path, *, enter: bool = True, **settings: object) -> None:
+    def __init__(self, store: Path | str, folder: Path, *, enter: bool = True, **settings: object) -> None:
         self.sessions = Sessions()
-        self.settings = ConsoleSettings(f"sqlite:{store}", folder=folder, named=folder / "named", **settings)
+        url = store if isinstance(store, str) else f"sqlite:{store}"
+        self.settings = ConsoleSettings(url, folder=folder, named=folder / "named", **settings)
         self.app = make_app(self.settings, self.sessions)
         self.cookies = httpx.Cookies()
         if enter:

@@ -222,7 +222,7 @@ def test_a_store_that_is_gone_is_said(tmp_path):
 
 
 def test_a_search_looks_through_a_large_store_piece_by_piece(store, visitor, monkeypatch):
-    monkeypatch.setattr(listing, "PIECE", 2)
+    monkeypatch.setattr(listing, "FIRST_PIECE", 2)
     monkeypatch.setattr(listing, "LOOKS_FOR_S", -1.0)
     found, path = set(), "/flows?q=codec=PCMU"
     for _ in range(10):
@@ -246,6 +246,6 @@ def test_queries_of_lists_use_an_index(store):
             (Where("campaign", "=", "0123456789abcdef"), "call_by_campaign"),
             (Where("action", "=", "block"), "call_by_action"),
         ):
-            statement, parameters = select_calls(CallQuery(where=(where,), limit=10))
+            ((statement, parameters),) = select_calls(CallQuery(where=(where,), limit=10))
             plan = connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters).fetchall()
             assert index in str(plan)

@@ -22,6 +22,7 @@ from verdict_samples import LINPHONE, PJSUA, provisional, summary, too_short, un
 
 from callprint.core.ground.errors import StoreError
 from callprint.stores import CallQuery, VerdictQuery, sqlite_schema
+from callprint.stores.queries import Where
 from callprint.stores.sqlite import SqliteStore
 from callprint.stores.sqlite_evidence import DAY_NS, EvidenceLimits
 from callprint.stores.sqlite_rows import select_verdicts
@@ -305,18 +306,32 @@ def test_a_read_only_file_of_an_older_schema_says_so(read_only_store, monkeypatc
     [
         ({"flow": LINPHONE}, "src_ip=? AND src_port=?"),
         ({"address": "192.0.2.10"}, "verdict_by_destination"),
-        ({"address": "192.0.2.10"}, "PRIMARY KEY"),
+        ({"address": "192.0.2.10"}, "verdict_by_source"),
         ({"application": "linphone"}, "verdict_by_application"),
         ({"since_ns": 1, "until_ns": 2}, "verdict_by_time"),
     ],
 )
 def test_queries_use_their_index(path, conditions, index):
     filled(path)
-    statement, parameters = select_verdicts(VerdictQuery(**conditions))
+    plan = []
     with closing(sqlite3.connect(path)) as connection:
-        plan = [row[3] for row in connection.execute("EXPLAIN QUERY PLAN " + statement, parameters)]
+        for statement, parameters in select_verdicts(VerdictQuery(**conditions)):
+            plan += [row[3] for row in connection.execute("EXPLAIN QUERY PLAN " + statement, parameters)]
     assert not any(step.startswith("SCAN v") for step in plan), plan
+    assert "flow" in conditions or "USE TEMP B-TREE FOR ORDER BY" not in plan  # no sorting of all rows
     assert any(step.startswith("SEARCH v ") and index in step for step in plan), plan
+
+
+def test_what_an_index_answers_is_not_looked_through(path):
+    with SqliteStore(path) as store:
+        store.put_calls([call(call_id=str(i), started_ns=i) for i in range(5)])
+        campaign, reason = Where("campaign", "=", "3f9a"), Where("reason", "~", "x")
+        assert store.scan_end(CallQuery(where=(campaign,)), 2) is None
+        for where in ((reason,), (campaign, reason), (Where("campaign", "!=", "3f9a"),), ()):
+            assert store.scan_end(CallQuery(where=where), 2) == 2
+        number = CallQuery(where=(reason,), number="+493012345", until_ns=3)
+        assert store.scan_end(number, 2) == 0
+        assert store.scan_end(number, 3) is None
 
 
 @pytest.mark.parametrize(

@@ -157,11 +157,15 @@ def router(site: Site) -> APIRouter:
 
     @routes.get("/activity", responses=_answers({"type": "object"}, 400), response_model=None)
     async def activity(range: Annotated[str, Query(pattern="^(15m|1h|6h|24h|7d)$")] = "1h") -> dict[str, Any]:
-        """Count final verdicts by application, and calls that are over by action, minute by minute."""
+        """Count final verdicts by application, and calls that are over by action, by minutes since 1970.
+
+        Over a long time `step_minutes` are counted together, under the first of them.
+        """
         found = await site.ask(lambda store: look(store, RANGES[range]))
         return {
             "begin_minute": found.begin,
             "minutes": found.minutes,
+            "step_minutes": found.every,
             "flows": found.flows,
             "calls": found.calls,
         }

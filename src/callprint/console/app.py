@@ -29,6 +29,7 @@ from callprint.console.settings import ConsoleSettings
 from callprint.console.site import HERE, Site
 from callprint.console.store_pool import StorePool
 from callprint.console.users import AuditLog, Users
+from callprint.console.warm_up import warm_up
 from callprint.core.ground.errors import CallprintError
 
 DESCRIPTION = (
@@ -47,7 +48,9 @@ def make_app(settings: ConsoleSettings, sessions: Sessions | None = None) -> ASG
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> Any:
+        warming = asyncio.create_task(warm_up(site))
         yield
+        warming.cancel()
         site.pool.close()
 
     app = FastAPI(

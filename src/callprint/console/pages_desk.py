@@ -183,7 +183,7 @@ def _report(store: VerdictStore, begin_ns: int | None) -> dict[str, Any]:
         begin_ns = (latest.started_ns if latest else time.time_ns()) // DAY_NS * DAY_NS
     span = (begin_ns, begin_ns + DAY_NS)
     actions: dict[str, dict[int, int]] = {action: {} for action in ACTIONS}
-    for each in store.call_activity(*span):
+    for each in store.call_activity(*span, charts.step_of(1440)):
         actions.setdefault(each.name, {})[each.minute] = each.number
     query = CallQuery(spam=True, since_ns=span[0], until_ns=span[1], limit=LOOKED_AT)
     found = look(store, "caller", True, query)

@@ -31,6 +31,7 @@ class Activities(NamedTuple):
 
     begin: int  # minute
     minutes: int
+    every: int  # minutes that are counted together
     flows: dict[str, dict[int, int]]  # application -> minute -> final verdicts
     calls: dict[str, dict[int, int]]  # action -> minute -> calls that are over
     latest_flows: list[StoredVerdict]
@@ -119,12 +120,13 @@ def look(store: VerdictStore, minutes: int) -> Activities:
     times = [row.verdict.decided_at_ns for row in flows[:1]] + [row.started_ns for row in calls[:1]]
     end = max(times, default=0) // MINUTE_NS + 1
     begin = end - minutes
-    span = (begin * MINUTE_NS, end * MINUTE_NS)
+    span, every = (begin * MINUTE_NS, end * MINUTE_NS), charts.step_of(minutes)
     return Activities(
         begin,
         minutes,
-        _by_name(store.flow_activity(*span)),
-        _by_name(store.call_activity(*span)),
+        every,
+        _by_name(store.flow_activity(*span, every)),
+        _by_name(store.call_activity(*span, every)),
         flows,
         calls,
     )
@@ -167,7 +169,7 @@ def _spark(found: Activities, series: dict[str, dict[int, int]]) -> Any:
     values = [0] * -(-found.minutes // step)
     for counts in series.values():
         for minute, number in counts.items():
-            if 0 <= (at := (minute - found.begin) // step) < len(values):
+            if (at := max(0, minute - found.begin) // step) < len(values):
                 values[at] += number
     return charts.spark(values, "over time")
 

@@ -62,9 +62,9 @@ class RegisteredModel(NamedTuple):
 
 
 class Activity(NamedTuple):
-    """How many judgements of one kind fell into one minute of packet time."""
+    """How many judgements of one kind fell into some minutes of packet time."""
 
-    minute: int  # since 1970
+    minute: int  # since 1970, the first of them
     name: str  # the application of final verdicts, the action on calls that are over
     number: int
 
@@ -166,23 +166,30 @@ class VerdictStore(ABC):
         """Give the entries from number `since` on, in order."""
 
     def change_mark(self) -> int | None:
-        """Give a number that rises when judgements are stored; None where nobody counts them: look again."""
+        """Give a number that changes when judgements are stored; None where nobody counts them: look again."""
         return None
 
-    def flow_activity(self, since_ns: int, until_ns: int) -> Iterator[Activity]:
-        """Count final verdicts by minute and application, by minute; whole minutes that overlap the time asked for."""
-        query = VerdictQuery(since_ns=since_ns, until_ns=until_ns)
+    def flow_activity(self, since_ns: int, until_ns: int, every: int = 1) -> Iterator[Activity]:
+        """Count final verdicts by minute and application, by minute; whole minutes that overlap the time asked for.
+
+        `every`: so many minutes together, from a multiple of it on.
+        """
+        query = VerdictQuery(since_ns=since_ns, until_ns=until_ns, last_only=False)
         yield from _counted(
-            (stored.verdict.decided_at_ns, stored.verdict.application)
-            for stored in self.verdicts(query)
-            if stored.verdict.final
+            (
+                (stored.verdict.decided_at_ns, stored.verdict.application)
+                for stored in self.verdicts(query)
+                if stored.verdict.final
+            ),
+            every,
         )
 
-    def call_activity(self, since_ns: int, until_ns: int) -> Iterator[Activity]:
+    def call_activity(self, since_ns: int, until_ns: int, every: int = 1) -> Iterator[Activity]:
         """Count calls that are over by the minute they began in and by action, as `flow_activity`."""
-        query = CallQuery(since_ns=since_ns, until_ns=until_ns)
+        query = CallQuery(since_ns=since_ns, until_ns=until_ns, last_only=False)
         yield from _counted(
-            (call.started_ns, str(call.action)) for call in self.calls(query) if call.phase is Phase.END
+            ((call.started_ns, str(call.action)) for call in self.calls(query) if call.phase is Phase.END),
+            every,
         )
 
     def evidence_of(self, flow: FlowKey) -> Iterator[UnknownEvidence]:
@@ -190,10 +197,10 @@ class VerdictStore(ABC):
         yield from (kept for kept in self.unknown_evidence() if kept.flow == flow)
 
     def scan_end(self, query: VerdictQuery | CallQuery, rows: int) -> int | None:  # noqa: ARG002 - see below
-        """Give the time of the row that comes `rows` rows into a query without its `where`; None: it has fewer.
+        """Give a time in a query without its `where`, at most `rows` rows in; None: it has fewer.
 
         Whoever asks for something rare looks through the store piece by piece, each answered in bounded time. A
-        store that cannot tell cheaply gives None, and is looked through at once.
+        store that cannot tell cheaply, or need not look through rows, gives None, and is asked at once.
         """
         return None
 
@@ -210,7 +217,7 @@ class VerdictStore(ABC):
         self.close()
 
 
-def _counted(judged: Iterable[tuple[int, str]]) -> Iterator[Activity]:
-    counts = Counter((time_ns // MINUTE_NS, name) for time_ns, name in judged)
+def _counted(judged: Iterable[tuple[int, str]], every: int) -> Iterator[Activity]:
+    counts = Counter((time_ns // MINUTE_NS // every * every, name) for time_ns, name in judged)
     for (minute, name), number in sorted(counts.items()):
         yield Activity(minute, name, number)

@@ -1,4 +1,4 @@
-"""Verdicts in Cassandra: tables by query, single-partition batches, prepared statements.
+"""Verdicts in Cassandra: tables by query, small batches, prepared statements.
 
 The interface and its promises are `base.VerdictStore`; the tables are in cql/, explained in
 docs/operate/reading-verdicts.md.
@@ -6,30 +6,31 @@ docs/operate/reading-verdicts.md.
 
 import re
 import time
+import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from typing import Any
 
-from cassandra import AuthenticationFailed, ConsistencyLevel, DriverException, InvalidRequest
+from cassandra import AuthenticationFailed, ConsistencyLevel, DriverException, InvalidRequest, Unauthorized
 from cassandra.auth import PlainTextAuthProvider
 from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, NoHostAvailable
 from cassandra.concurrent import execute_concurrent
 from cassandra.policies import DCAwareRoundRobinPolicy, RoundRobinPolicy, TokenAwarePolicy
 from cassandra.query import BatchStatement, BatchType
 
-from callprint.core.call import AllowEntry, CallRecord, Vote
+from callprint.core.call import AllowEntry, CallRecord, Phase, Vote
 from callprint.core.ground.errors import RowError, StoreError
-from callprint.core.verdict import FlowSummary, Verdict
-from callprint.stores import cassandra_schema
-from callprint.stores.base import RegisteredModel, StoredVerdict, UnknownEvidence, VerdictStore
+from callprint.core.verdict import FlowKey, FlowSummary, Verdict
+from callprint.stores import cassandra_activity, cassandra_schema
+from callprint.stores.base import Activity, RegisteredModel, StoredVerdict, UnknownEvidence, VerdictStore
+from callprint.stores.cassandra_batches import BATCH_ROWS, batches
 from callprint.stores.cassandra_call_state import CallStates
 from callprint.stores.cassandra_queries import Queries
 from callprint.stores.cassandra_rows import (
     DAY_NS,
     HOUR_NS,
     Row,
-    by_partition,
     call_rows,
     evidence_row,
     summary_row,
@@ -39,7 +40,6 @@ from callprint.stores.cassandra_settings import PASSWORD_VARIABLE, CassandraSett
 from callprint.stores.columns import ALLOW_ENTRY, MODEL, VOTE, insert_statement
 from callprint.stores.queries import CallQuery, VerdictQuery
 
-BATCH_ROWS = 50  # single-partition batches beyond this gain nothing and come near Cassandra's warning size
 CONCURRENT_REQUESTS = 64
 REQUEST_TIMEOUT_S = 10.0
 PROTOCOL_VERSION = 5  # Cassandra 4.0 and newer
@@ -68,7 +68,9 @@ class CassandraStore(VerdictStore):
         self._prepared = lru_cache(maxsize=256)(self._prepare)
         self._known_partitions: set[tuple[object, ...]] = set()
         self._known_since = time.monotonic()
+        self._writer, self._last_mark = uuid.uuid4().hex[:16], 0
         self._queries = Queries(self._run_many)
+        self._activities = cassandra_activity.Activities(self._run_many, self._keep)
         self._call_states = CallStates(self._run_at_majority)
 
     @classmethod
@@ -87,6 +89,7 @@ class CassandraStore(VerdictStore):
         partitions = {("verdict", v.decided_at_ns // HOUR_NS, v.application) for v in found}
         rows = [row for verdict in found for row in verdict_rows(verdict, sequence)]
         self._put(rows, partitions, last_stays=True)
+        self._mark("verdict", bool(found), [v.decided_at_ns for v in found if v.final])
 
     def put_flows(self, summaries: Iterable[FlowSummary]) -> None:
         """Store flow summaries; the one that covers most comes first in its flow's partition."""
@@ -103,6 +106,7 @@ class CassandraStore(VerdictStore):
         partitions = {("call", call.started_ns // HOUR_NS, "") for call in found}
         rows = [row for call in found for row in call_rows(call, sequence)]
         self._put(rows, partitions, last_stays=not rebuilt)
+        self._mark("call", bool(found), [c.started_ns for c in found if c.phase is Phase.END])
 
     def calls(self, query: CallQuery) -> Iterator[CallRecord]:
         """Give the calls that match, the latest first."""
@@ -142,12 +146,22 @@ class CassandraStore(VerdictStore):
         found = list(kept)
         partitions = {("evidence", verdict.decided_at_ns // HOUR_NS, "") for verdict, _ in found}
         rows = [evidence_row(verdict, evidence) for verdict, evidence in found]
-        self._put(rows, partitions, batch_rows=1)  # some 20 KB each: a batch of them would be refused
+        self._put(rows, partitions)
 
     def unknown_evidence(self, limit: int | None = None) -> Iterator[UnknownEvidence]:
         """Give the evidence that is kept, the latest first."""
         with self._explained():
             yield from self._queries.unknown_evidence(limit)
+
+    def evidence_of(self, flow: FlowKey) -> Iterator[UnknownEvidence]:
+        """Give the evidence that is kept of one flow."""
+        with self._explained():
+            yield from self._queries.evidence_of(flow)
+
+    def scan_end(self, query: VerdictQuery | CallQuery, rows: int) -> int | None:
+        """Give the time of the row that comes `rows` rows into a query."""
+        with self._explained():
+            return self._queries.scan_end(query, rows)
 
     def put_model(self, model: RegisteredModel) -> None:
         """Register a model that gives verdicts; the first registration stays."""
@@ -178,6 +192,21 @@ class CassandraStore(VerdictStore):
         """Give the entries from number `since` on."""
         with self._explained():
             yield from self._call_states.journal(site, since)
+
+    def change_mark(self) -> int | None:
+        """Give the sum of the marks that writers leave with their judgements."""
+        with self._explained():
+            return self._activities.change_mark()
+
+    def flow_activity(self, since_ns: int, until_ns: int, every: int = 1) -> Iterator[Activity]:
+        """Count final verdicts by minute and application."""
+        with self._explained():
+            yield from self._activities.counted("verdict", since_ns, until_ns, every)
+
+    def call_activity(self, since_ns: int, until_ns: int, every: int = 1) -> Iterator[Activity]:
+        """Count calls that are over by minute and action."""
+        with self._explained():
+            yield from self._activities.counted("call", since_ns, until_ns, every)
 
     def close(self) -> None:
         """Close the connections. Closing twice is allowed."""
@@ -233,10 +262,9 @@ class CassandraStore(VerdictStore):
         rows: list[Row],
         partitions: Iterable[tuple[str, int, str]] = (),
         *,
-        batch_rows: int = BATCH_ROWS,
         last_stays: bool = False,
     ) -> None:
-        """Write rows in single-partition batches, preceded by the index rows of new partitions.
+        """Write rows in batches, preceded by the index rows of new partitions.
 
         Of two writes of a row the first stays (cql/001), or the last: of a judgement these differ in the sequence.
         """
@@ -244,10 +272,27 @@ class CassandraStore(VerdictStore):
             raise StoreError(f"the store {self.url} is closed")
         with self._explained():
             index = list(self._new_index_rows(partitions))
-            self._write(index, "", batch_rows)
+            self._write(index, "")
             falling = rows and not last_stays
-            self._write(rows, f" USING TIMESTAMP {-time.time_ns() // 1000}" if falling else "", batch_rows)
+            self._write(rows, f" USING TIMESTAMP {-time.time_ns() // 1000}" if falling else "")
             self._known_partitions.update((row.table, *row.values) for row in index)
+
+    def _mark(self, kind: str, stored: bool, counted_ns: list[int]) -> None:
+        """Leave marks on the minutes and hours of rows that are there now, for whoever counts them."""
+        if not stored:
+            return
+        self._last_mark = mark = max(self._last_mark + 1, time.time_ns() // 1000)
+        minutes, hours = cassandra_activity.marks(kind, counted_ns, self._writer, mark)
+        hours.append(cassandra_activity.mark_of_any(self._writer, mark))
+        with self._explained():
+            # The mark on an hour says that those on its minutes are there. One batch does both at once.
+            for rows in [[*minutes, *hours]] if len(minutes) < BATCH_ROWS // 2 else [minutes, hours]:
+                self._write(rows, "")
+
+    def _keep(self, rows: list[Row]) -> None:
+        """Keep what was counted for other readers; one that may not write counts for itself."""
+        with suppress(Unauthorized):
+            self._write(rows, "")
 
     def _new_index_rows(self, partitions: Iterable[tuple[str, int, str]]) -> Iterator[Row]:
         if time.monotonic() - self._known_since > cassandra_schema.DAY_S:
@@ -266,16 +311,32 @@ class CassandraStore(VerdictStore):
             )
             yield from (row for row in rows if (row.table, *row.values) not in self._known_partitions)
 
-    def _write(self, rows: list[Row], using: str, batch_rows: int) -> None:
-        batches = []
-        for group in by_partition(rows):
-            for at in range(0, len(group), batch_rows):
-                batch = BatchStatement(BatchType.UNLOGGED)
-                for row in group[at : at + batch_rows]:
-                    batch.add(self._prepared(insert_statement(row.table, row.columns) + using), row.values)
-                batches.append((batch, None))
-        if batches:
-            execute_concurrent(self._session, batches, CONCURRENT_REQUESTS, raise_on_first_error=True)
+    def _write(self, rows: list[Row], using: str) -> None:
+        inserts: dict[tuple[str, tuple[str, ...]], Any] = {}
+
+        def bind(row: Row) -> Any:
+            prepared = inserts.get((row.table, row.columns))
+            if prepared is None:
+                insert = insert_statement(row.table, row.columns) + using
+                prepared = inserts[row.table, row.columns] = self._prepared(insert)
+            return prepared.bind(row.values)
+
+        asked = []
+        for statements in batches(rows, bind, self._node_of):
+            batch = BatchStatement(BatchType.UNLOGGED)
+            for statement in statements:
+                batch.add(statement)
+            asked.append((batch, None))
+        if asked:
+            execute_concurrent(self._session, asked, CONCURRENT_REQUESTS, raise_on_first_error=True)
+
+    def _node_of(self, statement: Any) -> object:
+        """Return the node that has the partition of a bound statement; None where there is only one."""
+        metadata = self._session.cluster.metadata
+        if len(metadata.all_hosts()) < 2:
+            return None
+        replicas = metadata.get_replicas(self._settings.keyspace, statement.routing_key)
+        return replicas[0] if replicas else None
 
     @contextmanager
     def _explained(self) -> Iterator[None]:

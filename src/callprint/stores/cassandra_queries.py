@@ -1,32 +1,44 @@
 """Answers from the Cassandra tables: partitions are read newest first and merged into the order of the interface."""
 
 import heapq
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, groupby, islice
 from typing import Any, Generic, NamedTuple
 
-from callprint.core.call import CallRecord, Phase, Vote
+from callprint.core.call import Action, CallRecord, Phase, Vote
 from callprint.core.ground.fields import values_of
 from callprint.core.verdict import RUNNING, UNKNOWN, FlowKey, FlowSummary, Verdict
 from callprint.stores.base import StoredVerdict, UnknownEvidence
+from callprint.stores.cassandra_partitions import Part, Partitions, RunMany, Selection, Span, gathered
 from callprint.stores.cassandra_rows import (
     BUCKETS,
     DAY_NS,
-    HOUR_NS,
     SELECT_CALL,
     SELECT_VERDICT,
     Judged,
     Judgement,
+    bucket_of,
     call_of,
     summary_of,
     verdict_of,
 )
-from callprint.stores.columns import EVIDENCE, KEY_COLUMNS, SUMMARY, VOTE
-from callprint.stores.queries import FLOW_FIELDS, CallQuery, VerdictQuery, Where, verdict_order
+from callprint.stores.columns import CALL, EVIDENCE, KEY_COLUMNS, SUMMARY, VERDICT, VOTE
+from callprint.stores.queries import FLOW_FIELDS, CallQuery, VerdictQuery, Where, scalar_fields, verdict_order
 
-RunMany = Callable[[str, list[tuple[object, ...]]], Iterable[Iterable[Any]]]
 LOOK_AHEAD = 64  # flows whose last verdict and summary are asked for at once
 
+CALLS_AT_ONCE = 32  # in one request
+MOST_EVIDENCE = 400  # logs of a day that are fetched first
+
+_BY_HOST = "verdict_by_host_day WHERE host = ? AND day = ?"
+_BY_APPLICATION = "verdict_by_application_hour WHERE application = ? AND hour = ?"
+_BY_NUMBER = "call_by_number_day WHERE number = ? AND day = ?"
+_BY_HOUR = "call_by_hour WHERE hour = ?"
+_BY_GROUP = "call_by_group WHERE kind = ? AND name = ? AND day = ?"
+_BY_DAY = "unknown_evidence WHERE day = ?"
+_GROUPED_ACTIONS = {str(action) for action in Action} - {str(Action.ALLOW)}
+_OF_VERDICT = scalar_fields(Verdict) - scalar_fields(FlowSummary) | set(KEY_COLUMNS)
+"""Fields whose value the verdict alone decides."""
 _OF_FLOW = " AND ".join(f"{column} = ?" for column in KEY_COLUMNS)
 
 
@@ -42,21 +54,10 @@ class _Descending(str):
         return str.__gt__(self, other)
 
 
-class _Span(NamedTuple):
-    """A half-open span of time."""
-
-    since_ns: int
-    until_ns: int
-
-    def has(self, unit: int, unit_ns: int) -> bool:
-        """Return whether day or hour number `unit` overlaps the span."""
-        return unit * unit_ns < self.until_ns and (unit + 1) * unit_ns > self.since_ns
-
-
-def _span(query: VerdictQuery | CallQuery) -> _Span:
+def _span(query: VerdictQuery | CallQuery) -> Span:
     since_ns = -(1 << 63) if query.since_ns is None else query.since_ns
     until_ns = (1 << 63) - 1 if query.until_ns is None else query.until_ns
-    return _Span(since_ns, until_ns if query.after is None else min(until_ns, query.after[0] + 1))
+    return Span(since_ns, until_ns if query.after is None else min(until_ns, query.after[0] + 1))
 
 
 def _verdict_place(judged: Judged[Verdict]) -> tuple[object, ...]:
@@ -71,16 +72,23 @@ def _call_place(judged: Judged[CallRecord]) -> tuple[object, ...]:
 
 
 class _Kind(NamedTuple, Generic[Judgement]):
-    """How judgements of a kind are read, and the column that holds their time."""
+    """How judgements of a kind are read."""
 
-    select: str
-    time: str
+    what: Selection
     value: Callable[[Any], Judged[Judgement]]
     place: Callable[[Judged[Judgement]], tuple[object, ...]]
 
 
-_VERDICTS = _Kind(SELECT_VERDICT, "decided_at_ns", verdict_of, _verdict_place)
-_CALLS = _Kind(SELECT_CALL, "started_ns", call_of, _call_place)
+_VERDICTS = _Kind(
+    Selection(SELECT_VERDICT, "decided_at_ns", VERDICT.names.index("decided_at_ns"), -1),
+    verdict_of,
+    _verdict_place,
+)
+_CALLS = _Kind(Selection(SELECT_CALL, "started_ns", CALL.names.index("started_ns"), -1), call_of, _call_place)
+_CALL_KEYS = Selection("SELECT started_ns, call_id, from_tag", "started_ns", 0, None)
+_EVIDENCE = Selection(
+    f"SELECT {EVIDENCE.selected()}", "decided_at_ns", EVIDENCE.names.index("decided_at_ns"), None
+)
 
 
 def _latest_first(
@@ -96,14 +104,18 @@ class Queries:
 
     def __init__(self, run_many: RunMany) -> None:
         self._run_many = run_many
+        self._partitions = Partitions(run_many)
 
     def verdicts(self, query: VerdictQuery) -> Iterator[StoredVerdict]:
         """Give the verdicts that match, in the order of the interface."""
-        found = (judged.value for judged in self._candidates(query) if _matches(judged.value, query))
-        stored = self._completed(found, query.last_only)
-        if query.where:
-            stored = (each for each in stored if _meets(_flow_values(each), query.where))
-        yield from islice(stored, query.limit)
+        of_verdict = tuple(each for each in query.where if each.field in _OF_VERDICT)
+        found = (
+            judged.value
+            for judged in self._candidates(query)
+            if _matches(judged.value, query) and _meets(values_of(judged.value), of_verdict)
+        )
+        rest = tuple(each for each in query.where if each.field not in _OF_VERDICT)
+        yield from islice(self._completed(found, query, rest), query.limit)
 
     def calls(self, query: CallQuery) -> Iterator[CallRecord]:
         """Give the calls that match, in the order of the interface."""
@@ -125,18 +137,54 @@ class Queries:
         for _, of_user in groupby(votes, key=lambda vote: (vote.caller, vote.user)):
             yield next(of_user)
 
+    def scan_end(self, query: VerdictQuery | CallQuery, rows: int) -> int | None:
+        """Give a time at most `rows` rows into a query without its `where`: of a row, as far in as is known."""
+        if (query.call_id if isinstance(query, CallQuery) else query.flow) is not None:
+            return None
+        time = "started_ns" if isinstance(query, CallQuery) else "decided_at_ns"
+        what, span = Selection(f"SELECT {time}", time, 0, None), _span(query)
+        for part in self._parts(query, span):
+            first = max(8, 4 * rows // (BUCKETS * len(part.keys)))
+            partitions = [found for _, found in self._partitions.first_rows(what, part, span, first)]
+            # Of a partition with more than its first rows nothing is known before the last of these.
+            known_ns = max((found[-1][0] for found in partitions if len(found) == first), default=None)
+            times = sorted((row[0] for found in partitions for row in found), reverse=True)
+            if rows < len(times) and (known_ns is None or times[rows] >= known_ns):
+                return int(times[rows])
+            if known_ns is not None:
+                return int(known_ns)
+            rows -= len(times)
+        return None
+
+    def evidence_of(self, flow: FlowKey) -> Iterator[UnknownEvidence]:
+        """Give the evidence that is kept of one flow: of its verdicts, or of whatever time if none is stored."""
+        select = f"SELECT {EVIDENCE.selected()} FROM unknown_evidence WHERE day = ? AND bucket = ?"
+        rows = self._rows(f"{SELECT_VERDICT} FROM verdict_by_flow WHERE {_OF_FLOW}", *flow)
+        times = sorted({verdict_of(row).value.decided_at_ns for row in rows}, reverse=True)
+        if not times:
+            yield from (kept for kept in self.unknown_evidence(None) if kept.flow == flow)
+            return
+        asked = [(time_ns // DAY_NS, bucket_of(*flow), time_ns, *flow) for time_ns in times]
+        for found in self._run_many(f"{select} AND decided_at_ns = ? AND {_OF_FLOW}", asked):
+            yield from map(EVIDENCE.value, found)
+
     def unknown_evidence(self, limit: int | None) -> Iterator[UnknownEvidence]:
         """Give the evidence that is kept, in the order of the interface."""
-        statement = f"SELECT {EVIDENCE.selected()} FROM unknown_evidence WHERE day = ? AND bucket = ?"
-        days = self._days("evidence", _span(VerdictQuery()))
-        yield from islice(chain.from_iterable(self._evidence_of(statement, day) for day in days), limit)
-
-    def _evidence_of(self, statement: str, day: int) -> Iterator[UnknownEvidence]:
-        partitions = self._run_many(statement, [(day, bucket) for bucket in range(BUCKETS)])
-        yield from heapq.merge(
-            *(map(EVIDENCE.value, rows) for rows in partitions),
-            key=lambda kept: (-kept.decided_at_ns, *kept.flow, -kept.k, _Descending(kept.model)),
+        # Some 20 KB each: few at a time.
+        first = None if limit is None else max(1, min(MOST_EVIDENCE, limit) // BUCKETS)
+        span = _span(VerdictQuery())
+        days = ([(day,)] for day in self._partitions.days("evidence", span))
+        found = (
+            heapq.merge(
+                *(
+                    map(EVIDENCE.value, rows)
+                    for rows in self._partitions.rows(_EVIDENCE, Part(_BY_DAY, day), span, first)
+                ),
+                key=lambda kept: (-kept.decided_at_ns, *kept.flow, -kept.k, _Descending(kept.model)),
+            )
+            for day in days
         )
+        yield from islice(chain.from_iterable(found), limit)
 
     def _rows(self, statement: str, *parameters: object) -> Iterable[Any]:
         (rows,) = self._run_many(statement, [parameters])
@@ -149,53 +197,69 @@ class Queries:
             yield from _latest_first([sorted(map(verdict_of, rows), key=_verdict_place)], _verdict_place)
             return
         span = _span(query)
-        if query.address is not None:
-            where = "verdict_by_host_day WHERE host = ? AND day = ? AND bucket = ?"
-            for day in self._days("verdict", span):
-                keys = [(query.address, day, bucket) for bucket in range(BUCKETS)]
-                yield from self._merged(_VERDICTS, where, keys, span)
-            return
-        where = "verdict_by_application_hour WHERE application = ? AND hour = ? AND bucket = ?"
-        for hour, applications in self._hours("verdict", span):
+        for part in self._parts(query, span):
+            yield from self._merged(_VERDICTS, part, span, query)
+
+    def _parts(self, query: VerdictQuery | CallQuery, span: Span) -> Iterator[Part]:
+        """Give the partitions that the query leads to, latest first: the latest alone, then some at once."""
+        if isinstance(query, CallQuery):
+            yield from self._call_parts(query, span)
+        elif query.address is not None:
+            of_host = ([(query.address, day)] for day in self._partitions.days("verdict", span))
+            yield from gathered(_BY_HOST, of_host)
+        else:
             # A reason says why an application is unknown.
             wanted = UNKNOWN if query.reason is not None and query.application is None else query.application
-            chosen = [name for name in applications if wanted in (None, name)]
-            keys = [(name, hour, bucket) for name in chosen for bucket in range(BUCKETS)]
-            yield from self._merged(_VERDICTS, where, keys, span)
+            yield from gathered(
+                _BY_APPLICATION,
+                (
+                    [(name, hour) for name in names if wanted in (None, name)]
+                    for hour, names in self._partitions.hours(
+                        "verdict", self._partitions.days("verdict", span), span
+                    )
+                ),
+            )
+
+    def _call_parts(self, query: CallQuery, span: Span) -> Iterator[Part]:
+        days = self._partitions.days("call", span)
+        if query.number is not None:
+            yield from gathered(_BY_NUMBER, ([(query.number, day)] for day in days))
+            return
+        group = _group_of(query)
+        # Rows that were written before there were groups are in none.
+        ungrouped = set(days if group is None else self._partitions.days("ungrouped_call", span))
+        for whole, some in groupby(days, key=ungrouped.__contains__):
+            if group is None or whole:
+                hours = ([(hour,)] for hour, _ in self._partitions.hours("call", some, span))
+                yield from gathered(_BY_HOUR, hours)
+            else:
+                yield from gathered(_BY_GROUP, ([(*group, day)] for day in some))
 
     def _merged(
-        self, kind: _Kind[Judgement], where: str, keys: Sequence[tuple[object, ...]], span: _Span
+        self, kind: _Kind[Judgement], part: Part, span: Span, query: VerdictQuery | CallQuery
     ) -> Iterator[Judged[Judgement]]:
-        statement = f"{kind.select} FROM {where} AND {kind.time} >= ? AND {kind.time} < ?"
-        partitions = self._run_many(statement, [(*key, *span) for key in keys])
+        partitions = self._partitions.rows(kind.what, part, span, _first(query, part))
         yield from _latest_first([map(kind.value, rows) for rows in partitions], kind.place)
 
-    def _days(self, kind: str, span: _Span) -> list[int]:
-        rows = self._rows("SELECT day FROM day WHERE kind = ?", kind)
-        return [row.day for row in rows if span.has(row.day, DAY_NS)]
+    def _completed(
+        self, verdicts: Iterator[Verdict], query: VerdictQuery, of_summary: tuple[Where, ...]
+    ) -> Iterator[StoredVerdict]:
+        """Add the flows' summaries, and drop what does not meet the conditions on them.
 
-    def _hours(self, kind: str, span: _Span) -> Iterator[tuple[int, list[str]]]:
-        """Give the hours that hold anything, latest first, each with its applications."""
-        statement = "SELECT hour, application FROM hour_of_day WHERE kind = ? AND day = ?"
-        for day in self._days(kind, span):
-            for hour, rows in groupby(self._rows(statement, kind, day), key=lambda row: row.hour):
-                if span.has(hour, HOUR_NS):
-                    yield hour, [row.application for row in rows]
-
-    def _completed(self, verdicts: Iterator[Verdict], last_only: bool) -> Iterator[StoredVerdict]:
-        """Add the flows' summaries, and with `last_only` drop what is not its flow's last verdict.
-
-        verdict_by_flow decides: a row of another table counts only if it is there as well, which it is not when the
-        process that wrote it died in between.
+        With `last_only` what is not its flow's last verdict is dropped too. verdict_by_flow decides: a row of another
+        table counts only if it is there as well, which it is not when the process that wrote it died in between.
         """
-        while some := list(islice(verdicts, LOOK_AHEAD)):
-            flows = list(dict.fromkeys(verdict.flow for verdict in some))
-            summaries = self._summaries(flows)
-            truth = self._verdicts_of(flows)
-            for verdict in some:
-                stored = truth[verdict.flow]
-                if verdict in (stored[:1] if last_only else stored):
-                    yield StoredVerdict(verdict, summaries.get(verdict.flow))
+        left = None if query.where else query.limit
+        while some := list(islice(verdicts, LOOK_AHEAD if left is None else _ahead(left))):
+            summaries = self._summaries(list(dict.fromkeys(verdict.flow for verdict in some)))
+            stored = [StoredVerdict(verdict, summaries.get(verdict.flow)) for verdict in some]
+            stored = [each for each in stored if _meets(_flow_values(each), of_summary)]
+            truth = self._verdicts_of(list(dict.fromkeys(each.verdict.flow for each in stored)))
+            for each in stored:
+                known = truth[each.verdict.flow]
+                if each.verdict in (known[:1] if query.last_only else known):
+                    yield each
+                    left = None if left is None else left - 1
 
     def _summaries(self, flows: list[FlowKey]) -> dict[FlowKey, FlowSummary]:
         statement = f"SELECT {SUMMARY.selected()} FROM flow_by_key WHERE {_OF_FLOW} LIMIT 1"
@@ -214,15 +278,53 @@ class Queries:
             yield from _latest_first([sorted(map(call_of, rows), key=_call_place)], _call_place)
             return
         span = _span(query)
-        if query.number is not None:
-            where = "call_by_number_day WHERE number = ? AND day = ? AND bucket = ?"
-            for day in self._days("call", span):
-                keys = [(query.number, day, bucket) for bucket in range(BUCKETS)]
-                yield from self._merged(_CALLS, where, keys, span)
-            return
-        for hour, _ in self._hours("call", span):
-            in_hour = [(hour, bucket) for bucket in range(BUCKETS)]
-            yield from self._merged(_CALLS, "call_by_hour WHERE hour = ? AND bucket = ?", in_hour, span)
+        for part in self._parts(query, span):
+            if part.where != _BY_GROUP:
+                yield from self._merged(_CALLS, part, span, query)
+                continue
+            partitions = self._partitions.rows(_CALL_KEYS, part, span, _first(query, part))
+            merged = heapq.merge(*partitions, key=lambda row: (-row[0], row[1], row[2]))
+            ahead = min(LOOK_AHEAD, query.limit or LOOK_AHEAD)
+            while some := list(islice(merged, ahead)):
+                yield from self._calls_of(some)
+
+    def _calls_of(self, keys: list[Any]) -> Iterator[Judged[CallRecord]]:
+        """Give the rows of some calls, (started_ns, Call-ID, From tag) each, in the same order."""
+        ids = list(dict.fromkeys(key[1] for key in keys))
+        asked: list[tuple[object, ...]] = [
+            (ids[at : at + CALLS_AT_ONCE],) for at in range(0, len(ids), CALLS_AT_ONCE)
+        ]
+        found: dict[Any, list[Judged[CallRecord]]] = {tuple(key): [] for key in keys}
+        for rows in self._run_many(f"{SELECT_CALL} FROM call_by_id WHERE call_id IN ?", asked):
+            for judged in map(call_of, rows):
+                call = judged.value
+                found.get((call.started_ns, call.call_id, call.from_tag), []).append(judged)
+        for of_call in found.values():
+            yield from _latest_first([sorted(of_call, key=_call_place)], _call_place)
+
+
+def _ahead(wanted: int) -> int:
+    """Return how many candidates to look up: some are not the last judgements of their flows."""
+    return min(LOOK_AHEAD, wanted + wanted // 4 + 1)
+
+
+def _first(query: VerdictQuery | CallQuery, part: Part) -> int | None:
+    """Return how many rows of each partition to fetch first: most of a page's rows come from all alike."""
+    if query.limit is None:
+        return None
+    if query.where and part.where != _BY_GROUP:
+        return LOOK_AHEAD
+    return max(4, 2 * query.limit // (BUCKETS * len(part.keys)))
+
+
+def _group_of(query: CallQuery) -> tuple[str, str] | None:
+    """Return the group of calls that holds all that the query can find; the smallest kind, if there are several."""
+    asked = {where.field: where.value for where in query.where if where.comparison == "="}
+    if asked.get("campaign"):
+        return "campaign", str(asked["campaign"])
+    if asked.get("action") in _GROUPED_ACTIONS:
+        return "action", str(asked["action"])
+    return ("spam", "yes") if query.spam or asked.get("spam") is True else None
 
 
 def _in_order(found: Judgements[Verdict]) -> list[Verdict]:

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from callprint.core.call import CallRecord
+from callprint.core.call import Action, CallRecord
 from callprint.core.ground.errors import RowError
 from callprint.core.verdict import FlowSummary, Verdict
 from callprint.stores.base import UnknownEvidence
@@ -21,8 +21,10 @@ BUCKETS = 8  # partitions of one host's day, one application's hour, ...; part o
 About = TypeVar("About", Verdict, FlowSummary)
 Judgement = TypeVar("Judgement", Verdict, CallRecord)
 
+GROUP_COLUMNS = ("kind", "name", "day", "bucket", "started_ns", "call_id", "from_tag")
 SELECT_VERDICT = f"SELECT {VERDICT.selected()}, {SEQUENCE}"
 SELECT_CALL = f"SELECT {CALL.selected()}, {SEQUENCE}"
+_MODEL, _DETECTOR = VERDICT.names.index("model"), CALL.names.index("detector")
 
 
 class Row(NamedTuple):
@@ -32,6 +34,16 @@ class Row(NamedTuple):
     partition: tuple[object, ...]
     columns: tuple[str, ...]
     values: tuple[object, ...]
+
+
+def groups_of(call: CallRecord) -> Iterator[tuple[str, str]]:
+    """Yield the groups, (kind, name), that the row of a call puts it into: those that people look for."""
+    if call.campaign:
+        yield "campaign", call.campaign
+    if call.action != Action.ALLOW:
+        yield "action", str(call.action)
+    if call.spam:
+        yield "spam", "yes"
 
 
 def bucket_of(*key: object) -> int:
@@ -85,7 +97,10 @@ def evidence_row(verdict: Verdict, evidence: bytes) -> Row:
 
 
 def call_rows(call: CallRecord, sequence: int) -> Iterator[Row]:
-    """Yield the rows of one call: by Call-ID, by hour, by both numbers and day. Raises RowError for no call."""
+    """Yield the rows of one call: by Call-ID, by hour, by both numbers and day, by group and day.
+
+    Raises RowError for no call.
+    """
     try:
         row = CALL.row(call)
     except (TypeError, ValueError) as error:
@@ -99,6 +114,9 @@ def call_rows(call: CallRecord, sequence: int) -> Iterator[Row]:
     yield _row("call_by_hour", (hour, bucket), ("hour", "bucket"), columns, cells)
     for number in {call.caller, call.callee} - {""}:
         yield _row("call_by_number_day", (number, day, bucket), ("number", "day", "bucket"), columns, cells)
+    for group in groups_of(call):
+        key = (call.started_ns, call.call_id, call.from_tag)
+        yield Row("call_by_group", (*group, day, bucket), GROUP_COLUMNS, (*group, day, bucket, *key))
 
 
 def _row(
@@ -144,16 +162,12 @@ def _value(columns: Columns[About], row: Any) -> About:
 
 def verdict_of(row: Any) -> Judged[Verdict]:
     """Return the verdict of a row of any verdict table, selected by `SELECT_VERDICT`."""
-    return Judged(_value(VERDICT, row[:-1]), _sequence(row), row.model)
+    return Judged(_value(VERDICT, row[:-1]), row[-1] or 0, row[_MODEL])  # rows of 0.1.0 have no sequence
 
 
 def call_of(row: Any) -> Judged[CallRecord]:
     """Return the call of a row of any call table, selected by `SELECT_CALL`."""
-    return Judged(CALL.value(row[:-1]), _sequence(row), row.detector)
-
-
-def _sequence(row: Any) -> int:
-    return row.sequence or 0  # rows of 0.1.0 have none, and came before all others
+    return Judged(CALL.value(row[:-1]), row[-1] or 0, row[_DETECTOR])
 
 
 def summary_of(row: Any) -> FlowSummary:

@@ -15,6 +15,7 @@ from callprint.stores.base import CALL_STATE_DAYS
 from callprint.stores.migrations import SINCE_0_1_0
 
 DAY_S = 86_400
+RELEASED = 2  # versions of 0.1.0
 LOCK_S = 120  # a process that takes longer to migrate is taken for dead
 _KEYSPACE = re.compile(r"[a-z][a-z0-9_]{0,47}")
 _ADDED_COLUMN = re.compile(r"ALTER TABLE (\w+) ADD (\w+) \w+")
@@ -44,7 +45,7 @@ def migrations() -> list[tuple[int, str]]:
         (int(entry.name[:3]), entry.read_text()) for entry in entries if entry.name.endswith(".cql")
     )
     later = (";\n".join(migration.cassandra) for migration in SINCE_0_1_0)
-    return [*released, *enumerate(later, released[-1][0] + 1)]
+    return [*released, *enumerate(later, RELEASED + 1)]
 
 
 def statements(text: str, settings: SchemaSettings) -> Iterator[str]:
@@ -109,9 +110,21 @@ def _with_lock(session: Any, keyspace: str, settings: SchemaSettings) -> None:
                 continue
             for statement in statements(text, settings):
                 _apply(session, keyspace, statement)
+            _list_earlier_days(session, keyspace, number)
             session.execute(f"INSERT INTO {table} (one, version) VALUES (1, {number})")
     finally:
         session.execute(f"DELETE FROM {table} WHERE one = 0 IF EXISTS")
+
+
+def _list_earlier_days(session: Any, keyspace: str, number: int) -> None:
+    """List the days whose rows were written before the tables of this version, as a kind of their own."""
+    later = dict(enumerate(SINCE_0_1_0, RELEASED + 1))
+    kinds = later[number].cassandra_earlier if number in later else None
+    if kinds is None:
+        return
+    known, earlier = kinds
+    for row in list(session.execute(f"SELECT day FROM {keyspace}.day WHERE kind = %s", (known,))):
+        session.execute(f"INSERT INTO {keyspace}.day (kind, day) VALUES (%s, %s)", (earlier, row.day))
 
 
 def _apply(session: Any, keyspace: str, statement: str) -> None:

@@ -20,6 +20,9 @@ class Migration(NamedTuple):
 
     sqlite: tuple[str, ...] = ()
     cassandra: tuple[str, ...] = ()  # with the settings in braces that cassandra_schema.statements fills in
+    cassandra_earlier: tuple[str, str] | None = (
+        None  # days of the first kind are listed as the second one, too
+    )
 
 
 SINCE_0_1_0: tuple[Migration, ...] = (
@@ -230,5 +233,26 @@ SINCE_0_1_0: tuple[Migration, ...] = (
             "CREATE INDEX call_by_campaign ON call (campaign, started_ns)",
             "CREATE INDEX call_by_action ON call (action, started_ns)",
         ),
+    ),
+    # What the console asks: of Cassandra what was written when, counts by hour, the calls of a group (ADR 0016); of
+    # SQLite the latest flows of a busy host.
+    Migration(
+        sqlite=(
+            "DROP INDEX verdict_by_destination",
+            "CREATE INDEX verdict_by_destination ON verdict (dst_ip, decided_at_ns)",
+            "CREATE INDEX verdict_by_source ON verdict (src_ip, decided_at_ns)",
+        ),
+        cassandra=(
+            "CREATE TABLE written (kind text, day int, unit text, at bigint, writer text, mark bigint,"
+            " PRIMARY KEY ((kind, day), unit, at, writer)) WITH default_time_to_live = {verdict_ttl_s}",
+            "CREATE TABLE activity_of_hour (kind text, day int, hour int, counts text,"
+            " PRIMARY KEY ((kind, day), hour)) WITH default_time_to_live = {verdict_ttl_s}",
+            "CREATE TABLE call_by_group (kind text, name text, day int, bucket int,"
+            " started_ns bigint, call_id text, from_tag text,"
+            " PRIMARY KEY ((kind, name, day, bucket), started_ns, call_id, from_tag))"
+            " WITH CLUSTERING ORDER BY (started_ns DESC, call_id ASC, from_tag ASC)"
+            " AND default_time_to_live = {call_ttl_s}",
+        ),
+        cassandra_earlier=("call", "ungrouped_call"),
     ),
 )

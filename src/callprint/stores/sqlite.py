@@ -1,10 +1,12 @@
 """Verdicts in one SQLite file, for the embedded path: no service, several readers beside one writer (WAL)."""
 
+import heapq
 import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -87,7 +89,9 @@ class SqliteStore(VerdictStore):
 
     def verdicts(self, query: VerdictQuery) -> Iterator[StoredVerdict]:
         """Give the verdicts that match, latest decision first; others may write meanwhile."""
-        return self._read(*sqlite_rows.select_verdicts(query), sqlite_rows.stored_verdict)
+        statements = sqlite_rows.select_verdicts(query)
+        found = (self._read(*each, sqlite_rows.stored_verdict) for each in statements)
+        return islice(heapq.merge(*found, key=sqlite_rows.verdict_place), query.limit)
 
     def put_unknown_evidence(self, kept: Iterable[tuple[Verdict, bytes]]) -> None:
         """Keep evidence logs in one transaction, and delete what is too old or beyond the limits."""
@@ -120,7 +124,8 @@ class SqliteStore(VerdictStore):
 
     def calls(self, query: CallQuery) -> Iterator[CallRecord]:
         """Give the calls that match, the latest first."""
-        return self._read(*sqlite_call_rows.select_calls(query), CALL.value)
+        found = (self._read(*each, CALL.value) for each in sqlite_call_rows.select_calls(query))
+        return islice(heapq.merge(*found, key=sqlite_call_rows.call_place), query.limit)
 
     def put_votes(self, votes: Iterable[Vote]) -> None:
         """Store users' votes on calls; the same vote twice is one vote."""
@@ -167,23 +172,25 @@ class SqliteStore(VerdictStore):
         with self._explained():
             return _one(self._open().execute(sqlite_activity.MARK))
 
-    def flow_activity(self, since_ns: int, until_ns: int) -> Iterator[Activity]:
+    def flow_activity(self, since_ns: int, until_ns: int, every: int = 1) -> Iterator[Activity]:
         """Count final verdicts by minute and application."""
-        return self._read(*sqlite_activity.select("flow", since_ns, until_ns), sqlite_activity.counted)
+        return self._read(*sqlite_activity.select("flow", since_ns, until_ns, every), sqlite_activity.counted)
 
-    def call_activity(self, since_ns: int, until_ns: int) -> Iterator[Activity]:
+    def call_activity(self, since_ns: int, until_ns: int, every: int = 1) -> Iterator[Activity]:
         """Count calls that are over by minute and action."""
-        return self._read(*sqlite_activity.select("call", since_ns, until_ns), sqlite_activity.counted)
+        return self._read(*sqlite_activity.select("call", since_ns, until_ns, every), sqlite_activity.counted)
 
     def evidence_of(self, flow: FlowKey) -> Iterator[UnknownEvidence]:
         """Give the evidence that is kept of one flow."""
         return self._read(sqlite_evidence.SELECT_EVIDENCE_OF, [self._now_ns(), *flow], EVIDENCE.value)
 
     def scan_end(self, query: VerdictQuery | CallQuery, rows: int) -> int | None:
-        """Give the time of the row that comes `rows` rows into a query."""
+        """Give the time of the row that comes `rows` rows into a query; None too where an index answers it."""
+        if isinstance(query, CallQuery) and sqlite_call_rows.is_indexed(query):
+            return None
         rows_of = sqlite_rows if isinstance(query, VerdictQuery) else sqlite_call_rows
-        found = list(self._read(*rows_of.select_scan_end(query, rows), sqlite_activity.number))
-        return found[0] if found else None
+        times = (self._read(*each, sqlite_activity.number) for each in rows_of.select_times(query, rows + 1))
+        return next(islice(heapq.merge(*times, reverse=True), rows, None), None)
 
     def close(self) -> None:
         """Close the file. Closing twice is allowed."""

@@ -6,14 +6,17 @@ from callprint.stores.base import MINUTE_NS, Activity
 
 MARK = "SELECT number FROM last_sequence"
 _SELECT = (
-    "SELECT minute, name, number FROM activity WHERE kind = ? AND minute >= ? AND minute <= ?"
-    " ORDER BY minute, name"
+    "SELECT minute / ? * ?, name, sum(number) FROM activity WHERE kind = ? AND minute >= ? AND minute <= ?"
+    " GROUP BY 1, 2 ORDER BY 1, 2"
 )
 
 
-def select(kind: str, since_ns: int, until_ns: int) -> tuple[str, list[object]]:
-    """Return the statement and the parameters for the counts of the minutes that overlap a span of time."""
-    return _SELECT, [kind, since_ns // MINUTE_NS, (until_ns - 1) // MINUTE_NS]
+def select(kind: str, since_ns: int, until_ns: int, every: int) -> tuple[str, list[object]]:
+    """Return the statement and the parameters for the counts of the minutes that overlap a span of time.
+
+    `every`: so many minutes together.
+    """
+    return _SELECT, [every, every, kind, since_ns // MINUTE_NS, (until_ns - 1) // MINUTE_NS]
 
 
 def counted(row: Any) -> Activity:

@@ -1,10 +1,20 @@
 """The SQL that writes and asks for calls, votes and the allow-list."""
 
+from callprint.core.call import CallRecord
 from callprint.stores.columns import ALLOW_ENTRY, CALL, SEQUENCE, VOTE, insert_statement
 from callprint.stores.queries import CallQuery
-from callprint.stores.sqlite_rows import GIVEN_AGAIN, select_statement, where_statement, without_mark
+from callprint.stores.sqlite_rows import (
+    GIVEN_AGAIN,
+    Conditions,
+    Statement,
+    select_statement,
+    sides,
+    where_statement,
+    without_mark,
+)
 
 CALL_KEY = ("call_id", "from_tag", "started_ns")
+_INDEXED = ("campaign", "action")
 
 _PUT_CALL = insert_statement("call", (*CALL.names, SEQUENCE))
 PUT_CALL = _PUT_CALL + GIVEN_AGAIN
@@ -31,36 +41,52 @@ _LATER_VOTE = (
 )
 
 
-def select_calls(query: CallQuery) -> tuple[str, list[object]]:
-    """Return the statement and the parameters that answer `query`."""
-    asked = {condition: (value,) for condition, value in _asked(query).items() if value is not None}
-    if query.after is not None:
-        asked["c.started_ns <= ?"] = query.after[:1]
-        asked["(c.started_ns < ? OR (c.call_id, c.from_tag) > (?, ?))"] = query.after
+def select_calls(query: CallQuery) -> list[Statement]:
+    """Return the statements that answer `query` together, each in the order of the interface."""
+    conditions = _sides(query)
+    for asked in conditions:
+        if query.after is not None:
+            asked["c.started_ns <= ?"] = query.after[:1]
+            asked["(c.started_ns < ? OR (c.call_id, c.from_tag) > (?, ?))"] = query.after
     wheres = [where_statement(_cell(where.field), where) for where in query.where]
     select = f"SELECT {CALL.selected('c')} FROM call c"
     later = _LATER_CALL if query.last_only else None
-    return select_statement(select, asked, later, _CALL_ORDER, query.limit, wheres)
+    return [select_statement(select, asked, later, _CALL_ORDER, query.limit, wheres) for asked in conditions]
+
+
+def call_place(call: CallRecord) -> tuple[int, str, str]:
+    """Return what orders the answers of `select_calls` among each other."""
+    return -call.started_ns, call.call_id, call.from_tag
+
+
+def is_indexed(query: CallQuery) -> bool:
+    """Return whether an index gives the rows that meet the condition, so that none is looked through in vain."""
+    return [(where.field in _INDEXED, where.comparison) for where in query.where] == [(True, "=")]
+
+
+def select_times(query: CallQuery, limit: int) -> list[Statement]:
+    """Return the statements for the times of the rows that a query looks through, the latest first."""
+    conditions = _sides(query)
+    for asked in conditions:
+        if query.after is not None:
+            asked["c.started_ns <= ?"] = query.after[:1]
+    select = "SELECT c.started_ns FROM call c"
+    return [
+        select_statement(select, asked, None, " ORDER BY c.started_ns DESC", limit) for asked in conditions
+    ]
+
+
+def _sides(query: CallQuery) -> list[Conditions]:
+    return sides(_asked(query), "c.caller", "c.callee", query.number)
 
 
 def _cell(field: str) -> str:
     return without_mark("c.detector") if field == "detector" else f"c.{field}"
 
 
-def select_scan_end(query: CallQuery, rows: int) -> tuple[str, list[object]]:
-    """Return the statement and the parameters for the time of the call that is `rows` rows into a query."""
-    asked = {condition: (value,) for condition, value in _asked(query).items() if value is not None}
-    if query.after is not None:
-        asked["c.started_ns <= ?"] = query.after[:1]
-    select = "SELECT c.started_ns FROM call c"
-    statement, parameters = select_statement(select, asked, None, " ORDER BY c.started_ns DESC", 1)
-    return f"{statement} OFFSET ?", [*parameters, rows]
-
-
 def _asked(query: CallQuery) -> dict[str, object]:
     return {
         "c.call_id = ?": query.call_id,
-        "(c.caller = ? OR c.callee = ?)": query.number,
         "(c.caller_application = ? OR c.callee_application = ?)": query.application,
         "c.spam = ?": query.spam,
         "c.started_ns >= ?": query.since_ns,
@@ -68,8 +94,8 @@ def _asked(query: CallQuery) -> dict[str, object]:
     }
 
 
-def select_votes(caller: str | None) -> tuple[str, list[object]]:
+def select_votes(caller: str | None) -> Statement:
     """Return the statement and the parameters for the votes that count: the latest of each (user, caller)."""
     select = f"SELECT {VOTE.selected('f')} FROM feedback f"
-    asked: dict[str, tuple[object, ...]] = {} if caller is None else {"f.caller = ?": (caller,)}
+    asked: Conditions = {} if caller is None else {"f.caller = ?": (caller,)}
     return select_statement(select, asked, _LATER_VOTE, " ORDER BY f.caller, f.user", None)

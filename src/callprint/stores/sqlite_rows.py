@@ -2,10 +2,15 @@
 
 from collections.abc import Sequence
 
-from callprint.core.verdict import RUNNING
+from callprint.core.verdict import RUNNING, FlowKey
 from callprint.stores.base import StoredVerdict
 from callprint.stores.columns import KEY_COLUMNS, MODEL, SEQUENCE, SUMMARY, VERDICT, insert_statement
 from callprint.stores.queries import CONTAINS, VerdictQuery, Where
+
+Statement = tuple[str, list[object]]
+"""With its parameters."""
+Conditions = dict[str, tuple[object, ...]]
+"""With what the `?` in each stand for; a single value stands for all of them."""
 
 
 def without_mark(cell: str) -> str:
@@ -70,25 +75,60 @@ _ORDER = (
 )
 
 
-def select_verdicts(query: VerdictQuery) -> tuple[str, list[object]]:
-    """Return the statement and the parameters that answer `query`."""
-    asked = {condition: (value,) for condition, value in _asked(query).items() if value is not None}
-    if query.after is not None:
-        time_ns, flow = query.after
-        asked["v.decided_at_ns <= ?"] = (time_ns,)
-        asked[f"(v.decided_at_ns < ? OR {_KEY_OF_V} > ({', '.join('?' * len(flow))}))"] = (time_ns, *flow)
+def select_verdicts(query: VerdictQuery) -> list[Statement]:
+    """Return the statements that answer `query` together, each in the order of the interface."""
+    conditions = []
+    for asked in _sides(query):
+        if query.after is not None:
+            time_ns, flow = query.after
+            asked["v.decided_at_ns <= ?"] = (time_ns,)
+            asked[f"(v.decided_at_ns < ? OR {_KEY_OF_V} > ({', '.join('?' * len(flow))}))"] = (time_ns, *flow)
+        conditions.append(asked)
     wheres = [where_statement(_CELLS[where.field], where) for where in query.where]
-    return select_statement(_SELECT, asked, _LATER if query.last_only else None, _ORDER, query.limit, wheres)
+    later = _LATER if query.last_only else None
+    return [
+        select_statement(_by_time(_SELECT, asked), asked, later, _ORDER, query.limit, wheres)
+        for asked in conditions
+    ]
 
 
-def select_scan_end(query: VerdictQuery, rows: int) -> tuple[str, list[object]]:
-    """Return the statement and the parameters for the time of the verdict that is `rows` rows into a query."""
-    asked = {condition: (value,) for condition, value in _asked(query).items() if value is not None}
-    if query.after is not None:
-        asked["v.decided_at_ns <= ?"] = (query.after[0],)
+def verdict_place(stored: StoredVerdict) -> tuple[int, FlowKey]:
+    """Return what orders the answers of `select_verdicts` among each other."""
+    return -stored.verdict.decided_at_ns, stored.verdict.flow
+
+
+def select_times(query: VerdictQuery, limit: int) -> list[Statement]:
+    """Return the statements for the times of the rows that a query looks through, the latest first."""
+    conditions = list(_sides(query))
+    for asked in conditions:
+        if query.after is not None:
+            asked["v.decided_at_ns <= ?"] = (query.after[0],)
     select = "SELECT v.decided_at_ns FROM verdict v"
-    statement, parameters = select_statement(select, asked, None, " ORDER BY v.decided_at_ns DESC", 1)
-    return f"{statement} OFFSET ?", [*parameters, rows]
+    return [
+        select_statement(_by_time(select, asked), asked, None, " ORDER BY v.decided_at_ns DESC", limit)
+        for asked in conditions
+    ]
+
+
+def _by_time(select: str, asked: Conditions) -> str:
+    """Name the index for a host's flows: SQLite would take the primary key and sort them all."""
+    of_source = "v.src_ip = ?" in asked and "v.src_port = ?" not in asked
+    return select.replace("verdict v", "verdict v INDEXED BY verdict_by_source", 1) if of_source else select
+
+
+def _sides(query: VerdictQuery) -> list[Conditions]:
+    return sides(_asked(query), "v.src_ip", "v.dst_ip", query.address)
+
+
+def sides(asked: dict[str, object], one: str, other: str, value: object) -> list[Conditions]:
+    """Return the conditions of each statement; two for a value in either of two columns.
+
+    An index on each column then gives the rows in order, where the two together would have to be sorted.
+    """
+    given: Conditions = {condition: (held,) for condition, held in asked.items() if held is not None}
+    if value is None:
+        return [given]
+    return [{f"{one} = ?": (value,), **given}, {f"{other} = ?": (value,), f"{one} <> ?": (value,), **given}]
 
 
 def _asked(query: VerdictQuery) -> dict[str, object]:
@@ -96,7 +136,6 @@ def _asked(query: VerdictQuery) -> dict[str, object]:
         f"v.{column} = ?": value for column, value in zip(KEY_COLUMNS, query.flow or (), strict=False)
     }
     return asked | {
-        "(v.src_ip = ? OR v.dst_ip = ?)": query.address,
         "v.application = ?": query.application,
         "v.reason = ?": query.reason,
         "v.declared_application = ?": query.declared,
@@ -115,15 +154,14 @@ def where_statement(cell: str, where: Where) -> tuple[str, object]:
 
 def select_statement(
     select: str,
-    asked: dict[str, tuple[object, ...]],
+    asked: Conditions,
     later: str | None,
     order: str,
     limit: int | None,
     wheres: Sequence[tuple[str, object]] = (),
-) -> tuple[str, list[object]]:
+) -> Statement:
     """Return a statement and its parameters.
 
-    asked: conditions and what the `?` in them stand for; of a single value, all of them.
     later: the query that finds a later row of the same flow or call, where only the last row counts.
     wheres: further conditions with one parameter each.
     """

@@ -1,0 +1,51 @@
+"""Rows in few requests: each costs a writer and a node more than a row in it."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from callprint.stores.cassandra_rows import Row, by_partition
+
+BATCH_ROWS = 50  # more gain nothing
+BATCH_PARTITIONS = 10  # Cassandra warns of more
+BATCH_BYTES = 20_000  # it warns of 5 KiB and refuses 50; one row may be longer
+
+
+class _Batch:
+    """Statements that go out together."""
+
+    def __init__(self) -> None:
+        self.statements: list[Any] = []
+        self.bytes = 0
+        self.partitions: set[int] = set()
+
+    def has_room(self, partition: int, size: int) -> bool:
+        """Return whether a row may be added."""
+        return (
+            len(self.statements) < BATCH_ROWS
+            and self.bytes + size <= BATCH_BYTES
+            and (len(self.partitions) < BATCH_PARTITIONS or partition in self.partitions)
+        )
+
+
+def batches(
+    rows: Iterable[Row], bind: Callable[[Row], Any], node_of: Callable[[Any], object]
+) -> Iterator[list[Any]]:
+    """Yield the statements of rows in batches, each for one node, within the limits.
+
+    `bind` makes a statement of a row; `node_of` says which node has the partition of a statement. Rows of a partition
+    are neighbours, so they are written at once as far as the limits allow.
+    """
+    filled: dict[object, _Batch] = {}
+    for partition, group in enumerate(by_partition(rows)):
+        statements = list(map(bind, group))
+        node = node_of(statements[0])
+        batch = filled.setdefault(node, _Batch())
+        for statement in statements:
+            size = sum(len(cell) for cell in statement.values if isinstance(cell, bytes))
+            if batch.statements and not batch.has_room(partition, size):
+                yield batch.statements
+                batch = filled[node] = _Batch()
+            batch.statements.append(statement)
+            batch.bytes += size
+            batch.partitions.add(partition)
+    yield from (batch.statements for batch in filled.values())
