@@ -7,17 +7,22 @@ from typing import Any, TextIO
 
 from rich.text import Text
 
+from callprint.call_evidence import messages_in, packets_in, pcap_of_call
 from callprint.cli import EXIT_DAMAGED, EXIT_ERROR, EXIT_USAGE
 from callprint.cli.answers import add_json_option, add_store_option, write_data
 from callprint.cli.capture_options import add_capture_options
+from callprint.cli.keeping import add_key_option
 from callprint.cli.numbers import add_number_options, identity_reader
 from callprint.cli.parsers import Subparsers, add_command
 from callprint.cli.targets import STANDARD_OUTPUT, open_binary_target, output_target
 from callprint.core.call import CallRecord
+from callprint.core.calls.attempt import Attempt
 from callprint.core.calls.ladder import Ladder, LadderKeeper, ladder_of_row
-from callprint.core.calls.packets_of_call import CallPackets
+from callprint.core.calls.packets_of_call import CallPackets, MessagePlaces
 from callprint.core.capture.packet_order import OrderedBatch, OrderSettings, PacketOrder
 from callprint.core.dissect import SIGNALLING_PORTS, dissect
+from callprint.core.signalling.reader import RawMessage
+from callprint.core.signalling.sip import SipMessage
 from callprint.core.spam.call_pipeline import CallPipeline
 from callprint.core.spam.detector_names import OWN
 from callprint.core.spam.detectors import make_detector
@@ -25,7 +30,7 @@ from callprint.core.verdict import FlowReport
 from callprint.core.verdicts.pipeline import IdentificationPipeline
 from callprint.declared_names import shipped_names
 from callprint.identification import CaptureRun
-from callprint.load_identifier import NO_MODEL, engine_settings, load_identifier
+from callprint.load_identifier import engine_settings, load_identifier
 from callprint.output.call_json import call_object
 from callprint.output.columns import Line, joined, plain, print_line
 from callprint.output.console import make_console, make_messages, printable, quantity, utc
@@ -39,10 +44,15 @@ from callprint.stores import CallQuery, VerdictQuery, VerdictStore, open_store
 MOST_CALLS = 1_000
 """Looked at when no Call-ID is given, or a part of one."""
 
+NOT_KEPT = (
+    "callprint call: no packets of this call are kept: `callprint identify --keep-calls RULE` keeps them, "
+    "or name the capture"
+)
+
 DESCRIPTION = """\
 Show one call: who sent which SIP message to whom and when, and the media between them with its applications.
 ID is a Call-ID or a part of one. Without ID the capture's only call is shown; if there are several, they are listed.
-Without CAPTURE the call is looked up in the store, which knows its times and flows, but not its messages.
+Without CAPTURE the call is looked up in the store: with its messages, where its packets were kept.
 """
 
 EPILOG = """\
@@ -81,6 +91,7 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
     add_number_options(parser)
     add_capture_options(parser)
     add_store_option(parser)
+    add_key_option(parser)
     parser.set_defaults(run=run)
     return parser
 
@@ -89,13 +100,17 @@ def run(args: argparse.Namespace) -> int:
     """Show the call and return the exit code. Raises CallprintError when nothing can be read."""
     wanted, args.captures = _id_and_captures(args.words)
     messages = make_messages()
-    if args.pcap and (not args.captures or STANDARD_INPUT in args.captures):
+    if args.pcap and STANDARD_INPUT in args.captures:
         messages.print(
             "callprint call: --pcap takes packets from captures that can be read twice: name files"
         )
         return EXIT_USAGE
     warnings: list[str] = []
-    ladders = _from_captures(args, wanted, warnings) if args.captures else _from_store(args, wanted)
+    places = MessagePlaces(lambda call_id: wanted in call_id)
+    kept: dict[str, bytes] = {}
+    ladders = (
+        _from_captures(args, wanted, places, warnings) if args.captures else _from_store(args, wanted, kept)
+    )
     for warning in warnings:
         messages.print(Text(f"callprint: warning: {printable(warning)}", style="yellow"))
     exact = [ladder for ladder in ladders if ladder.record.call_id == wanted]
@@ -116,7 +131,11 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         write_data([ladder], _write_json_lines, args.json)
     if args.pcap:
-        packets = _write_packets(args, ladder)
+        capture = kept.get(ladder.record.call_id)
+        if not args.captures and capture is None:
+            messages.print(NOT_KEPT)
+            return EXIT_ERROR
+        packets = _write_kept(args.pcap, capture) if capture else _write_packets(args, ladder, places)
         messages.print(f"callprint: {quantity(packets, 'packet')} of the call in {printable(args.pcap)}")
     return EXIT_DAMAGED if warnings else 0
 
@@ -136,34 +155,59 @@ def _id_and_captures(words: list[str]) -> tuple[str, list[str]]:
     return first, words[1:]
 
 
-def _from_captures(args: argparse.Namespace, wanted: str, warnings: list[str]) -> list[Ladder]:
+def _from_captures(
+    args: argparse.Namespace, wanted: str, places: MessagePlaces, warnings: list[str]
+) -> list[Ladder]:
     keeper = LadderKeeper(lambda call_id: wanted in call_id, MOST_CALLS)
     source = open_captures(args.captures)
-    for _ in (run := _run(args, keeper)).process_all(source):
+    for _ in (run := _run(args, keeper, places)).process_all(source):
         pass
     run.finish()
     warnings += map(str, source.warnings)
     return keeper.ladders()
 
 
-def _run(args: argparse.Namespace, keeper: LadderKeeper | CallPackets) -> CaptureRun:
+def _run(args: argparse.Namespace, keeper: LadderKeeper, places: MessagePlaces) -> CaptureRun:
     """Return a run over captures, as that of `callprint identify` without a store."""
-    listens = isinstance(keeper, LadderKeeper)
-    identifier = load_identifier(args.model if listens else NO_MODEL)
+    identifier = load_identifier(args.model)
     settings = engine_settings(identifier)
     calls = CallPipeline(identities=identity_reader(args), detector=make_detector(OWN), names=shipped_names())
-    calls.assembler.on_message = keeper.take_message
+
+    def take_message(call: Attempt, raw: RawMessage, message: SipMessage) -> None:
+        keeper.take_message(call, raw, message)
+        places.take_message(call, raw, message)
+
+    calls.assembler.on_message = take_message
     run = CaptureRun(IdentificationPipeline(identifier, settings, names=shipped_names()), None, calls=calls)
     run.order, run.signalling_ports = PacketOrder(OrderSettings(args.reorder_window_ms)), _ports(args)
-    if isinstance(keeper, LadderKeeper):
-        run.on_report, run.on_call = keeper.take_flow, keeper.take_record
+    run.on_report, run.on_call = keeper.take_flow, keeper.take_record
+    run.on_verdict = keeper.take_verdict
     return run
 
 
-def _from_store(args: argparse.Namespace, wanted: str) -> list[Ladder]:
+def _from_store(args: argparse.Namespace, wanted: str, kept: dict[str, bytes]) -> list[Ladder]:
+    """Return the calls of a Call-ID; `kept` takes the packets that are kept of them."""
     with open_store(args.store, create=False) as store:
         records = list(store.calls(CallQuery(call_id=wanted, last_only=True)))
-        return [ladder_of_row(record, _flows_of(store, record)) for record in records]
+        return [_stored(args, store, record, kept) for record in records]
+
+
+def _stored(
+    args: argparse.Namespace, store: VerdictStore, record: CallRecord, kept: dict[str, bytes]
+) -> Ladder:
+    verdicts = [
+        stored.verdict
+        for key in (*record.caller_flows, *record.callee_flows)
+        for stored in store.verdicts(VerdictQuery(flow=key, last_only=False))
+    ]
+    ladder = ladder_of_row(record, _flows_of(store, record), verdicts)
+    capture = pcap_of_call(store, record, args.key_file)
+    if capture is not None:
+        messages, left_out = messages_in(capture, record)
+        if messages:
+            ladder.messages, ladder.left_out = messages, left_out
+        kept[record.call_id] = capture
+    return ladder
 
 
 def _flows_of(store: VerdictStore, record: CallRecord) -> list[FlowReport]:
@@ -175,14 +219,10 @@ def _flows_of(store: VerdictStore, record: CallRecord) -> list[FlowReport]:
     return [FlowReport(each.verdict, each.summary) for each in stored if each.summary is not None]
 
 
-def _write_packets(args: argparse.Namespace, ladder: Ladder) -> int:
-    """Read the captures again, once for the messages' places and once for the packets; return how many there were."""
-    chosen = CallPackets(ladder.record.call_id, ladder.record.from_tag)
-    chosen.take_flows(ladder.flows)
-    run = _run(args, chosen)
-    for _ in run.process_all(open_captures(args.captures)):
-        pass
-    run.finish()
+def _write_packets(args: argparse.Namespace, ladder: Ladder, places: MessagePlaces) -> int:
+    """Read the captures again and write the packets of the call; return how many there were."""
+    record = ladder.record
+    chosen = CallPackets(places.of(record.call_id, record.from_tag), ladder.flows)
     order = PacketOrder(OrderSettings(args.reorder_window_ms))
 
     def write(batches: Iterable[OrderedBatch]) -> None:
@@ -197,6 +237,12 @@ def _write_packets(args: argparse.Namespace, ladder: Ladder) -> int:
             write(order.take(data, records, source.capture, source.clock, source.buffer, source.rows))
         write(order.flush())
     return writer.packets
+
+
+def _write_kept(target: str, capture: bytes) -> int:
+    with open_binary_target(target) as stream:
+        stream.write(capture)
+    return packets_in(capture)
 
 
 def _ports(args: argparse.Namespace) -> tuple[int, ...]:
