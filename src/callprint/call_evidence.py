@@ -8,11 +8,11 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from callprint.core.call import CallRecord
-from callprint.core.calls.kept import KeptCall, kept_in
 from callprint.core.calls.ladder import LadderKeeper, LadderMessage
-from callprint.core.ground.errors import CaptureError, DecodeError, StoreError
+from callprint.core.ground.errors import CaptureError, StoreError
 from callprint.core.spam.call_pipeline import CallPipeline
 from callprint.core.verdicts.pipeline import IdentificationPipeline
+from callprint.evidence_file import evidence_of, kept_beside
 from callprint.identification import CaptureRun
 from callprint.sources import open_captures
 from callprint.sources.captures import in_memory
@@ -38,15 +38,15 @@ def pcap_of_call(store: VerdictStore, record: CallRecord, key_file: str | Path |
     return KeptCalls(folder, read_key(key_file or os.environ.get(KEY_VARIABLE))).get(record)
 
 
-def kept_beside(capture: bytes) -> KeptCall:
-    """Return what is kept beside the packets of a call. Raises StoreError when there is nothing, or it is damaged."""
-    try:
-        kept = kept_in(capture)
-    except DecodeError as error:
-        raise StoreError(f"a kept call cannot be read: {error}") from error
-    if kept is None:
-        raise StoreError("this is no capture of a kept call: it does not say what its verdicts were based on")
-    return kept
+def evidence_of_call(
+    store: VerdictStore, record: CallRecord, key_file: str | Path | None = None
+) -> bytes | None:
+    """Return the evidence file of a call whose packets are kept (evidence_file.py); None where there are none.
+
+    The arguments and errors are those of `pcap_of_call`.
+    """
+    capture = pcap_of_call(store, record, key_file)
+    return None if capture is None else evidence_of(capture, kept_beside(capture), record)
 
 
 def messages_in(capture: bytes, record: CallRecord) -> tuple[list[LadderMessage], int]:
