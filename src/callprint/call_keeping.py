@@ -2,8 +2,9 @@
 
 import io
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -20,6 +21,8 @@ from callprint.core.verdicts.looks import MOST_FLOWS, LookKeeper
 from callprint.identification import CaptureRun
 from callprint.output.pcapng_writer import PcapngWriter
 from callprint.stores.kept_calls import KeptCalls
+
+Heard = TypeVar("Heard")
 
 SETTLES_NS = 5_000_000_000
 """After a call has ended the last answers and RTCP reports come: its packets are taken when they have."""
@@ -45,19 +48,20 @@ class CallKeeper:
 
     def listen(self, run: CaptureRun) -> None:
         """Hear what the run finds, beside whoever hears it already."""
-        on_verdict, on_report, on_call = run.on_verdict, run.on_report, run.on_call
         run.on_packets, run.pipeline.on_looks = self.take_packets, self.looks.take_looks
-        run.on_verdict = lambda verdict: (self.looks.take_verdict(verdict), on_verdict(verdict))[1]
-        run.on_report = lambda report: (self.take_flow(report), on_report(report))[1]
-        run.on_call = lambda call: (self.take_record(call), on_call(call))[1]
+        run.on_verdict = _both(self.looks.take_verdict, run.on_verdict)
+        run.on_report = _both(self.take_flow, run.on_report)
+        run.on_call = _both(self.take_record, run.on_call)
         if run.calls is not None:
             run.calls.assembler.on_message = self.take_message
 
     def take_packets(self, data: np.ndarray, packets: np.ndarray, records: np.ndarray) -> None:
         """Take a batch, before it is worked off; the arguments are those of CallSpool.take."""
-        self.spool.take(data, packets, records)
         if len(packets):
+            if packets["time_ns"][0] < self._now_ns - SETTLES_NS:
+                self.finish()  # another capture, of an earlier time
             self._now_ns = int(packets["time_ns"][-1])
+        self.spool.take(data, packets, records)
         while self._waiting and self._waiting[0][0] <= self._now_ns:
             self._keep(self._waiting.popleft()[1])
 
@@ -98,6 +102,14 @@ class CallKeeper:
         else:
             self.gone += 1
         self._places.forget(call.call_id, call.from_tag)
+
+
+def _both(one: Callable[[Heard], None], other: Callable[[Heard], None]) -> Callable[[Heard], None]:
+    def hear(value: Heard) -> None:
+        one(value)
+        other(value)
+
+    return hear
 
 
 def about(call: CallRecord) -> dict[str, Any]:

@@ -19,6 +19,7 @@ pytest.importorskip("onnxruntime")
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "samples" / "applications.pcapng"
 PUBLIC = ROOT.parent / "shared" / "data" / "public"
+CALLS = ROOT.parent / "shared" / "data" / "calls"
 CALL_ID = "LnsehGSl2D"
 PUBLIC_CAPTURES = (
     "ntop+nDPI/tests/cfgs/default/pcap/skype-conference-call.pcap",
@@ -101,6 +102,14 @@ def test_every_verdict_of_public_captures_is_made_again(run, tmp_path, name):
         assert code == 0, (out, err)
         made += "the same bit for bit" in out
     assert made
+
+
+@pytest.mark.skipif(not CALLS.is_dir(), reason="needs ../shared/data/calls")
+def test_two_looks_at_as_many_packets_are_two(run, tmp_path):
+    """At the last checkpoint and, after ten seconds of RTCP, at the horizon."""
+    path = tmp_path / "evidence.pcapng"
+    assert run("call", CALLS / "cross" / "xsip-207.pcap", "--evidence", path)[0] == 0
+    assert run("call", "--check", path)[0] == 0
 
 
 def identified(capture):

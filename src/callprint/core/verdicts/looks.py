@@ -56,7 +56,9 @@ class LookKeeper:
         """rows: what the network reads; None: no features. minimum_k: the fewest packets that it judges."""
         self._rows = rows
         self._minimum_k = minimum_k
-        self._looks: dict[FlowKey, dict[int, Look]] = {}
+        self._looks: dict[
+            FlowKey, dict[tuple[int, bool], Look]
+        ] = {}  # by k, and whether it was the final one
         self._verdicts: dict[FlowKey, list[Verdict]] = {}
 
     def take_looks(self, verdicts: list[Verdict], evidence: Array, spans: Array) -> None:
@@ -73,7 +75,7 @@ class LookKeeper:
         rows = np.ascontiguousarray(self._rows(evidence, spans[asked]), "<f4")
         for i, row, by_headers in zip(asked, rows, logs_by_headers(evidence, spans[asked]), strict=True):
             looks = self._looks.setdefault(verdicts[i].flow, {})
-            looks[verdicts[i].k] = Look(row.tobytes(), bool(by_headers))
+            looks[verdicts[i].k, verdicts[i].final] = Look(row.tobytes(), bool(by_headers))
         while len(self._looks) > MOST_FLOWS:
             del self._looks[next(iter(self._looks))]
 
@@ -86,7 +88,10 @@ class LookKeeper:
     def of(self, flow: FlowKey) -> list[JudgedLook]:
         """Return the verdicts on a flow, in the order in which they were given."""
         looks = self._looks.get(flow, {})
-        return [JudgedLook(verdict, looks.get(verdict.k)) for verdict in self._verdicts.get(flow, [])]
+        return [
+            JudgedLook(verdict, looks.get((verdict.k, verdict.final)))
+            for verdict in self._verdicts.get(flow, [])
+        ]
 
 
 def made_again(judged: list[Verdict], answers: Judgements, names: Names, table: NameTable) -> list[Verdict]:
