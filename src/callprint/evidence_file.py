@@ -23,13 +23,14 @@ from callprint.core.declared.table import NameTable
 from callprint.core.dissect import SIGNALLING_PORTS
 from callprint.core.ground.addresses import Endpoint, address_text
 from callprint.core.ground.errors import CaptureError, DecodeError, ModelError, StoreError
-from callprint.core.packets import RECORD, PacketKind
+from callprint.core.identify.feature_row import group_columns
+from callprint.core.packets import MAXIMUM_PAYLOAD, RECORD, PacketKind
 from callprint.core.signalling.reader import RawMessage
 from callprint.core.signalling.sip import SipMessage
 from callprint.core.spam.call_pipeline import CallPipeline
-from callprint.core.verdict import Verdict
+from callprint.core.verdict import FlowKey, Verdict
 from callprint.core.verdicts.identifier import Names
-from callprint.core.verdicts.looks import JudgedLook, made_again
+from callprint.core.verdicts.looks import JudgedLook, LookKeeper, made_again
 from callprint.core.verdicts.pipeline import IdentificationPipeline
 from callprint.declared_names import shipped_names
 from callprint.identification import CaptureRun
@@ -104,14 +105,7 @@ class _Packets:
         calls.assembler.on_message = self._take_message
         run = CaptureRun(IdentificationPipeline(None), None, calls=calls, signalling_ports=ports)
         run.on_packets = self._take_packets
-        with ExitStack() as stack:
-            try:
-                source = open_captures([in_memory(capture, stack)])
-                for _ in run.process_all(source):
-                    pass
-            except CaptureError as error:
-                raise StoreError(f"the packets of the call cannot be read: {error}") from error
-            run.finish()
+        _read(run, capture)
         self.found.sort(key=lambda packet: packet[0])
 
     def write(self, writer: PcapngWriter) -> None:
@@ -188,3 +182,70 @@ def _differences(verdict: Verdict, again: Verdict | None) -> tuple[str, ...]:
         return ()
     names = (each.name for each in fields(Verdict))
     return tuple(name for name in names if getattr(verdict, name) != getattr(again, name))
+
+
+_BY_HEADERS_ALONE = ("start", "header", "type", "extension", "timestamps", "sizes", "arrival")
+"""Groups of features to which no byte of a payload contributes (core/identify/feature_list.py)."""
+
+
+class HeaderCheck(NamedTuple):
+    """Whether the packets of an evidence file give the features that it says a final verdict was based on."""
+
+    flow: FlowKey
+    comparable: (
+        bool  # False: the verdict left out packets that were too long for it, and the file does not say which
+    )
+    differs: tuple[str, ...]  # groups of features
+
+
+def check_headers(capture: bytes, kept: KeptCall, identifier: "OnnxIdentifier") -> list[HeaderCheck]:
+    """Compute the features of every final verdict again from the headers in the file.
+
+    Raises StoreError when the packets cannot be read.
+    """
+    fresh = LookKeeper(identifier.feature_rows, identifier.minimum_k)
+    pipeline = IdentificationPipeline(None)
+    pipeline.on_looks = fresh.take_looks
+    run = CaptureRun(pipeline, None, on_verdict=fresh.take_verdict)
+    too_long: set[tuple[Endpoint, Endpoint]] = set()
+
+    def note_long(_data: np.ndarray, packets: np.ndarray, _records: np.ndarray) -> None:
+        whole = packets["length"].astype(np.int64) + packets["missing"]
+        long = packets[(packets["kind"] == PacketKind.RTP_CUT) & (whole > MAXIMUM_PAYLOAD)]
+        names = ("src_hi", "src_lo", "src_port", "dst_hi", "dst_lo", "dst_port")
+        for *source, source_port, hi, lo, port in np.unique(long[list(names)]).tolist():
+            too_long.add(((address_text(*source), source_port), (address_text(hi, lo), port)))
+
+    run.on_packets = note_long
+    _read(run, capture)
+    return [_header_check(each, fresh, too_long) for each in kept.judged if each.look and each.verdict.final]
+
+
+def _header_check(
+    each: JudgedLook, fresh: LookKeeper, too_long: set[tuple[Endpoint, Endpoint]]
+) -> HeaderCheck:
+    verdict, look = each
+    flow = verdict.flow
+    again = next((one.look for one in fresh.of(flow) if one.verdict.final and one.look), None)
+    way = (flow.src_ip, flow.src_port), (flow.dst_ip, flow.dst_port)
+    if look is None or (way in too_long and not look.by_headers):
+        return HeaderCheck(flow, False, ())
+    if again is None:
+        return HeaderCheck(flow, True, _BY_HEADERS_ALONE)
+    columns = {group: group_columns(group) for group in _BY_HEADERS_ALONE}
+    differs = (
+        group
+        for group, of_group in columns.items()
+        if not np.array_equal(again.features[of_group], look.features[of_group])
+    )
+    return HeaderCheck(flow, True, tuple(differs))
+
+
+def _read(run: CaptureRun, capture: bytes) -> None:
+    with ExitStack() as stack:
+        try:
+            for _ in run.process_all(open_captures([in_memory(capture, stack)])):
+                pass
+        except CaptureError as error:
+            raise StoreError(f"the packets of the call cannot be read: {error}") from error
+        run.finish()

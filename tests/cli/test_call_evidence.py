@@ -101,6 +101,7 @@ def test_every_verdict_of_public_captures_is_made_again(run, tmp_path, name):
         code, out, err = run("call", "--check", path)
         assert code == 0, (out, err)
         made += "the same bit for bit" in out
+        assert "give the same features" in out
     assert made
 
 
@@ -184,6 +185,21 @@ def test_features_that_were_changed_are_found(run, evidence):
     code, out, _ = run("call", "--check", evidence)
     assert code == 4
     assert "differ" in out
+
+
+def test_packets_that_were_changed_are_found(run, evidence):
+    data = bytearray(evidence.read_bytes())
+    at = 0
+    for block in packet_blocks(bytes(data)):
+        at = data.index(block, at)
+        if block[28 + 28] == 0x80:  # RTP: another time stamp
+            data[at + 28 + 28 + 5] ^= 0x10
+            break
+    evidence.write_bytes(data)
+    code, out, _ = run("call", "--check", evidence)
+    assert code == 4
+    assert "the headers give other features (" in out
+    assert "the same bit for bit" in out
 
 
 def section():

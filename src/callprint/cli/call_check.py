@@ -9,7 +9,7 @@ from callprint.cli import EXIT_ERROR
 from callprint.core.calls.kept import KeptCall
 from callprint.core.ground.errors import StoreError
 from callprint.core.verdict import UNKNOWN
-from callprint.evidence_file import Checked, check, kept_beside
+from callprint.evidence_file import Checked, HeaderCheck, check, check_headers, kept_beside
 from callprint.load_identifier import load_identifier
 from callprint.output.columns import Line, joined, plain, print_line
 from callprint.output.console import endpoint, printable, quantity
@@ -22,8 +22,10 @@ def check_file(args: argparse.Namespace, console: Console) -> int:
 
     Raises StoreError when the file is no evidence of a call, ModelError when another network is needed.
     """
-    kept = kept_beside(_read(Path(args.check)))
-    checked = check(kept, load_identifier(args.model) if _was_judged(kept) else None)
+    capture = _read(Path(args.check))
+    kept = kept_beside(capture)
+    identifier = load_identifier(args.model) if _was_judged(kept) else None
+    checked = check(kept, identifier)
     if not kept.complete:
         print_line(
             console, plain("The oldest packets of the call had been given up before it was kept.", "yellow")
@@ -34,6 +36,7 @@ def check_file(args: argparse.Namespace, console: Console) -> int:
         print_line(console, _line(each))
     differing = sum(not each.same for each in checked)
     made = sum(each.again is not None for each in checked)
+    agree = identifier is None or _say_headers(check_headers(capture, kept, identifier), console)
     if differing:
         console.print(f"{differing:,} of {quantity(made, 'verdict')} differ")
         return EXIT_ERROR
@@ -43,7 +46,23 @@ def check_file(args: argparse.Namespace, console: Console) -> int:
         if made
         else "no network gave a verdict on this call"
     )
-    return 0
+    return 0 if agree else EXIT_ERROR
+
+
+def _say_headers(checked: list[HeaderCheck], console: Console) -> bool:
+    """Say whether the packets in the file are those that the verdicts were based on, and return it."""
+    differing = [each for each in checked if each.differs]
+    for each in differing:
+        flow = each.flow
+        way = f"{endpoint(flow.src_ip, flow.src_port)} → {endpoint(flow.dst_ip, flow.dst_port)}"
+        print_line(
+            console, plain(f"{way}: the headers give other features ({', '.join(each.differs)})", "red")
+        )
+    same = sum(each.comparable and not each.differs for each in checked)
+    others = sum(not each.comparable for each in checked)
+    text = f"the headers in the file give the same features of {same:,} of {quantity(len(checked), 'final verdict')}"
+    console.print(text + (f"; {others:,} cannot be compared, as packets were left out" if others else ""))
+    return not differing
 
 
 def _read(path: Path) -> bytes:
