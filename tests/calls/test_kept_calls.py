@@ -3,6 +3,7 @@
 import json
 import struct
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +14,7 @@ from callprint.core.verdicts.looks import ROW_BYTES, JudgedLook, Look
 from tests.verdict_samples import verdict
 
 SECTION = struct.pack("<IIIHHqI", 0x0A0D0D0A, 28, 0x1A2B3C4D, 1, 0, -1, 28)
-ROW = (bytes(range(256)) * (ROW_BYTES // 256 + 1))[:ROW_BYTES]
+ROW = np.arange(ROW_BYTES // 4, dtype="<f4").tobytes()
 KEPT = KeptCall(
     [JudgedLook(verdict(), Look(ROW, True)), JudgedLook(verdict(), None)],
     '{"name": "compact"}',
@@ -72,3 +73,10 @@ def read(data):
 def test_what_is_none_is_refused(text):
     with pytest.raises(DecodeError):
         KeptCall.from_text(text)
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_features_are_numbers(number):
+    row = np.full(ROW_BYTES // 4, number, "<f4").tobytes()
+    with pytest.raises(DecodeError):
+        KeptCall.from_text(KeptCall([JudgedLook(verdict(), Look(row, False))]).as_text())

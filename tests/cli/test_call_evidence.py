@@ -1,19 +1,25 @@
 """`callprint call --evidence` and `--check`: what may leave the house, and verdicts made again from it."""
 
 import ipaddress
+import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import callprint
 from callprint.call_evidence import evidence_of_call, has_kept_packets
 from callprint.cli import main
-from callprint.core.calls.kept import block_of, kept_in
-from callprint.core.verdicts.looks import ROW_BYTES
+from callprint.core.calls.kept import KeptCall, block_of, kept_in
+from callprint.core.ground.errors import CallprintError
+from callprint.core.verdicts.looks import ROW_BYTES, JudgedLook, Look
 from callprint.evidence_file import check, kept_beside
 from callprint.load_identifier import load_identifier
 from callprint.stores import CallQuery, VerdictQuery, open_store
+from tests.verdict_samples import verdict
 
 pytest.importorskip("onnxruntime")
 ROOT = Path(__file__).resolve().parents[2]
@@ -237,3 +243,36 @@ def packet_blocks(data):
             found.append(data[at : at + length])
         at += length
     return found
+
+
+@pytest.fixture(scope="module")
+def identifier():
+    return load_identifier()
+
+
+VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
+FIELD_COUNT = len(json.loads(KeptCall([JudgedLook(verdict(), None)]).as_text())["verdicts"]["fields"])
+
+
+@given(
+    place=st.integers(0, FIELD_COUNT - 1),
+    value=VALUES,
+    seed=st.integers(0, 99),
+    scale=st.sampled_from([0.0, 1.0, 1e3, 1e37]),
+)
+@settings(max_examples=60, deadline=None)
+def test_any_evidence_is_checked_or_refused(identifier, place, value, seed, scale):
+    """Whatever a file says, each of its verdicts is compared, or one CallprintError says why not."""
+    ours = verdict(model_digest=identifier.digest)
+    row = np.random.default_rng(seed).normal(scale=scale, size=ROW_BYTES // 4)
+    look = Look(row.astype("<f4").tobytes(), by_headers=False)
+    plain = json.loads(KeptCall([JudgedLook(ours, look)]).as_text())
+    plain["verdicts"]["rows"][0][place] = value
+    try:
+        kept = KeptCall.from_text(json.dumps(plain))
+        checked = check(kept, identifier)
+    except CallprintError:
+        return
+    assert len(checked) == 1
+    again = check(kept, identifier)[0].again
+    assert again is None or again.application in (*identifier.applications, "unknown")

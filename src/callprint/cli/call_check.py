@@ -8,7 +8,7 @@ from rich.console import Console
 from callprint.cli import EXIT_ERROR
 from callprint.core.calls.kept import KeptCall
 from callprint.core.ground.errors import StoreError
-from callprint.core.verdict import UNKNOWN
+from callprint.core.verdict import UNKNOWN, FlowKey
 from callprint.evidence_file import Checked, HeaderCheck, check, check_headers, kept_beside
 from callprint.load_identifier import load_identifier
 from callprint.output.columns import Line, joined, plain, print_line
@@ -86,8 +86,8 @@ def _about(kept: KeptCall) -> list[Line]:
 
 
 def _line(each: Checked) -> Line:
-    verdict, flow = each.verdict, each.verdict.flow
-    way = f"{endpoint(flow.src_ip, flow.src_port)} → {endpoint(flow.dst_ip, flow.dst_port)}  "
+    verdict = each.verdict
+    way = _way(verdict.flow) + "  "
     name = printable(verdict.application)
     if verdict.application == UNKNOWN and verdict.best_application:
         name += f" ({printable(verdict.best_application)}?)"
@@ -98,3 +98,7 @@ def _line(each: Checked) -> Line:
     if each.same:
         return joined(plain(way + what), plain("the same", "green"))
     return joined(plain(way + what), plain(f"differs in {', '.join(each.differs)}", "red"))
+
+
+def _way(flow: FlowKey) -> str:
+    return printable(f"{endpoint(flow.src_ip, flow.src_port)} → {endpoint(flow.dst_ip, flow.dst_port)}")

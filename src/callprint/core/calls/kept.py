@@ -9,8 +9,10 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from callprint.core.ground.errors import DecodeError
-from callprint.core.verdict import FlowKey
+from callprint.core.verdict import DECLARED_BY, FlowKey
 from callprint.core.verdicts.looks import ROW_BYTES, JudgedLook, Look
 from callprint.core.verdicts.rows import VERDICTS
 
@@ -73,6 +75,8 @@ class KeptCall:
             raise DecodeError("a kept call without features")
         if not len(verdicts) == len(features) == len(by_headers) <= MOST_VERDICTS:
             raise DecodeError("a kept call has more or fewer features than verdicts, or too many")
+        if any(verdict.declared_by not in (None, *DECLARED_BY) for verdict in verdicts):
+            raise DecodeError("a kept call in which something unknown declares a name")
         call, card = plain.get("call", {}), plain.get("card", "")
         if not isinstance(call, dict) or not isinstance(card, str):
             raise DecodeError("a kept call whose row or model card is none")
@@ -90,7 +94,10 @@ def _look(row: Any, by_headers: Any) -> Look | None:
         raw = b""
     if len(raw) != ROW_BYTES:
         raise DecodeError("a row of features of a kept call is damaged, or of another version of callprint")
-    return Look(raw, by_headers is True)
+    look = Look(raw, by_headers is True)
+    if not np.isfinite(look.features).all():
+        raise DecodeError("a feature of a kept call is no number")
+    return look
 
 
 def block_of(kept: KeptCall) -> bytes:
