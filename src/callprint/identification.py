@@ -40,6 +40,7 @@ class CaptureRun:
     signalling_ports: tuple[int, ...] = SIGNALLING_PORTS  # of SIP over TCP
     on_announced: Callable[[FlowSummary], None] = lambda _summary: None  # completes the row of its flow
     order: PacketOrder = field(default_factory=PacketOrder)
+    on_packets: Callable[[np.ndarray, np.ndarray, np.ndarray], None] = lambda _data, _packets, _records: None
     packets: int = 0
     flows: int = 0
     _marks: TimeMarks = field(default_factory=lambda: TimeMarks(RUNNING_EVERY_NS))
@@ -53,6 +54,7 @@ class CaptureRun:
         """Process frames whose times are right; data: (bytes,) uint8, records: (n,) RECORD; `capture`: their origin."""
         self.packets += len(records)
         packets = dissect(data, records, signalling_ports=self.signalling_ports)
+        self.on_packets(data, packets, records)
         done = 0
         for at, mark_ns in self._marks.passed(packets["time_ns"]):
             self._process_until_mark(data, packets[done:at], records[done:at], capture)

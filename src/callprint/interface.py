@@ -31,6 +31,7 @@ from callprint.output.json_lines import flow_object
 from callprint.output.packet_times import drop_warnings, time_warnings
 from callprint.output.tables import Library, Tables, tables
 from callprint.sources import FileReport, PacketSource, open_captures, open_interfaces
+from callprint.sources.captures import in_memory
 from callprint.stores import open_store
 from callprint.votes import VoteListener
 
@@ -270,20 +271,10 @@ def _capture(capture: Capture, stack: ExitStack) -> str | os.PathLike[str] | Fil
     if isinstance(capture, str | os.PathLike):
         return capture
     if isinstance(capture, bytes | bytearray | memoryview):
-        return _in_memory(capture, stack)
+        return in_memory(capture, stack)
     try:
         descriptor = os.dup(capture.fileno())  # whoever opened it may close it before it is read
     except (AttributeError, OSError):  # io.BytesIO, a member of an archive ...
-        return _in_memory(capture.read(), stack)
+        return in_memory(capture.read(), stack)
     stack.callback(os.close, descriptor)
     return FileReport(str(getattr(capture, "name", "an open file")), descriptor=descriptor)
-
-
-def _in_memory(data: "bytes | bytearray | memoryview", stack: ExitStack) -> FileReport:
-    """Return bytes as a file in memory, which is gone when the stack is closed."""
-    descriptor = os.memfd_create("capture", os.MFD_CLOEXEC)
-    stack.callback(os.close, descriptor)
-    with open(descriptor, "wb", closefd=False) as file:
-        file.write(data)
-    os.lseek(descriptor, 0, os.SEEK_SET)
-    return FileReport("bytes", descriptor=descriptor)

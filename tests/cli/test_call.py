@@ -27,6 +27,8 @@ expired after 5.9 s of talk; spam score 0.01, allow: answered
     0.068  │◀═══ unknown · PCMU · 296 packets, 1 lost in 5.9 s ════│
     0.087  │──────────────────────── ACK ─────────────────────────▶│
     0.106  │═══════ unknown · PCMU · 295 packets in 5.9 s ════════▶│
+    5.985  │                                 ◇ MOS 4.38, narrowband│
+    5.986  │ ◇ MOS 4.41, narrowband
 """
 
 
@@ -148,7 +150,7 @@ def test_from_a_store_the_ladder_has_the_times_of_the_row(show, tmp_path):
     for text in ("INVITE (PCMU)", "180 Ringing", "200 OK (PCMU)", "296 packets"):
         assert text in out
     assert show("no-such-call", "--store", store)[0] == 4
-    assert show(CALL_ID, "--store", store, "--pcap", tmp_path / "x")[0] == 2
+    assert show(CALL_ID, "--store", store, "--pcap", tmp_path / "x")[0] == 4  # no packets are kept
 
 
 def test_names_of_strangers_control_no_terminal(show, tmp_path):

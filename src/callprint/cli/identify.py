@@ -14,6 +14,7 @@ from callprint.cli import EXIT_DAMAGED, EXIT_INTERRUPTED, EXIT_USAGE
 from callprint.cli.answers import add_json_option
 from callprint.cli.capture_options import add_capture_options
 from callprint.cli.evidence import add_evidence_options, evidence_limits
+from callprint.cli.keeping import add_keep_options, call_keeper, keeping, say_kept
 from callprint.cli.numbers import add_number_options, identity_reader
 from callprint.cli.parsers import Subparsers, add_command, positive
 from callprint.cli.reading import read_captures, read_interfaces, say_kernel_counters, say_verdict
@@ -141,6 +142,7 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
     )
     where.add_argument("--no-store", action="store_true", help="keep no verdicts")
     add_evidence_options(parser)
+    add_keep_options(parser)
     add_votes_option(parser)
     add_number_options(parser)
     parser.set_defaults(run=run)
@@ -194,6 +196,8 @@ def run(args: argparse.Namespace) -> int:
             pipeline, store, shown.add_verdict, shown.add_report, calls, shown.add_call, sip_ports
         )
         capture_run.order = order
+        keeper = call_keeper(args, store, identifier)
+        stack.enter_context(keeping(keeper, capture_run))
         stack.callback(capture_run.store_rest)  # what was found is kept however this ends
         wanted: PacketSource = selection
         if args.follow:
@@ -212,6 +216,8 @@ def run(args: argparse.Namespace) -> int:
             _warn(messages, _given_twice(source.paths))
             interrupted = read_captures(wanted, capture_run, console)
         capture_run.finish()
+        if keeper is not None:
+            keeper.finish()
         print_report(
             console,
             shown.flows,
@@ -226,6 +232,7 @@ def run(args: argparse.Namespace) -> int:
         if store is not None:
             console.print()
             console.print(store_line(store.url))
+        say_kept(keeper, console)
     said = time_warnings(capture_run.order.counters)
     if not isinstance(source, LiveSource):
         said += drop_warnings(source.dropped)

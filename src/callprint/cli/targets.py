@@ -18,8 +18,8 @@ from callprint.sources.streams import open_stream
 
 STANDARD_OUTPUT = "-"
 OWNER_ONLY = 0o600
-INPUTS = ("captures", "dataset", "data", "pseudonym_key")
-OUTPUTS = ("json", "csv", "map", "out", "output", "pcap")
+INPUTS = ("captures", "dataset", "data", "pseudonym_key", "key_file")
+OUTPUTS = ("json", "csv", "map", "out", "output", "pcap", "evidence")
 """Arguments of commands that name files to be read (besides models) and to be written."""
 
 

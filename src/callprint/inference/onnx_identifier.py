@@ -123,7 +123,7 @@ class OnnxIdentifier:
         for start in range(0, len(spans), batch):
             part = slice(start, start + batch)
             if form.kind == INPUT_FEATURES:
-                rows = self._features(evidence, spans[part])
+                rows = self.feature_rows(evidence, spans[part])
                 packets[part] = packet_counts(rows)
             else:
                 images, packets[part] = k_matrices(evidence, spans[part], form.maximum_packets)
@@ -149,11 +149,11 @@ class OnnxIdentifier:
         positions = np.zeros((len(spans), self._embedding_columns), np.float32)
         for start in range(0, len(spans), FEATURE_BATCH):
             part = slice(start, start + FEATURE_BATCH)
-            rows = self._features(evidence, spans[part])
+            rows = self.feature_rows(evidence, spans[part])
             (positions[part],) = self._results(["embedding"], rows)
         return positions
 
-    def _features(self, evidence: np.ndarray, spans: np.ndarray) -> np.ndarray:
+    def feature_rows(self, evidence: np.ndarray, spans: np.ndarray) -> np.ndarray:
         """Return the feature row of each log, (n, F) float32, with what the card says in place of missing payloads."""
         rows = features(evidence, spans, self.card.input.maximum_packets)
         if self.card.headers is not None:
@@ -181,16 +181,29 @@ class OnnxIdentifier:
 
     def identify(self, evidence: np.ndarray, spans: np.ndarray) -> Decisions:
         """Judge the logs evidence[spans[i, 0]:spans[i, 1]]; evidence: (bytes,) uint8, spans: (n, 2) int64."""
-        logits, novelty, packets = self.scores(evidence, spans)
+        by_headers = logs_by_headers(evidence, np.asarray(spans, np.int64).reshape(-1, 2))
+        return self._decide(*self.scores(evidence, spans), by_headers)
+
+    def identify_rows(self, rows: np.ndarray, by_headers: np.ndarray) -> Decisions:
+        """Judge what `feature_rows` gave, (n, F) float32; by_headers: (n,) bool, of `logs_by_headers`."""
+        packets = packet_counts(rows)
+        if self.card.headers is None:
+            packets[by_headers] = 0
+        logits, *novelty = self._run(np.ascontiguousarray(rows))
+        return self._decide(
+            logits, novelty[0] if novelty else np.zeros(len(rows), np.float32), packets, by_headers
+        )
+
+    def _decide(
+        self, logits: np.ndarray, novelty: np.ndarray, packets: np.ndarray, by_headers: np.ndarray
+    ) -> Decisions:
         found = decide(self.card.policy, self.engines, self.minimum_k, logits, novelty, packets)
-        headers = self.card.headers
-        if headers is not None:
-            of = logs_by_headers(evidence, np.asarray(spans, np.int64).reshape(-1, 2))
-            if of.any():
-                least = headers.minimum_packets
-                by_headers = decide(headers.policy, self.engines, least, logits[of], novelty[of], packets[of])
-                for name in Decisions.__slots__:
-                    getattr(found, name)[of] = getattr(by_headers, name)
+        headers, of = self.card.headers, by_headers
+        if headers is not None and of.any():
+            least = headers.minimum_packets
+            others = decide(headers.policy, self.engines, least, logits[of], novelty[of], packets[of])
+            for name in Decisions.__slots__:
+                getattr(found, name)[of] = getattr(others, name)
         return found
 
 

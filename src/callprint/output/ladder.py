@@ -7,7 +7,7 @@ from rich.console import Console
 from callprint.core.call import CallRecord
 from callprint.core.calls.ladder import Ladder, LadderMessage, participants
 from callprint.core.ground.addresses import Endpoint
-from callprint.core.verdict import UNKNOWN, FlowReport
+from callprint.core.verdict import UNKNOWN, FlowKey, FlowReport, Verdict
 from callprint.output.columns import Line, Lines, joined, length, plain, print_line
 from callprint.output.console import printable, quantity
 
@@ -16,6 +16,8 @@ LEAST_WIDTH = 24
 """Of the space between two participants: narrower, and the texts on the arrows would be cut to nothing."""
 MOST_WIDTH = 56
 
+NOTE = "◇"
+"""Before what callprint says about a flow: verdicts, when they are given, and its quality, when it ends."""
 SIGNALLING, AGAIN, MEDIA, REFUSED = "cyan", "dim", "green", "red"
 
 
@@ -51,6 +53,8 @@ _Row = tuple[int, Endpoint, Endpoint, str, str, bool]
 def _rows(ladder: Ladder) -> list[_Row]:
     rows = [_message_row(message) for message in ladder.messages]
     rows += [_media_row(report) for report in ladder.flows]
+    rows += [_verdict_row(verdict) for verdict in ladder.verdicts if verdict.best_application]
+    rows += [_quality_row(report) for report in ladder.flows if report.summary.mos is not None]
     return sorted(rows, key=lambda row: row[0])
 
 
@@ -81,6 +85,30 @@ def _media_row(report: FlowReport) -> _Row:
     return verdict.flow.first_seen_ns, source, (verdict.flow.dst_ip, verdict.flow.dst_port), text, MEDIA, True
 
 
+def _verdict_row(verdict: Verdict) -> _Row:
+    stage = "final" if verdict.final else "provisional"
+    name = printable(verdict.application)
+    if verdict.application == UNKNOWN:
+        name += f" ({printable(verdict.best_application or UNKNOWN)}?)"
+    text = f"{name}, {verdict.confidence:.1%}, {stage} after {quantity(verdict.k, 'packet')}"
+    if verdict.declared_application:
+        text += f"; declared {printable(verdict.declared_application)} ({verdict.declared_by})"
+    return _note(verdict.decided_at_ns, verdict.flow, text)
+
+
+def _quality_row(report: FlowReport) -> _Row:
+    summary = report.summary
+    notes = f" ({printable(summary.quality_notes)})" if summary.quality_notes else ""
+    text = f"MOS {summary.mos:.2f}, {summary.mos_band}{notes}"
+    return _note(summary.last_seen_ns, report.verdict.flow, text)
+
+
+def _note(time_ns: int, flow: FlowKey, text: str) -> _Row:
+    """Return a row about a flow; it stands beside its sender."""
+    sender = flow.src_ip, flow.src_port
+    return time_ns, sender, sender, f"{NOTE} {text}", AGAIN, True
+
+
 def _heading(record: CallRecord) -> Iterator[Line]:
     who = " → ".join(printable(party or "not known") for party in (record.caller, record.callee))
     state = str(record.state)
@@ -98,7 +126,8 @@ def _heading(record: CallRecord) -> Iterator[Line]:
 
 def _as_text(row: _Row, begin_ns: int) -> Line:
     time_ns, source, target, text, style, _ = row
-    way = f"{endpoint_text(source)} → {endpoint_text(target)}  "
+    is_note = text.startswith(NOTE)
+    way = endpoint_text(source) + ("  " if is_note else f" → {endpoint_text(target)}  ")
     return joined(plain(_time(time_ns, begin_ns), "dim"), plain(way), plain(text, style))
 
 
@@ -118,7 +147,18 @@ def _drawn(names: list[Endpoint], rows: list[_Row], width: int, begin_ns: int) -
         before = _time(time_ns, begin_ns) + "".join(cells[TIME_WIDTH : left + 1])
         after = "".join(cells[right:])
         if begin == end:  # from a host to itself: its other port, or an unknown one
-            yield joined(plain(before, "dim"), plain(f" ↺ {text}", style))
+            if text.startswith(NOTE) and begin == len(bars) - 1:  # on its left, where there is room
+                room = width - 2
+                shown = text if length(text) <= room else text[: room - 1] + "…"
+                before = _time(time_ns, begin_ns) + "".join(cells[TIME_WIDTH : bars[begin - 1] + 1])
+                yield joined(
+                    plain(before, "dim"),
+                    plain(" " * (room - length(shown) + 1) + shown, style),
+                    plain("│", "dim"),
+                )
+                continue
+            shown = text if text.startswith(NOTE) else f"↺ {text}"
+            yield joined(plain(before, "dim"), plain(f" {shown}", style))
             continue
         room = right - left - 1
         shown = text if length(text) <= room - 4 else text[: max(0, room - 5)] + "…"

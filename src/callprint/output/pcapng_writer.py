@@ -12,12 +12,12 @@ _NANOSECONDS = struct.pack("<HHB3xHH", 9, 1, 9, 0, 0)  # option if_tsresol = 9; 
 class PcapngWriter:
     """Writes to a binary stream that its caller opens and closes."""
 
-    def __init__(self, stream: BinaryIO) -> None:
-        """Write the head of the file."""
+    def __init__(self, stream: BinaryIO, comment: str = "") -> None:
+        """Write the head of the file; `comment`: for people who look at it with other programs."""
         self.packets = 0
         self._stream = stream
         self._interfaces: dict[int, int] = {}  # link type -> number of its interface
-        stream.write(_SECTION)
+        stream.write(_section(comment.encode("utf-8")))
 
     def write(self, data: np.ndarray, records: np.ndarray) -> None:
         """Write frames; data: (bytes,) uint8, records: (n,) RECORD."""
@@ -42,3 +42,13 @@ class PcapngWriter:
             )
             self._stream.write(block)
         return number
+
+
+def _section(comment: bytes) -> bytes:
+    options = b""
+    if comment:
+        padded = comment + bytes(-len(comment) % 4)
+        options = struct.pack("<HH", 1, len(comment)) + padded + bytes(4)  # opt_comment; the end of options
+    length = 28 + len(options)
+    head = struct.pack("<IIIHHq", 0x0A0D0D0A, length, 0x1A2B3C4D, 1, 0, -1)
+    return head + options + struct.pack("<I", length)

@@ -5,6 +5,7 @@ import os
 import stat
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,6 +61,16 @@ class FileReport:
         self.is_readable = self.packets > 0
         so_far = f" after {self.packets:,} packets" if self.packets else ""
         self.defect = CaptureError(f"{self.name}: {error.strerror or error}{so_far}")
+
+
+def in_memory(data: "bytes | bytearray | memoryview", stack: ExitStack) -> FileReport:
+    """Return bytes as a file in memory, which is gone when the stack is closed."""
+    descriptor = os.memfd_create("capture", os.MFD_CLOEXEC)
+    stack.callback(os.close, descriptor)
+    with open(descriptor, "wb", closefd=False) as file:
+        file.write(data)
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return FileReport("bytes", descriptor=descriptor)
 
 
 class CaptureSource:

@@ -16,7 +16,7 @@ from callprint.core.signalling.defects import SipError
 from callprint.core.signalling.reader import RawMessage
 from callprint.core.signalling.sdp import parse_sdp
 from callprint.core.signalling.sip import SipMessage
-from callprint.core.verdict import FlowKey, FlowReport
+from callprint.core.verdict import FlowKey, FlowReport, Verdict
 
 MOST_MESSAGES = 1_000
 """Kept of one call: re-INVITEs and retransmissions may go on for ever."""
@@ -76,6 +76,7 @@ class Ladder:
     messages: list[LadderMessage] = field(default_factory=list)
     left_out: int = 0  # messages beyond MOST_MESSAGES
     flows: list[FlowReport] = field(default_factory=list)
+    verdicts: list[Verdict] = field(default_factory=list)  # those that a network gave, on its flows
 
 
 class LadderKeeper:
@@ -90,6 +91,7 @@ class LadderKeeper:
         self._left_out: dict[CallKey, int] = {}
         self._records: dict[CallKey, CallRecord] = {}
         self._flows: dict[FlowKey, FlowReport] = {}
+        self._verdicts: dict[FlowKey, list[Verdict]] = {}
 
     def take_message(self, call: Attempt, raw: RawMessage, message: SipMessage) -> None:
         """Take a message that call assembly has given to a call."""
@@ -122,6 +124,12 @@ class LadderKeeper:
         if len(self._flows) > MOST_FLOWS:
             del self._flows[next(iter(self._flows))]
 
+    def take_verdict(self, verdict: Verdict) -> None:
+        """Take a verdict when it is given."""
+        self._verdicts.setdefault(verdict.flow, []).append(verdict)
+        if len(self._verdicts) > MOST_FLOWS:
+            del self._verdicts[next(iter(self._verdicts))]
+
     def ladders(self) -> list[Ladder]:
         """Return the calls, in the order of their beginnings."""
         found = []
@@ -129,11 +137,15 @@ class LadderKeeper:
             keys = (*record.caller_flows, *record.callee_flows)
             flows = [self._flows[flow] for flow in keys if flow in self._flows]
             flows.sort(key=lambda report: report.verdict.flow.first_seen_ns)
-            found.append(Ladder(record, self._messages.get(key, []), self._left_out.get(key, 0), flows))
+            verdicts = [verdict for flow in keys for verdict in self._verdicts.get(flow, [])]
+            ladder = Ladder(record, self._messages.get(key, []), self._left_out.get(key, 0), flows, verdicts)
+            found.append(ladder)
         return found
 
 
-def ladder_of_row(record: CallRecord, flows: list[FlowReport]) -> Ladder:
+def ladder_of_row(
+    record: CallRecord, flows: list[FlowReport], verdicts: list[Verdict] | None = None
+) -> Ladder:
     """Return what the times of a row tell of a call whose messages were not kept: one line for each of its steps.
 
     Its parties stand at the hosts that send its media, or under the words "caller" and "callee".
@@ -161,7 +173,8 @@ def ladder_of_row(record: CallRecord, flows: list[FlowReport]) -> Ladder:
         way = ((caller, 0), (callee, 0)) if from_caller else ((callee, 0), (caller, 0))
         if time_ns is not None:
             messages.append(LadderMessage(time_ns, *way, text, codecs, False))
-    return Ladder(record, messages, flows=sorted(flows, key=lambda report: report.verdict.flow.first_seen_ns))
+    flows = sorted(flows, key=lambda report: report.verdict.flow.first_seen_ns)
+    return Ladder(record, messages, flows=flows, verdicts=verdicts or [])
 
 
 def participants(ladder: Ladder) -> list[Endpoint]:

@@ -6,7 +6,7 @@ since the last message of a call, of whatever call, belongs to it. Fragments of 
 shortly before the message was whole.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
@@ -21,35 +21,54 @@ from callprint.core.verdict import FlowReport
 _FRAGMENTS_WITHIN_NS = 1_000_000_000
 _SEGMENTS_WITHIN_NS = 5_000_000_000  # of the first message of a stream
 _MOST_WAYS = 100_000
+_MOST_CALLS = 100_000
 _RTCP_AFTER_NS = 5_000_000_000  # the last report and the BYE of a source come after its last RTP packet
+_HANDSHAKE_BEFORE_NS = 60_000_000_000
+_HANDSHAKE = (PacketKind.STUN, PacketKind.DTLS)
 
 _Way = tuple[Endpoint, Endpoint]
+Places = dict[_Way, list[tuple[int, int]]]
+"""Of the messages of a call: after when, and until when, each came."""
 
 
-class CallPackets:
-    """Chooses packets of a second reading of the same captures; both readings have the same order and times."""
+class MessagePlaces:
+    """Notes where the messages of calls came in; by this their packets are found again."""
 
-    def __init__(self, call_id: str, from_tag: str) -> None:
-        self._call = call_id, from_tag
-        self._spans: dict[
-            _Way, list[tuple[int, int]]
-        ] = {}  # of its messages: after when, until when each came
+    def __init__(self, wanted: Callable[[str], bool] = lambda _call_id: True) -> None:
+        """`wanted`: tells by a Call-ID whether the messages of a call are noted."""
+        self._wanted = wanted
+        self._spans: dict[tuple[str, str], Places] = {}
         self._last_ns: dict[_Way, int] = {}  # when the last message was whole, of whatever call
-        self._flows: list[FlowReport] = []
 
     def take_message(self, call: Attempt, raw: RawMessage, _message: SipMessage) -> None:
-        """Take a message of the first reading, and the call that took it."""
+        """Take a message, and the call that took it."""
         way = (raw.source_ip, raw.source_port), raw.target
-        if (call.call_id, call.from_tag) == self._call:
+        if self._wanted(call.call_id):
             after_ns = self._last_ns.get(way, raw.time_ns - _SEGMENTS_WITHIN_NS)
-            self._spans.setdefault(way, []).append((after_ns, raw.time_ns))
+            places = self._spans.setdefault((call.call_id, call.from_tag), {})
+            places.setdefault(way, []).append((after_ns, raw.time_ns))
+            if len(self._spans) > _MOST_CALLS:
+                del self._spans[next(iter(self._spans))]
         self._last_ns[way] = raw.time_ns
         if len(self._last_ns) > _MOST_WAYS:
             del self._last_ns[next(iter(self._last_ns))]
 
-    def take_flows(self, reports: Iterable[FlowReport]) -> None:
-        """Take the flows of the call."""
-        self._flows += reports
+    def of(self, call_id: str, from_tag: str) -> Places:
+        """Return the places of a call's messages; none where there were none, or too many calls since."""
+        return self._spans.get((call_id, from_tag), {})
+
+    def forget(self, call_id: str, from_tag: str) -> None:
+        """Forget a call."""
+        self._spans.pop((call_id, from_tag), None)
+
+
+class CallPackets:
+    """Chooses the packets of a call from those of a capture, read again in the same order and with the same times."""
+
+    def __init__(self, places: Places, flows: Iterable[FlowReport]) -> None:
+        """Take the places of its messages and its flows."""
+        self._spans = places
+        self._flows = list(flows)
 
     def chosen(self, packets: Array) -> Array:
         """Return (n,) bool: which packets are of the call; packets: (n,) PACKET in the order of the first reading."""
@@ -76,7 +95,10 @@ class CallPackets:
             & _to(packets, (flow.dst_ip, flow.dst_port + more))
             for more in (0, 1)
         ]
-        return np.asarray(since & (media | (rtcp & (beside[0] | beside[1]))))
+        # The handshake on the ports of a flow is evidence of its verdicts, and comes before its first packet.
+        handshake = _from(packets, source) & _to(packets, target) & np.isin(kinds, _HANDSHAKE)
+        handshake &= (times < flow.first_seen_ns) & (times >= flow.first_seen_ns - _HANDSHAKE_BEFORE_NS)
+        return np.asarray(since & (media | (rtcp & (beside[0] | beside[1]))) | handshake)
 
 
 def _signalling(packets: Array, after_ns: int, until_ns: int) -> Array:

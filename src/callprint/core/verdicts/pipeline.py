@@ -5,7 +5,7 @@ and stores what comes back. The verdicts of one flow come in this order: at most
 network is sure, then the final one, then the report at the flow's end.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -62,6 +62,8 @@ class IdentificationPipeline:
         self._identifier = identifier
         self._keep_unknown = keep_unknown
         self._names = names
+        self.on_looks: Callable[[list[Verdict], Array, Array], None] | None = None
+        """Hears verdicts with the evidence, (bytes,) uint8, that they are based on, and its spans, (n, 2) int64."""
         self._declared: dict[FlowKey, Declared] = {}  # by flows that go on; most declare nothing
 
     def process(
@@ -115,6 +117,9 @@ class IdentificationPipeline:
         for i, declared in declare_all(verdicts, drain, resolution.given, self._names).items():
             self._declared[verdicts[i].flow] = declared
         output.verdicts += verdicts
+        if self.on_looks is not None and verdicts:
+            given = events[resolution.given]
+            self.on_looks(verdicts, drain.evidence, np.column_stack([given["start"], given["end"]]))
         if self._keep_unknown:
             output.unknown += unknown_evidence(verdicts, events[resolution.given], drain.evidence)
         ends = np.flatnonzero(events["kind"] == EVENT_END)

@@ -108,14 +108,22 @@ def _ask(events: Array, flows: Array) -> Array:
 
 def _write_verdicts(flows: Array, events: Array, answers: Array, asks: Array) -> None:
     """Write the verdicts that events ask for into the events' flows, all but `sure_k`."""
-    for name in ("application", "reason", "engine"):
-        flows[name][asks] = answers[name][asks]
-    flows["confidence"][asks] = np.rint(answers["confidence"][asks] * CONFIDENCE_UNIT)
-    # Doubles, and a little more than nothing: .29 is 28.999998 hundredths.
-    flows["engine_confidence"][asks] = np.floor(answers["engine_confidence"][asks].astype(float) * 100 + 1e-4)
+    for name in ANSWER.names or ():
+        write_answer(flows, name, answers[name], asks)
     flows["verdict_k"][asks] = events["k"][asks]
     flows["decided_at_ns"][asks] = events["time_ns"][asks]
     flows["final"][asks] = events["kind"][asks] != EVENT_CHECKPOINT
+
+
+def write_answer(flows: Array, name: str, values: Array, asks: Array) -> None:
+    """Write one field of answers, (n,), into FLOW rows where `asks`, (n,) bool, is true."""
+    if name == "confidence":
+        flows[name][asks] = np.rint(values[asks] * CONFIDENCE_UNIT)
+    elif name == "engine_confidence":
+        # Doubles, and a little more than nothing: .29 is 28.999998 hundredths.
+        flows[name][asks] = np.floor(values[asks].astype(float) * 100 + 1e-4)
+    else:
+        flows[name][asks] = values[asks]
 
 
 class _ByFlow:

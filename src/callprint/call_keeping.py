@@ -1,0 +1,136 @@
+"""Keeps the packets of calls that a rule chooses, while captures or interfaces are read (ADR 0015)."""
+
+import io
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import numpy as np
+
+from callprint.core.call import CallRecord, Phase
+from callprint.core.calls.attempt import Attempt
+from callprint.core.calls.keep_rules import KeepRules
+from callprint.core.calls.kept import KeptCall, block_of
+from callprint.core.calls.packets_of_call import MessagePlaces
+from callprint.core.calls.spool import CallFrames, CallSpool
+from callprint.core.signalling.reader import RawMessage
+from callprint.core.signalling.sip import SipMessage
+from callprint.core.verdict import FlowKey, FlowReport
+from callprint.core.verdicts.looks import MOST_FLOWS, LookKeeper
+from callprint.identification import CaptureRun
+from callprint.output.pcapng_writer import PcapngWriter
+from callprint.stores.kept_calls import KeptCalls
+
+Heard = TypeVar("Heard")
+
+SETTLES_NS = 5_000_000_000
+"""After a call has ended the last answers and RTCP reports come: its packets are taken when they have."""
+
+
+@dataclass(slots=True)
+class CallKeeper:
+    """Listens to a run: packets, messages, verdicts, flows and calls. `finish` keeps what still waits."""
+
+    rules: KeepRules
+    folder: KeptCalls
+    spool: CallSpool
+    looks: LookKeeper
+    card: str = ""  # of the model
+    voice: bool = False
+    kept: int = 0
+    incomplete: int = 0  # of these, those of which packets had been given up
+    gone: int = 0  # calls that a rule chose, but of which no packet was left
+    _places: MessagePlaces = field(default_factory=MessagePlaces)
+    _flows: dict[FlowKey, FlowReport] = field(default_factory=dict)
+    _waiting: deque[tuple[int, CallRecord]] = field(default_factory=deque)
+    _now_ns: int = 0
+
+    def listen(self, run: CaptureRun) -> None:
+        """Hear what the run finds, beside whoever hears it already."""
+        run.on_packets, run.pipeline.on_looks = self.take_packets, self.looks.take_looks
+        run.on_verdict = _both(self.looks.take_verdict, run.on_verdict)
+        run.on_report = _both(self.take_flow, run.on_report)
+        run.on_call = _both(self.take_record, run.on_call)
+        if run.calls is not None:
+            run.calls.assembler.on_message = self.take_message
+
+    def take_packets(self, data: np.ndarray, packets: np.ndarray, records: np.ndarray) -> None:
+        """Take a batch, before it is worked off; the arguments are those of CallSpool.take."""
+        if len(packets):
+            if packets["time_ns"][0] < self._now_ns - SETTLES_NS:
+                self.finish()  # another capture, of an earlier time
+            self._now_ns = int(packets["time_ns"][-1])
+        self.spool.take(data, packets, records)
+        while self._waiting and self._waiting[0][0] <= self._now_ns:
+            self._keep(self._waiting.popleft()[1])
+
+    def take_message(self, call: Attempt, raw: RawMessage, message: SipMessage) -> None:
+        """Take a message that call assembly has given to a call."""
+        self._places.take_message(call, raw, message)
+
+    def take_flow(self, report: FlowReport) -> None:
+        """Take a flow that has ended."""
+        self._flows[report.verdict.flow] = report
+        if len(self._flows) > MOST_FLOWS:
+            del self._flows[next(iter(self._flows))]
+
+    def take_record(self, call: CallRecord) -> None:
+        """Take the row of a call; when it has ended, the rules decide."""
+        if call.phase is not Phase.END:
+            return
+        if self.rules.meets(call):
+            self._waiting.append((self._now_ns + SETTLES_NS, call))
+        else:
+            self._places.forget(call.call_id, call.from_tag)
+
+    def finish(self) -> None:
+        """Keep the calls that still wait: nothing more comes."""
+        while self._waiting:
+            self._keep(self._waiting.popleft()[1])
+
+    def _keep(self, call: CallRecord) -> None:
+        keys = (*call.caller_flows, *call.callee_flows)
+        flows = [self._flows[key] for key in keys if key in self._flows]
+        found = self.spool.frames_of(self._places.of(call.call_id, call.from_tag), flows)
+        if found.packets:
+            judged = [look for key in keys for look in self.looks.of(key)]
+            kept = KeptCall(judged, self.card, about(call), found.complete, self.voice)
+            self.folder.put(call, capture_of(kept, found))
+            self.kept += 1
+            self.incomplete += not found.complete
+        else:
+            self.gone += 1
+        self._places.forget(call.call_id, call.from_tag)
+
+
+def _both(one: Callable[[Heard], None], other: Callable[[Heard], None]) -> Callable[[Heard], None]:
+    def hear(value: Heard) -> None:
+        one(value)
+        other(value)
+
+    return hear
+
+
+def about(call: CallRecord) -> dict[str, Any]:
+    """Return what a kept file says about its call for whoever has no store: how it ended and how it was judged."""
+    return {
+        "state": str(call.state),
+        "action": str(call.action),
+        "spam_score": call.spam_score,
+        "detector": call.detector,
+        "reason": call.reason,
+        "caller_mos": call.caller_mos,
+        "callee_mos": call.callee_mos,
+        "media_notes": call.media_notes,
+    }
+
+
+def capture_of(kept: KeptCall, found: CallFrames) -> bytes:
+    """Return the packets of a call with what is kept beside them, as pcapng."""
+    stream = io.BytesIO()
+    writer = PcapngWriter(stream)
+    stream.write(block_of(kept))
+    for data, records in found.frames:
+        writer.write(data, records)
+    return stream.getvalue()

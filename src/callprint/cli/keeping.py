@@ -1,0 +1,146 @@
+"""The options of `callprint identify` that keep the packets of calls (docs/use/call.md)."""
+
+import argparse
+import contextlib
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from callprint.call_keeping import CallKeeper
+from callprint.cli.parsers import positive
+from callprint.core.calls.keep_rules import DEFAULT_MOS, KeepRules
+from callprint.core.calls.spool import CallSpool
+from callprint.core.ground.errors import ConfigError
+from callprint.core.identify.card import INPUT_FEATURES, card_text
+from callprint.core.verdicts.looks import LookKeeper
+from callprint.identification import CaptureRun
+from callprint.output.console import printable, quantity
+from callprint.stores import VerdictStore
+from callprint.stores.kept_calls import KEY_VARIABLE, KeptCalls, KeptLimits, folder_beside, read_key
+
+if TYPE_CHECKING:
+    from callprint.inference import OnnxIdentifier
+
+MEMORY_MIB = 256
+
+
+def add_keep_options(parser: argparse.ArgumentParser) -> None:
+    """Add --keep-calls and its bounds."""
+    defaults = KeptLimits()
+    group = parser.add_argument_group(
+        "packets of calls", "Off by default; kept beside the store, for `callprint call`."
+    )
+    group.add_argument(
+        "--keep-calls",
+        metavar="RULE",
+        action="append",
+        default=[],
+        help="keep the packets of calls that are `spam` (any action but allow), below a MOS (`quality`: "
+        f"{DEFAULT_MOS}, or `quality:3.2`), of an `unknown` application, or `all`; may be given more than once",
+    )
+    group.add_argument("--keep-voice", action="store_true", help="also the voice: RTP packets whole")
+    add_key_option(group)
+    group.add_argument(
+        "--keep-calls-number",
+        metavar="N",
+        type=positive,
+        help=f"keep the latest N calls (default: {defaults.calls:,})",
+    )
+    group.add_argument(
+        "--keep-calls-mib",
+        metavar="MIB",
+        type=positive,
+        help=f"keep so many MiB in all (default: {defaults.mebibytes:,})",
+    )
+    group.add_argument(
+        "--keep-calls-days",
+        metavar="DAYS",
+        type=positive,
+        help=f"delete them after this many days (default: {defaults.days})",
+    )
+    group.add_argument(
+        "--keep-memory",
+        metavar="MIB",
+        type=positive,
+        default=MEMORY_MIB,
+        help="memory for packets of calls that go on (default: %(default)s MiB); the oldest go when it is full",
+    )
+
+
+def add_key_option(parser: "argparse.ArgumentParser | argparse._ArgumentGroup") -> None:
+    """Add --key-file."""
+    parser.add_argument(
+        "--key-file",
+        metavar="FILE",
+        default=os.environ.get(KEY_VARIABLE),
+        help="32 bytes with which kept packets are encrypted (AES-256-GCM; "
+        f"default: ${KEY_VARIABLE}, else they are not)",
+    )
+
+
+def call_keeper(
+    args: argparse.Namespace, store: VerdictStore | None, identifier: "OnnxIdentifier | None"
+) -> CallKeeper | None:
+    """Return what keeps the calls that the options ask for; None: none. Raises ConfigError where that cannot be."""
+    rules = KeepRules.parsed(args.keep_calls)
+    bounds = ("keep_voice", "keep_calls_number", "keep_calls_mib", "keep_calls_days")
+    given = [f"--{name.replace('_', '-')}" for name in bounds if getattr(args, name)]
+    if not rules.names:
+        if given:
+            raise ConfigError(f"{given[0]} is about what --keep-calls keeps: give that as well")
+        return None
+    folder = None if store is None else folder_beside(store)
+    if folder is None:
+        raise ConfigError("--keep-calls keeps packets beside an SQLite store: name one with --store")
+    defaults = KeptLimits()
+    limits = KeptLimits(
+        args.keep_calls_number or defaults.calls,
+        args.keep_calls_mib or defaults.mebibytes,
+        args.keep_calls_days or defaults.days,
+    )
+    return CallKeeper(
+        rules,
+        KeptCalls(folder, read_key(args.key_file), limits),
+        CallSpool(args.keep_memory << 20, voice=args.keep_voice),
+        look_keeper(identifier),
+        card_text(identifier.card) if identifier else "",
+        args.keep_voice,
+    )
+
+
+def look_keeper(identifier: "OnnxIdentifier | None") -> LookKeeper:
+    """Return what keeps the features that a network reads; of one that reads payloads it keeps none."""
+    if identifier is None or identifier.card.input.kind != INPUT_FEATURES:
+        return LookKeeper(None)
+    return LookKeeper(identifier.feature_rows, identifier.minimum_k)
+
+
+@contextlib.contextmanager
+def keeping(keeper: CallKeeper | None, run: CaptureRun) -> Iterator[None]:
+    """Let the keeper listen to a run; what it then holds is kept however the run ends."""
+    if keeper is None:
+        yield
+        return
+    keeper.listen(run)
+    try:
+        yield
+    finally:
+        keeper.finish()
+
+
+def say_kept(keeper: CallKeeper | None, console: Console) -> None:
+    """Print how many calls were kept, and what bounds took away."""
+    if keeper is None:
+        return
+    words = [f"packets of {quantity(keeper.kept, 'call')} kept in {printable(str(keeper.folder.path))}"]
+    if keeper.incomplete:
+        words.append(
+            f"{keeper.incomplete:,} without their oldest packets, for which there was no memory (--keep-memory)"
+        )
+    if keeper.gone:
+        words.append(f"of {quantity(keeper.gone, 'call')} none was left (--keep-memory)")
+    if keeper.folder.forgotten:
+        words.append(f"{quantity(keeper.folder.forgotten, 'older call')} deleted, as the bounds say")
+    console.print("; ".join(words))

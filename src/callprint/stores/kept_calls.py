@@ -1,0 +1,199 @@
+"""Packets of calls that are kept: a folder beside the SQLite store, one file a call, for its owner alone (ADR 0015).
+
+A file is written under another name and renamed, so that there is never half of one. With a key it is encrypted with
+AES-256-GCM; the name is bound to it, so that nobody passes one call off as another.
+"""
+
+import contextlib
+import hashlib
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from callprint.core.call import CallRecord
+from callprint.core.ground.errors import ConfigError, StoreError
+from callprint.stores.base import VerdictStore
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+KEY_VARIABLE = "CALLPRINT_KEY_FILE"
+KEY_BYTES = 32
+MAGIC = b"callprint kept 1"
+LARGEST_FILE = 4 << 30
+
+PLAIN, ENCRYPTED = ".pcapng", ".pcapng.enc"
+_NONCE = 12
+_DAY_S = 86_400
+_ABANDONED_AFTER_S = 3_600  # a file that was being written when its process died
+
+
+@dataclass(frozen=True, slots=True)
+class KeptLimits:
+    """How much is kept: of more the oldest goes. Days are those of the wall clock."""
+
+    calls: int = 10_000
+    mebibytes: int = 2_048
+    days: int = 30
+
+
+def read_key(path: str | Path | None) -> bytes | None:
+    """Return the key in a file, None where no file is named. Raises ConfigError unless it holds 32 bytes."""
+    if not path:
+        return None
+    try:
+        with Path(path).expanduser().open("rb") as stream:
+            key = stream.read(KEY_BYTES + 1)
+    except OSError as error:
+        raise ConfigError(f"key file {path}: {error.strerror}") from error
+    if len(key) != KEY_BYTES:
+        raise ConfigError(
+            f"key file {path} must hold {KEY_BYTES} random bytes: `head -c {KEY_BYTES} /dev/urandom > {path}` makes one"
+        )
+    return key
+
+
+def folder_beside(store: VerdictStore) -> Path | None:
+    """Return the folder for the packets of a store's calls, which need not exist; None: the store is no file."""
+    scheme, _, path = store.url.partition(":")
+    return Path(path + ".calls") if scheme == "sqlite" else None
+
+
+class KeptCalls:
+    """The folder. `forgotten` counts the calls that went since it was opened."""
+
+    def __init__(
+        self,
+        folder: Path,
+        key: bytes | None = None,
+        limits: KeptLimits | None = None,
+        now_s: Callable[[], float] = time.time,
+    ) -> None:
+        """key: 32 bytes. Nothing is made before the first call is kept. Raises ConfigError without `cryptography`."""
+        self._folder = folder
+        self._cipher = _cipher(key) if key else None
+        self._limits = limits or KeptLimits()
+        self._now_s = now_s
+        self._sizes: dict[Path, tuple[float, int]] | None = (
+            None  # when written, and how large: the oldest first
+        )
+        self.forgotten = 0
+
+    @property
+    def path(self) -> Path:
+        """The folder, which need not exist."""
+        return self._folder
+
+    def put(self, call: CallRecord, capture: bytes) -> None:
+        """Keep the packets of a call, in place of those that were. Raises StoreError when they cannot be written."""
+        name = self._name(call)
+        if self._cipher is not None:
+            nonce = os.urandom(_NONCE)
+            capture = MAGIC + nonce + self._cipher.encrypt(nonce, capture, MAGIC + name.encode())
+        target = self._folder / (name + (PLAIN if self._cipher is None else ENCRYPTED))
+        waiting = self._folder / f".{name}.{os.getpid()}"
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            sizes = self._found()
+            self._make_room(sizes, len(capture))
+            with open(waiting, "wb", opener=_private) as stream:
+                stream.write(capture)
+                stream.flush()
+                os.fsync(stream.fileno())
+            waiting.replace(target)
+            other = self._folder / (name + (ENCRYPTED if self._cipher is None else PLAIN))
+            other.unlink(missing_ok=True)  # kept by an earlier run with, or without, a key
+            sizes.pop(other, None)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                waiting.unlink()
+            raise StoreError(f"{target}: {error.strerror}") from error
+        sizes.pop(target, None)
+        sizes[target] = self._now_s(), len(capture)
+
+    def has(self, call: CallRecord) -> bool:
+        """Return whether packets of a call are kept."""
+        return self._file(call) is not None
+
+    def get(self, call: CallRecord) -> bytes | None:
+        """Return the capture with the packets of a call, None where there is none.
+
+        Raises ConfigError when it is encrypted and the key is missing or another one, StoreError when it is damaged.
+        """
+        path = self._file(call)
+        if path is None:
+            return None
+        try:
+            if path.stat().st_size > LARGEST_FILE:
+                raise StoreError(f"{path} is larger than callprint writes")
+            data = path.read_bytes()
+        except OSError as error:
+            raise StoreError(f"{path}: {error.strerror}") from error
+        if path.name.endswith(PLAIN):
+            return data
+        if self._cipher is None:
+            raise ConfigError(f"{path} is encrypted: name its key with --key-file or ${KEY_VARIABLE}")
+        if not data.startswith(MAGIC) or len(data) < len(MAGIC) + _NONCE:
+            raise StoreError(f"{path} is no encrypted file of callprint")
+        from cryptography.exceptions import InvalidTag  # noqa: PLC0415 - only with a key
+
+        nonce, sealed = data[len(MAGIC) :][:_NONCE], data[len(MAGIC) + _NONCE :]
+        try:
+            return self._cipher.decrypt(nonce, sealed, MAGIC + self._name(call).encode())
+        except InvalidTag:
+            raise ConfigError(f"{path} was encrypted with another key, or is damaged") from None
+
+    def _file(self, call: CallRecord) -> Path | None:
+        name = self._name(call)
+        found = (self._folder / (name + ending) for ending in (ENCRYPTED, PLAIN))
+        return next((path for path in found if path.is_file()), None)
+
+    @staticmethod
+    def _name(call: CallRecord) -> str:
+        """Return the name of a call's file: a digest, because a Call-ID may hold anything."""
+        key = "\0".join((call.call_id, call.from_tag, str(call.started_ns)))
+        return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+    def _found(self) -> dict[Path, tuple[float, int]]:
+        if self._sizes is None:
+            entries = []
+            for path in self._folder.iterdir():
+                state = path.stat()
+                if path.name.startswith(".") and self._now_s() - state.st_mtime > _ABANDONED_AFTER_S:
+                    path.unlink(missing_ok=True)
+                elif path.name.endswith((PLAIN, ENCRYPTED)):
+                    entries.append((state.st_mtime, state.st_size, path))
+            self._sizes = {path: (written_s, size) for written_s, size, path in sorted(entries)}
+        return self._sizes
+
+    def _make_room(self, sizes: dict[Path, tuple[float, int]], needed: int) -> None:
+        """Delete what is too old, and the oldest until one more file fits."""
+        total = needed + sum(size for _, size in sizes.values())
+        oldest_s = self._now_s() - self._limits.days * _DAY_S
+        while sizes:
+            path, (written_s, size) = next(iter(sizes.items()))
+            fits = total <= self._limits.mebibytes << 20 and len(sizes) < self._limits.calls
+            if fits and written_s >= oldest_s:
+                return
+            path.unlink(missing_ok=True)
+            del sizes[path]
+            total -= size
+            self.forgotten += 1
+
+
+def _cipher(key: bytes) -> "AESGCM":
+    try:
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415 - only with a key
+    except ImportError as error:
+        raise ConfigError(
+            "encryption needs the package cryptography: `sh tools/setup.sh encrypt` in the clone installs it, "
+            "`pip install callprint[encrypt]` beside an installed package"
+        ) from error
+    return AESGCM(key)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)

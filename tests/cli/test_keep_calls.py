@@ -1,0 +1,160 @@
+"""`callprint identify --keep-calls`, and what `callprint call` makes of it."""
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+import callprint
+from callprint.cli import main
+
+ROOT = Path(__file__).resolve().parents[2]
+SAMPLE = ROOT / "samples" / "applications.pcapng"
+CALL_ID = "LnsehGSl2D"
+
+
+@pytest.fixture
+def run(capsys, monkeypatch):
+    """Run a command without a network; returns (exit code, standard output, standard error)."""
+
+    def run(*words):
+        monkeypatch.setenv("COLUMNS", "120")
+        monkeypatch.delenv("CALLPRINT_KEY_FILE", raising=False)
+        capsys.readouterr()
+        code = main([*map(str, words), "--model", "none"])
+        return code, *capsys.readouterr()
+
+    return run
+
+
+def kept_files(store):
+    return sorted(Path(f"{store}.calls").iterdir())
+
+
+@pytest.fixture
+def store(tmp_path):
+    return tmp_path / "store.sqlite"
+
+
+def test_nothing_is_kept_unless_asked_for(run, store):
+    assert run("identify", SAMPLE, "--store", store, "--quiet")[0] == 0
+    assert not Path(f"{store}.calls").exists()
+    code, _, err = run("call", CALL_ID, "--store", store, "--pcap", store.with_name("x"))
+    assert code == 4
+    assert "no packets of this call are kept" in err
+
+
+def test_kept_packets_are_those_of_the_call(run, store, tmp_path):
+    code, out, _ = run("identify", SAMPLE, "--store", store, "--keep-calls", "all", "--keep-voice")
+    assert code == 0
+    assert "packets of 13 calls kept" in out
+    kept, taken = tmp_path / "kept.pcapng", tmp_path / "taken.pcapng"
+    assert run("call", CALL_ID, "--store", store, "--pcap", kept)[0] == 0
+    assert run("call", CALL_ID, SAMPLE, "--pcap", taken)[0] == 0
+    assert packet_blocks(kept) == packet_blocks(taken)
+
+
+def test_the_ladder_of_a_store_is_that_of_the_capture(run, store):
+    run("identify", SAMPLE, "--store", store, "--keep-calls", "all", "--quiet")
+    _, stored, _ = run("call", CALL_ID, "--store", store)
+    _, captured, _ = run("call", CALL_ID, SAMPLE)
+    assert stored == captured
+    assert "◇ MOS 4.38" in stored
+
+
+def test_voice_is_cut_and_the_call_stays_the_same(run, store, tmp_path):
+    run("identify", SAMPLE, "--store", store, "--keep-calls", "all", "--quiet")
+    one = tmp_path / "one.pcapng"
+    run("call", CALL_ID, "--store", store, "--pcap", one)
+    (call,) = (call for call in calls_of(one) if call.phase == "end")
+    (before,) = (call for call in calls_of(SAMPLE) if call.phase == "end" and call.call_id == CALL_ID)
+    assert (call.caller_flows, call.callee_flows, call.state) == (
+        before.caller_flows,
+        before.callee_flows,
+        before.state,
+    )
+    voice = next(block for block in packet_blocks(SAMPLE) if len(block) > 200)[-60:]
+    assert voice not in one.read_bytes()
+
+
+def calls_of(capture):
+    identification = callprint.identify(capture, model="none")
+    list(identification)
+    return identification.calls
+
+
+def test_files_are_for_their_owner_alone(run, store):
+    before = os.umask(0)
+    try:
+        run("identify", SAMPLE, "--store", store, "--keep-calls", "all", "--quiet")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(Path(f"{store}.calls").stat().st_mode) == 0o700
+    assert {stat.S_IMODE(path.stat().st_mode) for path in kept_files(store)} == {0o600}
+
+
+def test_encrypted_calls_need_their_key(run, store, tmp_path):
+    key, other, short = (tmp_path / name for name in ("key", "other", "short"))
+    key.write_bytes(bytes(range(32)))
+    other.write_bytes(bytes(32))
+    short.write_bytes(b"1")
+    run("identify", SAMPLE, "--store", store, "--keep-calls", "all", "--key-file", key, "--quiet")
+    assert all(path.name.endswith(".enc") for path in kept_files(store))
+    assert all(CALL_ID.encode() not in path.read_bytes() for path in kept_files(store))
+    one = tmp_path / "one.pcapng"
+    for wrong, message in (
+        ((), "is encrypted"),
+        (("--key-file", other), "another key"),
+        (("--key-file", short), "32"),
+    ):
+        code, _, err = run("call", CALL_ID, "--store", store, "--pcap", one, *wrong)
+        assert code != 0
+        assert message in err
+    assert run("call", CALL_ID, "--store", store, "--pcap", one, "--key-file", key)[0] == 0
+    assert CALL_ID.encode() in one.read_bytes()
+
+
+def test_the_oldest_calls_go_and_are_counted(run, store):
+    _, out, _ = run("identify", SAMPLE, "--store", store, "--keep-calls", "all", "--keep-calls-number", "4")
+    assert len(kept_files(store)) == 4
+    assert "9 older calls deleted" in out.replace("\n", "")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--keep-calls", "everything"), "no rule 'everything'"),
+        (("--keep-calls", "quality:9"), "between 1 and 5"),
+        (("--keep-voice",), "give that as well"),
+    ],
+)
+def test_what_cannot_be_kept_is_refused(run, store, words, message):
+    code, _, err = run("identify", SAMPLE, "--store", store, *words)
+    assert code != 0
+    assert message in err
+
+
+@pytest.mark.parametrize(("rule", "number"), [("spam", 0), ("quality:4.4", None), ("unknown", None)])
+def test_rules_choose(run, store, rule, number):
+    run("identify", SAMPLE, "--store", store, "--keep-calls", rule, "--quiet")
+    kept = len(kept_files(store)) if Path(f"{store}.calls").exists() else 0
+    calls = [call for call in calls_of(SAMPLE) if call.phase == "end"]
+    meets = {
+        "spam": lambda call: call.action != "allow",
+        "quality:4.4": lambda call: any(mos and mos < 4.4 for mos in (call.caller_mos, call.callee_mos)),
+        "unknown": lambda call: "unknown" in (call.caller_application, call.callee_application),
+    }[rule]
+    assert kept == sum(map(meets, calls))
+    assert number is None or kept == number
+
+
+def packet_blocks(capture):
+    """Return the enhanced packet blocks of a little-endian pcapng."""
+    data, at, found = capture.read_bytes(), 0, []
+    while at < len(data):
+        kind, length = (int.from_bytes(data[at + i : at + i + 4], "little") for i in (0, 4))
+        if kind == 6:
+            found.append(data[at : at + length])
+        at += length
+    return found
