@@ -231,4 +231,13 @@ SINCE_0_1_0: tuple[Migration, ...] = (
             "CREATE INDEX call_by_action ON call (action, started_ns)",
         ),
     ),
+    # The habits of the sender as a text (docs/how/fingerprint.md).
+    Migration(
+        sqlite=("ALTER TABLE verdict ADD COLUMN fingerprint TEXT",),
+        cassandra=(
+            "ALTER TABLE verdict_by_flow ADD fingerprint text",
+            "ALTER TABLE verdict_by_host_day ADD fingerprint text",
+            "ALTER TABLE verdict_by_application_hour ADD fingerprint text",
+        ),
+    ),
 )
