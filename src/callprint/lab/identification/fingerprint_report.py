@@ -16,6 +16,7 @@ import numpy as np
 
 from callprint.core.fingerprint.fingerprint import SECTIONS, fingerprints, is_near, sections
 from callprint.core.ground.errors import CaptureError
+from callprint.core.spam.call_pipeline import CallPipeline
 from callprint.core.verdict import FlowReport
 from callprint.core.verdicts.pipeline import IdentificationPipeline
 from callprint.declared_names import shipped_names
@@ -101,7 +102,12 @@ def _public() -> list[Seen]:
     found: list[Seen] = []
     for path in sorted(path for path in (DATA / "public").rglob("*") if path.is_file()):
         reports: list[FlowReport] = []
-        run = CaptureRun(IdentificationPipeline(None, LIMITS, names=names), None, on_report=reports.append)
+        run = CaptureRun(
+            IdentificationPipeline(None, LIMITS, names=names),
+            None,
+            on_report=reports.append,
+            calls=CallPipeline(names=names),
+        )
         try:
             for _ in run.process_all(open_captures([str(path)])):
                 pass
@@ -251,7 +257,8 @@ def _add_worth(report: Report, dataset: Dataset, table: Table, public: list[Seen
         "*Known*: the table has the fingerprint. *Right*: its most frequent application sent the flow, of all flows. "
         "*Among them*: one of its applications did, of the known ones. *Single*: the table has one application for it; "
         "behind it how often that is right. In the captures by others, the truth is what their packets say themselves "
-        "([use/names.md](../use/names.md)) as far as RTCP, DTLS or STUN do."
+        "([use/names.md](../use/names.md)). A flow that is first seen after its beginning has other first numbers and no "
+        "handshake: its fingerprint names nothing by itself."
     )
     report.table(["flows of", "number", "known", "right", "among them", "single", "right where single"], rows)
 
