@@ -32,6 +32,7 @@ COMMANDS = {
     "console": "show the store in the browser, and to programs by REST",
     "unknowns": "cluster the flows that no model names, and name the clusters",
     "drift": "compare live flows with those that the model was made with",
+    "record": "capture this machine's own calls, labelled by the program that sends them",
     "dataset": "build training data from labelled captures",
     "train": "train a network",
     "export": "write a network with its numbers in fewer bits",

@@ -41,7 +41,7 @@ def read_interfaces(
 
     `source` is what is wanted of `live`; `listener` reads from time to time the votes that users have given meanwhile.
     """
-    with _stopped_by_signals(live), CaptureProgress(console, None) as progress:
+    with stopped_by_signals(live), CaptureProgress(console, None) as progress:
         stored_s = listened_s = time.monotonic()
         dropped = 0
         for _ in run.process_all(source):
@@ -82,7 +82,7 @@ def say_kernel_counters(source: LiveSource, console: Console) -> None:
 
 
 @contextlib.contextmanager
-def _stopped_by_signals(source: LiveSource) -> Iterator[None]:
+def stopped_by_signals(source: LiveSource) -> Iterator[None]:
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     for number in before:
         signal.signal(number, lambda _number, _frame: source.stop())

@@ -257,8 +257,8 @@ def _add_worth(report: Report, dataset: Dataset, table: Table, public: list[Seen
         "*Known*: the table has the fingerprint. *Right*: its most frequent application sent the flow, of all flows. "
         "*Among them*: one of its applications did, of the known ones. *Single*: the table has one application for it; "
         "behind it how often that is right. In the captures by others, the truth is what their packets say themselves "
-        "([use/names.md](../use/names.md)). A flow that is first seen after its beginning has other first numbers and no "
-        "handshake: its fingerprint names nothing by itself."
+        "([use/names.md](../use/names.md)). A flow that is first seen after its beginning has other first numbers and "
+        "no handshake: its fingerprint names nothing by itself."
     )
     report.table(["flows of", "number", "known", "right", "among them", "single", "right where single"], rows)
 
