@@ -33,7 +33,7 @@ COMMANDS = {
     "unknowns": "cluster the flows that no model names, and name the clusters",
     "drift": "compare live flows with those that the model was made with",
     "record": "capture this machine's own calls, labelled by the program that sends them",
-    "dataset": "build training data from labelled captures",
+    "dataset": "label captures, and build training data from them",
     "train": "train a network",
     "export": "write a network with its numbers in fewer bits",
     "evaluate": "measure a model on calls that it has never seen",

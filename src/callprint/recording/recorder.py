@@ -15,6 +15,7 @@ from callprint.core.ground.addresses import Endpoint, in_order
 from callprint.core.packets import PacketKind
 from callprint.core.verdict import FlowReport
 from callprint.core.verdicts.pipeline import IdentificationPipeline
+from callprint.declared_names import shipped_names
 from callprint.identification import CaptureRun
 from callprint.output.pcapng_writer import PcapngWriter
 from callprint.recording.programs import Program, owners_of, program_of, version_of
@@ -100,7 +101,7 @@ class Recorder:
                 **dict(zip(("dst_ip", "dst_port"), map(str, destination), strict=True)),
                 "kind": "rtp",
                 "application": told.name,
-                "engine": told.name,
+                "engine": shipped_names().engine_of(told.name) or told.name,
                 "version": versions[told],
                 "codec": "" if summary.codec == "dynamic" else summary.codec,
                 "packets": str(summary.packets),
