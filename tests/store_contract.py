@@ -73,6 +73,13 @@ class StoreContract:
         assert ask(store, application="linphone") == []
         assert ask(store, reason="too_short") == [too_short()]
 
+    def test_fingerprints_are_asked_for_by_pattern(self, store):
+        named = verdict(fingerprint="mf1_-_rrrfnn132_l.sd.1.u_-")
+        store.put_verdicts([named, unsure(), too_short()])
+        assert ask(store, fingerprint=named.fingerprint) == [named]
+        assert ask(store, fingerprint="mf1_*_rrrfnn132_*") == [named]
+        assert ask(store, fingerprint="mf1_-_0*") == []
+
     def test_storing_twice_doubles_nothing(self, store):
         rows = [provisional(), verdict(), unsure()]
         for _ in range(2):

@@ -9,6 +9,7 @@ from callprint.core.call import Phase
 from callprint.core.calls.facts import CALL
 from callprint.core.capture import bpf
 from callprint.core.declared.evidence_texts import declared_in
+from callprint.core.fingerprint.fingerprint import fingerprints
 from callprint.core.flow import engine
 from callprint.core.identify.features import features
 from callprint.core.identify.k_matrix import k_matrices
@@ -23,6 +24,7 @@ def _identification() -> None:
     features(*nothing)
     k_matrices(*nothing, 2)
     declared_in(nothing[0], np.zeros((1, 2), np.int64), shipped_names())
+    fingerprints(nothing[0], np.zeros((1, 2), np.int64))
 
 
 def _calls() -> None:

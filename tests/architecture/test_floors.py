@@ -9,7 +9,7 @@ import pytest
 CORE = Path(__file__).resolve().parents[2] / "src" / "callprint" / "core"
 FLOORS = (
     *("ground", "packets", "evidence", "verdict", "call"),
-    *("capture", "dissect", "flow", "quality", "identify", "declared", "verdicts"),
+    *("capture", "dissect", "flow", "quality", "identify", "declared", "fingerprint", "verdicts"),
     *("signalling", "calls", "spam"),
     *("wire", "relay"),
 )

@@ -1,14 +1,22 @@
-"""`callprint dataset build`: labelled captures in, one training file out."""
+"""`callprint dataset`: labelled captures in, one training file out; and labels from what packets say themselves."""
 
 import argparse
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import Progress
+from rich.text import Text
 
-from callprint.cli.parsers import Subparsers, add_command
+from callprint.cli import EXIT_DAMAGED, EXIT_USAGE
+from callprint.cli.parsers import Subparsers, add_command, positive
 from callprint.cli.targets import output_path
+from callprint.core.ground.errors import CaptureError
+from callprint.output.console import make_messages, make_table, printable, quantity
+from callprint.recording.site_dataset import capture_candidates, store_candidates, write_site_dataset
+from callprint.recording.site_labels import TEST_SPLIT, Bounds, Candidate, Labelled, Refused, choose
+from callprint.stores import open_store
 from callprint.training.dataset import (
     BuildReport,
     Dataset,
@@ -18,6 +26,12 @@ from callprint.training.dataset import (
     save_dataset,
     without_applications,
 )
+
+LABEL_DESCRIPTION = """\
+Label flows of your own site by what clear signalling, RTCP, STUN and DTLS say about who sends them, and write those
+that can be trusted as a folder for `callprint dataset build` and `callprint train`. docs/use/learn.md says what is
+refused.
+"""
 
 DEFAULT_DATA = Path("../shared/data/calls")
 
@@ -43,7 +57,40 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
         help="applications to leave out, separated by commas: to see what a network makes of strangers",
     )
     build.set_defaults(run=run)
+    _add_label(actions)
     return parser
+
+
+def _add_label(actions: Subparsers) -> None:
+    """Add the action `label`."""
+    bounds = Bounds()
+    label = actions.add_parser(
+        "label", help="label calls by what they say themselves", description=LABEL_DESCRIPTION
+    )
+    label.add_argument(
+        "captures", nargs="*", type=Path, metavar="CAPTURE", help="capture files of the own site"
+    )
+    label.add_argument(
+        "--store",
+        metavar="URL",
+        help="also the flows whose packets this store keeps (`identify --keep-unknown`)",
+    )
+    label.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="new folder to write")
+    label.add_argument(
+        "--least-calls",
+        type=positive,
+        metavar="N",
+        default=bounds.least_calls,
+        help="calls that an application needs (default: %(default)s)",
+    )
+    label.add_argument(
+        "--most-flows",
+        type=positive,
+        metavar="N",
+        default=bounds.most_flows,
+        help="flows of an application and version at most (default: %(default)s)",
+    )
+    label.set_defaults(run=run_label)
 
 
 def add_data_option(parser: argparse.ArgumentParser, what: str) -> None:
@@ -86,3 +133,52 @@ def run(args: argparse.Namespace) -> int:
         if count:
             console.print(f"  {count} {what}", highlight=False)
     return 0
+
+
+def run_label(args: argparse.Namespace) -> int:
+    """Label and return the exit code. Raises StoreError or DatasetError."""
+    console = make_messages()
+    if not args.captures and not args.store:
+        console.print(Text("callprint dataset label: name captures or a --store"))
+        return EXIT_USAGE
+    candidates: list[Candidate] = []
+    damaged = 0
+    for path in args.captures:
+        try:
+            candidates += capture_candidates(path)
+        except CaptureError as error:
+            damaged += 1
+            console.print(Text(f"left out: {printable(str(path))}: {printable(str(error))}"))
+    if args.store:
+        with open_store(args.store) as store:
+            candidates += store_candidates(store)
+    taken, refused = choose(candidates, Bounds(least_calls=args.least_calls, most_flows=args.most_flows))
+    if taken:
+        write_site_dataset(args.out, taken)
+    _say_labels(console, taken, refused)
+    where = f"{printable(str(args.out))}: {quantity(len(taken), 'flow')}" if taken else "nothing is written"
+    console.print(Text(f"{where} of {quantity(len(candidates), 'flow')}"))
+    return EXIT_DAMAGED if damaged else 0
+
+
+def _say_labels(console: Console, taken: Sequence[Labelled], refused: Sequence[Refused]) -> None:
+    """Print what was taken of which application, and what was refused and why."""
+    if taken:
+        table = make_table()
+        table.add_column("taken")
+        for heading in ("calls", "flows to train on", "to test on"):
+            table.add_column(heading, justify="right")
+        for name in sorted({each.candidate.application or "" for each in taken}):
+            own = [each for each in taken if each.candidate.application == name]
+            test = sum(each.split == TEST_SPLIT for each in own)
+            calls = len({each.candidate.call for each in own})
+            table.add_row(printable(name), f"{calls:,}", f"{len(own) - test:,}", f"{test:,}")
+        console.print(table)
+    if refused:
+        table = make_table()
+        for heading in ("refused", "because"):
+            table.add_column(heading)
+        table.add_column("flows", justify="right")
+        for (name, reason), count in sorted(Counter(refused).items()):
+            table.add_row(printable(name) or "–", reason, f"{count:,}")
+        console.print(table)

@@ -42,7 +42,7 @@ def read_interfaces(
 
     `source` is what is wanted of `live`; `listener` reads from time to time the votes that users have given meanwhile.
     """
-    with _stopped_by_signals(live), CaptureProgress(console, None) as progress:
+    with stopped_by_signals(live), CaptureProgress(console, None) as progress:
         stored_s = listened_s = time.monotonic()
         for _ in _settled(run.process_all(source)):
             progress.update(source.bytes_done, run.packets, run.flows)
@@ -90,7 +90,7 @@ def _settled(steps: Iterable[None]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _stopped_by_signals(source: LiveSource) -> Iterator[None]:
+def stopped_by_signals(source: LiveSource) -> Iterator[None]:
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     for number in before:
         signal.signal(number, lambda _number, _frame: source.stop())

@@ -17,7 +17,7 @@ from callprint.output.report import print_flows
 from callprint.stores import StoredVerdict, VerdictQuery, VerdictStore
 from callprint.stores.queries import canonical_address, verdict_order
 
-CONDITIONS = ("address", "application", "reason", "declared")
+CONDITIONS = ("address", "application", "reason", "declared", "fingerprint")
 """Options that are conditions of a query under the same name."""
 ROWS_FOR_PEOPLE = 200
 
@@ -32,6 +32,7 @@ examples:
   callprint verdicts --address 192.0.2.10               flows from or to this host
   callprint verdicts --application unknown              what could not be named, with the best guess
   callprint verdicts --reason contradicted              whose packets name another application than their habits
+  callprint verdicts --fingerprint 'mf1_*_0lhnnnn_*'     whose RTP has these habits (docs/how/fingerprint.md)
   callprint verdicts --since 2026-11-22 --until 2026-11-23T12:00
                                                         decided in this time (UTC), by the packets' clock
   callprint verdicts --address 192.0.2.10 --all         also the provisional verdicts on the way
@@ -58,6 +59,11 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
         help="why the application is unknown; `contradicted`: the packets name another one",
     )
     parser.add_argument("--declared", metavar="NAME", help="exact name that the packets themselves declare")
+    parser.add_argument(
+        "--fingerprint",
+        metavar="PATTERN",
+        help="fingerprint of the sender's media stack; * stands for any text",
+    )
     add_time_options(parser, "verdicts decided")
     parser.add_argument(
         "--all", action="store_true", help="every verdict, also provisional ones and those of earlier runs"

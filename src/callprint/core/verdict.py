@@ -121,6 +121,10 @@ class Verdict:
     declared_by: Annotated[
         DeclaredBy | None, Field(60, VERDICT, "What names it: `rtcp`, `dtls`, `stun`, `sdp` or `sip`.")
     ] = None
+    fingerprint: Annotated[
+        Name | None,
+        Field(61, VERDICT, "Habits of the sender's media stack as a text (docs/how/fingerprint.md)."),
+    ] = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """Answers from the Cassandra tables: partitions are read newest first and merged into the order of the interface."""
 
 import heapq
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from fnmatch import fnmatchcase
 from itertools import chain, groupby, islice
 from typing import Any, Generic, NamedTuple
 
@@ -339,6 +340,7 @@ def _matches(verdict: Verdict, query: VerdictQuery) -> bool:
         and (query.application is None or query.application == verdict.application)
         and (query.reason is None or query.reason == verdict.reason)
         and (query.declared is None or query.declared == verdict.declared_application)
+        and (query.fingerprint is None or fnmatchcase(verdict.fingerprint or "", query.fingerprint))
         and span.since_ns <= verdict.decided_at_ns < span.until_ns
         and (
             query.after is None or (-verdict.decided_at_ns, verdict.flow) > (-query.after[0], query.after[1])

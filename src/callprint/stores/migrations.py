@@ -255,4 +255,13 @@ SINCE_0_1_0: tuple[Migration, ...] = (
         ),
         cassandra_earlier=("call", "ungrouped_call"),
     ),
+    # The habits of the sender as a text (docs/how/fingerprint.md).
+    Migration(
+        sqlite=("ALTER TABLE verdict ADD COLUMN fingerprint TEXT",),
+        cassandra=(
+            "ALTER TABLE verdict_by_flow ADD fingerprint text",
+            "ALTER TABLE verdict_by_host_day ADD fingerprint text",
+            "ALTER TABLE verdict_by_application_hour ADD fingerprint text",
+        ),
+    ),
 )

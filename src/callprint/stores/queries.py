@@ -57,6 +57,7 @@ class VerdictQuery:
     application: str | None = None  # exact name, or "unknown"
     reason: str | None = None  # why the application is unknown
     declared: str | None = None  # exact name that the packets declare
+    fingerprint: str | None = None  # a pattern: * stands for any text
     since_ns: int | None = None  # decided_at_ns >= since_ns
     until_ns: int | None = None  # decided_at_ns < until_ns
     last_only: bool = True  # only the last verdict of each flow, which must meet the other conditions

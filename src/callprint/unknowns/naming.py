@@ -10,13 +10,16 @@ import re
 import struct
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from callprint.core.evidence import EVIDENCE_DTLS, EVIDENCE_RTP_HEADER, EVIDENCE_STUN, split
 from callprint.core.ground.errors import DatasetError
 from callprint.core.verdict import FlowKey
-from callprint.unknowns.clusters import KeptFlow
+
+if TYPE_CHECKING:
+    from callprint.unknowns.clusters import KeptFlow  # which needs scikit-learn
 
 LABEL_FILE = "flows.csv"
 COLUMNS = (
@@ -45,7 +48,7 @@ def named_flows(folder: Path) -> frozenset[str]:
     return frozenset(path.stem for path in folder.glob("*/*.pcap"))
 
 
-def write_named(folder: Path, application: str, engine: str, flows: Iterable[KeptFlow]) -> int:
+def write_named(folder: Path, application: str, engine: str, flows: "Iterable[KeptFlow]") -> int:
     """Add flows to a training folder; those that it already has stay as they are. Returns how many were added.
 
     Raises DatasetError when the folder cannot be written or holds another kind of `flows.csv`.
@@ -62,7 +65,7 @@ def write_named(folder: Path, application: str, engine: str, flows: Iterable[Kep
                 continue
             capture = Path(application) / f"{flow.digest}.pcap"
             key = flow.kept.flow
-            (folder / capture).write_bytes(_pcap(key, flow.kept.evidence))
+            (folder / capture).write_bytes(flow_capture(key, flow.kept.evidence))
             rows.append((capture.as_posix(), *key[:4], application, engine, session_name(key), flow.codec))
         # Labels come last: a capture without a label is ignored, a label without a capture would be an error.
         new = not labels.exists()
@@ -91,7 +94,8 @@ def session_name(flow: FlowKey) -> str:
     return " ".join(f"{address} {port}" for address, port in ends)
 
 
-def _pcap(flow: FlowKey, evidence: bytes) -> bytes:
+def flow_capture(flow: FlowKey, evidence: bytes) -> bytes:
+    """Return the evidence of a flow as a capture, a pcap of raw IP packets."""
     parts = [struct.pack("<IHHiIII", PCAP_NANOSECONDS, 2, 4, 0, 0, 65535, LINK_RAW_IP)]
     for time_ns, kind, payload in split(np.frombuffer(evidence, np.uint8)):
         if (

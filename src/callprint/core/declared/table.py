@@ -172,6 +172,14 @@ class NameTable:
             declared_by=after.by,
         )
 
+    def engine_of(self, name: str) -> str | None:
+        """Return the media stack of an application, None when the table does not know it."""
+        return self._engine_of.get(name)
+
+    def is_stack(self, name: str) -> bool:
+        """Return whether a name is that of a media stack and of no application."""
+        return name in self._engines and name not in self._engine_of
+
     def _contradicts(self, declared: str, application: str) -> bool:
         """Return whether a declared name rules an application out: an engine rules out those with another engine."""
         if declared in self._engines:

@@ -22,6 +22,7 @@ from callprint.core.relay.flow_assembly import FlowId, flow_ids
 from callprint.core.relay.shipping import rows_at
 from callprint.core.verdict import ENDED_NAMES, RUNNING, FlowSummary, Verdict
 from callprint.core.verdicts.declaring import declare_all
+from callprint.core.verdicts.fingerprints import fingerprints_of, texts_of
 from callprint.core.verdicts.identifier import Identifier, Names, ask
 from callprint.core.verdicts.rule import resolve
 from callprint.core.verdicts.values import flow_keys, flow_summaries, flow_verdicts, unknown_evidence
@@ -132,7 +133,8 @@ def _judge_slices(identifier: Identifier | None, slices: list[_Slice]) -> None:
     drain = _drain_of(slices)
     resolution = resolve(drain.events, drain.flows, ask(identifier, drain))
     given = resolution.given
-    verdicts = flow_verdicts(resolution.flows[given], Names.of(identifier))
+    found = texts_of(fingerprints_of(drain, given))
+    verdicts = flow_verdicts(resolution.flows[given], Names.of(identifier), found)
     declare_all(verdicts, drain, given, slices[0].judge.names)
     kinds = drain.events["kind"]
     summed = np.flatnonzero((kinds == PartKind.STATISTICS) | (kinds == EVENT_END))

@@ -20,6 +20,7 @@ from callprint.core.identify.decision import LOW_CONFIDENCE, TOO_SHORT
 from callprint.core.quality.measures import FlowWindows
 from callprint.core.verdict import ENDED_NAMES, RUNNING, FlowKey, FlowReport, RunningFlow, Verdict
 from callprint.core.verdicts.declaring import declare_all
+from callprint.core.verdicts.fingerprints import KeptFingerprints
 from callprint.core.verdicts.identifier import Identifier, Names, ask
 from callprint.core.verdicts.rule import resolve
 from callprint.core.verdicts.running import running_flows
@@ -64,6 +65,7 @@ class IdentificationPipeline:
         self._names = names
         self.on_looks: Callable[[list[Verdict], Array, Array], None] | None = None
         """Hears verdicts with the evidence, (bytes,) uint8, that they are based on, and its spans, (n, 2) int64."""
+        self._fingerprints = KeptFingerprints(self.engine.settings.maximum_flows)
         self._declared: dict[FlowKey, Declared] = {}  # by flows that go on; most declare nothing
 
     def process(
@@ -88,9 +90,12 @@ class IdentificationPipeline:
         flows["decided_at_ns"][waiting] = flows["last_rtp_ns"][waiting]
         looked_at = flows["next_checkpoint"] > 0 if self._identifier else np.zeros(len(flows), np.bool_)
         flows["reason"][waiting] = np.where(looked_at, LOW_CONFIDENCE, TOO_SHORT)[waiting]
-        verdicts = list(map(self._with_declared, flow_verdicts(flows, Names.of(self._identifier))))
+        in_use = np.flatnonzero(due_ns != NEVER_NS)
+        found = self._fingerprints.of(in_use, flows["generation"])
+        names = Names.of(self._identifier)
+        verdicts = list(map(self._with_declared, flow_verdicts(flows, names, found)))
         keys = [verdict.flow for verdict in verdicts]
-        windows = self.engine.quality_of(np.flatnonzero(due_ns != NEVER_NS))
+        windows = self.engine.quality_of(in_use)
         summaries = flow_summaries(
             flows, keys, [RUNNING] * len(keys), self.engine.captures, FlowWindows(*windows)
         )
@@ -113,7 +118,9 @@ class IdentificationPipeline:
         resolution = resolve(events, drain.flows, ask(self._identifier, drain))
         self.engine.set_verdicts(events[resolution.newest], resolution.flows[resolution.newest])
         names = Names.of(self._identifier)
-        verdicts = flow_verdicts(resolution.flows[resolution.given], names)
+        ends = np.flatnonzero(events["kind"] == EVENT_END)
+        found, last_found = self._fingerprints.take(drain, resolution.flows, resolution.given, ends)
+        verdicts = flow_verdicts(resolution.flows[resolution.given], names, found)
         for i, declared in declare_all(verdicts, drain, resolution.given, self._names).items():
             self._declared[verdicts[i].flow] = declared
         output.verdicts += verdicts
@@ -122,8 +129,7 @@ class IdentificationPipeline:
             self.on_looks(verdicts, drain.evidence, np.column_stack([given["start"], given["end"]]))
         if self._keep_unknown:
             output.unknown += unknown_evidence(verdicts, events[resolution.given], drain.evidence)
-        ends = np.flatnonzero(events["kind"] == EVENT_END)
-        last = list(map(self._with_declared, flow_verdicts(resolution.flows[ends], names)))
+        last = list(map(self._with_declared, flow_verdicts(resolution.flows[ends], names, last_found)))
         causes = [ENDED_NAMES[number] for number in events["ended"][ends].tolist()]
         keys = [verdict.flow for verdict in last]
         windows = FlowWindows(drain.windows, events["windows"][ends], drain.reported[ends])

@@ -24,8 +24,8 @@ from callprint.core.verdict import (
 )
 from callprint.core.verdicts.identifier import NO_MODEL, Names
 
-_VERDICT_FIELDS = tuple(field.name for field in fields(Verdict) if not field.name.startswith("declared_"))
-"""The fields that a FLOW row and an identifier give; what packets declare is filled in where it is known."""
+_VERDICT_FIELDS = tuple(field.name for field in fields(Verdict))
+_DECLARED_FIELDS = tuple(name for name in _VERDICT_FIELDS if name.startswith("declared_"))
 _SUMMARY_FIELDS = tuple(field.name for field in fields(FlowSummary))
 
 
@@ -38,8 +38,11 @@ def flow_keys(flows: Array) -> list[FlowKey]:
     return [FlowKey(*row) for row in _rows(columns, FlowKey._fields)]
 
 
-def flow_verdicts(flows: Array, names: Names) -> list[Verdict]:
-    """Return the verdicts in FLOW rows; flows: (n,) FLOW. `names`: of the identifier that was asked."""
+def flow_verdicts(flows: Array, names: Names, fingerprints: Sequence[str | None]) -> list[Verdict]:
+    """Return the verdicts in FLOW rows; flows: (n,) FLOW. `names`: of the identifier that was asked.
+
+    fingerprints: of the evidence of each.
+    """
     best = [
         names.applications[number] if names.applications and number >= 0 else None
         for number in flows["application"].tolist()
@@ -73,6 +76,8 @@ def flow_verdicts(flows: Array, names: Names) -> list[Verdict]:
             None if name is None else value / 100
             for name, value in zip(best, flows["engine_confidence"].tolist(), strict=True)
         ],
+        **dict.fromkeys(_DECLARED_FIELDS, [None] * len(flows)),  # filled in where packets declare something
+        "fingerprint": fingerprints,
     }
     return [Verdict(*row) for row in _rows(columns, _VERDICT_FIELDS)]
 

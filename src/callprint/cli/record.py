@@ -1,0 +1,110 @@
+"""`callprint record`: this machine's own calls as training data, each flow labelled by the program that sends it."""
+
+import argparse
+import os
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from callprint.cli.parsers import Subparsers, add_command, positive
+from callprint.cli.reading import say_kernel_counters, stopped_by_signals
+from callprint.cli.targets import OWNER_ONLY
+from callprint.core.ground.errors import DatasetError
+from callprint.output.console import make_messages, make_table, printable, quantity
+from callprint.recording.label_file import add_labels
+from callprint.recording.recorder import Recorder, Recording
+from callprint.sources import open_interfaces
+
+DESCRIPTION = """\
+Capture on an interface of this machine while applications on it make calls, and label each flow by the program that
+owns the socket that sends it. The folder is what `callprint dataset build` and `callprint train` read
+(docs/use/record.md). Needs root: the kernel tells nobody else whose sockets there are.
+"""
+
+EPILOG = """\
+examples:
+  callprint record --interface eth0 my-calls            until Ctrl-C
+  callprint record --interface lo --seconds 60 my-calls
+  callprint dataset build --data my-calls --out my-calls.npz && callprint train my-calls.npz --out mine.onnx
+
+RTP, RTCP, STUN and DTLS are kept, with the voice in them: record test calls. Signalling is not kept. What other
+machines send is captured, but not labelled.
+"""
+
+
+def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
+    """Add the command to the parser of `callprint`."""
+    parser = add_command(subparsers, "record", DESCRIPTION, EPILOG)
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="where the capture and flows.csv go")
+    parser.add_argument(
+        "--interface",
+        action="append",
+        required=True,
+        metavar="NAME",
+        help="capture on this interface; may be given more than once",
+    )
+    parser.add_argument(
+        "--seconds", type=positive, metavar="N", help="end after this time (default: at Ctrl-C)"
+    )
+    parser.set_defaults(run=run)
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Record and return the exit code. Raises CallprintError when capturing or writing is not possible."""
+    console = make_messages()
+    name = time.strftime("recorded-%Y%m%dT%H%M%SZ.pcapng", time.gmtime())
+    path, part = args.folder / name, args.folder / f"{name}.part"
+    with open_interfaces(args.interface) as source:
+        try:
+            args.folder.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY)
+        except OSError as error:
+            raise DatasetError(f"{args.folder} cannot be written: {error.strerror}") from error
+        with os.fdopen(descriptor, "wb") as stream, stopped_by_signals(source):
+            names = ", ".join(map(printable, args.interface))
+            console.print(Text(f"callprint: recording on {names}; Ctrl-C ends it", style="dim"))
+            timer = threading.Timer(args.seconds or 0, source.stop)
+            if args.seconds:
+                timer.start()
+            recorder = Recorder(stream, name)
+            try:
+                recorder.read(source)
+                recording = recorder.finish()
+            finally:
+                timer.cancel()
+        say_kernel_counters(source, console)
+    if recording.labels:
+        # Labels come last: a capture without a label is ignored, a label without a capture would be an error.
+        part.replace(path)
+        add_labels(args.folder, recording.labels)
+    else:
+        part.unlink()
+    _say(console, recording, path)
+    return 0
+
+
+def _say(console: Console, recording: Recording, path: Path) -> None:
+    """Print which programs were recorded, and what was left out and why."""
+    found = Counter((row["application"], row["version"]) for row in recording.labels)
+    if found:
+        table = make_table()
+        for heading in ("application", "version"):
+            table.add_column(heading)
+        table.add_column("flows", justify="right")
+        for (application, version), count in sorted(found.items()):
+            table.add_row(printable(application), printable(version), f"{count:,}")
+        console.print(table)
+    for reason, count in recording.refused.most_common():
+        console.print(Text(f"{quantity(count, 'flow')} without a label: {reason}"))
+    if found:
+        packets = quantity(recording.packets, "packet")
+        console.print(
+            Text(f"{printable(str(path))}: {packets}, {quantity(len(recording.labels), 'flow')} labelled")
+        )
+    else:
+        console.print(Text("no flow was sent by a program of this machine: nothing is kept"))

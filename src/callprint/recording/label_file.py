@@ -1,0 +1,48 @@
+"""flows.csv: which flow in which capture was sent by which application (docs/use/models.md), written row by row."""
+
+import csv
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from callprint.core.ground.errors import DatasetError
+from callprint.training.dataset import LABEL_FILE, REQUIRED_COLUMNS
+
+COLUMNS = (
+    *("dataset", "capture", "call", "src_ip", "src_port", "dst_ip", "dst_port", "kind"),
+    *("application", "engine", "version", "codec", "packets"),
+)
+"""What is written for each flow; a file may have further columns."""
+
+Labels = Sequence[dict[str, str]]
+
+
+def add_labels(folder: Path, labels: Labels) -> None:
+    """Add rows to the labels of a folder; whatever happens, the file is the old one or the new one.
+
+    Raises DatasetError when it cannot be written, or holds something else.
+    """
+    path = folder / LABEL_FILE
+    columns, rows = list(COLUMNS), list(labels)
+    try:
+        if path.exists():
+            with path.open(newline="", encoding="utf-8") as file:
+                reader = csv.DictReader(file)
+                before = list(reader)
+            names = reader.fieldnames or []
+            if not set(REQUIRED_COLUMNS) <= set(names):
+                raise DatasetError(f"{path} does not label flows: name another folder")
+            columns += [name for name in names if name not in columns]
+            rows = [{name: row.get(name) or "" for name in columns} for row in before] + rows
+        new = path.with_suffix(".new")
+        with new.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(path)
+    except OSError as error:
+        raise DatasetError(f"{path} cannot be written: {error.strerror}") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DatasetError(f"{path}: not a CSV file in UTF-8: {error}") from error

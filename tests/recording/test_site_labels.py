@@ -1,0 +1,131 @@
+"""Flows of one's own site as training data: each gate, the split, and the folder that comes out."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from evidence_logs import steady_flow
+from verdict_samples import LINPHONE, START_NS, summary, verdict
+
+from callprint.cli import main
+from callprint.core.ground.errors import DatasetError
+from callprint.core.verdict import FlowKey
+from callprint.recording import site_labels as gates
+from callprint.recording.site_dataset import store_candidates, write_site_dataset
+from callprint.recording.site_labels import Bounds, Candidate, choose
+from callprint.stores import open_store
+from callprint.training.dataset import build_dataset, read_labels
+
+CALLS = Path(__file__).parents[3] / "shared" / "data" / "calls"
+ANY = Bounds(least_calls=1, test_share=0)
+
+
+def candidate(number: int = 0, **changes) -> Candidate:
+    """A flow of call `number` that nothing speaks against."""
+    flow = FlowKey("192.0.2.1", 4000 + 2 * number, "192.0.2.9", 5000, number, START_NS + number * 10**9)
+    sample = Candidate(
+        flow=flow,
+        capture="a.pcap",
+        call=f"call {number}",
+        sender=f"+49{number}",
+        receiver="+1",
+        application="yealink",
+        version="66",
+        called=None,
+        engine="yealink",
+        is_stack=False,
+        relayed=False,
+        midflow=False,
+        packets=100,
+        first_sequence=number,
+    )
+    return replace(sample, **changes)
+
+
+def reasons(*candidates: Candidate, bounds: Bounds = ANY) -> list[str]:
+    return [each.reason for each in choose(candidates, bounds)[1]]
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"application": None}, gates.NO_NAME),
+        ({"application": None, "called": "snom"}, gates.ELSEWHERE),
+        ({"called": "snom"}, gates.CONTRADICTED),
+        ({"is_stack": True}, gates.STACK),
+        ({"relayed": True}, gates.RELAYED),
+        ({"midflow": True}, gates.MIDFLOW),
+        ({"packets": 19}, gates.SHORT),
+    ],
+)
+def test_what_speaks_against_a_flow_itself(changes, reason):
+    good = candidate(1, called="yealink")
+    assert reasons(candidate(2, **changes), good) == [reason]
+
+
+def test_one_stream_counts_once_and_a_source_that_began_anew_later_again():
+    first = candidate()
+    passed_on = replace(first, flow=first.flow._replace(src_ip="192.0.2.7", first_seen_ns=START_NS + 9))
+    later = replace(first, flow=first.flow._replace(first_seen_ns=START_NS + 60 * 10**9), call="later")
+    assert reasons(first, passed_on, later) == [gates.DOUBLE]
+
+
+def test_a_subscriber_with_several_products_teaches_none():
+    found = [candidate(0), candidate(1, sender="+490", application="snom"), candidate(2)]
+    assert reasons(*found) == [gates.SEVERAL, gates.SEVERAL]
+
+
+def test_an_application_needs_calls_and_one_version_cannot_crowd_out_the_rest():
+    found = [candidate(i) for i in range(6)] + [candidate(9, application="snom", sender="+9")]
+    bounds = Bounds(least_calls=2, most_flows=4, test_share=0)
+    assert reasons(*found, bounds=bounds) == [gates.RARE, gates.ENOUGH, gates.ENOUGH]
+
+
+def test_no_call_and_no_subscriber_is_on_both_sides_of_the_split():
+    found = [candidate(i, receiver=f"+49{i + 1}") for i in range(300)]
+    taken, refused = choose(found, Bounds(test_share=0.3))
+    sides = {split: [each.candidate for each in taken if each.split == split] for _, split in taken}
+    assert set(sides) == {"dataset1", gates.TEST_SPLIT}
+    assert all(len(each) > 40 for each in sides.values())
+    assert {each.reason for each in refused} == {gates.DIVIDED}
+    learned = {name for each in sides["dataset1"] for name in (each.sender, each.receiver)}
+    assert learned.isdisjoint(each.sender for each in sides[gates.TEST_SPLIT])
+    assert choose(found, Bounds(test_share=0.3))[0] == taken
+
+
+@pytest.mark.skipif(not CALLS.exists(), reason="needs the calls in ../shared/data")
+def test_calls_whose_signalling_is_clear_become_a_dataset(tmp_path, capsys):
+    captures = [str(CALLS / "dataset1" / f"{name}.pcap") for name in ("linphone-000", "freeswitch-001")]
+    captures = [path for path in captures if Path(path).exists()]
+    assert captures
+    folder = tmp_path / "site"
+    assert main(["dataset", "label", *captures, "--least-calls", "1", "--out", str(folder)]) == 0
+    assert "taken" in capsys.readouterr().err
+    truth = {(label.quad, label.application) for label in read_labels(CALLS / "flows.csv")}
+    labels = read_labels(folder / "flows.csv")
+    assert {(label.quad, label.application) for label in labels} <= truth
+    dataset, report = build_dataset(folder)
+    assert len(dataset.packets) == len(labels)
+    assert report.labels_without_flow == report.unlabelled_flows == 0
+    with pytest.raises(DatasetError, match="holds labels already"):
+        write_site_dataset(folder, [])
+
+
+def test_kept_evidence_of_a_store_becomes_a_dataset(tmp_path):
+    flow = LINPHONE._replace(first_seen_ns=START_NS)
+    named = verdict(flow, "unknown", reason="novel", declared_application="yealink", declared_by="stun")
+    log = steady_flow(30, start_ns=START_NS, ssrc=flow.ssrc)
+    with open_store(f"sqlite:{tmp_path}/calls.sqlite") as store:
+        store.put_verdicts([named])
+        store.put_flows([summary(flow)])
+        store.put_unknown_evidence([(replace(named, k=30), log)])
+        taken, refused = choose(list(store_candidates(store)), ANY)
+    assert refused == []
+    write_site_dataset(tmp_path / "site", taken)
+    dataset, _ = build_dataset(tmp_path / "site")
+    assert (dataset.application.tolist(), dataset.packets.tolist()) == (["yealink"], [30])
+
+
+def test_without_captures_and_store_it_is_wrong_usage(tmp_path, capsys):
+    assert main(["dataset", "label", "--out", str(tmp_path / "x")]) == 2
+    assert "name captures or a --store" in capsys.readouterr().err
