@@ -1,7 +1,7 @@
 """Answers from the Cassandra tables: partitions are read newest first and merged into the order of the interface."""
 
 import heapq
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from fnmatch import fnmatchcase
 from itertools import chain, groupby, islice
 from typing import Any, Generic, NamedTuple
