@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx
 from call_samples import call
+from unknown_samples import strangers
 from verdict_samples import LINPHONE, SECOND_NS, START_NS, provisional, reports, verdict
 
 from callprint.console.app import make_app
@@ -112,6 +113,41 @@ def fill_hostile(path: Path) -> Path:
             HOSTILE,
         )
         store.put_calls([replace(call(), **hostile, spam=True, spam_score=0.9, action=Action.BLOCK)])
+    return path
+
+
+def fill_unknown(path: Path, *, hostile: bool = True) -> Path:
+    """Put the flows of three strangers into a store, with what they say of themselves."""
+    with open_store(str(path)) as store:
+        kept = strangers()
+        says = {0: ("Zoiper", "5.6"), 1: (HOSTILE[:60] if hostile else "Bria", None)}
+        verdicts = [
+            verdict(
+                each.flow,
+                "unknown",
+                k=each.k,
+                best_application="jami",
+                decided_at_ns=each.decided_at_ns,
+                **dict(
+                    zip(("declared_application", "declared_version"), says.get(i, (None, None)), strict=True)
+                ),
+            )
+            for i, each in enumerate(kept)
+        ]
+        store.put_verdicts(verdicts)
+        store.put_unknown_evidence([(of, each.evidence) for of, each in zip(verdicts, kept, strict=True)])
+        store.put_calls(
+            [
+                replace(
+                    call(),
+                    call_id=f"stranger-{i}",
+                    started_ns=kept[i].flow.first_seen_ns,
+                    caller_flows=(kept[i].flow,),
+                    caller_user_agent=f"Stranger/{i % 3}",
+                )
+                for i in range(9)
+            ]
+        )
     return path
 
 

@@ -24,12 +24,15 @@ from callprint.console import (
 )
 from callprint.console.csrf import check_origin, checked_form
 from callprint.console.guard import COOKIE, Guard, client_of, local_user
+from callprint.console.regroupings import Regroupings
 from callprint.console.sessions import SESSION_S, RateLimit, Sessions, User
 from callprint.console.settings import ConsoleSettings
 from callprint.console.site import HERE, Site
+from callprint.console.standing_map import StandingMap
 from callprint.console.store_pool import StorePool
 from callprint.console.users import AuditLog, Users
 from callprint.core.ground.errors import CallprintError
+from callprint.model_files import DEFAULT_MODEL
 
 DESCRIPTION = (
     "Flows with their verdicts, calls with their judgements, votes. "
@@ -59,8 +62,15 @@ def make_app(settings: ConsoleSettings, sessions: Sessions | None = None) -> ASG
         redoc_url=None,
         lifespan=lifespan,
     )
-    for part in (pages_now, pages_flows, pages_calls, pages_desk, pages_unknowns, pages_models, pages_people):
+    standing = StandingMap(
+        settings.store_url,
+        settings.named,
+        Regroupings(settings.folder / "regroupings.json"),
+        lambda: DEFAULT_MODEL,
+    )
+    for part in (pages_now, pages_flows, pages_calls, pages_desk, pages_models, pages_people):
         app.include_router(part.router(site))
+    app.include_router(pages_unknowns.router(site, standing))
     app.include_router(api.router(site))
     app.mount("/static", StaticFiles(directory=HERE / "static"))
     _add_doors(app, site)

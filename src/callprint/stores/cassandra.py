@@ -22,7 +22,7 @@ from callprint.core.call import AllowEntry, CallRecord, Vote
 from callprint.core.ground.errors import RowError, StoreError
 from callprint.core.verdict import FlowSummary, Verdict
 from callprint.stores import cassandra_schema
-from callprint.stores.base import RegisteredModel, StoredVerdict, UnknownEvidence, VerdictStore
+from callprint.stores.base import EvidenceState, RegisteredModel, StoredVerdict, UnknownEvidence, VerdictStore
 from callprint.stores.cassandra_call_state import CallStates
 from callprint.stores.cassandra_queries import Queries
 from callprint.stores.cassandra_rows import (
@@ -148,6 +148,11 @@ class CassandraStore(VerdictStore):
         """Give the evidence that is kept, the latest first."""
         with self._explained():
             yield from self._queries.unknown_evidence(limit)
+
+    def evidence_state(self) -> EvidenceState:
+        """Say how much evidence is kept."""
+        with self._explained():
+            return self._queries.evidence_state()
 
     def put_model(self, model: RegisteredModel) -> None:
         """Register a model that gives verdicts; the first registration stays."""

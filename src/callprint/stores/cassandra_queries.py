@@ -8,7 +8,7 @@ from typing import Any, Generic, NamedTuple
 from callprint.core.call import CallRecord, Phase, Vote
 from callprint.core.ground.fields import values_of
 from callprint.core.verdict import RUNNING, UNKNOWN, FlowKey, FlowSummary, Verdict
-from callprint.stores.base import StoredVerdict, UnknownEvidence
+from callprint.stores.base import EvidenceState, StoredVerdict, UnknownEvidence
 from callprint.stores.cassandra_rows import (
     BUCKETS,
     DAY_NS,
@@ -130,6 +130,14 @@ class Queries:
         statement = f"SELECT {EVIDENCE.selected()} FROM unknown_evidence WHERE day = ? AND bucket = ?"
         days = self._days("evidence", _span(VerdictQuery()))
         yield from islice(chain.from_iterable(self._evidence_of(statement, day) for day in days), limit)
+
+    def evidence_state(self) -> EvidenceState:
+        """Say how much evidence is kept."""
+        statement = "SELECT COUNT(*), MAX(decided_at_ns) FROM unknown_evidence WHERE day = ? AND bucket = ?"
+        days = self._days("evidence", _span(VerdictQuery()))
+        asked = [(day, bucket) for day in days for bucket in range(BUCKETS)]
+        rows = [row for partition in self._run_many(statement, asked) for row in partition]
+        return EvidenceState(sum(count for count, _ in rows), max((ns or 0 for _, ns in rows), default=0))
 
     def _evidence_of(self, statement: str, day: int) -> Iterator[UnknownEvidence]:
         partitions = self._run_many(statement, [(day, bucket) for bucket in range(BUCKETS)])
