@@ -16,6 +16,8 @@ from callprint.console.settings import ConsoleSettings
 from callprint.core.call import Action, CallRecord
 from callprint.core.spam.features import FEATURE_COUNT
 from callprint.stores import open_store
+from callprint.unknowns.clusters import KeptFlow, flow_digest, usual_codec
+from callprint.unknowns.naming import write_named
 
 HOSTILE = "<script>document.title='owned'</script>\"'><img src=x onerror=document.title='owned'>\u202e{{7*7}}"
 
@@ -149,6 +151,19 @@ def fill_unknown(path: Path, *, hostile: bool = True) -> Path:
             ]
         )
     return path
+
+
+def write_strangers(folder: Path, split: str = "") -> Path:
+    """Write the flows of three strangers as a dataset; `split`: for training or for testing only."""
+    kept = strangers()[:27]
+    flows = [KeptFlow(each, flow_digest(each.flow), usual_codec(each.evidence), "jami", 0.5) for each in kept]
+    for i, name in enumerate(("zoiper", "bria", "acrobits")):
+        write_named(folder, name, name, flows[i::3])
+    if split:
+        labels = folder / "flows.csv"
+        head, *rows = labels.read_text().splitlines()
+        labels.write_text("\n".join([f"{head},dataset", *(f"{row},{split}" for row in rows)]) + "\n")
+    return folder
 
 
 class Visitor:

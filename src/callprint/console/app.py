@@ -20,6 +20,7 @@ from callprint.console import (
     pages_models,
     pages_now,
     pages_people,
+    pages_training,
     pages_unknowns,
 )
 from callprint.console.csrf import check_origin, checked_form
@@ -30,9 +31,10 @@ from callprint.console.settings import ConsoleSettings
 from callprint.console.site import HERE, Site
 from callprint.console.standing_map import StandingMap
 from callprint.console.store_pool import StorePool
+from callprint.console.training_runs import TrainingRuns
 from callprint.console.users import AuditLog, Users
 from callprint.core.ground.errors import CallprintError
-from callprint.model_files import DEFAULT_MODEL
+from callprint.network_in_place import network_in_place
 
 DESCRIPTION = (
     "Flows with their verdicts, calls with their judgements, votes. "
@@ -66,11 +68,13 @@ def make_app(settings: ConsoleSettings, sessions: Sessions | None = None) -> ASG
         settings.store_url,
         settings.named,
         Regroupings(settings.folder / "regroupings.json"),
-        lambda: DEFAULT_MODEL,
+        lambda: network_in_place(settings.placed),
     )
     for part in (pages_now, pages_flows, pages_calls, pages_desk, pages_models, pages_people):
         app.include_router(part.router(site))
     app.include_router(pages_unknowns.router(site, standing))
+    runs = TrainingRuns(settings.folder / "training")
+    app.include_router(pages_training.router(site, runs))
     app.include_router(api.router(site))
     app.mount("/static", StaticFiles(directory=HERE / "static"))
     _add_doors(app, site)

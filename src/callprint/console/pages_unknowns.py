@@ -236,17 +236,17 @@ def change(site: Site, request: Request, standing: StandingMap, kind: str, chose
 
 
 async def _changes(standing: StandingMap, request: Request) -> AsyncIterator[str]:
-    seen, quiet_s = standing.version, 0.0
+    seen, quiet_s = -1, 0.0  # the first event comes at once: the page may be older than the connection
     yield "retry: 2000\n\n"
     while not await request.is_disconnected():
-        await asyncio.sleep(LOOK_EVERY_S)
-        quiet_s += LOOK_EVERY_S
         if standing.version != seen:
             seen, quiet_s = standing.version, 0.0
             yield f"event: change\ndata: {seen}\n\n"
         elif quiet_s >= PING_EVERY_S:
             quiet_s = 0.0
             yield ": still here\n\n"
+        await asyncio.sleep(LOOK_EVERY_S)
+        quiet_s += LOOK_EVERY_S
 
 
 def _done(request: Request) -> str:

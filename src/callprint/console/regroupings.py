@@ -5,8 +5,8 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from callprint.console.whole_files import write_whole
 from callprint.core.ground.errors import ConfigError
+from callprint.whole_files import write_whole
 
 if TYPE_CHECKING:
     from callprint.unknowns.regroup import Step

@@ -1,4 +1,4 @@
-"""Small files that are there whole or not at all, whenever the console is killed."""
+"""Small files that are there whole or not at all, whenever their writer is killed."""
 
 import os
 from pathlib import Path
