@@ -29,6 +29,7 @@ from callprint.console.regroupings import Regroupings
 from callprint.console.sessions import SESSION_S, RateLimit, Sessions, User
 from callprint.console.settings import ConsoleSettings
 from callprint.console.site import HERE, Site
+from callprint.console.standing_drift import StandingDrift
 from callprint.console.standing_map import StandingMap
 from callprint.console.store_pool import StorePool
 from callprint.console.training_runs import TrainingRuns
@@ -70,9 +71,11 @@ def make_app(settings: ConsoleSettings, sessions: Sessions | None = None) -> ASG
         Regroupings(settings.folder / "regroupings.json"),
         lambda: network_in_place(settings.placed),
     )
-    for part in (pages_now, pages_flows, pages_calls, pages_desk, pages_models, pages_people):
+    for part in (pages_now, pages_flows, pages_calls, pages_desk, pages_people):
         app.include_router(part.router(site))
     app.include_router(pages_unknowns.router(site, standing))
+    drift = StandingDrift(settings.store_url)
+    app.include_router(pages_models.router(site, drift))
     runs = TrainingRuns(settings.folder / "training")
     app.include_router(pages_training.router(site, runs))
     app.include_router(api.router(site))

@@ -3,16 +3,15 @@
 import asyncio
 import shutil
 import time
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response, StreamingResponse
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 
+from callprint.console.background import changes_of
 from callprint.console.csrf import checked_form
 from callprint.console.listing import next_url
 from callprint.console.pages_unknowns import named_so_far
@@ -26,8 +25,6 @@ from callprint.network_in_place import network_in_place, networks_in_place, put_
 from callprint.training.settings import TrainingSettings
 from callprint.whole_files import write_whole
 
-LOOK_EVERY_S = 0.5
-PING_EVERY_S = 15.0
 MOST_ROUNDS = 1_000
 DONE = {
     "start": "Training has begun.",
@@ -71,7 +68,7 @@ def router(site: Site, runs: TrainingRuns) -> APIRouter:
     @routes.get("/training/events")
     async def events(request: Request) -> StreamingResponse:
         """Say when training has gone on."""
-        return StreamingResponse(_changes(runs, request), media_type="text/event-stream")
+        return StreamingResponse(changes_of(lambda: _state(runs), request), media_type="text/event-stream")
 
     @routes.post("/training/{kind}")
     async def act(request: Request, kind: str) -> Response:
@@ -158,23 +155,8 @@ def named_network(path: Path) -> str:
     return str(path) if isinstance(model, ModelError) else f"{model.card.name} {model.card.version}"
 
 
-async def _changes(runs: TrainingRuns, request: Request) -> AsyncIterator[str]:
-    def state() -> Training | None:
-        try:
-            return runs.look()
-        except ConfigError:
-            return None
-
-    seen: Any = ()  # the first event comes at once: the page may be older than the connection
-    quiet_s = 0.0
-    yield "retry: 2000\n\n"
-    while not await request.is_disconnected():
-        now = await asyncio.to_thread(state)
-        if now != seen:
-            seen, quiet_s = now, 0.0
-            yield "event: change\ndata: training\n\n"
-        elif quiet_s >= PING_EVERY_S:
-            quiet_s = 0.0
-            yield ": still here\n\n"
-        await asyncio.sleep(LOOK_EVERY_S)
-        quiet_s += LOOK_EVERY_S
+def _state(runs: TrainingRuns) -> Training | None:
+    try:
+        return runs.look()
+    except ConfigError:
+        return None

@@ -3,7 +3,6 @@
 import asyncio
 import io
 import zipfile
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from fastapi.responses import RedirectResponse, Response, StreamingResponse
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 
+from callprint.console.background import changes_of
 from callprint.console.csrf import checked_form
 from callprint.console.hints import counted
 from callprint.console.listing import next_url
@@ -29,8 +29,6 @@ STORE_WAITS_S = 0.1  # for how much is kept; a page does without rather than be 
 FLOWS_SHOWN = 200
 HOSTS_SHOWN = 50
 LONGEST_EXPORT = 200 << 20
-LOOK_EVERY_S = 0.5
-PING_EVERY_S = 15.0
 DONE = {
     "name": "Flows that are now training data for {what}: {number}.",
     "split": "Cluster {what} is now two.",
@@ -58,7 +56,9 @@ def router(site: Site, standing: StandingMap) -> APIRouter:
     async def view_now() -> View:
         view = await asyncio.to_thread(standing.look, None)
         if view is None:
-            raise HTTPException(409, standing.problem or "The flows are still being clustered: try again.")
+            raise HTTPException(
+                409, standing.work.problem or "The flows are still being clustered: try again."
+            )
         return view
 
     @routes.get("/unknowns")
@@ -74,8 +74,8 @@ def router(site: Site, standing: StandingMap) -> APIRouter:
             clusters=shown_clusters(view) if view else [],
             singles=[view.found.flows[i] for i in view.found.single[:FLOWS_SHOWN]] if view else [],
             state=state,
-            running=standing.running,
-            problem=standing.problem,
+            running=standing.work.running,
+            problem=standing.work.problem,
             steps=len(standing.regroupings.steps()) if view else 0,
             named=named_so_far(site.settings.named),
             named_folder=str(site.settings.named),
@@ -94,7 +94,9 @@ def router(site: Site, standing: StandingMap) -> APIRouter:
     @routes.get("/unknowns/events")
     async def events(request: Request) -> StreamingResponse:
         """Say when clusters change."""
-        return StreamingResponse(_changes(standing, request), media_type="text/event-stream")
+        return StreamingResponse(
+            changes_of(lambda: standing.work.version, request), media_type="text/event-stream"
+        )
 
     @routes.get("/unknowns/clusters/{name}")
     async def cluster(request: Request, name: str) -> Response:
@@ -232,21 +234,7 @@ def change(site: Site, request: Request, standing: StandingMap, kind: str, chose
             what = "Choose two clusters or more." if kind == "merge" else "This cluster cannot be split."
             raise HTTPException(409, what)
         standing.regroupings.add(step)
-    standing.version += 1
-
-
-async def _changes(standing: StandingMap, request: Request) -> AsyncIterator[str]:
-    seen, quiet_s = -1, 0.0  # the first event comes at once: the page may be older than the connection
-    yield "retry: 2000\n\n"
-    while not await request.is_disconnected():
-        if standing.version != seen:
-            seen, quiet_s = standing.version, 0.0
-            yield f"event: change\ndata: {seen}\n\n"
-        elif quiet_s >= PING_EVERY_S:
-            quiet_s = 0.0
-            yield ": still here\n\n"
-        await asyncio.sleep(LOOK_EVERY_S)
-        quiet_s += LOOK_EVERY_S
+    standing.work.version += 1
 
 
 def _done(request: Request) -> str:

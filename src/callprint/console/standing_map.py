@@ -4,17 +4,16 @@ Clustering takes seconds. It runs in a thread of its own with a store of its own
 found stays in memory until there is something else to cluster.
 """
 
-import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from callprint.console.background import Background
 from callprint.console.hints import Hints, hints_of
 from callprint.console.regroupings import Regroupings
-from callprint.core.ground.errors import CallprintError
 from callprint.stores import VerdictStore, open_store
 from callprint.stores.base import EvidenceState
 
@@ -46,37 +45,34 @@ class View:
     standing: Standing
 
 
-@dataclass(slots=True)
 class StandingMap:
     """The clusters of one store."""
 
-    store_url: str
-    named: Path
-    regroupings: Regroupings
-    model: Callable[[], Path]
-    version: int = 0  # grows with every change
-    problem: str = ""
-    _standing: Standing | None = None
-    _view: tuple[Any, View] | None = None
-    _running: bool = False
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    def __init__(
+        self, store_url: str, named: Path, regroupings: Regroupings, model: Callable[[], Path]
+    ) -> None:
+        """Find nothing yet. `model`: the network whose embedding is used, asked for each time."""
 
-    @property
-    def running(self) -> bool:
-        """Whether flows are being clustered."""
-        return self._running
+        def make() -> Standing:
+            with open_store(store_url, create=False) as store:
+                return _found(store, model())
+
+        self.named = named
+        self.regroupings = regroupings
+        self.work = Background(make)
+        self._view: tuple[Any, View] | None = None
+        self._lock = threading.Lock()
 
     def look(self, state: EvidenceState | None, *, renew: bool = False) -> View | None:
         """Return what was found last, and start anew where that is due. None: nothing yet, or nothing can be found.
 
         `state`: that of the store now, where it is known.
         """
-        standing = self._standing
-        changed = standing is None or (state is not None and state != standing.state)
-        old = standing is None or time.time() - standing.made_at_s > OLD_AFTER_S
-        if renew or (changed and old and not self.problem):
-            self._start()
-        return None if standing is None else self._arranged(standing)
+        found = self.work.found
+        changed = found is None or (state is not None and state != found.value.state)
+        if renew or (changed and self.work.age_s > OLD_AFTER_S and not self.work.problem):
+            self.work.start()
+        return None if found is None else self._arranged(found.value)
 
     def _arranged(self, standing: Standing) -> View:
         from callprint.unknowns.clusters import without  # noqa: PLC0415 - extra `spit`
@@ -92,30 +88,6 @@ class StandingMap:
                 found = without(regrouped(whole, steps), named)
                 self._view = (key, View(found, standing.points[rest], standing))
             return self._view[1]
-
-    def _start(self) -> None:
-        with self._lock:
-            if self._running:
-                return
-            self._running = True
-        self.version += 1
-        threading.Thread(target=self._make, name="clusters", daemon=True).start()
-
-    def _make(self) -> None:
-        try:
-            with open_store(self.store_url, create=False) as store:
-                self._standing = _found(store, self.model())
-            self.problem = ""
-        except ImportError as error:
-            self.problem = f"Clustering needs {error.name}: the extras `cpu` and `spit` bring it."
-        except CallprintError as error:
-            self.problem = str(error)
-        except Exception:
-            logging.getLogger(__name__).exception("unknown flows could not be clustered")
-            self.problem = "Clustering failed; the log of the console says how."
-        finally:
-            self._running = False
-            self.version += 1
 
 
 def _found(store: VerdictStore, model: Path) -> Standing:
