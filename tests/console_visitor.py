@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx
 from call_samples import call
+from unknown_samples import strangers
 from verdict_samples import LINPHONE, SECOND_NS, START_NS, provisional, reports, verdict
 
 from callprint.console.app import make_app
@@ -15,6 +16,8 @@ from callprint.console.settings import ConsoleSettings
 from callprint.core.call import Action, CallRecord
 from callprint.core.spam.features import FEATURE_COUNT
 from callprint.stores import open_store
+from callprint.unknowns.clusters import KeptFlow, flow_digest, usual_codec
+from callprint.unknowns.naming import write_named
 
 HOSTILE = "<script>document.title='owned'</script>\"'><img src=x onerror=document.title='owned'>\u202e{{7*7}}"
 
@@ -113,6 +116,54 @@ def fill_hostile(path: Path) -> Path:
         )
         store.put_calls([replace(call(), **hostile, spam=True, spam_score=0.9, action=Action.BLOCK)])
     return path
+
+
+def fill_unknown(path: Path, *, hostile: bool = True) -> Path:
+    """Put the flows of three strangers into a store, with what they say of themselves."""
+    with open_store(str(path)) as store:
+        kept = strangers()
+        says = {0: ("Zoiper", "5.6"), 1: (HOSTILE[:60] if hostile else "Bria", None)}
+        verdicts = [
+            verdict(
+                each.flow,
+                "unknown",
+                k=each.k,
+                best_application="jami",
+                decided_at_ns=each.decided_at_ns,
+                **dict(
+                    zip(("declared_application", "declared_version"), says.get(i, (None, None)), strict=True)
+                ),
+            )
+            for i, each in enumerate(kept)
+        ]
+        store.put_verdicts(verdicts)
+        store.put_unknown_evidence([(of, each.evidence) for of, each in zip(verdicts, kept, strict=True)])
+        store.put_calls(
+            [
+                replace(
+                    call(),
+                    call_id=f"stranger-{i}",
+                    started_ns=kept[i].flow.first_seen_ns,
+                    caller_flows=(kept[i].flow,),
+                    caller_user_agent=f"Stranger/{i % 3}",
+                )
+                for i in range(9)
+            ]
+        )
+    return path
+
+
+def write_strangers(folder: Path, split: str = "") -> Path:
+    """Write the flows of three strangers as a dataset; `split`: for training or for testing only."""
+    kept = strangers()[:27]
+    flows = [KeptFlow(each, flow_digest(each.flow), usual_codec(each.evidence), "jami", 0.5) for each in kept]
+    for i, name in enumerate(("zoiper", "bria", "acrobits")):
+        write_named(folder, name, name, flows[i::3])
+    if split:
+        labels = folder / "flows.csv"
+        head, *rows = labels.read_text().splitlines()
+        labels.write_text("\n".join([f"{head},dataset", *(f"{row},{split}" for row in rows)]) + "\n")
+    return folder
 
 
 class Visitor:

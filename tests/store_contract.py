@@ -261,8 +261,10 @@ class StoreContract:
 
     def test_evidence_is_immutable(self, store):
         store.put_unknown_evidence([])
+        assert store.evidence_state() == (0, 0)
         store.put_unknown_evidence([(unsure(), b"first")])
         store.put_unknown_evidence([(unsure(), b"second")])
+        assert store.evidence_state() == (1, unsure().decided_at_ns)
         assert [found.evidence for found in store.unknown_evidence()] == [b"first"]
 
     def test_evidence_is_kept_whole_or_not_at_all(self, store):

@@ -1,4 +1,4 @@
-"""The network that names applications, by its file, or the one that comes with callprint."""
+"""The network that names applications, by its file, or the one that is in place."""
 
 import os
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from callprint.core.flow import EngineSettings
 from callprint.core.ground.errors import ModelError
-from callprint.model_files import DEFAULT_MODEL
+from callprint.network_in_place import network_in_place
 
 if TYPE_CHECKING:
     from callprint.inference import OnnxIdentifier
@@ -21,7 +21,10 @@ def engine_settings(identifier: "OnnxIdentifier | None") -> EngineSettings:
 
 
 def load_identifier(model: "str | os.PathLike[str] | None" = None) -> "OnnxIdentifier | None":
-    """Load a network; None where flows are to stay without names. Raises ModelError that says what to do."""
+    """Load a network; None where flows are to stay without names.
+
+    Raises ModelError that says what to do, and ConfigError when the list of networks in place is damaged.
+    """
     if model == NO_MODEL:
         return None
     try:
@@ -34,4 +37,4 @@ def load_identifier(model: "str | os.PathLike[str] | None" = None) -> "OnnxIdent
             "`pip install callprint[cpu]` beside an installed package; `--model none` shows flows and calls "
             "without names"
         ) from error
-    return load_model(DEFAULT_MODEL if model is None else Path(model))
+    return load_model(network_in_place() if model is None else Path(model))

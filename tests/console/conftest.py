@@ -2,6 +2,7 @@
 
 import pytest
 from argon2 import PasswordHasher
+from console_browser import chromium, served  # noqa: F401 - fixtures
 from console_visitor import Visitor, fill, fill_hostile
 
 from callprint.console import users

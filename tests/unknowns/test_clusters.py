@@ -2,12 +2,11 @@
 
 import numpy as np
 import pytest
-from evidence_logs import sender_report, steady_flow
-from verdict_samples import LINPHONE
+from evidence_logs import steady_flow
+from unknown_samples import strangers
 
 from callprint.core.ground.errors import ModelError
 from callprint.inference import DEFAULT_MODEL, load_model
-from callprint.stores import UnknownEvidence
 from callprint.unknowns.clusters import (
     cluster_labels,
     find_cluster,
@@ -18,13 +17,6 @@ from callprint.unknowns.clusters import (
 )
 from callprint.unknowns.picture import cluster_letter, map_svg
 
-START_NS = 1_700_000_000_000_000_000
-KINDS = (
-    {"first": 0x80, "kind": 0},  # G.711 without anything
-    {"first": 0x90, "kind": 111, "ext": b"\xbe\xde\x00\x01\x10\x80\x00\x00"},  # WebRTC
-    {"first": 0xA0, "kind": 8},  # padding
-)
-
 
 @pytest.fixture(scope="module")
 def identifier():
@@ -34,19 +26,7 @@ def identifier():
 @pytest.fixture(scope="module")
 def kept():
     """Three strangers with nine flows each, and two flows that are too short."""
-    rng = np.random.default_rng(1)
-    found = []
-    for i in range(29):
-        kind = KINDS[i % 3]
-        packets = 100 if i < 27 else 10
-        start_ns = START_NS + i * 10**9
-        first = {"sequence": int(rng.integers(65536)), "timestamp": int(rng.integers(2**32))}
-        log = steady_flow(packets, start_ns=start_ns, ssrc=int(rng.integers(2**32)), **first, **kind)
-        if i % 3 == 1:
-            log += sender_report(start_ns + 2 * 10**9, 4711, packets)
-        flow = LINPHONE._replace(src_ip=f"192.0.2.{i}", ssrc=i, first_seen_ns=start_ns)
-        found.append(UnknownEvidence(flow, start_ns + 2 * 10**9, packets, "compact 1", log))
-    return found
+    return strangers()
 
 
 def kinds_of(found, cluster):

@@ -72,6 +72,12 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
         help="whose header counts (default: loopback)",
     )
     parser.add_argument(
+        "--train-with",
+        metavar="DATASET",
+        type=Path,
+        help="labelled calls (folder, or file of `callprint dataset build`) that training adds named flows to",
+    )
+    parser.add_argument(
         "--folder", metavar="FOLDER", type=Path, help="users and log (default: in callprint's data folder)"
     )
     parser.set_defaults(run=run, usage_error=parser.error)
@@ -109,6 +115,8 @@ def run(args: argparse.Namespace) -> int:
 
     if (args.tls_cert is None) != (args.tls_key is None):
         args.usage_error("--tls-cert and --tls-key go together")
+    if args.train_with and not args.train_with.exists():
+        raise ConfigError(f"there is no dataset {args.train_with}")
     url = args.store or default_store_url()
     open_store(
         url, create=False
@@ -130,6 +138,7 @@ def run(args: argparse.Namespace) -> int:
         kafka_tls_ca=args.kafka_tls_ca,
         sasl_user=args.sasl_user,
         forward_auth=args.forward_auth,
+        train_with=args.train_with.absolute() if args.train_with else None,
         trusted_proxies=tuple(args.trusted_proxy) or ("127.0.0.1", "::1"),
     )
     sessions = Sessions()

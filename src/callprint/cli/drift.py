@@ -14,7 +14,7 @@ from callprint.cli.targets import check_not_store, open_target
 from callprint.core.ground.errors import ModelError
 from callprint.core.identify.drift import LEAST_FLOWS, Drift, measure
 from callprint.drift import ComparedFlows, from_captures, from_verdicts
-from callprint.inference import DEFAULT_MODEL
+from callprint.network_in_place import network_in_place
 from callprint.output.console import make_console, make_table, printable, quantity
 from callprint.stores import VerdictQuery, open_store
 
@@ -45,9 +45,7 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
         "captures", nargs="*", metavar="CAPTURE", help="files or folders to compare instead of a store"
     )
     add_store_option(parser)
-    parser.add_argument(
-        "--model", metavar="FILE", type=Path, default=DEFAULT_MODEL, help="network (default: %(default)s)"
-    )
+    parser.add_argument("--model", metavar="FILE", type=Path, help="network (default: the one in place)")
     add_time_options(parser, "verdicts decided")
     add_json_option(parser, "one JSON object for each part")
     parser.set_defaults(run=run)
@@ -58,11 +56,12 @@ def run(args: argparse.Namespace) -> int:
     """Measure and return the exit code. Raises ModelError when the card or the flows hold too little."""
     from callprint.inference import load_model  # noqa: PLC0415 - the extra `cpu`, which --help does without
 
-    identifier = load_model(args.model)
+    model = args.model or network_in_place()
+    identifier = load_model(model)
     reference = identifier.card.reference
     if reference is None:
         raise ModelError(
-            f"the card of {args.model} holds no reference to compare with: train the model anew with `callprint train`"
+            f"the card of {model} holds no reference to compare with: train the model anew with `callprint train`"
         )
     if args.captures:
         compared = from_captures(args.captures, identifier)

@@ -15,6 +15,7 @@ from callprint.cli.targets import is_one_of, open_target
 from callprint.core.ground.errors import ModelError
 from callprint.core.identify.card import ModelCard
 from callprint.model_files import SHIPPED, ModelFile, models_at
+from callprint.network_in_place import networks_in_place
 from callprint.output.columns import (
     Cell,
     Column,
@@ -79,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
     """List them and return the exit code. Raises ModelError when there is none."""
     messages = make_messages()
     found: list[ModelFile] = []
-    for each in models_at(args.models or [SHIPPED]):
+    for each in models_at(args.models or [SHIPPED, *networks_in_place()[-1:]]):
         if isinstance(each, ModelFile):
             found.append(each)
         else:

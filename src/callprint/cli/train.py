@@ -104,7 +104,7 @@ def run(args: argparse.Namespace) -> int:
                 f"epoch {epoch.epoch}/{epoch.epochs}  loss {epoch.loss:.3f}  accuracy {epoch.accuracy:.3f}"
             )
             progress.update(task, completed=epoch.epoch, figures=figures)
-            if not console.is_terminal and epoch.epoch % 10 == 0:
+            if not console.is_terminal:
                 console.print(figures, highlight=False)
 
         def on_stage(stage: str) -> None:

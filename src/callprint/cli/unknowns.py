@@ -12,7 +12,7 @@ from callprint.cli.answers import add_json_option, add_store_option
 from callprint.cli.parsers import Subparsers, add_command
 from callprint.cli.targets import check_not_store, open_target, output_path
 from callprint.core.ground.errors import DatasetError
-from callprint.inference import DEFAULT_MODEL
+from callprint.network_in_place import network_in_place
 from callprint.output.columns import Cell, Column, Lines, cell, column_table, one_below_the_other, plain
 from callprint.output.console import endpoint, make_console, make_table, printable, quantity
 from callprint.output.flow_table import ENDPOINT_WIDTH
@@ -70,8 +70,8 @@ def _add_common_options(parser: argparse.ArgumentParser, default: object = None)
         "--model",
         type=Path,
         metavar="FILE",
-        default=default or DEFAULT_MODEL,
-        help=f"network whose embedding is used (default: {DEFAULT_MODEL})",
+        default=default,
+        help="network whose embedding is used (default: the one in place)",
     )
     parser.add_argument(
         "--named",
@@ -88,7 +88,7 @@ def _find(args: argparse.Namespace) -> "tuple[UnknownMap, OnnxIdentifier]":
     from callprint.unknowns.clusters import unknown_map  # noqa: PLC0415
     from callprint.unknowns.naming import named_flows  # noqa: PLC0415
 
-    identifier = load_model(args.model)
+    identifier = load_model(args.model or network_in_place())
     with open_store(args.store, create=False) as store:
         for target in filter(None, (args.json, args.map)):
             check_not_store(str(target), store.url)

@@ -20,17 +20,23 @@ from callprint.console import (
     pages_models,
     pages_now,
     pages_people,
+    pages_training,
     pages_unknowns,
 )
 from callprint.console.csrf import check_origin, checked_form
 from callprint.console.guard import COOKIE, Guard, client_of, local_user
+from callprint.console.regroupings import Regroupings
 from callprint.console.sessions import SESSION_S, RateLimit, Sessions, User
 from callprint.console.settings import ConsoleSettings
 from callprint.console.site import HERE, Site
+from callprint.console.standing_drift import StandingDrift
+from callprint.console.standing_map import StandingMap
 from callprint.console.store_pool import StorePool
+from callprint.console.training_runs import TrainingRuns
 from callprint.console.users import AuditLog, Users
 from callprint.console.warm_up import warm_up
 from callprint.core.ground.errors import CallprintError
+from callprint.network_in_place import network_in_place
 
 DESCRIPTION = (
     "Flows with their verdicts, calls with their judgements, votes. "
@@ -62,8 +68,19 @@ def make_app(settings: ConsoleSettings, sessions: Sessions | None = None) -> ASG
         redoc_url=None,
         lifespan=lifespan,
     )
-    for part in (pages_now, pages_flows, pages_calls, pages_desk, pages_unknowns, pages_models, pages_people):
+    standing = StandingMap(
+        settings.store_url,
+        settings.named,
+        Regroupings(settings.folder / "regroupings.json"),
+        lambda: network_in_place(settings.placed),
+    )
+    for part in (pages_now, pages_flows, pages_calls, pages_desk, pages_people):
         app.include_router(part.router(site))
+    app.include_router(pages_unknowns.router(site, standing))
+    drift = StandingDrift(settings.store_url)
+    app.include_router(pages_models.router(site, drift))
+    runs = TrainingRuns(settings.folder / "training")
+    app.include_router(pages_training.router(site, runs))
     app.include_router(api.router(site))
     app.mount("/static", StaticFiles(directory=HERE / "static"))
     _add_doors(app, site)

@@ -1,17 +1,23 @@
-"""The page of models: their cards, how often each was right, and the verdicts that each gave."""
+"""The page of models: cards, how often each was right, drift, and the verdicts that each gave."""
 
+from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Request
-from fastapi.responses import Response
+from fastapi.responses import Response, StreamingResponse
 
+from callprint.console.background import changes_of
 from callprint.console.listing import next_url
+from callprint.console.settings import ConsoleSettings
 from callprint.console.site import Site
+from callprint.console.standing_drift import StandingDrift
+from callprint.core.identify.drift import LEAST_FLOWS
 from callprint.model_files import ModelFile, models_at
+from callprint.network_in_place import network_in_place, networks_in_place
 from callprint.stores.base import RegisteredModel
 
 
-def router(site: Site) -> APIRouter:
+def router(site: Site, drift: StandingDrift) -> APIRouter:
     """Return the routes."""
     routes = APIRouter(include_in_schema=False)
 
@@ -19,27 +25,45 @@ def router(site: Site) -> APIRouter:
     async def models(request: Request) -> Response:
         """Show the models."""
         registered = await site.ask(lambda store: list(store.models()))
-        found = list(models_at(path for path in site.settings.models if path.exists()))
+        paths = model_paths(site.settings)
+        found = list(models_at(path for path in paths if path.exists()))
+        in_place = network_in_place(site.settings.placed)
         return site.render(
             request,
             "models.html",
             "models",
-            models=[_shown(each, registered) for each in found if isinstance(each, ModelFile)],
+            models=[_shown(each, registered, in_place) for each in found if isinstance(each, ModelFile)],
+            drift=drift.look(paths),
+            measuring=drift.work.running,
+            drift_problem=drift.work.problem,
+            least_flows=LEAST_FLOWS,
             broken=[str(each) for each in found if not isinstance(each, ModelFile)],
             registered=[(each, next_url("/flows", q=f'model="{each.name}"')) for each in registered],
+        )
+
+    @routes.get("/models/events")
+    async def events(request: Request) -> StreamingResponse:
+        """Say when drift was measured."""
+        return StreamingResponse(
+            changes_of(lambda: drift.work.version, request), media_type="text/event-stream"
         )
 
     return routes
 
 
-def _shown(model: ModelFile, registered: list[RegisteredModel]) -> dict[str, Any]:
+def model_paths(settings: ConsoleSettings) -> tuple[Path, ...]:
+    """Return the folders and files of the models at hand; the network in place is among them."""
+    return (*settings.models, *networks_in_place(settings.placed)[-1:])
+
+
+def _shown(model: ModelFile, registered: list[RegisteredModel], in_place: Path) -> dict[str, Any]:
     card = model.card
     name = f"{card.name} {card.version}"
     return {
         "name": name,
         "card": card,
         "intact": model.intact,
-        "file": model.path.name,
+        "in_place": model.path == in_place,
         "measured": list(_measured(card.accuracy)),
         "used": any(each.digest == card.onnx_sha256 for each in registered),
         "verdicts": next_url("/flows", q=f'model="{name}"'),

@@ -1,59 +1,86 @@
-"""The page of unknown flows: clusters, names for them and for single flows, the named ones as a dataset."""
+"""The pages of unknown flows: clusters, what each is made of, names, splits and merges, the named ones as a dataset."""
 
 import asyncio
 import io
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request
-from fastapi.responses import RedirectResponse, Response
+from fastapi.responses import RedirectResponse, Response, StreamingResponse
+from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 
+from callprint.console.background import changes_of
 from callprint.console.csrf import checked_form
+from callprint.console.hints import counted
 from callprint.console.listing import next_url
 from callprint.console.sessions import Role
 from callprint.console.site import Site, require
+from callprint.console.standing_map import StandingMap, View
 from callprint.core.ground.errors import DatasetError
-from callprint.model_files import DEFAULT_MODEL
-from callprint.stores import VerdictStore
-from callprint.stores.base import UnknownEvidence
+from callprint.stores.base import EvidenceState
 
-MOST_FLOWS = 2_000  # clustered by the page; `callprint unknowns` takes them all
-MEMBERS_SHOWN = 8
+if TYPE_CHECKING:
+    from callprint.unknowns.clusters import Cluster, KeptFlow
+
+STORE_WAITS_S = 0.1  # for how much is kept; a page does without rather than be late
+FLOWS_SHOWN = 200
+HOSTS_SHOWN = 50
 LONGEST_EXPORT = 200 << 20
+DONE = {
+    "name": "Flows that are now training data for {what}: {number}.",
+    "split": "Cluster {what} is now two.",
+    "merge": "The chosen clusters are now one.",
+    "undo": "The last split or merge is taken back.",
+}
 
 
-def router(site: Site) -> APIRouter:
+@dataclass(frozen=True, slots=True)
+class ShownCluster:
+    """A cluster, with what its flows say of themselves."""
+
+    letter: str
+    cluster: "Cluster"
+    flows: list["KeptFlow"]
+    declared: list[tuple[str, int]]
+    user_agents: list[tuple[str, int]]
+    hosts: list[tuple[str, int]]
+
+
+def router(site: Site, standing: StandingMap) -> APIRouter:
     """Return the routes."""
     routes = APIRouter(include_in_schema=False)
-    one_at_a_time = asyncio.Lock()
 
-    async def clustered() -> Any:
-        kept = await site.ask(_kept)
-        async with one_at_a_time:
-            return await asyncio.to_thread(_clustered, kept, site.settings.named)
+    async def view_now() -> View:
+        view = await asyncio.to_thread(standing.look, None)
+        if view is None:
+            raise HTTPException(
+                409, standing.work.problem or "The flows are still being clustered: try again."
+            )
+        return view
 
     @routes.get("/unknowns")
     async def unknowns(request: Request) -> Response:
-        """Show the clusters."""
-        found = problem = None
-        try:
-            found, _ = await clustered()
-        except ImportError as error:
-            problem = f"Clustering needs {error.name}: the extras `cpu` and `spit` bring it."
-        named = site.settings.named
+        """Show the clusters, or say that they are being found."""
+        state = await state_of(site)
+        view = await asyncio.to_thread(standing.look, state)
         return site.render(
             request,
             "unknowns.html",
             "unknowns",
-            found=found,
-            problem=problem,
-            members=MEMBERS_SHOWN,
-            named=_named(named),
-            named_folder=str(named),
-            done=request.query_params.get("done", "")[:80],
-            number=request.query_params.get("number", "")[:6],
+            view=view,
+            clusters=shown_clusters(view) if view else [],
+            singles=[view.found.flows[i] for i in view.found.single[:FLOWS_SHOWN]] if view else [],
+            state=state,
+            running=standing.work.running,
+            problem=standing.work.problem,
+            steps=len(standing.regroupings.steps()) if view else 0,
+            named=named_so_far(site.settings.named),
+            named_folder=str(site.settings.named),
+            most=FLOWS_SHOWN,
+            done=_done(request),
         )
 
     @routes.get("/unknowns/map.svg")
@@ -61,33 +88,56 @@ def router(site: Site) -> APIRouter:
         """Draw the flows: near each other are those that are alike."""
         from callprint.unknowns.picture import map_svg  # noqa: PLC0415 - extra `spit`
 
-        found, _ = await clustered()
-        async with one_at_a_time:
-            return Response(await asyncio.to_thread(map_svg, found), media_type="image/svg+xml")
+        view = await view_now()
+        return Response(map_svg(view.found, points=view.points), media_type="image/svg+xml")
+
+    @routes.get("/unknowns/events")
+    async def events(request: Request) -> StreamingResponse:
+        """Say when clusters change."""
+        return StreamingResponse(
+            changes_of(lambda: standing.work.version, request), media_type="text/event-stream"
+        )
+
+    @routes.get("/unknowns/clusters/{name}")
+    async def cluster(request: Request, name: str) -> Response:
+        """Show the flows and hosts of one cluster."""
+        view = await view_now()
+        found = next((each for each in shown_clusters(view) if each.cluster.name == name), None)
+        if found is None:
+            raise HTTPException(404, "There is no such cluster any more.")
+        return site.render(
+            request,
+            "cluster.html",
+            "unknowns",
+            each=found,
+            hints=view.standing.hints,
+            most=FLOWS_SHOWN,
+            most_hosts=HOSTS_SHOWN,
+            done=_done(request),
+        )
 
     @routes.post("/unknowns/name")
     async def name(request: Request) -> Response:
-        """Give a cluster, or chosen flows, the name of an application: they become training data."""
+        """Give clusters, flows or hosts the name of an application: they become training data."""
         require(request, Role.ANALYST)
         form = await checked_form(request)
         application = str(form.get("application", "")).strip()
-        flows = {str(text) for text in form.getlist("flow")}
-        cluster = str(form.get("cluster", ""))
-        found, engines = await clustered()
-        members = [each for each in found.flows if each.digest in flows]
-        if not members:
-            chosen = next((each for each in found.clusters if each.name == cluster), None)
-            members = [found.flows[i] for i in chosen.members] if chosen else []
-        if not members:
-            raise HTTPException(404, "There is no such cluster or flow any more.")
-        site.log(request, f"named unknown flows {application}", ", ".join(each.digest for each in members))
-        try:
-            number = await asyncio.to_thread(
-                _write, site.settings.named, application, engines.get(application, application), members
-            )
-        except DatasetError as error:
-            raise HTTPException(400, str(error)) from error
-        return RedirectResponse(next_url("/unknowns", done=application, number=str(number)), 303)
+        number = await give_name(site, request, await view_now(), application, _chosen(form))
+        return RedirectResponse(next_url("/unknowns", done="name", what=application, number=str(number)), 303)
+
+    @routes.post("/unknowns/{kind}")
+    async def regroup(request: Request, kind: str) -> Response:
+        """Split a cluster, merge several, take the last of this back, or cluster anew."""
+        require(request, Role.ANALYST)
+        form = await checked_form(request)
+        chosen = tuple(map(str, form.getlist("cluster")))
+        if kind == "renew":
+            standing.look(None, renew=True)
+            return RedirectResponse("/unknowns", 303)
+        if kind not in DONE:
+            raise HTTPException(404, "There is no such page.")
+        await asyncio.to_thread(change, site, request, standing, kind, chosen)
+        return RedirectResponse(next_url("/unknowns", done=kind, what=", ".join(chosen)[:80]), 303)
 
     @routes.get("/unknowns/dataset.zip")
     async def dataset(request: Request) -> Response:
@@ -104,20 +154,93 @@ def router(site: Site) -> APIRouter:
     return routes
 
 
-def _kept(store: VerdictStore) -> list[UnknownEvidence]:
-    return list(store.unknown_evidence(MOST_FLOWS))
+async def state_of(site: Site) -> EvidenceState | None:
+    """Return how much evidence the store keeps, None when it does not say so at once."""
+    try:
+        return await asyncio.wait_for(site.ask(lambda store: store.evidence_state()), STORE_WAITS_S)
+    except TimeoutError:
+        return None
 
 
-def _clustered(kept: list[UnknownEvidence], named: Path) -> tuple[Any, dict[str, str]]:
-    """Return the map of what is kept, and the engine of each application that the network knows."""
-    from callprint.inference import load_model  # noqa: PLC0415 - extras `cpu` and `spit`
-    from callprint.unknowns.clusters import unknown_map  # noqa: PLC0415
-    from callprint.unknowns.naming import named_flows  # noqa: PLC0415
+def shown_clusters(view: View) -> list[ShownCluster]:
+    """Return the clusters, the largest first."""
+    from callprint.unknowns.picture import cluster_letter  # noqa: PLC0415 - extra `spit`
 
-    identifier = load_model(DEFAULT_MODEL)
-    card = identifier.card
-    found = unknown_map(kept, identifier, named_flows(named))
-    return found, dict(zip(card.classes, card.engines, strict=True))
+    hints, clusters = view.standing.hints, []
+    for number, cluster in enumerate(view.found.clusters):
+        flows = [view.found.flows[i] for i in cluster.members]
+        clusters.append(
+            ShownCluster(
+                cluster_letter(number),
+                cluster,
+                flows,
+                counted(hints.declared.get(each.kept.flow) for each in flows),
+                counted(hints.user_agents.get(each.kept.flow) for each in flows),
+                counted(each.kept.flow.src_ip for each in flows),
+            )
+        )
+    return clusters
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What is to be named: flows by their digests, whole clusters, or the flows of hosts within these."""
+
+    clusters: frozenset[str]
+    flows: frozenset[str] = frozenset()
+    hosts: frozenset[str] = frozenset()
+
+
+def _chosen(form: FormData) -> Chosen:
+    return Chosen(*(frozenset(map(str, form.getlist(name))) for name in ("cluster", "flow", "host")))
+
+
+async def give_name(site: Site, request: Request, view: View, application: str, chosen: Chosen) -> int:
+    """Write what is chosen to the training folder; returns how many flows are new there. Raises HTTPException."""
+    found = view.found
+    of_clusters = [
+        found.flows[i] for each in found.clusters if each.name in chosen.clusters for i in each.members
+    ]
+    if chosen.flows or chosen.hosts:
+        members = [each for each in found.flows if each.digest in chosen.flows]
+        members += [each for each in of_clusters if each.kept.flow.src_ip in chosen.hosts]
+    else:
+        members = of_clusters
+    if not members:
+        raise HTTPException(404, "Nothing is chosen, or it is not there any more.")
+    engine = view.standing.engines.get(application, application)
+    digests = ", ".join(each.digest for each in members)
+    site.log(request, f"named unknown flows {application}", digests)
+    try:
+        return await asyncio.to_thread(_write, site.settings.named, application, engine, members)
+    except DatasetError as error:
+        raise HTTPException(400, str(error)) from error
+
+
+def change(site: Site, request: Request, standing: StandingMap, kind: str, chosen: tuple[str, ...]) -> None:
+    """Split, merge, or take the last of this back. Raises HTTPException where nothing would change."""
+    from callprint.unknowns.regroup import Step, regrouped  # noqa: PLC0415 - extra `spit`
+
+    view = standing.look(None)
+    if view is None:
+        raise HTTPException(409, "The flows are still being clustered: try again.")
+    site.log(request, f"clusters of unknown flows: {kind}", ", ".join(chosen))
+    if kind == "undo":
+        if not standing.regroupings.undo():
+            raise HTTPException(409, "There is nothing to take back.")
+    else:
+        step = Step(kind, chosen)
+        if not chosen or regrouped(view.found, (step,)) is view.found:
+            what = "Choose two clusters or more." if kind == "merge" else "This cluster cannot be split."
+            raise HTTPException(409, what)
+        standing.regroupings.add(step)
+    standing.work.version += 1
+
+
+def _done(request: Request) -> str:
+    text = DONE.get(request.query_params.get("done", ""), "")
+    what, number = request.query_params.get("what", "")[:80], request.query_params.get("number", "")[:6]
+    return text.format(what=what, number=number)
 
 
 def _write(folder: Path, application: str, engine: str, members: list[Any]) -> int:
@@ -126,7 +249,7 @@ def _write(folder: Path, application: str, engine: str, members: list[Any]) -> i
     return write_named(folder, application, engine, members)
 
 
-def _named(folder: Path) -> list[tuple[str, int]]:
+def named_so_far(folder: Path) -> list[tuple[str, int]]:
     """Return how many flows each application has in the training folder."""
     if not folder.is_dir():
         return []

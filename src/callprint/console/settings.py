@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from callprint.model_files import SHIPPED
+from callprint.network_in_place import place_file
 from callprint.stores import data_folder
 
 DEFAULT_PORT = 8383
@@ -23,6 +24,8 @@ class ConsoleSettings:
     hosts: tuple[str, ...] = ()  # names that browsers may use for this server besides those of loopback
     tls: bool = False  # cookies are sent over TLS alone
     models: tuple[Path, ...] = (SHIPPED,)
+    placed: Path = field(default_factory=place_file)  # which network is in place
+    train_with: Path | None = None  # dataset that training joins the named flows to
     named: Path = field(default_factory=lambda: data_folder() / "named")
     brokers: tuple[str, ...] = ()  # votes go to Kafka instead of the store
     feedback_topic: str = "feedback"

@@ -52,6 +52,13 @@ class UnknownEvidence(NamedTuple):
     evidence: bytes
 
 
+class EvidenceState(NamedTuple):
+    """How much evidence of unknown flows is kept: another state means that there is something else to cluster."""
+
+    logs: int
+    latest_ns: int  # when the latest of it was decided; 0: there is none
+
+
 class RegisteredModel(NamedTuple):
     """A model that has given verdicts, or may have."""
 
@@ -195,6 +202,11 @@ class VerdictStore(ABC):
     def evidence_of(self, flow: FlowKey) -> Iterator[UnknownEvidence]:
         """Give the evidence that is kept of one flow, the latest first."""
         yield from (kept for kept in self.unknown_evidence() if kept.flow == flow)
+
+    def evidence_state(self) -> EvidenceState:
+        """Say how much evidence is kept."""
+        times = [kept.decided_at_ns for kept in self.unknown_evidence()]
+        return EvidenceState(len(times), max(times, default=0))
 
     def scan_end(self, query: VerdictQuery | CallQuery, rows: int) -> int | None:  # noqa: ARG002 - see below
         """Give a time in a query without its `where`, at most `rows` rows in; None: it has fewer.

@@ -23,7 +23,7 @@ from callprint.core.call import AllowEntry, CallRecord, Phase, Vote
 from callprint.core.ground.errors import RowError, StoreError
 from callprint.core.verdict import FlowKey, FlowSummary, Verdict
 from callprint.stores import cassandra_activity, cassandra_schema
-from callprint.stores.base import Activity, RegisteredModel, StoredVerdict, UnknownEvidence, VerdictStore
+from callprint.stores.base import Activity, EvidenceState, RegisteredModel, StoredVerdict, UnknownEvidence, VerdictStore
 from callprint.stores.cassandra_batches import BATCH_ROWS, batches
 from callprint.stores.cassandra_call_state import CallStates
 from callprint.stores.cassandra_queries import Queries
@@ -162,6 +162,11 @@ class CassandraStore(VerdictStore):
         """Give the time of the row that comes `rows` rows into a query."""
         with self._explained():
             return self._queries.scan_end(query, rows)
+
+    def evidence_state(self) -> EvidenceState:
+        """Say how much evidence is kept."""
+        with self._explained():
+            return self._queries.evidence_state()
 
     def put_model(self, model: RegisteredModel) -> None:
         """Register a model that gives verdicts; the first registration stays."""

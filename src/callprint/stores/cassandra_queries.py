@@ -9,7 +9,7 @@ from typing import Any, Generic, NamedTuple
 from callprint.core.call import Action, CallRecord, Phase, Vote
 from callprint.core.ground.fields import values_of
 from callprint.core.verdict import RUNNING, UNKNOWN, FlowKey, FlowSummary, Verdict
-from callprint.stores.base import StoredVerdict, UnknownEvidence
+from callprint.stores.base import EvidenceState, StoredVerdict, UnknownEvidence
 from callprint.stores.cassandra_partitions import Part, Partitions, RunMany, Selection, Span, gathered
 from callprint.stores.cassandra_rows import (
     BUCKETS,
@@ -186,6 +186,14 @@ class Queries:
             for day in days
         )
         yield from islice(chain.from_iterable(found), limit)
+
+    def evidence_state(self) -> EvidenceState:
+        """Say how much evidence is kept."""
+        statement = "SELECT COUNT(*), MAX(decided_at_ns) FROM unknown_evidence WHERE day = ? AND bucket = ?"
+        days = self._partitions.days("evidence", _span(VerdictQuery()))
+        asked = [(day, bucket) for day in days for bucket in range(BUCKETS)]
+        rows = [row for partition in self._run_many(statement, asked) for row in partition]
+        return EvidenceState(sum(count for count, _ in rows), max((ns or 0 for _, ns in rows), default=0))
 
     def _rows(self, statement: str, *parameters: object) -> Iterable[Any]:
         (rows,) = self._run_many(statement, [parameters])

@@ -20,7 +20,14 @@ from callprint.stores import (
     sqlite_evidence,
     sqlite_rows,
 )
-from callprint.stores.base import Activity, RegisteredModel, StoredVerdict, UnknownEvidence, VerdictStore
+from callprint.stores.base import (
+    Activity,
+    EvidenceState,
+    RegisteredModel,
+    StoredVerdict,
+    UnknownEvidence,
+    VerdictStore,
+)
 from callprint.stores.columns import ALLOW_ENTRY, CALL, EVIDENCE, MODEL, SUMMARY, VERDICT, VOTE
 from callprint.stores.queries import CallQuery, VerdictQuery
 from callprint.stores.sqlite_evidence import DAY_NS, EvidenceLimits
@@ -183,6 +190,11 @@ class SqliteStore(VerdictStore):
     def evidence_of(self, flow: FlowKey) -> Iterator[UnknownEvidence]:
         """Give the evidence that is kept of one flow."""
         return self._read(sqlite_evidence.SELECT_EVIDENCE_OF, [self._now_ns(), *flow], EVIDENCE.value)
+
+    def evidence_state(self) -> EvidenceState:
+        """Say how much evidence is kept."""
+        (state,) = self._read(sqlite_evidence.COUNT_EVIDENCE, [self._now_ns()], EvidenceState._make)
+        return state
 
     def scan_end(self, query: VerdictQuery | CallQuery, rows: int) -> int | None:
         """Give the time of the row that comes `rows` rows into a query; None too where an index answers it."""

@@ -26,6 +26,9 @@ FORGET_OLDEST = (
     "DELETE FROM unknown_evidence WHERE rowid IN (SELECT rowid FROM unknown_evidence"
     " ORDER BY decided_at_ns DESC, rowid DESC LIMIT -1 OFFSET ?)"
 )
+COUNT_EVIDENCE = (
+    "SELECT COUNT(*), COALESCE(MAX(decided_at_ns), 0) FROM unknown_evidence WHERE expires_at_ns > ?"
+)
 _SELECT = (
     f"SELECT {EVIDENCE.selected()} FROM unknown_evidence WHERE expires_at_ns > ?"
     f" ORDER BY decided_at_ns DESC, {', '.join(KEY_COLUMNS)}, k DESC, model DESC"

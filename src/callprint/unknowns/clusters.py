@@ -8,7 +8,7 @@ HDBSCAN (Campello et al. 2013) takes neither a number of clusters nor a scale, a
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from sklearn.cluster import HDBSCAN
@@ -108,6 +108,11 @@ def unknown_map(
     `named`: digests of flows that already have a name. They are clustered with the others, so that those stay in their
     clusters, and left out afterwards.
     """
+    return without(whole_map(kept, identifier), named)
+
+
+def whole_map(kept: Iterable[UnknownEvidence], identifier: OnnxIdentifier) -> UnknownMap:
+    """Cluster what a store keeps, flows that have a name among it. Raises ModelError as `unknown_map` does."""
     found, too_short = longest_of_each(kept)
     evidence, spans = _joined(found)
     embedding = identifier.embedding(evidence, spans)
@@ -125,20 +130,36 @@ def unknown_map(
         )
     )
     labels = cluster_labels(embedding)
-    names = [_oldest(flows, np.flatnonzero(labels == i)) for i in range(labels.max(initial=-1) + 1)]
-    rest = np.array([i for i, flow in enumerate(flows) if flow.digest not in named], np.int64)
-    flows, embedding, labels = tuple(flows[i] for i in rest), embedding[rest], labels[rest]
-    clusters = [
-        _cluster(name, flows, embedding, np.flatnonzero(labels == i))
-        for i, name in enumerate(names)
-        if (labels == i).any()
-    ]
-    clusters.sort(key=lambda cluster: (-len(cluster.members), cluster.name))
+    groups = [np.flatnonzero(labels == i) for i in range(labels.max(initial=-1) + 1)]
     single = tuple(int(i) for i in np.flatnonzero(labels < 0))
-    return UnknownMap(flows, tuple(clusters), single, too_short, embedding)
+    empty = UnknownMap(flows, (), single, too_short, embedding)
+    return grouped(empty, [(oldest_digest(flows, members), members) for members in groups])
 
 
-def _oldest(flows: Sequence[KeptFlow], members: np.ndarray) -> str:
+def grouped(found: UnknownMap, groups: Iterable[tuple[str, np.ndarray]]) -> UnknownMap:
+    """Return a map with other clusters: a name and the ascending indices of the flows of each."""
+    clusters = [_cluster(name, found.flows, found.embedding, members) for name, members in groups]
+    clusters.sort(key=lambda cluster: (-len(cluster.members), cluster.name))
+    return replace(found, clusters=tuple(clusters))
+
+
+def without(found: UnknownMap, named: frozenset[str]) -> UnknownMap:
+    """Return a map without the flows of these digests. Clusters keep their names."""
+    rest = [i for i, flow in enumerate(found.flows) if flow.digest not in named]
+    place = {old: new for new, old in enumerate(rest)}
+    smaller = UnknownMap(
+        tuple(found.flows[i] for i in rest),
+        (),
+        tuple(place[i] for i in found.single if i in place),
+        found.too_short,
+        found.embedding[np.array(rest, np.int64)],
+    )
+    left = [(each.name, sorted(place[i] for i in each.members if i in place)) for each in found.clusters]
+    return grouped(smaller, [(name, np.array(members)) for name, members in left if members])
+
+
+def oldest_digest(flows: Sequence[KeptFlow], members: np.ndarray) -> str:
+    """Return the name of a cluster of these flows."""
     oldest = min((flows[i] for i in members), key=lambda flow: (flow.kept.flow.first_seen_ns, flow.digest))
     return oldest.digest
 

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from html import escape
 from string import ascii_uppercase
 
+import numpy as np
+
 from callprint.output.console import endpoint, printable, quantity
 from callprint.unknowns.clusters import UnknownMap, positions
 
@@ -23,9 +25,14 @@ def cluster_letter(number: int) -> str:
     return letters
 
 
-def map_svg(found: UnknownMap, names: Mapping[str, str] | None = None) -> str:
-    """Return the picture. `names`: what to write beside a cluster, by the cluster's name."""
-    points = positions(found.embedding)
+def map_svg(
+    found: UnknownMap, names: Mapping[str, str] | None = None, points: np.ndarray | None = None
+) -> str:
+    """Return the picture. `names`: what to write beside a cluster, by the cluster's name.
+
+    `points`: where each flow is, (flows, 2) float64 within 0..1; by default they are found here.
+    """
+    points = positions(found.embedding) if points is None else points
     height = max(HEIGHT, 2 * MARGIN + LINE * (len(found.clusters) + 2))
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH + LEGEND_WIDTH}" height="{height}" '

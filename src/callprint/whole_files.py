@@ -1,0 +1,20 @@
+"""Small files that are there whole or not at all, whenever their writer is killed."""
+
+import os
+from pathlib import Path
+
+from callprint.core.ground.errors import ConfigError
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Put a file in the place of the one of this name. Raises ConfigError when it cannot be written."""
+    beside = path.with_name(path.name + ".new")
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with beside.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written: {error.strerror}") from error
