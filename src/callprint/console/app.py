@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 from callprint import __version__
 from callprint.console import (
     api,
+    api_more,
     pages_calls,
     pages_desk,
     pages_flows,
@@ -62,6 +63,7 @@ def make_app(settings: ConsoleSettings, sessions: Sessions | None = None) -> ASG
     for part in (pages_now, pages_flows, pages_calls, pages_desk, pages_unknowns, pages_models, pages_people):
         app.include_router(part.router(site))
     app.include_router(api.router(site))
+    app.include_router(api_more.router(site))
     app.mount("/static", StaticFiles(directory=HERE / "static"))
     _add_doors(app, site)
     _add_errors(app, site)
