@@ -140,6 +140,11 @@ def test_the_desk_by_keyboard_alone(chromium, served, tmp_path):
     assert page.locator("tbody tr[data-key]").count() == 2
     page.keyboard.press("j")
     with page.expect_navigation():
+        page.keyboard.press("w")
+    assert "To be watched: 1." in page.locator("[role=status]").inner_text()
+    assert page.locator("tbody tr[data-key]").count() == 2
+    page.keyboard.press("j")
+    with page.expect_navigation():
         page.keyboard.press("s")
     assert "Noted as spam: 1." in page.locator("[role=status]").inner_text()
     assert page.locator("tbody tr[data-key]").count() == 1

@@ -12,15 +12,16 @@ from starlette.exceptions import HTTPException
 from callprint.cli import COMMANDS
 from callprint.console import charts, search, shown
 from callprint.console.listing import PAGE, bounded, next_url
-from callprint.console.site import Site, sees_numbers
+from callprint.console.site import Site, sees_numbers, session_of
+from callprint.console.vote_effects import Effect, effects
 from callprint.core.call import (
     ANONYMOUS_CALLER,
     MEDIA_ONLY_PREFIX,
+    WITHDRAWN,
     AllowEntry,
     CallRecord,
     EndedBy,
     Phase,
-    Vote,
     voted_caller,
 )
 from callprint.core.ground.fields import values_of
@@ -52,7 +53,7 @@ class About(NamedTuple):
     flows: list[tuple[str, StoredVerdict]]  # who sends it
     of_caller: list[CallRecord]
     of_campaign: list[CallRecord]
-    votes: list[Vote]
+    votes: list[Effect]  # of the caller
     allowed: AllowEntry | None
 
 
@@ -126,6 +127,10 @@ def router(site: Site) -> APIRouter:
             about_caller=[(each, seen(each, numbers)) for each in found.of_caller],
             about_campaign=[(each, seen(each, numbers)) for each in found.of_campaign],
             votes=found.votes,
+            own_vote=any(
+                each.vote.user == session_of(request).user.name and each.vote.kind != WITHDRAWN
+                for each in found.votes
+            ),
             allowed=found.allowed,
         )
 
@@ -155,7 +160,7 @@ def _about(store: VerdictStore, call_id: str, from_tag: str, started_ns: int) ->
     of_campaign = _others(store.calls(campaign), last) if last.campaign else []
     caller = voted_caller(last)
     allowed = next((entry for entry in store.allowed() if entry.caller == caller), None)
-    return About(rows, flows, of_caller, of_campaign, list(store.votes(caller)), allowed)
+    return About(rows, flows, of_caller, of_campaign, effects(store, caller), allowed)
 
 
 def _last_verdict(store: VerdictStore, flow: FlowKey) -> list[StoredVerdict]:

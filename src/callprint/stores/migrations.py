@@ -231,4 +231,9 @@ SINCE_0_1_0: tuple[Migration, ...] = (
             "CREATE INDEX call_by_action ON call (action, started_ns)",
         ),
     ),
+    # Votes that say neither spam nor not spam.
+    Migration(
+        sqlite=("ALTER TABLE feedback ADD COLUMN kind TEXT",),
+        cassandra=("ALTER TABLE feedback ADD kind text",),
+    ),
 )
