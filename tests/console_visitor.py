@@ -23,6 +23,10 @@ from callprint.stores import open_store
 HOSTILE = "<script>document.title='owned'</script>\"'><img src=x onerror=document.title='owned'>\u202e{{7*7}}"
 
 
+MEASURED = "measured@198.51.100.20"
+"""The Call-ID of a call whose media was measured."""
+
+
 def spam_calls() -> list[CallRecord]:
     """Six calls of two spammers."""
     return [
@@ -94,6 +98,32 @@ def add_judged(path: Path) -> FlowKey:
         store.put_verdicts([judged])
         store.put_flows([summary(flow, **quality)])
         store.put_unknown_evidence([(judged, log)])
+        back = flow._replace(
+            src_ip=flow.dst_ip, src_port=flow.dst_port, dst_ip=flow.src_ip, dst_port=flow.src_port
+        )
+        store.put_verdicts([verdict(back, "linphone")])
+        answered = [Interval(500, 500 - n, 499 - n, 600, missing=n, runs=n) for n in (0, 1, 0, 0, 2, 0, 0, 0)]
+        quality |= {"mos": 4.39, "lost": 3, "quality_windows": windows_text(10, answered)}
+        store.put_flows([summary(back, **quality)])
+        store.put_calls(
+            [
+                replace(
+                    spam_calls()[0],
+                    call_id=MEASURED,
+                    caller="+493055502",
+                    started_ns=flow.first_seen_ns - 6 * SECOND_NS,
+                    ringing_ns=flow.first_seen_ns - 5 * SECOND_NS,
+                    answered_ns=flow.first_seen_ns,
+                    ended_ns=flow.first_seen_ns + 90 * SECOND_NS,
+                    caller_flows=(flow,),
+                    callee_flows=(back,),
+                    caller_mos=3.87,
+                    callee_mos=4.39,
+                    media_notes="caller_loss_before_capture",
+                    campaign="",
+                )
+            ]
+        )
     return flow
 
 

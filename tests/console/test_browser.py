@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import uvicorn
 from axe_playwright_python.sync_playwright import Axe
-from console_visitor import HOSTILE, add_judged, fill, fill_busy, fill_hostile
+from console_visitor import HOSTILE, MEASURED, add_judged, fill, fill_busy, fill_hostile
 from playwright.sync_api import sync_playwright
 from verdict_samples import JAMI_IPV6, verdict
 
@@ -93,7 +93,7 @@ def filled(path: Path) -> Path:
 def all_pages(page, base) -> list[str]:
     """Return the addresses of all kinds of pages, of a flow and a call among them."""
     found = list(PAGES)
-    for name in ("/flows", "/flows?q=application=unknown", "/calls"):
+    for name in ("/flows", "/flows?q=application=unknown", "/calls", f"/calls?q={MEASURED}"):
         page.goto(base + name)
         link = page.locator("td.time a")
         if link.count():
@@ -197,7 +197,7 @@ def test_pictures_of_the_docs(chromium, served, tmp_path):
     store = fill_busy(tmp_path / "store.sqlite")
     flow = f"/flows/{shown.flow_id(add_judged(store))}"
     page, base = opened(chromium, served, store)
-    page.goto(f"{base}/calls?q=spam=yes")
+    page.goto(f"{base}/calls?q={MEASURED}")
     call = page.locator("td.time a").first.get_attribute("href")
     for name, path in (("now", "/"), ("desk", "/desk"), ("call", call), ("flow", flow)):
         picture = PICTURES / f"console-{name}.png"

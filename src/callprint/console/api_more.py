@@ -9,7 +9,8 @@ from starlette.exceptions import HTTPException
 from callprint.console import shown
 from callprint.console.api import Key
 from callprint.console.api import _answers as answers
-from callprint.console.pages_flows import about, explained, windows_of
+from callprint.console.flow_charts import windows_of
+from callprint.console.pages_flows import about, explained
 from callprint.console.site import Site
 from callprint.core.verdict import FlowKey
 

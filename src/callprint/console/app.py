@@ -15,6 +15,7 @@ from callprint import __version__
 from callprint.console import (
     api,
     api_more,
+    call_files,
     pages_calls,
     pages_desk,
     pages_flows,
@@ -64,6 +65,7 @@ def make_app(settings: ConsoleSettings, sessions: Sessions | None = None) -> ASG
         app.include_router(part.router(site))
     app.include_router(api.router(site))
     app.include_router(api_more.router(site))
+    app.include_router(call_files.router(site))
     app.mount("/static", StaticFiles(directory=HERE / "static"))
     _add_doors(app, site)
     _add_errors(app, site)

@@ -4,6 +4,7 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from struct import pack
+from typing import NamedTuple
 
 import numpy as np
 from markupsafe import Markup
@@ -138,12 +139,22 @@ def ladder(left: str, right: str, marks: Sequence[tuple[int, str, int, str]], la
     return svg(WIDTH, height, label, "".join(parts), "ladder")
 
 
-def lanes(rows: Sequence[tuple[str, int, int, str]], begin_ns: int, end_ns: int, label: str) -> Markup:
-    """Return spans of time below each other: words, begin, end, class."""
-    line, left = 26, 190
+class Lane(NamedTuple):
+    """A span of time, with marks below it for its parts."""
+
+    words: str
+    since_ns: int
+    until_ns: int
+    tone: str
+    marks: Sequence[tuple[int, int, str, str]] = ()  # begin, end, class, words
+
+
+def lanes(rows: Sequence[Lane], begin_ns: int, end_ns: int, label: str) -> Markup:
+    """Return spans of time below each other."""
+    line, left = 32, 190
     wide = max(1, end_ns - begin_ns)
     parts = []
-    for i, (words, since, until, tone) in enumerate(rows):
+    for i, (words, since, until, tone, marks) in enumerate(rows):
         x = left + (since - begin_ns) / wide * (WIDTH - left)
         long = max(2.0, (until - since) / wide * (WIDTH - left))
         y = i * line
@@ -154,6 +165,14 @@ def lanes(rows: Sequence[tuple[str, int, int, str]], begin_ns: int, end_ns: int,
             + rect(x, y + 6, min(long, WIDTH - x), 14, tone, 3)
             + "</g>"
         )
+        for mark_since, mark_until, mark_tone, mark_words in marks:
+            at = left + (mark_since - begin_ns) / wide * (WIDTH - left)
+            mark_long = max(1.0, (min(mark_until, until) - mark_since) / wide * (WIDTH - left) - 0.5)
+            if left <= at < WIDTH:
+                parts.append(
+                    f"<g><title>{escape(mark_words)}</title>"
+                    f"{rect(at, y + 22, min(mark_long, WIDTH - at), 5, mark_tone)}</g>"
+                )
     height = line * len(rows) + 20
     for at, anchor in ((0.0, "start"), (0.5, "middle"), (1.0, "end")):
         parts.append(

@@ -6,8 +6,10 @@ from html import escape
 from markupsafe import Markup
 
 from callprint.console.charts import WIDTH, rect, svg
+from callprint.core.ground.errors import DecodeError
+from callprint.core.verdict import FlowSummary
 from callprint.output.console import printable
-from callprint.output.quality_report import RatedWindow
+from callprint.output.quality_report import RatedWindow, rated_windows
 
 BEST_MOS, WORST_MOS = 4.5, 1.0
 FAIR_MOS = 3.6  # below it some users are dissatisfied (G.107 Table B.1)
@@ -68,6 +70,14 @@ def quality(windows: Sequence[RatedWindow], label: str) -> Markup:
             f'<text class="soft" x="{x:.0f}" y="{height - 5}" text-anchor="{anchor}">{at * span_s:,.0f} s</text>'
         )
     return svg(WIDTH, height, label, "".join(parts), "chart")
+
+
+def windows_of(summary: FlowSummary | None) -> list[RatedWindow]:
+    """Return the windows of a flow; none where the row has none, or what is no windows."""
+    try:
+        return rated_windows(summary) if summary else []
+    except DecodeError:
+        return []  # a store is data from outside
 
 
 def tone_of_mos(mos: float) -> str:

@@ -14,11 +14,9 @@ from callprint.console.site import Site, sees_numbers
 from callprint.console.why import GROUP_NAMES, Why, reasons_with
 from callprint.core.call import CallRecord
 from callprint.core.evidence import EVIDENCE_RTP, split
-from callprint.core.ground.errors import DecodeError
 from callprint.core.ground.fields import values_of
-from callprint.core.verdict import FlowKey, FlowSummary
+from callprint.core.verdict import FlowKey
 from callprint.output.json_lines import FIELDS, flow_object
-from callprint.output.quality_report import RatedWindow, rated_windows
 from callprint.stores import CallQuery, StoredVerdict, VerdictQuery, VerdictStore
 from callprint.stores.base import UnknownEvidence
 
@@ -92,7 +90,7 @@ def router(site: Site) -> APIRouter:
         values = flow_object(last) | values_of(last.verdict)
         names = sees_numbers(request)
         why = await explained(site, history, kept)
-        windows = windows_of(last.summary)
+        windows = flow_charts.windows_of(last.summary)
         return site.render(
             request,
             "flow.html",
@@ -133,14 +131,6 @@ async def explained(site: Site, history: list[StoredVerdict], kept: UnknownEvide
     of_kept = (row.verdict for row in history if row.verdict.decided_at_ns == kept.decided_at_ns)
     verdict = next(of_kept, history[0].verdict)
     return await asyncio.to_thread(reasons_with(site.settings.models).why, verdict, kept)
-
-
-def windows_of(summary: FlowSummary | None) -> list[RatedWindow]:
-    """Return the windows of a flow; none where the row has none, or what is no windows."""
-    try:
-        return rated_windows(summary) if summary else []
-    except DecodeError:
-        return []  # a store is data from outside
 
 
 def _classes(why: Why) -> Any:
