@@ -7,7 +7,7 @@ import pytest
 from call_samples import at_setup, call
 from verdict_samples import SECOND_NS, START_NS
 
-from callprint.core.call import AllowEntry, Phase, Vote
+from callprint.core.call import WATCH, WITHDRAWN, AllowEntry, Phase, Vote
 from callprint.core.ground.errors import StoreError
 from callprint.stores import CallQuery
 
@@ -131,6 +131,15 @@ class CallContract:
         store.put_votes([vote()])
         assert list(store.votes()) == [changed, vote(user="bob"), vote(caller="+49")]
         assert list(store.votes("+49")) == [vote(caller="+49")]
+
+    def test_a_vote_that_says_neither_replaces_one_that_does(self, store):
+        watched = vote(given_at_ns=START_NS + 5, spam=False, kind=WATCH)
+        taken_back = vote(given_at_ns=START_NS + 6, spam=False, kind=WITHDRAWN)
+        store.put_votes([vote()])
+        store.put_votes([watched])
+        assert list(store.votes()) == [watched]
+        store.put_votes([taken_back])
+        assert list(store.votes()) == list(store.votes(vote().caller)) == [taken_back]
 
     def test_the_allow_list(self, store):
         first, second = AllowEntry("+493012345", "ann", 1), AllowEntry("+15550100", "bob", 2)

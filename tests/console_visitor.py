@@ -7,19 +7,27 @@ from pathlib import Path
 
 import httpx
 from call_samples import call
+from evidence_logs import steady_flow
 from unknown_samples import strangers
-from verdict_samples import LINPHONE, SECOND_NS, START_NS, provisional, reports, verdict
+from verdict_samples import LINPHONE, SECOND_NS, START_NS, provisional, reports, summary, verdict
 
 from callprint.console.app import make_app
 from callprint.console.sessions import Sessions
 from callprint.console.settings import ConsoleSettings
 from callprint.core.call import Action, CallRecord
+from callprint.core.quality.windows import Interval, windows_text
 from callprint.core.spam.features import FEATURE_COUNT
+from callprint.core.verdict import FlowKey
+from callprint.model_files import DEFAULT_MODEL, ModelFile, models_at
 from callprint.stores import open_store
 from callprint.unknowns.clusters import KeptFlow, flow_digest, usual_codec
 from callprint.unknowns.naming import write_named
 
 HOSTILE = "<script>document.title='owned'</script>\"'><img src=x onerror=document.title='owned'>\u202e{{7*7}}"
+
+
+MEASURED = "measured@198.51.100.20"
+"""The Call-ID of a call whose media was measured."""
 
 
 def spam_calls() -> list[CallRecord]:
@@ -50,6 +58,76 @@ def fill(path: Path | str) -> Path | str:
         store.put_flows([report.summary for report in reports()])
         store.put_calls([replace(call(), campaign=""), *spam_calls()])
     return path
+
+
+def add_judged(path: Path) -> FlowKey:
+    """Add an unknown flow that the shipped network judged, with its packets and its quality; return its key."""
+    flow = LINPHONE._replace(src_ip="192.0.2.77", src_port=4000, first_seen_ns=START_NS - 90 * SECOND_NS)
+    card = next(each.card for each in models_at([DEFAULT_MODEL]) if isinstance(each, ModelFile))
+    judged = verdict(
+        flow,
+        "unknown",
+        best_application="sipp",
+        confidence=0.553,
+        reason="novel",
+        model=f"{card.name} {card.version}",
+        model_digest=card.digest,
+        engine="unknown",
+        engine_confidence=0.55,
+        declared_application="zoiper",
+        declared_version="5.6",
+        declared_by="rtcp",
+        based_on="packets",
+    )
+    log = steady_flow(100, start_ns=flow.first_seen_ns, sequence=7, payload=bytes(range(160)))
+    lost = (0, 0, 3, 41, 60, 12, 0, 1, 0)
+    windows = [
+        Interval(500, 500 - n, 499 - n, 900 + 40 * n, 100, 4000 + 300 * n, missing=n + n // 4, runs=-(-n // 3),
+                 late=n // 4)
+        for n in lost
+    ]  # fmt: skip
+    quality = {
+        "expected": 4500,
+        "lost": sum(lost),
+        "packets": 4500 - sum(lost),
+        "last_seen_ns": flow.first_seen_ns + 90 * SECOND_NS,
+        "packet_ms": 20.0,
+        "mos": 3.87,
+        "r_factor": 75.2,
+        "mos_band": "narrowband",
+        "quality_windows": windows_text(10, windows),
+    }
+    with open_store(str(path)) as store:
+        store.put_verdicts([judged])
+        store.put_flows([summary(flow, **quality)])
+        store.put_unknown_evidence([(judged, log)])
+        back = flow._replace(
+            src_ip=flow.dst_ip, src_port=flow.dst_port, dst_ip=flow.src_ip, dst_port=flow.src_port
+        )
+        store.put_verdicts([verdict(back, "linphone")])
+        answered = [Interval(500, 500 - n, 499 - n, 600, missing=n, runs=n) for n in (0, 1, 0, 0, 2, 0, 0, 0)]
+        quality |= {"mos": 4.39, "lost": 3, "quality_windows": windows_text(10, answered)}
+        store.put_flows([summary(back, **quality)])
+        store.put_calls(
+            [
+                replace(
+                    spam_calls()[0],
+                    call_id=MEASURED,
+                    caller="+493055502",
+                    started_ns=flow.first_seen_ns - 6 * SECOND_NS,
+                    ringing_ns=flow.first_seen_ns - 5 * SECOND_NS,
+                    answered_ns=flow.first_seen_ns,
+                    ended_ns=flow.first_seen_ns + 90 * SECOND_NS,
+                    caller_flows=(flow,),
+                    callee_flows=(back,),
+                    caller_mos=3.87,
+                    callee_mos=4.39,
+                    media_notes="caller_loss_before_capture",
+                    campaign="",
+                )
+            ]
+        )
+    return flow
 
 
 def fill_busy(path: Path) -> Path:
@@ -98,12 +176,31 @@ def fill_hostile(path: Path) -> Path:
     with open_store(str(path)) as store:
         flow = LINPHONE._replace(src_port=1)
         store.put_verdicts(
-            [verdict(flow, HOSTILE, model=HOSTILE), verdict(LINPHONE, "unknown", best_application=HOSTILE)]
+            [
+                verdict(flow, HOSTILE, model=HOSTILE),
+                verdict(
+                    LINPHONE,
+                    "unknown",
+                    best_application=HOSTILE,
+                    engine=HOSTILE,
+                    declared_application=HOSTILE,
+                    declared_version=HOSTILE,
+                    declared_by=HOSTILE,
+                    model_digest=HOSTILE,
+                ),
+            ]
         )
+        store.put_unknown_evidence([(verdict(LINPHONE, model=HOSTILE), b"\xff" * 40)])
         store.put_flows(
             [
                 replace(
-                    reports()[0].summary, flow=flow, codec=HOSTILE, announced_codec=HOSTILE, capture=HOSTILE
+                    reports()[0].summary,
+                    flow=flow,
+                    codec=HOSTILE,
+                    announced_codec=HOSTILE,
+                    capture=HOSTILE,
+                    quality_notes=HOSTILE,
+                    quality_windows=HOSTILE,
                 )
             ]
         )

@@ -113,6 +113,19 @@ def test_one_vote_of_a_user_counts_for_a_caller(store_path, capsys):
     assert votes(store_path) == [("+4930999999", "ann", False), ("+4930999999", "bob", True)]
 
 
+def test_a_vote_is_taken_back_and_a_caller_watched(store_path, capsys):
+    run("feedback", "spam@x", "--spam", "--by", "ann", "--store", store_path)
+    run("feedback", "spam@x", "--withdraw", "--by", "ann", "--store", store_path)
+    run("feedback", "spam@x", "--watch", "--by", "bob", "--store", store_path)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "counts no more (your vote for this caller was: spam)" in said
+    assert "is to watch" in said
+    run("feedback", "--list", "--store", store_path)
+    listed = capsys.readouterr().out
+    assert "bob" in listed
+    assert "ann" not in listed
+
+
 def test_a_vote_above_the_rate_is_told_so(store_path, capsys):
     run("feedback", "spam@x", "--spam", "--by", "ann", "--store", store_path, "--votes-per-day", "1")
     run("feedback", "spam@x", "--not-spam", "--by", "ann", "--store", store_path, "--votes-per-day", "1")

@@ -5,13 +5,13 @@ import json
 
 import pytest
 import schemathesis
-from console_visitor import Visitor, fill
+from console_visitor import Visitor, add_judged, fill
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
-from verdict_samples import JAMI_IPV6, verdict
+from verdict_samples import JAMI_IPV6, LINPHONE, verdict
 
-from callprint.console import pages_now
+from callprint.console import pages_now, shown
 from callprint.console.sessions import Role
 from callprint.console.site import Site
 from callprint.console.store_pool import StorePool
@@ -36,6 +36,7 @@ def document(robot):
 OPERATIONS = (
     *(("/api/v1/flows", "GET"), ("/api/v1/flows/{key}", "GET"), ("/api/v1/calls", "GET")),
     *(("/api/v1/calls/{key}", "GET"), ("/api/v1/activity", "GET"), ("/api/v1/votes", "GET")),
+    *(("/api/v1/flows/{key}/why", "GET"), ("/api/v1/flows/{key}/quality", "GET")),
     *(("/api/v1/votes", "POST"), ("/api/v1/allowed", "GET"), ("/api/v1/models", "GET")),
 )
 
@@ -77,6 +78,20 @@ def test_flows_and_calls_are_the_objects_of_json(robot):
     rest = robot.get(f"/api/v1/calls?after={calls['next']}", headers=robot.header).json()
     assert len(rest["items"]) == 5
     assert rest["next"] is None
+
+
+def test_a_flow_explained_and_its_quality(tmp_path):
+    store = fill(tmp_path / "store.sqlite")
+    path = f"/api/v1/flows/{shown.flow_id(add_judged(store))}"
+    visitor = Visitor(store, tmp_path / "console")
+    why = visitor.get(f"{path}/why").json()
+    assert sum(why["probabilities"].values()) == pytest.approx(1.0, abs=1e-4)
+    assert len(why["groups"]) == 12
+    assert [each["lost"] for each in visitor.get(f"{path}/quality").json()] == [0, 0, 3, 41, 60, 12, 0, 1, 0]
+    other = f"/api/v1/flows/{shown.flow_id(LINPHONE)}"
+    assert visitor.get(f"{other}/why").json()["problem"] == "Its packets are not kept."
+    assert visitor.get(f"{other}/quality").json() == []
+    assert visitor.get("/api/v1/flows/x/why").status_code == 404
 
 
 def test_activity_counts(robot):

@@ -14,10 +14,11 @@ from pathlib import Path
 import pytest
 import uvicorn
 from axe_playwright_python.sync_playwright import Axe
-from console_visitor import HOSTILE, fill, fill_busy, fill_hostile
+from console_visitor import HOSTILE, MEASURED, add_judged, fill, fill_busy, fill_hostile
 from playwright.sync_api import sync_playwright
 from verdict_samples import JAMI_IPV6, verdict
 
+from callprint.console import shown
 from callprint.console.app import make_app
 from callprint.console.sessions import Sessions
 from callprint.console.settings import ConsoleSettings
@@ -25,6 +26,7 @@ from callprint.stores import open_store
 
 CHROMIUM = shutil.which("chromium")
 PICTURES = Path(__file__).parents[2] / "docs" / "pictures"
+FLOW_PICTURE = {"x": 0, "y": 0, "width": 1280, "height": 1190}
 PAGES = ("/", "/flows", "/calls", "/desk", "/desk/report", "/models", "/people")
 
 pytestmark = [
@@ -82,10 +84,16 @@ def opened(chromium, served, store: Path, **options):
     return page, base
 
 
+def filled(path: Path) -> Path:
+    """Fill a store, also with a flow that can be explained."""
+    add_judged(fill(path))
+    return path
+
+
 def all_pages(page, base) -> list[str]:
     """Return the addresses of all kinds of pages, of a flow and a call among them."""
     found = list(PAGES)
-    for name in ("/flows", "/calls"):
+    for name in ("/flows", "/flows?q=application=unknown", "/calls", f"/calls?q={MEASURED}"):
         page.goto(base + name)
         link = page.locator("td.time a")
         if link.count():
@@ -96,7 +104,7 @@ def all_pages(page, base) -> list[str]:
 @pytest.mark.parametrize("kind", ["empty", "filled", "hostile"])
 def test_pages_are_accessible_and_run_no_foreign_script(chromium, served, tmp_path, kind):
     store = tmp_path / "store.sqlite"
-    {"empty": lambda path: open_store(str(path)).close(), "filled": fill, "hostile": fill_hostile}[kind](
+    {"empty": lambda path: open_store(str(path)).close(), "filled": filled, "hostile": fill_hostile}[kind](
         store
     )
     page, base = opened(chromium, served, store)
@@ -116,7 +124,7 @@ def test_pages_are_accessible_and_run_no_foreign_script(chromium, served, tmp_pa
 @pytest.mark.parametrize("width", [360, 768, 1600])
 def test_no_page_is_wider_than_the_window(chromium, served, tmp_path, width):
     page, base = opened(
-        chromium, served, fill(tmp_path / "s.sqlite"), viewport={"width": width, "height": 800}
+        chromium, served, filled(tmp_path / "s.sqlite"), viewport={"width": width, "height": 800}
     )
     for path in all_pages(page, base):
         page.goto(base + path)
@@ -129,6 +137,11 @@ def test_the_desk_by_keyboard_alone(chromium, served, tmp_path):
     page.keyboard.press("g")
     page.keyboard.press("d")
     page.wait_for_url("**/desk")
+    assert page.locator("tbody tr[data-key]").count() == 2
+    page.keyboard.press("j")
+    with page.expect_navigation():
+        page.keyboard.press("w")
+    assert "To be watched: 1." in page.locator("[role=status]").inner_text()
     assert page.locator("tbody tr[data-key]").count() == 2
     page.keyboard.press("j")
     with page.expect_navigation():
@@ -181,12 +194,16 @@ def test_everything_works_without_scripts(chromium, served, tmp_path):
 
 
 def test_pictures_of_the_docs(chromium, served, tmp_path):
-    page, base = opened(chromium, served, fill_busy(tmp_path / "store.sqlite"))
-    page.goto(f"{base}/calls?q=spam=yes")
+    store = fill_busy(tmp_path / "store.sqlite")
+    flow = f"/flows/{shown.flow_id(add_judged(store))}"
+    page, base = opened(chromium, served, store)
+    page.goto(f"{base}/calls?q={MEASURED}")
     call = page.locator("td.time a").first.get_attribute("href")
-    for name, path in (("now", "/"), ("desk", "/desk"), ("call", call)):
+    for name, path in (("now", "/"), ("desk", "/desk"), ("call", call), ("flow", flow)):
         picture = PICTURES / f"console-{name}.png"
         page.goto(base + path)
         if not picture.exists():
-            page.screenshot(path=picture)
+            page.screenshot(
+                path=picture, full_page=name == "flow", clip=FLOW_PICTURE if name == "flow" else None
+            )
         assert 5_000 < picture.stat().st_size < 250_000

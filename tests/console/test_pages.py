@@ -4,6 +4,7 @@ import html
 import re
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 from call_samples import call
@@ -11,7 +12,7 @@ from console_visitor import Visitor
 from verdict_samples import LINPHONE, verdict
 
 from callprint.console import listing, shown
-from callprint.core.call import AllowEntry, Vote
+from callprint.core.call import Action, AllowEntry, Vote
 from callprint.core.spam.own_detector import OwnDetector
 from callprint.stores import CallQuery, open_store
 from callprint.stores.queries import Where
@@ -153,15 +154,72 @@ def test_a_vote_is_stored_changes_the_next_judgement_and_leaves_the_queue(visito
         assert teach(OwnDetector(), opened) == 2  # as the next run of `callprint identify` does
 
 
+def said(store) -> list[str]:
+    with open_store(str(store)) as opened:
+        return [vote.says for vote in opened.votes()]
+
+
+def test_undo_takes_a_first_vote_back(visitor, store):
+    row = chosen(visitor)[0]
+    token = visitor.csrf("/desk")
+    visitor.post("/desk/vote", {"csrf": token, "kind": "spam", "call": row})
+    assert row not in chosen(visitor)
+    visitor.post("/desk/undo", {"csrf": token})
+    assert said(store) == ["withdrawn"]
+    assert row in chosen(visitor)
+    with open_store(str(store)) as opened:
+        assert teach(OwnDetector(), opened) == 0
+
+
+def test_a_watched_caller_stays_in_the_queue_marked(visitor, store):
+    row = chosen(visitor)[0]
+    visitor.post("/desk/vote", {"csrf": visitor.csrf("/desk"), "kind": "watch", "call": row})
+    text = visitor.get("/desk").text
+    assert row in chosen(visitor)
+    assert text.count('<span class="tag c-watch">watch</span>') >= 2  # in the queue, and in who said what
+    with open_store(str(store)) as opened:
+        assert teach(OwnDetector(), opened) == 0
+    visitor.post("/desk/vote", {"csrf": visitor.csrf("/desk"), "kind": "withdraw", "call": row})
+    assert said(store) == ["withdrawn"]
+    answer = visitor.post("/desk/vote", {"csrf": visitor.csrf("/desk"), "kind": "withdraw", "call": row})
+    assert "number=0" in answer.headers["location"]
+
+
+def test_the_effect_of_a_vote_is_shown(visitor, store):
+    row = next(key for key in chosen(visitor) if shown.call_of(key)[0] == "spam-4@203.0.113.9")
+    page = f"/calls/{row}"
+    assert "Nobody has voted on this caller" in visitor.get(page).text
+    visitor.post("/desk/vote", {"csrf": visitor.csrf("/desk"), "kind": "not_spam", "call": row, "back": page})
+    text = visitor.get(page).text
+    assert "none yet" in text
+    assert "Take my vote back" in text
+    with open_store(str(store)) as opened:
+        old = next(iter(opened.calls(CallQuery(call_id="spam-4@203.0.113.9"))))
+        opened.put_calls(
+            [
+                replace(
+                    old,
+                    call_id="next@x",
+                    started_ns=old.started_ns + 1,
+                    detector_state="0123456789abcdef",
+                    spam_score=0.125,
+                    action=Action.ALLOW,
+                    reason="users marked this caller: 0 spam, 1 not spam",
+                )
+            ]
+        )
+    shown_now = visitor.get(page).text.partition("Votes on this caller")[2].partition("</section>")[0]
+    for words in ("97%", "12%", "users marked this caller", "local"):
+        assert words in shown_now
+
+
 def test_undo_restores_the_earlier_vote(visitor, store):
     row = chosen(visitor)[0]
     token = visitor.csrf("/desk")
     for kind in ("spam", "not_spam"):
         visitor.post("/desk/vote", {"csrf": token, "kind": kind, "call": row})
-    answer = visitor.post("/desk/undo", {"csrf": token})
-    assert "stay=0" in answer.headers["location"]
-    with open_store(str(store)) as opened:
-        assert [vote.spam for vote in opened.votes()] == [True]
+    visitor.post("/desk/undo", {"csrf": token})
+    assert said(store) == ["spam"]
     visitor.post("/desk/vote", {"csrf": token, "kind": "allow", "call": row})
     with open_store(str(store)) as opened:
         assert [entry.user for entry in opened.allowed()] == ["local"]

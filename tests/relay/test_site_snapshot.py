@@ -4,6 +4,7 @@ import base64
 import json
 import random
 import zlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from released_files import golden, golden_lines
 
-from callprint.core.call import Vote
+from callprint.core.call import WITHDRAWN, Vote
 from callprint.core.ground.errors import DecodeError
 from callprint.core.ground.snapshot import Snapshot
 from callprint.core.relay import site_snapshot
@@ -72,7 +73,8 @@ def test_votes_are_part_of_what_comes_back(inputs):
     assert copy.judge.allowed == {"+4930222222"}
     rest = everything[40:]
     assert [repr(copy.take(news)) for news in rest] == [repr(home.take(news)) for news in rest]
-    assert decode_inputs(encode_inputs([update]), inputs.fetch) == [update]
+    ended = VoteUpdate((replace(VOTE, spam=False, kind=WITHDRAWN),), frozenset())
+    assert decode_inputs(encode_inputs([update, ended]), inputs.fetch) == [update, ended]
 
 
 def test_a_snapshot_is_the_same_after_it_came_back(inputs):

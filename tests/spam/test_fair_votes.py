@@ -6,12 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callprint.core.call import Vote
+from callprint.core.call import WATCH, WITHDRAWN, Vote
 from callprint.core.ground.keys import stable_key
 from callprint.core.spam import fair_votes
 from callprint.core.spam.detectors import make_detector
 from callprint.core.spam.fair_votes import VOTES_PER_DAY, BoundedVotes, fairly
+from callprint.core.spam.judging import CallJudge
 from callprint.core.spam.known_votes import DAY_NS
+from callprint.core.spam.user_votes import UserVotes
 
 ANN = Vote("call", "tag", "+4930111111", "ann", 1_000 * DAY_NS, True)
 
@@ -44,13 +46,46 @@ def test_votes_that_are_few_all_count_the_latest_last():
     assert fairly(votes) == sorted(votes, key=lambda vote: vote.given_at_ns)
 
 
-@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 9), st.booleans()), max_size=60))
+def test_votes_that_say_neither_count_for_nothing():
+    neither = [replace(vote, kind=WATCH, spam=False) for vote in flood(30)]
+    assert fairly([*neither, ANN], 1) == [ANN]
+
+
+@pytest.mark.parametrize("name", ["callprint", "empck"])
+@pytest.mark.parametrize("kind", [WATCH, WITHDRAWN])
+def test_a_vote_taken_back_is_as_if_never_given(name, kind):
+    judge, never = CallJudge(None, make_detector(name)), CallJudge(None, make_detector(name))
+    users, others = UserVotes(judge), UserVotes(never)
+    bob = replace(ANN, user="bob", spam=False)
+    users.take(users.new([ANN, bob]), {"+49"})
+    others.take(others.new([bob]), {"+49"})
+    ended = replace(ANN, kind=kind, spam=False, given_at_ns=ANN.given_at_ns + DAY_NS)
+    new = users.new([ended, bob])
+    assert new == (ended,)
+    users.take(new, {"+49"})
+    assert users.taken == others.taken
+    assert judge.detector_state == never.detector_state
+    assert users.new([ended, bob]) == ()
+    kept = judge.detector.votes if name == "callprint" else judge.detector._votes
+    assert list(kept.on(stable_key(ANN.caller))) in (["bob"], [kept.all()[0]])
+    assert len(kept.all()) == 1
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("abc"), st.integers(0, 9), st.sampled_from([True, False, None])),
+        max_size=60,
+    )
+)
 def test_the_votes_kept_are_those_of_plain_bookkeeping(puts):
     votes: BoundedVotes[bool] = BoundedVotes()
     expected: dict[tuple[str, int], bool] = {}
     for user, caller, spam in puts:
-        votes.put(user, caller, spam)
         expected.pop((user, caller), None)
+        if spam is None:
+            votes.remove(user, caller)
+            continue
+        votes.put(user, caller, spam)
         expected[user, caller] = spam
     assert votes.all() == list(expected.values())
     assert len(votes) == len(expected)

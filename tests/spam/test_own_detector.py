@@ -1,9 +1,11 @@
 """Our detector behind call assembly: it judges every call, learns from stored votes, and replays alike."""
 
+from dataclasses import replace
+
 import pytest
 from sip_scenario import Talk, play
 
-from callprint.core.call import Action, AllowEntry, Phase, Vote
+from callprint.core.call import WITHDRAWN, Action, AllowEntry, Phase, Vote
 from callprint.core.ground.keys import stable_key
 from callprint.core.spam.call_pipeline import CallPipeline
 from callprint.core.spam.histories import CallHistory
@@ -115,6 +117,13 @@ def test_a_live_run_takes_in_votes_given_meanwhile(store):
     store.put_votes([vote(rows[-1], "ann", False, 2)])
     store.put_allowed([AllowEntry(PERSON, "ann", 3)])
     assert (listener.listen(), listener.listen()) == (1, 0)
+    store.put_votes([replace(vote(rows[-1], "eve", False, 4), kind=WITHDRAWN)])
+    assert (listener.listen(), listener.listen()) == (1, 0)
+    store.remove_allowed(PERSON)
+    listener.listen()
+    assert "users marked this caller: 1 spam" in play(engine, list(person_calls(1, 30_000)))[-1].reason
+    store.put_allowed([AllowEntry(PERSON, "ann", 5)])
+    listener.listen()
     assert "allow-list" in play(engine, list(person_calls(1, 40_000)))[-1].reason
 
 

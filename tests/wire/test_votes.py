@@ -1,6 +1,7 @@
 """The feedback topic: the decoder takes what the schema takes, and refuses everything else by name."""
 
 import json
+from dataclasses import replace
 from importlib.resources import files
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from callprint.core.call import AllowEntry, Vote
+from callprint.core.call import WATCH, WITHDRAWN, AllowEntry, Vote
 from callprint.core.ground.errors import DecodeError
 from callprint.core.wire.votes import AHEAD_NS, MAXIMUM_BYTES, Disallow, decode_feedback, encode_feedback
 
@@ -17,7 +18,13 @@ SCHEMA = Draft202012Validator(
     json.loads((files("callprint") / "schemas" / "feedback.schema.json").read_text())
 )
 VOTE = Vote("a@b", "", "+4930111111", "ann", NOW_NS, True)
-FEEDBACK = [VOTE, AllowEntry("+49", "bob", 0), Disallow("p:abc", "Zoë \U0001f4de", NOW_NS + AHEAD_NS)]
+FEEDBACK = [
+    VOTE,
+    replace(VOTE, spam=False, kind=WATCH),
+    replace(VOTE, spam=False, kind=WITHDRAWN),
+    AllowEntry("+49", "bob", 0),
+    Disallow("p:abc", "Zoë \U0001f4de", NOW_NS + AHEAD_NS),
+]
 
 
 @pytest.mark.parametrize("feedback", FEEDBACK)
@@ -74,7 +81,11 @@ VALUES = st.none() | st.booleans() | st.integers() | st.text(max_size=4) | st.li
 @given(
     st.dictionaries(st.sampled_from(["type", "call_id", "from_tag", "caller", "user", "x", "spam"]), VALUES)
     | st.fixed_dictionaries(
-        {"type": st.sampled_from(["vote", "allow", "disallow"]), "caller": VALUES, "user": VALUES},
+        {
+            "type": st.sampled_from(["vote", "watch", "withdraw", "allow", "disallow"]),
+            "caller": VALUES,
+            "user": VALUES,
+        },
         optional={"given_at_ns": VALUES, "spam": VALUES, "call_id": VALUES, "from_tag": VALUES},
     )
 )

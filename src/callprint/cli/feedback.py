@@ -10,7 +10,15 @@ from rich.text import Text
 from callprint.cli.answers import add_store_option
 from callprint.cli.numbers import add_number_options, identity_reader
 from callprint.cli.votes import add_votes_option
-from callprint.core.call import ANONYMOUS_CALLER, AllowEntry, CallRecord, Vote, voted_caller
+from callprint.core.call import (
+    ANONYMOUS_CALLER,
+    WATCH,
+    WITHDRAWN,
+    AllowEntry,
+    CallRecord,
+    Vote,
+    voted_caller,
+)
 from callprint.core.ground.errors import ConfigError, StoreError
 from callprint.core.spam.known_votes import DAY_NS
 from callprint.core.wire.votes import MAXIMUM_USER, Disallow, FeedbackRecord
@@ -29,6 +37,8 @@ EPILOG = """\
 examples:
   callprint feedback a84b4c76e66710@pc33 --spam --by ann         this call was spam
   callprint feedback a84b4c76e66710@pc33 --not-spam --by ann     a change of mind: replaces the vote above
+  callprint feedback a84b4c76e66710@pc33 --watch --by ann        keep an eye on the caller: neither spam nor not spam
+  callprint feedback a84b4c76e66710@pc33 --withdraw --by ann     my vote counts no more
   callprint feedback --allow +4930123456 --by ann                never accuse this caller again
   callprint feedback --list                                      all votes that count, and the allow-list
   callprint feedback a84b4c76e66710@pc33 --spam --by ann --brokers kafka1:9092
@@ -51,6 +61,20 @@ def add_parser(subparsers: "Subparsers") -> argparse.ArgumentParser:
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--spam", action="store_true", help="the call was spam")
     what.add_argument("--not-spam", action="store_true", help="the call was wanted")
+    what.add_argument(
+        "--watch",
+        action="store_const",
+        dest="neither",
+        const=WATCH,
+        help="keep an eye on the caller: counts neither way",
+    )
+    what.add_argument(
+        "--withdraw",
+        action="store_const",
+        dest="neither",
+        const=WITHDRAWN,
+        help="take back the vote on the caller",
+    )
     what.add_argument("--allow", metavar="CALLER", type=_caller, help="put this caller on the allow-list")
     what.add_argument(
         "--disallow", metavar="CALLER", type=_caller, help="take this caller off the allow-list"
@@ -78,9 +102,11 @@ def run(args: argparse.Namespace) -> int:
     Raises StoreError when the store does not answer or does not hold the call, ConfigError for a pseudonym
     key that cannot be used.
     """
-    is_vote = args.spam or args.not_spam
+    is_vote = bool(args.spam or args.not_spam or args.neither)
     if is_vote != (args.call is not None):
-        args.usage_error("CALL goes with --spam or --not-spam" if args.call else "which CALL?")
+        args.usage_error(
+            "CALL goes with --spam, --not-spam, --watch or --withdraw" if args.call else "which CALL?"
+        )
     if args.brokers and args.list:
         args.usage_error("--list reads the store: it has no use for --brokers")
     if (is_vote or args.allow or (args.disallow and args.brokers)) and not args.by:
@@ -111,18 +137,22 @@ def run(args: argparse.Namespace) -> int:
 def _vote(console: Console, store: VerdictStore, args: argparse.Namespace) -> None:
     call = _find(store, args.call, args.from_tag)
     caller = voted_caller(call)
-    vote = Vote(call.call_id, call.from_tag, caller, args.by, time.time_ns(), args.spam)
-    earlier = [each for each in store.votes() if each.user == args.by]
+    vote = Vote(call.call_id, call.from_tag, caller, args.by, time.time_ns(), args.spam, args.neither)
+    earlier = [each for each in store.votes() if each.user == args.by and each.kind != WITHDRAWN]
     before = [each for each in earlier if each.caller == caller]
     today = sum(each.given_at_ns // DAY_NS == vote.given_at_ns // DAY_NS for each in earlier)
     if args.brokers:
         _send(vote, args)
     else:
         store.put_votes([vote])
-    word = "spam" if args.spam else "not spam"
     instead = f" (your vote for this caller was: {_word(before[0])})" if before else ""
     who = printable(call.caller) or "a caller who was not seen"
-    console.print(Text(f"Noted: the call of {who} is {word}{instead}."))
+    if vote.kind == WITHDRAWN:
+        console.print(Text(f"Noted: your vote on {who} counts no more{instead}."))
+        return
+    console.print(Text(f"Noted: the call of {who} is {_word(vote)}{instead}."))
+    if vote.kind is not None:
+        return
     if today >= args.votes_per_day and not before:
         console.print(
             Text(
@@ -162,7 +192,8 @@ def _find(store: VerdictStore, call_id: str, from_tag: str | None) -> CallRecord
 
 
 def _list(console: Console, store: VerdictStore) -> None:
-    votes, allowed = list(store.votes()), list(store.allowed())
+    votes = [vote for vote in store.votes() if vote.kind != WITHDRAWN]
+    allowed = list(store.allowed())
     table = make_table()
     for heading in ("caller", "user", "vote", "Call-ID"):
         table.add_column(heading, overflow="fold")
@@ -182,7 +213,7 @@ def _list(console: Console, store: VerdictStore) -> None:
 
 
 def _word(vote: Vote) -> str:
-    return "spam" if vote.spam else "not spam"
+    return {WATCH: "to watch", WITHDRAWN: "taken back"}.get(vote.kind or "", vote.says.replace("_", " "))
 
 
 def _caller(text: str) -> str:

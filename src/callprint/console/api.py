@@ -89,7 +89,7 @@ class VoteIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     calls: Annotated[list[str], Field(min_length=1, max_length=voting.MOST_AT_ONCE)]
-    kind: Annotated[str, Field(pattern="^(spam|not_spam|allow|disallow)$")]
+    kind: Annotated[str, Field(pattern="^(spam|not_spam|watch|withdraw|allow|disallow)$")]
 
 
 Words = Annotated[str, Query(max_length=search.LONGEST, description="as in the search box of the pages")]
@@ -172,14 +172,14 @@ def router(site: Site) -> APIRouter:
 
     @routes.get("/votes", responses=_answers({"type": "array"}, 403), response_model=None)
     async def votes(request: Request) -> list[dict[str, Any]]:
-        """Give the votes that count: the latest of each user on each caller."""
+        """Give the votes that count: the latest of each user on each caller, without those taken back."""
         require(request, Role.ANALYST)
         site.log(request, "listed votes", "")
-        found = await site.ask(lambda store: list(store.votes()))
+        found = await site.ask(lambda store: list(voting.standing(store)))
         return [
             {
                 name: getattr(vote, name)
-                for name in ("caller", "user", "spam", "given_at_ns", "call_id", "from_tag")
+                for name in ("caller", "user", "spam", "says", "given_at_ns", "call_id", "from_tag")
             }
             for vote in found
         ]
@@ -188,7 +188,7 @@ def router(site: Site) -> APIRouter:
     async def vote(
         request: Request, body: VoteIn, x_csrf_token: Annotated[str, Header(max_length=200)] = ""
     ) -> dict[str, Any]:
-        """Vote on calls: spam, not spam, or put their callers on the allow-list, or take them off."""
+        """Vote on calls (spam, not spam, watch, or take it back), or change the allow-list."""
         require(request, Role.ANALYST)
         check_origin(request)
         check_token(request, x_csrf_token)

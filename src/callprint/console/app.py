@@ -14,6 +14,8 @@ from starlette.types import ASGIApp
 from callprint import __version__
 from callprint.console import (
     api,
+    api_more,
+    call_files,
     pages_calls,
     pages_desk,
     pages_flows,
@@ -82,6 +84,8 @@ def make_app(settings: ConsoleSettings, sessions: Sessions | None = None) -> ASG
     runs = TrainingRuns(settings.folder / "training")
     app.include_router(pages_training.router(site, runs))
     app.include_router(api.router(site))
+    app.include_router(api_more.router(site))
+    app.include_router(call_files.router(site))
     app.mount("/static", StaticFiles(directory=HERE / "static"))
     _add_doors(app, site)
     _add_errors(app, site)

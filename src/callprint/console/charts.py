@@ -4,6 +4,7 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from struct import pack
+from typing import NamedTuple
 
 import numpy as np
 from markupsafe import Markup
@@ -60,11 +61,11 @@ def stacked_bars(
             high = heights[i, at] / top * (HEIGHT - BOTTOM - TOP)
             if high > 0:
                 y -= high
-                bar.append(_rect(LEFT + at * wide + 0.5, y, max(1.0, wide - 1), high, classes[name]))
+                bar.append(rect(LEFT + at * wide + 0.5, y, max(1.0, wide - 1), high, classes[name]))
         when = moment((first + at * step) * MINUTE_NS, "%Y-%m-%d %H:%M")
         parts.append(f"<g><title>{escape(when + ': ' + ', '.join(tips))}</title>{''.join(bar)}</g>")
     parts.append(_times(first, bars * step))
-    return _svg(WIDTH, HEIGHT, label, "".join(parts), "chart")
+    return svg(WIDTH, HEIGHT, label, "".join(parts), "chart")
 
 
 def spark(values: Sequence[int], label: str) -> Markup:
@@ -72,7 +73,7 @@ def spark(values: Sequence[int], label: str) -> Markup:
     top = max(1, *values) if values else 1
     wide = 120 / max(1, len(values) - 1)
     points = " ".join(f"{i * wide:.1f},{26 - 24 * value / top:.1f}" for i, value in enumerate(values))
-    return _svg(120, 28, label, f'<polyline class="line" points="{points}"/>', "spark")
+    return svg(120, 28, label, f'<polyline class="line" points="{points}"/>', "spark")
 
 
 def share_bar(share: float | None, tone: str = "accent") -> Markup:
@@ -80,16 +81,18 @@ def share_bar(share: float | None, tone: str = "accent") -> Markup:
     if share is None:
         return Markup("")
     wide = 48 * min(1.0, max(0.0, share))
-    inside = _rect(0, 0, 48, 6, "track", 3) + _rect(0, 0, wide, 6, f"fill-{tone}", 3)
+    inside = rect(0, 0, 48, 6, "track", 3) + rect(0, 0, wide, 6, f"fill-{tone}", 3)
     return Markup(
         f'<svg class="bar" width="48" height="6" viewBox="0 0 48 6" aria-hidden="true">{inside}</svg>'
     )
 
 
-def balance(rows: Iterable[tuple[str, str, float]], label: str) -> Markup:
+def balance(
+    rows: Iterable[tuple[str, str, float]], label: str, tones: tuple[str, str] = ("bad", "good")
+) -> Markup:
     """Return bars to the right for what speaks for something, to the left for what speaks against it.
 
-    rows: name, value in words, points.
+    rows: name, value in words, points. tones: of bars to the right and to the left.
     """
     rows = list(rows)
     top = max((abs(points) for _, _, points in rows), default=1.0) or 1.0
@@ -102,10 +105,10 @@ def balance(rows: Iterable[tuple[str, str, float]], label: str) -> Markup:
         parts.append(
             f'<text x="0" y="{y + 15}">{escape(name)}</text>'
             f'<text class="soft" x="306" y="{y + 15}" text-anchor="end">{escape(value)}</text>'
-            + _rect(x, y + 5, max(1.0, wide), 12, "fill-bad" if points > 0 else "fill-good", 2)
+            + rect(x, y + 5, max(1.0, wide), 12, f"fill-{tones[points <= 0]}", 2)
             + f'<text class="soft" x="{WIDTH}" y="{y + 15}" text-anchor="end">{points:+.2f}</text>'
         )
-    return _svg(WIDTH, line * max(1, len(rows)), label, "".join(parts), "balance")
+    return svg(WIDTH, line * max(1, len(rows)), label, "".join(parts), "balance")
 
 
 def ladder(left: str, right: str, marks: Sequence[tuple[int, str, int, str]], label: str) -> Markup:
@@ -133,32 +136,50 @@ def ladder(left: str, right: str, marks: Sequence[tuple[int, str, int, str]], la
             )
         else:
             parts.append(f'<line class="note {tone}" x1="{x_left}" x2="{x_right}" y1="{y}" y2="{y}"/>')
-    return _svg(WIDTH, height, label, "".join(parts), "ladder")
+    return svg(WIDTH, height, label, "".join(parts), "ladder")
 
 
-def lanes(rows: Sequence[tuple[str, int, int, str]], begin_ns: int, end_ns: int, label: str) -> Markup:
-    """Return spans of time below each other: words, begin, end, class."""
-    line, left = 26, 190
+class Lane(NamedTuple):
+    """A span of time, with marks below it for its parts."""
+
+    words: str
+    since_ns: int
+    until_ns: int
+    tone: str
+    marks: Sequence[tuple[int, int, str, str]] = ()  # begin, end, class, words
+
+
+def lanes(rows: Sequence[Lane], begin_ns: int, end_ns: int, label: str) -> Markup:
+    """Return spans of time below each other."""
+    line, left = 32, 190
     wide = max(1, end_ns - begin_ns)
     parts = []
-    for i, (words, since, until, tone) in enumerate(rows):
+    for i, (words, since, until, tone, marks) in enumerate(rows):
         x = left + (since - begin_ns) / wide * (WIDTH - left)
         long = max(2.0, (until - since) / wide * (WIDTH - left))
         y = i * line
         parts.append(
             f'<text x="0" y="{y + 17}">{escape(printable(words))}</text>'
-            + _rect(left, y + 12, WIDTH - left, 2, "track")
+            + rect(left, y + 12, WIDTH - left, 2, "track")
             + f"<g><title>{escape(moment(since, '%H:%M:%S'))} – {escape(moment(until, '%H:%M:%S'))}</title>"
-            + _rect(x, y + 6, min(long, WIDTH - x), 14, tone, 3)
+            + rect(x, y + 6, min(long, WIDTH - x), 14, tone, 3)
             + "</g>"
         )
+        for mark_since, mark_until, mark_tone, mark_words in marks:
+            at = left + (mark_since - begin_ns) / wide * (WIDTH - left)
+            mark_long = max(1.0, (min(mark_until, until) - mark_since) / wide * (WIDTH - left) - 0.5)
+            if left <= at < WIDTH:
+                parts.append(
+                    f"<g><title>{escape(mark_words)}</title>"
+                    f"{rect(at, y + 22, min(mark_long, WIDTH - at), 5, mark_tone)}</g>"
+                )
     height = line * len(rows) + 20
     for at, anchor in ((0.0, "start"), (0.5, "middle"), (1.0, "end")):
         parts.append(
             f'<text class="soft" x="{left + at * (WIDTH - left):.0f}" y="{height - 4}" text-anchor="{anchor}">'
             f"+{at * wide / 1e9:.1f} s</text>"
         )
-    return _svg(WIDTH, height, label, "".join(parts), "lanes")
+    return svg(WIDTH, height, label, "".join(parts), "lanes")
 
 
 def grey_png(rows: np.ndarray) -> bytes:
@@ -172,7 +193,8 @@ def grey_png(rows: np.ndarray) -> bytes:
     )
 
 
-def _rect(x: float, y: float, width: float, height: float, tone: str, round_: int = 0) -> str:
+def rect(x: float, y: float, width: float, height: float, tone: str, round_: int = 0) -> str:
+    """Return a rectangle of a class, its corners rounded by `round_`."""
     corner = f' rx="{round_}"' if round_ else ""
     return f'<rect class="{tone}" x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}"{corner}/>'
 
@@ -208,7 +230,8 @@ def _nice(top: int) -> int:
         unit *= 10
 
 
-def _svg(width: int, height: int, label: str, inside: str, kind: str) -> Markup:
+def svg(width: int, height: int, label: str, inside: str, kind: str) -> Markup:
+    """Return a picture of parts whose texts are escaped."""
     # Safe: every text in it went through `escape`, every class is one of ours.
     return Markup(
         f'<svg class="{kind}" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(label)}">{inside}</svg>'

@@ -10,17 +10,19 @@ from fastapi.responses import RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
 from callprint.cli import COMMANDS
-from callprint.console import charts, search, shown
+from callprint.console import charts, flow_charts, search, shown
+from callprint.console.call_files import has_files
 from callprint.console.listing import PAGE, bounded, next_url
-from callprint.console.site import Site, sees_numbers
+from callprint.console.site import Site, sees_numbers, session_of
+from callprint.console.vote_effects import Effect, effects
 from callprint.core.call import (
     ANONYMOUS_CALLER,
     MEDIA_ONLY_PREFIX,
+    WITHDRAWN,
     AllowEntry,
     CallRecord,
     EndedBy,
     Phase,
-    Vote,
     voted_caller,
 )
 from callprint.core.ground.fields import values_of
@@ -32,6 +34,7 @@ from callprint.stores import CallQuery, StoredVerdict, VerdictQuery, VerdictStor
 from callprint.stores.queries import Where
 
 SEARCHABLE = search.searchable(search.CALL_FIELDS)
+SECOND_NS = 1_000_000_000
 NEIGHBOURS = 20  # calls shown of a caller or a campaign
 MOST_FLOWS = 12
 MOST_BARS = 14
@@ -52,8 +55,9 @@ class About(NamedTuple):
     flows: list[tuple[str, StoredVerdict]]  # who sends it
     of_caller: list[CallRecord]
     of_campaign: list[CallRecord]
-    votes: list[Vote]
+    votes: list[Effect]  # of the caller
     allowed: AllowEntry | None
+    has_files: bool  # whether its packets are kept
 
 
 def router(site: Site) -> APIRouter:
@@ -126,6 +130,11 @@ def router(site: Site) -> APIRouter:
             about_caller=[(each, seen(each, numbers)) for each in found.of_caller],
             about_campaign=[(each, seen(each, numbers)) for each in found.of_campaign],
             votes=found.votes,
+            has_files=found.has_files and numbers,
+            own_vote=any(
+                each.vote.user == session_of(request).user.name and each.vote.kind != WITHDRAWN
+                for each in found.votes
+            ),
             allowed=found.allowed,
         )
 
@@ -155,7 +164,7 @@ def _about(store: VerdictStore, call_id: str, from_tag: str, started_ns: int) ->
     of_campaign = _others(store.calls(campaign), last) if last.campaign else []
     caller = voted_caller(last)
     allowed = next((entry for entry in store.allowed() if entry.caller == caller), None)
-    return About(rows, flows, of_caller, of_campaign, list(store.votes(caller)), allowed)
+    return About(rows, flows, of_caller, of_campaign, effects(store, caller), allowed, has_files(store, last))
 
 
 def _last_verdict(store: VerdictStore, flow: FlowKey) -> list[StoredVerdict]:
@@ -199,12 +208,26 @@ def _media(call: CallRecord, flows: list[tuple[str, StoredVerdict]]) -> Any:
         until = stored.summary.last_seen_ns if stored.summary else stored.verdict.last_seen_ns
         since = stored.verdict.flow.first_seen_ns
         words = f"{who}: {stored.verdict.application}"
-        rows.append((words[:28], since, until, charts.tone_of(stored.verdict.application)))
-    ends = [until for _, _, until, _ in rows]
-    end = max([*ends, call.ended_ns or 0])
-    return charts.lanes(
-        rows, min(call.started_ns, *(since for _, since, _, _ in rows)), end, "Media over time"
-    )
+        tone = charts.tone_of(stored.verdict.application)
+        rows.append(charts.Lane(words[:28], since, until, tone, _marks(stored, since)))
+    begin = min(call.started_ns, *(row.since_ns for row in rows))
+    end = max(call.ended_ns or 0, *(row.until_ns for row in rows))
+    return charts.lanes(rows, begin, end, "Media over time")
+
+
+def _marks(stored: StoredVerdict, since_ns: int) -> list[tuple[int, int, str, str]]:
+    """Return the windows of a flow with the class of their MOS, those without one left out."""
+    return [
+        (
+            since_ns + window.begins_s * SECOND_NS,
+            since_ns + (window.begins_s + window.covers_s) * SECOND_NS,
+            flow_charts.tone_of_mos(window.rating.mos),
+            f"{window.begins_s}–{window.begins_s + window.covers_s} s: MOS {window.rating.mos:.2f}, "
+            f"{window.heard.lost:,} lost, {window.heard.late:,} late of {window.heard.expected:,}",
+        )
+        for window in flow_charts.windows_of(stored.summary)
+        if window.rating.mos is not None and window.covers_s
+    ]
 
 
 @cache

@@ -18,7 +18,7 @@ from callprint.console.pages_calls import seen
 from callprint.console.pages_now import ACTIONS
 from callprint.console.sessions import Role
 from callprint.console.site import Site, require, sees_numbers, session_of
-from callprint.core.call import AllowEntry, CallRecord, Vote, voted_caller
+from callprint.core.call import WITHDRAWN, AllowEntry, CallRecord, Vote, voted_caller
 from callprint.stores import CallQuery, VerdictStore
 from callprint.stores.base import MINUTE_NS
 
@@ -37,8 +37,13 @@ class Entry(NamedTuple):
     calls: int
     callers: int
     last_ns: int
-    votes: tuple[Vote, ...]
+    votes: tuple[Vote, ...]  # that were not taken back
     allowed: bool
+
+    @property
+    def settled(self) -> bool:
+        """Whether nobody has to look any more: somebody said spam or not spam, or the caller is allowed."""
+        return self.allowed or any(vote.kind is None for vote in self.votes)
 
 
 class Desk(NamedTuple):
@@ -76,7 +81,6 @@ def router(site: Site) -> APIRouter:
             may_vote=session_of(request).user.may(Role.ANALYST),
             done=done if done in (*voting.KINDS, "undone", "nothing") else "",
             number=request.query_params.get("number", "")[:6],
-            stay=request.query_params.get("stay", "")[:6],
             can_undo=session_of(request).user.name in last_done,
             shown_caller=(lambda text: text) if numbers else shown.masked,
         )
@@ -111,8 +115,8 @@ def router(site: Site) -> APIRouter:
         if done is None:
             return RedirectResponse(_back(back, done="nothing"), 303)
         site.log(request, f"undid {done.kind}", str(done.number))
-        stay = await site.ask(lambda store: voting.undo(store, site.settings, done, user))
-        return RedirectResponse(_back(back, done="undone", number=str(done.number), stay=str(stay)), 303)
+        await site.ask(lambda store: voting.undo(store, site.settings, done, user))
+        return RedirectResponse(_back(back, done="undone", number=str(done.number)), 303)
 
     @routes.get("/desk/callers.csv")
     async def callers(request: Request) -> Response:
@@ -163,7 +167,7 @@ def look(store: VerdictStore, group: str, settled: bool, query: CallQuery | None
         groups[key].append(call)
     queue = [_entry(key, members, votes, names) for key, members in groups.items()]
     if not settled:
-        queue = [entry for entry in queue if not entry.votes and not entry.allowed]
+        queue = [entry for entry in queue if not entry.settled]
     queue.sort(key=lambda entry: (-(entry.call.spam_score or 0.0), -entry.calls, -entry.last_ns))
     latest = sorted((vote for given in votes.values() for vote in given), key=lambda vote: -vote.given_at_ns)
     return Desk(queue[:LONGEST_QUEUE], latest[:VOTES_SHOWN], allowed, len(calls))
@@ -172,7 +176,9 @@ def look(store: VerdictStore, group: str, settled: bool, query: CallQuery | None
 def _entry(key: str, calls: list[CallRecord], votes: dict[str, list[Vote]], allowed: set[str]) -> Entry:
     worst = max(calls, key=lambda call: call.spam_score or 0.0)
     callers = {voted_caller(call) for call in calls}
-    given = tuple(vote for caller in sorted(callers) for vote in votes.get(caller, ()))
+    given = tuple(
+        vote for caller in sorted(callers) for vote in votes.get(caller, ()) if vote.kind != WITHDRAWN
+    )
     last_ns = max(call.started_ns for call in calls)
     return Entry(key, worst, len(calls), len(callers), last_ns, given, callers <= allowed)
 
@@ -211,7 +217,7 @@ def _csv(queue: list[Entry]) -> str:
     writer.writerow(("caller", "spam_score", "action", "calls", "last_call", "campaign", "reason", "votes"))
     for entry in queue:
         call = entry.call
-        votes = " ".join(f"{vote.user}:{'spam' if vote.spam else 'not_spam'}" for vote in entry.votes)
+        votes = " ".join(f"{vote.user}:{vote.says}" for vote in entry.votes)
         cells = (
             entry.key, call.spam_score, call.action, entry.calls, shown.moment(entry.last_ns),
             call.campaign, call.reason, votes,

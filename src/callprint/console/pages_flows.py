@@ -1,5 +1,6 @@
 """The pages of flows: the list with its search, a flow with all that is known of it, its k-matrix as a picture."""
 
+import asyncio
 from typing import Any
 
 import numpy as np
@@ -7,9 +8,10 @@ from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
-from callprint.console import charts, search, shown
+from callprint.console import charts, flow_charts, search, shown
 from callprint.console.listing import PAGE, bounded, next_url
 from callprint.console.site import Site, sees_numbers
+from callprint.console.why import GROUP_NAMES, Why, reasons_with
 from callprint.core.call import CallRecord
 from callprint.core.evidence import EVIDENCE_RTP, split
 from callprint.core.ground.fields import values_of
@@ -26,6 +28,8 @@ BEFORE_NS, AFTER_NS = 120_000_000_000, 5_000_000_000
 CALLS_LOOKED_AT = 200
 MATRIX_COLUMNS = 256
 MOST_MATRIX_ROWS = 100
+MOST_UNLIKE = 6  # groups of features shown that make a flow unlike others
+MOST_CLASSES = 8  # shown of those that a flow could be
 
 EXAMPLES = (
     ("unknown", "application=unknown"),
@@ -79,12 +83,14 @@ def router(site: Site) -> APIRouter:
     async def flow(request: Request, key: str) -> Response:
         """Show one flow."""
         asked = _asked(key)
-        history, kept, calls = await site.ask(lambda store: _about(store, asked))
+        history, kept, calls = await site.ask(lambda store: about(store, asked))
         if not history:
             raise HTTPException(404, "The store has no such flow.")
         last = history[0]
         values = flow_object(last) | values_of(last.verdict)
         names = sees_numbers(request)
+        why = await explained(site, history, kept)
+        windows = flow_charts.windows_of(last.summary)
         return site.render(
             request,
             "flow.html",
@@ -97,6 +103,12 @@ def router(site: Site) -> APIRouter:
             kept=kept,
             records=_records(kept) if kept else [],
             rows_of_matrix=min(kept.k, MOST_MATRIX_ROWS) if kept else 0,
+            why=why,
+            classes=_classes(why),
+            spoke=_spoke(why),
+            unlike=_unlike(why),
+            windows=windows,
+            quality=flow_charts.quality(windows, "MOS and missing packets over time") if windows else "",
             calls=[(call, _who(call, names)) for call in calls],
         )
 
@@ -110,6 +122,45 @@ def router(site: Site) -> APIRouter:
         return Response(charts.grey_png(_matrix(kept)), media_type="image/png")
 
     return routes
+
+
+async def explained(site: Site, history: list[StoredVerdict], kept: UnknownEvidence | None) -> Why:
+    """Return why a flow got the verdict that its kept evidence belongs to."""
+    if kept is None:
+        return Why(None, "Its packets are not kept.")
+    of_kept = (row.verdict for row in history if row.verdict.decided_at_ns == kept.decided_at_ns)
+    verdict = next(of_kept, history[0].verdict)
+    return await asyncio.to_thread(reasons_with(site.settings.models).why, verdict, kept)
+
+
+def _classes(why: Why) -> Any:
+    """Draw the likeliest classes."""
+    if why.explanation is None:
+        return ""
+    found = why.explanation
+    rows = [(name, share, f"{charts.tone_of(name)}") for name, share in found.probabilities[:MOST_CLASSES]]
+    return flow_charts.shares(rows, found.threshold, "Probability of each application")
+
+
+def _spoke(why: Why) -> Any:
+    """Draw what each group of features does for the best guess."""
+    if why.explanation is None or not why.explanation.groups:
+        return ""
+    rows = [(GROUP_NAMES.get(each.group, each.group), "", each.odds) for each in why.explanation.groups]
+    return charts.balance(rows, "What spoke for the best guess and against it", ("good", "bad"))
+
+
+def _unlike(why: Why) -> Any:
+    """Draw which groups make the flow unlike all that the model knows."""
+    found = why.explanation
+    if found is None or found.novelty is None or found.novelty_limit is None:
+        return ""
+    groups = [each for each in found.groups if each.novelty is not None]
+    groups.sort(key=lambda each: -abs(each.novelty or 0.0))
+    rows = [
+        (GROUP_NAMES.get(each.group, each.group), "", each.novelty or 0.0) for each in groups[:MOST_UNLIKE]
+    ]
+    return charts.balance(rows, "What makes the flow unlike known applications") if rows else ""
 
 
 def _asked(key: str) -> FlowKey:
@@ -128,7 +179,7 @@ def place(after: str) -> tuple[int, FlowKey] | None:
     return int(time_ns), flow
 
 
-def _about(
+def about(
     store: VerdictStore, flow: FlowKey
 ) -> tuple[list[StoredVerdict], UnknownEvidence | None, list[CallRecord]]:
     """Return the verdicts on a flow, the last one first, its evidence, and the calls that it belongs to."""

@@ -1,17 +1,32 @@
 """Votes from the console: the same way as `callprint feedback`, into the store or to the feedback topic, and undo."""
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from callprint.console.settings import ConsoleSettings
-from callprint.core.call import ANONYMOUS_CALLER, AllowEntry, CallRecord, Vote, voted_caller
+from callprint.core.call import (
+    ANONYMOUS_CALLER,
+    WATCH,
+    WITHDRAWN,
+    AllowEntry,
+    CallRecord,
+    Vote,
+    voted_caller,
+)
 from callprint.core.ground.errors import ConfigError
 from callprint.core.wire.votes import Disallow
 from callprint.stores import CallQuery, VerdictStore
 
-KINDS = ("spam", "not_spam", "allow", "disallow")
+SAYS = {
+    "spam": (True, None),
+    "not_spam": (False, None),
+    "watch": (False, WATCH),
+    "withdraw": (False, WITHDRAWN),
+}
+"""What `Vote.spam` and `Vote.kind` are in a vote of each kind."""
+KINDS = (*SAYS, "allow", "disallow")
 MOST_AT_ONCE = 200
 
 
@@ -52,10 +67,12 @@ def vote(
     by_caller = {voted_caller(call): call for call in reversed(calls)}
     now_ns = time.time_ns()
     records: list[Any] = []
-    if kind in ("spam", "not_spam"):
+    if kind in SAYS:
         for caller, call in by_caller.items():
-            earlier = next((each for each in store.votes(caller) if each.user == user), None)
-            records.append(Vote(call.call_id, call.from_tag, caller, user, now_ns, kind == "spam"))
+            earlier = next((each for each in standing(store, caller) if each.user == user), None)
+            if kind == "withdraw" and earlier is None:
+                continue
+            records.append(Vote(call.call_id, call.from_tag, caller, user, now_ns, *SAYS[kind]))
             done.earlier.append((records[-1], earlier))
     elif kind == "allow":
         allowed = {entry.caller for entry in store.allowed()}
@@ -74,21 +91,23 @@ def vote(
     return done
 
 
-def undo(store: VerdictStore, settings: ConsoleSettings, done: Done, user: str) -> int:
-    """Put back what was before; return how many votes could not be: they replaced none, and votes are never deleted."""
+def standing(store: VerdictStore, caller: str | None = None) -> Iterator[Vote]:
+    """Give the votes that count and were not taken back."""
+    return (vote for vote in store.votes(caller) if vote.kind != WITHDRAWN)
+
+
+def undo(store: VerdictStore, settings: ConsoleSettings, done: Done, user: str) -> None:
+    """Put back what was before. A vote that replaced none is taken back: votes are never deleted."""
     now_ns = time.time_ns()
-    records: list[Any] = []
-    stay = 0
-    for _, earlier in done.earlier:
-        if earlier is None:
-            stay += 1
-        else:
-            again = (earlier.call_id, earlier.from_tag, earlier.caller, user, now_ns, earlier.spam)
-            records.append(Vote(*again))
+    records: list[Any] = [
+        replace(given, given_at_ns=now_ns, spam=False, kind=WITHDRAWN)
+        if earlier is None
+        else replace(earlier, given_at_ns=now_ns)
+        for given, earlier in done.earlier
+    ]
     records += [Disallow(caller, user, now_ns) for caller in done.allowed]
     records += [AllowEntry(entry.caller, entry.user, now_ns) for entry in done.disallowed]
     send(store, settings, records)
-    return stay
 
 
 def send(store: VerdictStore, settings: ConsoleSettings, records: list[Any]) -> None:

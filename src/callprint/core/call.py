@@ -210,6 +210,10 @@ class CallRecord:
     callee_declared_by: Annotated[DeclaredBy | None, Field(44, END, "Like `caller_declared_by`.")] = None
 
 
+WATCH, WITHDRAWN = "watch", "withdrawn"
+"""Kinds of votes that say neither spam nor not spam: keep an eye on the caller; what I said before counts no more."""
+
+
 @dataclass(frozen=True, slots=True)
 class Vote:
     """A user's vote on a call. One vote counts for each (user, caller): a later one replaces it."""
@@ -219,7 +223,13 @@ class Vote:
     caller: str  # `voted_caller` of the call's row, so that a vote works beyond the one call
     user: str  # who voted
     given_at_ns: int  # wall clock, nanoseconds since the epoch
-    spam: bool
+    spam: bool  # False in a vote that says neither
+    kind: str | None = None  # WATCH or WITHDRAWN; None: it says spam or not spam
+
+    @property
+    def says(self) -> str:
+        """What it says, in one word of an interface: spam, not_spam, watch or withdrawn."""
+        return self.kind or ("spam" if self.spam else "not_spam")
 
 
 def voted_caller(call: CallRecord) -> str:

@@ -7,6 +7,9 @@ onnx.proto3 that lead to those; Protocol Buffers' wire format: https://protobuf.
 
 from collections.abc import Iterator
 
+import numpy as np
+
+from callprint.core.ground.arrays import Array
 from callprint.core.ground.errors import ModelError
 
 DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")
@@ -33,6 +36,9 @@ _CHILDREN = {
 
 _EXTERNAL_DATA, _DATA_LOCATION = 13, 14  # of a tensor
 _DOMAIN = 7  # of a node
+_GRAPH, _INITIALIZER = 7, 5  # of a model, of a graph
+_DATA_TYPE, _NAME, _RAW_DATA = 2, 8, 9  # of a tensor
+_FLOAT = 1  # data type
 
 
 def check_graph(data: bytes, name: str) -> None:
@@ -59,6 +65,22 @@ def _check(data: memoryview, name: str) -> None:
                 raise ModelError(f"{name} has a node with a graph of its own (Loop, Scan or If)")
             if child is not None and isinstance(value, memoryview):
                 waiting.append((child, value))
+
+
+def float_constant(data: bytes, name: str) -> Array | None:
+    """Return a constant of a graph that was checked, float32 in one row; None when it has none of this name."""
+    for number, graph in _fields(memoryview(data)):
+        if number != _GRAPH or not isinstance(graph, memoryview):
+            continue
+        for kind, tensor in _fields(graph):
+            if kind != _INITIALIZER or not isinstance(tensor, memoryview):
+                continue
+            parts = dict(_fields(tensor))
+            raw = parts.get(_RAW_DATA)
+            is_named = parts.get(_NAME) == name.encode() and parts.get(_DATA_TYPE) == _FLOAT
+            if is_named and isinstance(raw, memoryview) and len(raw) % 4 == 0:
+                return np.frombuffer(raw, "<f4")
+    return None
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:

@@ -17,11 +17,12 @@ from callprint.core.identify.evidence_tables import logs_by_headers
 from callprint.core.identify.feature_row import group_columns
 from callprint.core.identify.features import features, packet_counts
 from callprint.core.identify.k_matrix import k_matrices
-from callprint.inference.graph_check import check_graph
+from callprint.inference.graph_check import check_graph, float_constant
 from callprint.model_files import read_card_text
 
 LARGEST_MODEL = 2 << 30  # bytes
 FEATURE_BATCH = 4096  # evidence logs for one run of the network: bounds memory
+MEAN = "mean"  # the constant that a network of features subtracts, as training/export.py names it
 MATRIX_BATCH_BYTES = 32 << 20  # k-matrices for one run
 
 
@@ -48,6 +49,10 @@ class OnnxIdentifier:
         self._check_shapes()
         form = card.input
         row = (form.columns,) if form.kind == INPUT_FEATURES else (1, form.maximum_packets, form.columns)
+        mean = float_constant(graph, MEAN) if form.kind == INPUT_FEATURES else None
+        tells = mean is not None and mean.shape == row and bool(np.isfinite(mean).all())
+        self.usual_row = mean if tells else None
+        """The feature row (F,) that says nothing: the means in training; None when the network does not tell."""
         self._run(np.zeros((2, *row), np.float32))  # what cannot run is refused before anything is read
 
     def _check_shapes(self) -> None:
@@ -159,6 +164,11 @@ class OnnxIdentifier:
         if self.card.headers is not None:
             rows[logs_by_headers(evidence, spans), group_columns("payload")] = self.card.headers.payload
         return rows
+
+    def scores_of_rows(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return logits (n, classes) float32 and, if the network has one, novelty (n,) float32; rows: of its input."""
+        results = self._run(rows)
+        return results[0], results[1] if len(results) > 1 else None
 
     def _run(self, rows: np.ndarray) -> list[np.ndarray]:
         """Return logits and, if there is one, novelty. Raises ModelError unless there is one of each for each row."""

@@ -23,7 +23,14 @@ from callprint.core.call import AllowEntry, CallRecord, Phase, Vote
 from callprint.core.ground.errors import RowError, StoreError
 from callprint.core.verdict import FlowKey, FlowSummary, Verdict
 from callprint.stores import cassandra_activity, cassandra_schema
-from callprint.stores.base import Activity, EvidenceState, RegisteredModel, StoredVerdict, UnknownEvidence, VerdictStore
+from callprint.stores.base import (
+    Activity,
+    EvidenceState,
+    RegisteredModel,
+    StoredVerdict,
+    UnknownEvidence,
+    VerdictStore,
+)
 from callprint.stores.cassandra_batches import BATCH_ROWS, batches
 from callprint.stores.cassandra_call_state import CallStates
 from callprint.stores.cassandra_queries import Queries

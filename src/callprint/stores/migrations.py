@@ -264,4 +264,9 @@ SINCE_0_1_0: tuple[Migration, ...] = (
             "ALTER TABLE verdict_by_application_hour ADD fingerprint text",
         ),
     ),
+    # Votes that say neither spam nor not spam.
+    Migration(
+        sqlite=("ALTER TABLE feedback ADD COLUMN kind TEXT",),
+        cassandra=("ALTER TABLE feedback ADD kind text",),
+    ),
 )

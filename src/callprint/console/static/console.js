@@ -96,7 +96,7 @@ addEventListener("keydown", (event) => {
   else if (key === "Enter" && row && document.activeElement === document.body) row.querySelector("a[href]")?.click();
   else if (key === "x" && box(row)) box(row).checked = !box(row).checked;
   else if (key === "X") $all("[data-desk] tbody input[type=checkbox]").forEach((each) => { each.checked = true; });
-  else if ("snau".includes(key) && key.length === 1) done = vote(key);
+  else if ("snauw".includes(key) && key.length === 1) done = vote(key);
   else done = false;
   before = done ? "" : key;
   if (done) event.preventDefault();

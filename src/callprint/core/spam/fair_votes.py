@@ -23,11 +23,14 @@ MOST_VOTES = 20_000
 def fairly(votes: Iterable[Vote], most: int = MOST_VOTES) -> list[Vote]:
     """Return at most `most` votes, the latest last.
 
-    Every user's latest vote comes before anybody's second, and so on.
+    Every user's latest vote comes before anybody's second, and so on. Votes that say neither spam nor not spam do not
+    count.
     """
     given: Counter[str] = Counter()
     ranked = []
     for vote in sorted(votes, key=_order, reverse=True):
+        if vote.kind is not None:
+            continue
         given[vote.user] += 1
         if given[vote.user] <= VOTES_PER_USER:
             ranked.append((given[vote.user], vote))
@@ -70,6 +73,16 @@ class BoundedVotes(Generic[V]):
         if len(self._votes) > MOST_VOTES:
             self._drop_oldest(max(self._by_user, key=lambda name: len(self._by_user[name])))
 
+    def remove(self, user: str, caller: int) -> None:
+        """Forget a vote; none there is no error."""
+        if self._votes.pop((user, caller), None) is None:
+            return
+        del self._by_caller[caller][user], self._by_user[user][caller]
+        if not self._by_caller[caller]:
+            del self._by_caller[caller]
+        if not self._by_user[user]:
+            del self._by_user[user]
+
     def all(self) -> list[V]:
         """Return every vote, the one put longest ago first."""
         return list(self._votes.values())
@@ -83,10 +96,5 @@ class BoundedVotes(Generic[V]):
         yield from self._by_caller.items()
 
     def _drop_oldest(self, user: str) -> None:
-        caller, _ = self._by_user[user].popitem(last=False)
-        if not self._by_user[user]:
-            del self._by_user[user]
-        del self._votes[user, caller], self._by_caller[caller][user]
-        if not self._by_caller[caller]:
-            del self._by_caller[caller]
+        self.remove(user, next(iter(self._by_user[user])))
         self.dropped += 1

@@ -38,7 +38,7 @@ class SpamDetector(Protocol):
         ...
 
     def take_votes(self, votes: Iterable[Vote], now_ns: int) -> None:
-        """Take in new votes."""
+        """Take in new votes. One that says neither spam nor not spam ends what its user said of the caller before."""
         ...
 
     @property

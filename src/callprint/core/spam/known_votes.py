@@ -54,6 +54,10 @@ class KnownVotes:
         self._votes.put(vote.user, vote.caller, vote)
         return True
 
+    def remove(self, user: str, caller: int) -> None:
+        """Forget a user's vote on a caller, because the user has taken it back."""
+        self._votes.remove(user, caller)
+
     @property
     def dropped(self) -> int:
         """How many were pushed out by later ones."""

@@ -103,6 +103,9 @@ class OwnDetector:
     def take_votes(self, votes: Iterable[Vote], now_ns: int) -> None:
         """Take in new votes, and learn from all."""
         for vote in in_order(votes):
+            if vote.kind is not None:
+                self.votes.remove(vote.user, stable_key(vote.caller))
+                continue
             self.add_vote(stable_key(vote.caller), vote.user, vote.spam, vote.given_at_ns)
         self.learn(now_ns)
 

@@ -96,6 +96,9 @@ class PaperDetector:
     def take_votes(self, votes: Iterable[Vote], now_ns: int) -> None:  # noqa: ARG002 - votes do not fade here
         """Take in new votes, and cluster the window with them."""
         for vote in in_order(votes):
+            if vote.kind is not None:
+                self._votes.remove(vote.user, stable_key(vote.caller))
+                continue
             self.add_vote(stable_key(vote.caller), vote.user, vote.spam)
         self.refit()
 

@@ -32,8 +32,11 @@ class UserVotes:
         self.allow(allowed)
 
     def new(self, votes: Iterable[Vote]) -> tuple[Vote, ...]:
-        """Return those of the votes, as many as count at all, that were not taken in yet."""
-        return tuple(vote for vote in fairly(votes) if self.taken.get((vote.user, vote.caller)) != vote)
+        """Return those of the votes, as many as count at all, that were not taken in yet, and those that end others."""
+        given = list(votes)
+        new = [vote for vote in fairly(given) if self.taken.get((vote.user, vote.caller)) != vote]
+        ended = [vote for vote in given if vote.kind is not None and (vote.user, vote.caller) in self.taken]
+        return (*new, *ended)
 
     def take(self, votes: Sequence[Vote], allowed: Iterable[str]) -> None:
         """Take in new votes, and the allow-list."""
@@ -51,9 +54,11 @@ class UserVotes:
     def _note(self, votes: Iterable[Vote]) -> None:
         for vote in votes:
             key = vote.user, vote.caller
-            before = self.taken.get(key)
-            self._sum += _key(vote) - (0 if before is None else _key(before))
-            self.taken[key] = vote
+            before = self.taken.pop(key, None)
+            self._sum -= 0 if before is None else _key(before)
+            if vote.kind is None:
+                self._sum += _key(vote)
+                self.taken[key] = vote
 
 
 def _key(vote: Vote) -> int:

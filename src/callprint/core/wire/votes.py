@@ -8,7 +8,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from callprint.core.call import AllowEntry, Vote
+from callprint.core.call import WATCH, WITHDRAWN, AllowEntry, Vote
 from callprint.core.ground.errors import DecodeError
 
 MAXIMUM_BYTES = 8_192
@@ -19,6 +19,10 @@ AHEAD_NS = 300 * 1_000_000_000
 would be newer than every other, and push others out."""
 
 _VOTE = ("type", "call_id", "from_tag", "caller", "user", "given_at_ns", "spam")
+_NEITHER = _VOTE[:-1]
+_NEITHERS = {WATCH: "watch", WITHDRAWN: "withdraw"}  # types of records by kinds of votes
+_KINDS = {name: kind for kind, name in _NEITHERS.items()}
+_TYPES = {"vote": _VOTE, **dict.fromkeys(_KINDS, _NEITHER)}
 _ENTRY = ("type", "caller", "user", "given_at_ns")
 
 
@@ -38,11 +42,12 @@ def encode_feedback(feedback: FeedbackRecord) -> bytes:
     """Return the record."""
     record: dict[str, Any]
     if isinstance(feedback, Vote):
-        record = {"type": "vote", "call_id": feedback.call_id, "from_tag": feedback.from_tag}
+        kind = "vote" if feedback.kind is None else _NEITHERS[feedback.kind]
+        record = {"type": kind, "call_id": feedback.call_id, "from_tag": feedback.from_tag}
     else:
         record = {"type": "allow" if isinstance(feedback, AllowEntry) else "disallow"}
     record |= {"caller": feedback.caller, "user": feedback.user, "given_at_ns": feedback.given_at_ns}
-    if isinstance(feedback, Vote):
+    if isinstance(feedback, Vote) and feedback.kind is None:
         record["spam"] = feedback.spam
     return json.dumps(record).encode("ascii")
 
@@ -58,9 +63,9 @@ def decode_feedback(data: bytes, now_ns: int) -> FeedbackRecord:
     if not isinstance(record, dict):
         raise DecodeError("feedback that is not a JSON object")
     kind = record.get("type")
-    if kind not in ("vote", "allow", "disallow"):
-        raise DecodeError("feedback whose type is not vote, allow or disallow")
-    wanted = _VOTE if kind == "vote" else _ENTRY
+    if not isinstance(kind, str) or kind not in (*_TYPES, "allow", "disallow"):
+        raise DecodeError("feedback whose type is not vote, watch, withdraw, allow or disallow")
+    wanted = _TYPES.get(kind, _ENTRY)
     for name in wanted:
         if name not in record:
             raise DecodeError(f"feedback without {name}")
@@ -75,11 +80,12 @@ def decode_feedback(data: bytes, now_ns: int) -> FeedbackRecord:
         return AllowEntry(caller, user, given_at_ns)
     if kind == "disallow":
         return Disallow(caller, user, given_at_ns)
-    if type(record["spam"]) is not bool:
+    if kind == "vote" and type(record["spam"]) is not bool:
         raise DecodeError("feedback whose spam is neither true nor false")
     call_id = _text(record, "call_id", MAXIMUM_TEXT)
     from_tag = _text(record, "from_tag", MAXIMUM_TEXT, least=0)
-    return Vote(call_id, from_tag, caller, user, given_at_ns, record["spam"])
+    spam = record.get("spam", False)
+    return Vote(call_id, from_tag, caller, user, given_at_ns, spam, _KINDS.get(kind))
 
 
 def _text(record: dict[str, Any], name: str, most: int, least: int = 1) -> str:
