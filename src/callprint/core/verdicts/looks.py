@@ -97,13 +97,13 @@ class LookKeeper:
 def made_again(judged: list[Verdict], answers: Judgements, names: Names, table: NameTable) -> list[Verdict]:
     """Return verdicts as the network's answers make them, one for each of `judged`.
 
-    The time, the packets and the declared names are those of `judged`: no network gives them.
+    Time, packets, fingerprint and declared names are those of `judged`: no network gives them.
     """
     flows = np.zeros(len(judged), FLOW)
     for name in ANSWER.names or ():
         write_answer(flows, name, getattr(answers, name), np.ones(len(judged), np.bool_))
     found = []
-    for before, fresh in zip(judged, flow_verdicts(flows, names), strict=True):
+    for before, fresh in zip(judged, flow_verdicts(flows, names, [None] * len(judged)), strict=True):
         verdict = replace(
             before,
             **{name: getattr(fresh, name) for name in _OF_NETWORK},
