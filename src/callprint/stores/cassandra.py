@@ -13,10 +13,8 @@ from functools import lru_cache
 from typing import Any
 
 from cassandra import AuthenticationFailed, ConsistencyLevel, DriverException, InvalidRequest, Unauthorized
-from cassandra.auth import PlainTextAuthProvider
-from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, NoHostAvailable
+from cassandra.cluster import Cluster, NoHostAvailable
 from cassandra.concurrent import execute_concurrent
-from cassandra.policies import DCAwareRoundRobinPolicy, RoundRobinPolicy, TokenAwarePolicy
 from cassandra.query import BatchStatement, BatchType
 
 from callprint.core.call import AllowEntry, CallRecord, Phase, Vote
@@ -33,6 +31,7 @@ from callprint.stores.base import (
 )
 from callprint.stores.cassandra_batches import BATCH_ROWS, batches
 from callprint.stores.cassandra_call_state import CallStates
+from callprint.stores.cassandra_connection import cluster_of
 from callprint.stores.cassandra_queries import Queries
 from callprint.stores.cassandra_rows import (
     DAY_NS,
@@ -48,8 +47,6 @@ from callprint.stores.columns import ALLOW_ENTRY, MODEL, VOTE, insert_statement
 from callprint.stores.queries import CallQuery, VerdictQuery
 
 CONCURRENT_REQUESTS = 64
-REQUEST_TIMEOUT_S = 10.0
-PROTOCOL_VERSION = 5  # Cassandra 4.0 and newer
 _TOO_LONG = re.compile("longer than maximum|Batch too large")
 _TABLE = re.compile(r"\b(FROM|INTO) (\w+)")
 
@@ -65,7 +62,7 @@ class CassandraStore(VerdictStore):
         self._settings = settings
         self._cluster: Cluster | None = None
         with self._explained():
-            self._cluster = _cluster(settings)
+            self._cluster = cluster_of(settings)
             try:
                 self._session = self._cluster.connect()
                 self._prepare_keyspace(create=create)
@@ -378,27 +375,3 @@ class CassandraStore(VerdictStore):
 def _sequence() -> int:
     """Return the sequence of judgements stored now: microseconds, as Cassandra itself orders writes."""
     return time.time_ns() // 1000
-
-
-def _cluster(settings: CassandraSettings) -> Cluster:
-    policy = (
-        DCAwareRoundRobinPolicy(local_dc=settings.datacenter) if settings.datacenter else RoundRobinPolicy()
-    )
-    consistency = ConsistencyLevel.name_to_value.get(settings.consistency.upper())
-    if consistency is None:
-        raise StoreError(f"{settings.url}: there is no consistency level {settings.consistency!r}")
-    profile = ExecutionProfile(
-        load_balancing_policy=TokenAwarePolicy(policy),
-        consistency_level=consistency,
-        request_timeout=REQUEST_TIMEOUT_S,
-    )
-    password = settings.password()
-    return Cluster(
-        list(settings.hosts),
-        port=settings.port,
-        protocol_version=PROTOCOL_VERSION,
-        execution_profiles={EXEC_PROFILE_DEFAULT: profile},
-        auth_provider=PlainTextAuthProvider(settings.user, password) if password is not None else None,
-        ssl_context=settings.tls(),
-        connect_timeout=REQUEST_TIMEOUT_S,
-    )
