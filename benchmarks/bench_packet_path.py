@@ -192,16 +192,16 @@ def memory_lines(*, quick: bool) -> list[str]:
     ]
 
 
+def machine_line() -> str:
+    """Return what the figures of a report were measured on, and when."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    cpu = next((line.split(":")[1].strip() for line in lines if "model name" in line), platform.machine())
+    python = platform.python_version()
+    return f"Machine: {cpu}, {os.cpu_count()} cores, Python {python}, {time.strftime('%Y-%m-%d')}."
+
+
 def report(packets: int, lines: list[str], *, keep: bool) -> None:
     """Print the figures and, with `keep`, write them to docs/."""
-    cpu = next(
-        (
-            line.split(":")[1].strip()
-            for line in Path("/proc/cpuinfo").read_text().splitlines()
-            if "model name" in line
-        ),
-        platform.machine(),
-    )
     text = "\n".join(
         [
             "# Packet path: results",
@@ -216,8 +216,7 @@ def report(packets: int, lines: list[str], *, keep: bool) -> None:
             "first pass touches its memory for the first time (184 MB of evidence), which a virtual machine may have "
             "to fetch from its host; the second pass of the same process is what a running agent sees.",
             "",
-            f"Machine: {cpu}, {os.cpu_count()} cores, Python {platform.python_version()}, "
-            f"{time.strftime('%Y-%m-%d')}.",
+            machine_line(),
             "",
             *lines,
             "",
