@@ -183,6 +183,22 @@ def test_a_hello_that_is_cut_and_a_later_fragment():
     assert section("dtls", client_hello([0xC02B], [], fragment_at=200), flow) == "-"
 
 
+def test_the_longest_fingerprint_fits():
+    hello = client_hello([0xC02B] * 40, [(14, struct.pack("!H8HB", 16, *range(1, 9), 0)), *[(99, b"")] * 40])
+    attributes = stun(*[0x8022] * 40)[:12] + stun(*[0x8022] * 40)[12:255]
+    attributes = attributes[:8] + struct.pack("<H", len(attributes) - 12) + attributes[10:]
+    body = b"".join(bytes([(i << 4) | 15]) + bytes(16) for i in range(1, 9))
+    extension = struct.pack("!HH", 0xBEDE, len(body) // 4) + body
+    flow = record(START_NS, rtp(9999, 1 << 31, b"\xff" * 20, first=0x91, ext=b"abcd" + extension))
+    blocks = [struct.pack("!BBHI", 0x80, 204, 1, 7)] * 5
+    items = b"".join(bytes([kind, 1, 65]) for kind in (1, 2, 3, 4, 5, 6)) + bytes(2)
+    sdes = struct.pack("!BBHI", 0x81, 202, 1 + len(items) // 4, 7) + items
+    report = record(START_NS + 9, b"".join(blocks) + sdes, EVIDENCE_RTCP)
+    text = fingerprint(hello, attributes, flow, report)
+    assert FORM.fullmatch(text), text
+    assert 75 < len(text) <= 82
+
+
 def test_near_is_the_same_as_far_as_both_have_seen():
     assert is_near("mf1_-_rrrnnnn_-_-", "mf1_01a1b2c3n_rrrnnnn_l.~_-")
     assert not is_near("mf1_-_rrrnnnn_-_-", "mf1_-_0rrnnnn_-_-")
