@@ -128,6 +128,8 @@ def test_later_packets_change_nothing_in_the_section_of_rtp():
         (b"alice@example.org", "@"),
         (b"alice@10.0.0.1", "i"),
         (b"x@fe80::1", "i"),
+        (b"x@FE80::a", "i"),
+        (b"x@", "@"),
         (b"x@face.b", "@"),
         (b"6f1ed002-ab5f-4a6a-8a0f-0123456789ab", "u"),
         (b"", "e"),

@@ -53,7 +53,7 @@ class Recorder:
         self._writer = PcapngWriter(stream)
         self._capture = capture
         settings = EngineSettings(maximum_flows=1 << 14, evidence_memory_bytes=32 << 20)
-        self._run = CaptureRun(IdentificationPipeline(None, settings), None, on_report=self._add)
+        self._run = CaptureRun(IdentificationPipeline(None, settings), None, on_report=self.add)
         self._watch = watch
         self._recording = Recording()
         self._rows: dict[tuple[Endpoint, Endpoint], dict[str, str]] = {}
@@ -77,7 +77,7 @@ class Recorder:
             recording.refused[SEVERAL] += contradicting
         return recording
 
-    def _add(self, report: FlowReport) -> None:
+    def add(self, report: FlowReport) -> None:
         """Label a flow that has ended."""
         source, destination, told = self._told(report)
         if isinstance(told, str):
@@ -110,9 +110,12 @@ class Recorder:
         source, destination = (flow.src_ip, flow.src_port), (flow.dst_ip, flow.dst_port)
         if summary.packets + summary.long_packets < LEAST_PACKETS:
             return source, destination, TOO_SHORT
+        # First of all, since a socket bound to any address would fit whatever comes from the same port elsewhere.
+        if not _is_here(flow.src_ip):
+            return source, destination, NOT_HERE
         owned = self._watch.sender(source, destination, flow.first_seen_ns, summary.last_seen_ns)
         if owned is None:
-            return source, destination, NO_SOCKET if _is_here(flow.src_ip) else NOT_HERE
+            return source, destination, NO_SOCKET
         program = owned.owner
         return source, destination, program if isinstance(program, Program) else NO_PROCESS
 
