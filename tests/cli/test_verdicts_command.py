@@ -83,6 +83,15 @@ def test_conditions(store_path, capsys, conditions, sources):
     assert [line["src_ip"] for line in json_lines(capsys)] == sources
 
 
+def test_fingerprints_by_pattern(store_path, capsys):
+    with open_store(str(store_path)) as store:
+        store.put_verdicts([verdict(JAMI_IPV6._replace(ssrc=99), fingerprint="mf1_-_0lhnnnn_-_-")])
+    call("--store", store_path, "--json", "--fingerprint", "mf1_*_0lhnnnn_*")
+    assert [line["fingerprint"] for line in json_lines(capsys)] == ["mf1_-_0lhnnnn_-_-"]
+    call("--store", store_path, "--json", "--fingerprint", "mf1_*_rrrnnnn_*")
+    assert json_lines(capsys) == []
+
+
 def test_csv(store_path, capsys):
     call("--store", store_path, "--csv", "--application", "linphone")
     captured = capsys.readouterr()

@@ -128,6 +128,8 @@ def test_later_packets_change_nothing_in_the_section_of_rtp():
         (b"alice@example.org", "@"),
         (b"alice@10.0.0.1", "i"),
         (b"x@fe80::1", "i"),
+        (b"x@FE80::a", "i"),
+        (b"x@", "@"),
         (b"x@face.b", "@"),
         (b"6f1ed002-ab5f-4a6a-8a0f-0123456789ab", "u"),
         (b"", "e"),
@@ -181,6 +183,22 @@ def test_a_hello_that_is_cut_and_a_later_fragment():
     long = client_hello([0xC02B], [(14, b"\0\2\0\1\0"), (13, bytes(200))])
     assert section("dtls", long, flow) == f"c12.0102.{fnv(0xC02B)}.{fnv(14, 13)}.1~"
     assert section("dtls", client_hello([0xC02B], [], fragment_at=200), flow) == "-"
+
+
+def test_the_longest_fingerprint_fits():
+    hello = client_hello([0xC02B] * 40, [(14, struct.pack("!H8HB", 16, *range(1, 9), 0)), *[(99, b"")] * 40])
+    attributes = stun(*[0x8022] * 40)[:12] + stun(*[0x8022] * 40)[12:255]
+    attributes = attributes[:8] + struct.pack("<H", len(attributes) - 12) + attributes[10:]
+    body = b"".join(bytes([(i << 4) | 15]) + bytes(16) for i in range(1, 9))
+    extension = struct.pack("!HH", 0xBEDE, len(body) // 4) + body
+    flow = record(START_NS, rtp(9999, 1 << 31, b"\xff" * 20, first=0x91, ext=b"abcd" + extension))
+    blocks = [struct.pack("!BBHI", 0x80, 204, 1, 7)] * 5
+    items = b"".join(bytes([kind, 1, 65]) for kind in (1, 2, 3, 4, 5, 6)) + bytes(2)
+    sdes = struct.pack("!BBHI", 0x81, 202, 1 + len(items) // 4, 7) + items
+    report = record(START_NS + 9, b"".join(blocks) + sdes, EVIDENCE_RTCP)
+    text = fingerprint(hello, attributes, flow, report)
+    assert FORM.fullmatch(text), text
+    assert 75 < len(text) <= 82
 
 
 def test_near_is_the_same_as_far_as_both_have_seen():

@@ -2,18 +2,24 @@
 
 import csv
 import hashlib
+import io
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import textwrap
 
 import pytest
+from verdict_samples import LINPHONE, summary, verdict
 
 from callprint.core.ground.errors import DatasetError
 from callprint.core.ground.sock_diag import UdpSocket
+from callprint.core.verdict import FlowReport
 from callprint.recording.label_file import add_labels
+from callprint.recording.recorder import NOT_HERE, Recorder
 from callprint.recording.sockets import SocketHistory
+from callprint.recording.watch import SocketWatch
 from callprint.training.dataset import build_dataset
 
 HERE, THERE = ("192.0.2.1", 4000), ("192.0.2.9", 5000)
@@ -84,6 +90,20 @@ def test_two_processes_at_one_port_at_once_name_nobody():
 
 def test_a_socket_that_nobody_holds_any_more_is_no_news():
     assert SocketHistory().look([UdpSocket(HERE, THERE, 0, 0)], 1) == []
+
+
+def test_what_another_machine_sends_from_a_port_that_is_open_here_is_not_ours():
+    watch = SocketWatch()
+    recorder = Recorder(io.BytesIO(), "a.pcapng", watch)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as own:
+        own.bind(("", 0))
+        watch.look()
+        flow = LINPHONE._replace(src_port=own.getsockname()[1])
+        for each in (flow, flow._replace(src_ip="127.0.0.1")):
+            recorder.add(FlowReport(verdict(each), summary(each)))
+        recording = recorder.finish()
+    assert recording.refused == {NOT_HERE: 1}
+    assert [(row["src_ip"], row["dst_ip"]) for row in recording.labels] == [("127.0.0.1", flow.dst_ip)]
 
 
 def test_labels_are_added_and_further_columns_stay(tmp_path):

@@ -17,6 +17,7 @@ from callprint.core.ground.errors import DatasetError
 from callprint.output.console import make_messages, make_table, printable, quantity
 from callprint.recording.label_file import add_labels
 from callprint.recording.recorder import Recorder, Recording
+from callprint.recording.watch import SocketWatch
 from callprint.sources import open_interfaces
 
 DESCRIPTION = """\
@@ -65,13 +66,13 @@ def run(args: argparse.Namespace) -> int:
             descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY)
         except OSError as error:
             raise DatasetError(f"{args.folder} cannot be written: {error.strerror}") from error
-        with os.fdopen(descriptor, "wb") as stream, stopped_by_signals(source):
+        with os.fdopen(descriptor, "wb") as stream, stopped_by_signals(source), SocketWatch() as watch:
             names = ", ".join(map(printable, args.interface))
             console.print(Text(f"callprint: recording on {names}; Ctrl-C ends it", style="dim"))
             timer = threading.Timer(args.seconds or 0, source.stop)
             if args.seconds:
                 timer.start()
-            recorder = Recorder(stream, name)
+            recorder = Recorder(stream, name, watch)
             try:
                 recorder.read(source)
                 recording = recorder.finish()

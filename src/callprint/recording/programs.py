@@ -22,6 +22,8 @@ _APP_IMAGE = re.compile(
 _SNAP = re.compile(r"/(?:var/lib/snapd/)?snap/([^/]+)/([^/]+)/")
 _COMMAND_S = 10.0
 _LONGEST = 64  # characters of a name or version
+_SMALL, _LARGE = 1 << 16, 1 << 30  # bytes of a description, and of a program
+_PATTERN = re.compile(r"[*?\[\\]")  # dpkg takes a path with one of these for a pattern
 
 
 class Program(NamedTuple):
@@ -56,11 +58,18 @@ def program_of(process: int, proc: Path = PROC) -> Program | None:
         binary = str((folder / "exe").readlink()).removesuffix(" (deleted)")
         arguments = (folder / "cmdline").read_bytes().decode("utf-8", "replace").split("\0")
         home = (folder / "cwd").readlink()
-        sandbox = folder / "root" / ".flatpak-info"
-        flatpak = sandbox.read_text("utf-8", "replace") if sandbox.is_file() else ""
+        flatpak = _small_file(folder / "root" / ".flatpak-info")
     except OSError:
         return None
     return named(binary, arguments, home, flatpak)
+
+
+def _small_file(path: Path) -> str:
+    """Return the beginning of a file that a stranger may have put there; "" where there is no regular one."""
+    if path.is_symlink() or not path.is_file():
+        return ""
+    with path.open("rb") as file:
+        return file.read(_SMALL).decode("utf-8", "replace")
 
 
 def named(binary: str, arguments: Sequence[str], home: Path = Path("/"), flatpak: str = "") -> Program:
@@ -112,7 +121,8 @@ def _output(*command: str) -> str:
 def version_of(binary: str, ask: Callable[..., str] = _output) -> str:
     """Return the version of a binary: that of its Debian or RPM package, else the start of its SHA-256; "" for none."""
     # Where /bin is a link to /usr/bin, a package may list either.
-    for path in dict.fromkeys((binary, binary.removeprefix("/usr"))):
+    paths = () if _PATTERN.search(binary) else dict.fromkeys((binary, binary.removeprefix("/usr")))
+    for path in paths:
         package = ask("dpkg-query", "--search", "--", path).partition(":")[0]
         version = package and ask("dpkg-query", "--show", "--showformat=${Version}", "--", package)
         if version:
@@ -122,6 +132,8 @@ def version_of(binary: str, ask: Callable[..., str] = _output) -> str:
     ):
         return _clean(package)
     try:
+        if not Path(binary).is_file() or Path(binary).stat().st_size > _LARGE:
+            return ""
         with Path(binary).open("rb") as file:
             return f"sha256 {hashlib.file_digest(file, 'sha256').hexdigest()[:12]}"
     except OSError:

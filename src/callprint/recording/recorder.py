@@ -1,9 +1,7 @@
 """From a live source to labelled captures: packets into one pcapng, and for each flow the program that sent it."""
 
 import socket
-import time
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
@@ -18,12 +16,11 @@ from callprint.core.verdicts.pipeline import IdentificationPipeline
 from callprint.declared_names import shipped_names
 from callprint.identification import CaptureRun
 from callprint.output.pcapng_writer import PcapngWriter
-from callprint.recording.programs import Program, owners_of, program_of, version_of
-from callprint.recording.sockets import Owned, SocketHistory, udp_sockets
+from callprint.recording.programs import Program, version_of
+from callprint.recording.watch import SocketWatch
 from callprint.sources import LiveSource
 from callprint.training.dataset import DEFAULT_SPLIT
 
-LOOK_EVERY_S = 0.2  # the kernel's list of sockets; flows of ten packets last as long
 LEAST_PACKETS = 10  # RTP packets of a flow that is worth a label
 
 KEPT_KINDS = (
@@ -44,101 +41,83 @@ class Recording:
     """What a recording came to."""
 
     labels: list[dict[str, str]] = field(default_factory=list)  # rows of flows.csv
-    refused: Counter[str] = field(
-        default_factory=Counter
-    )  # flows, by the reason for which they have no label
+    refused: Counter[str] = field(default_factory=Counter)  # flows without a label, by the reason
     packets: int = 0
 
 
 class Recorder:
-    """Records one run. `take` the batches of the source, then `finish`."""
+    """Records one run: `read` a source, then `finish`."""
 
-    def __init__(self, stream: BinaryIO, capture: str, least_packets: int = LEAST_PACKETS) -> None:
-        """stream: where the capture goes; capture: its name in flows.csv."""
+    def __init__(self, stream: BinaryIO, capture: str, watch: SocketWatch) -> None:
+        """stream: where the capture goes; capture: its name in flows.csv; watch: that runs meanwhile."""
         self._writer = PcapngWriter(stream)
         self._capture = capture
-        self._least_packets = least_packets
-        self._reports: list[FlowReport] = []
         settings = EngineSettings(maximum_flows=1 << 14, evidence_memory_bytes=32 << 20)
-        self._run = CaptureRun(IdentificationPipeline(None, settings), None, on_report=self._reports.append)
-        self._history = SocketHistory()
-        self._programs: dict[int, Program | None] = {}
-        self._looked_s = 0.0
+        self._run = CaptureRun(IdentificationPipeline(None, settings), None, on_report=self.add)
+        self._watch = watch
+        self._recording = Recording()
+        self._rows: dict[tuple[Endpoint, Endpoint], dict[str, str]] = {}
+        self._calls: dict[tuple[Endpoint, Endpoint], int] = {}
+        self._versions: dict[Program, str] = {}
 
-    def read(self, source: LiveSource, on_batch: Callable[[int], None] = lambda _packets: None) -> None:
-        """Take what a source yields until it is stopped. Raises CaptureError when the kernel lists no sockets."""
-        self._look()
+    def read(self, source: LiveSource) -> None:
+        """Take what a source yields until it is stopped. Raises CaptureError when it no longer can."""
         for data, records in source:
-            if time.monotonic() - self._looked_s >= LOOK_EVERY_S:
-                self._look()
             kinds = dissect(data, records)["kind"]
             self._writer.write(data, records[np.isin(kinds, KEPT_KINDS)])
             self._run.take(data, records, source.capture, source.clock, source.buffer, source.rows)
-            on_batch(self._writer.packets)
 
     def finish(self) -> Recording:
         """End all flows and return their labels."""
-        self._look()
         self._run.finish()
-        recording = Recording(packets=self._writer.packets)
-        rows: dict[tuple[Endpoint, Endpoint], dict[str, str]] = {}
-        calls: dict[tuple[Endpoint, Endpoint], int] = {}
-        versions: dict[Program, str] = {}
-        for report in self._reports:
-            source, destination, told = self._told(report)
-            if isinstance(told, str):
-                recording.refused[told] += 1
-                continue
-            if told not in versions:
-                versions[told] = told.version or (version_of(told.file) if told.file else "")
-            call = calls.setdefault(in_order(source, destination), len(calls) + 1)
-            summary = report.summary
-            row = {
-                "dataset": DEFAULT_SPLIT,
-                "capture": self._capture,
-                "call": f"{self._capture.removesuffix('.pcapng')}-{call:04}",
-                **dict(zip(("src_ip", "src_port"), map(str, source), strict=True)),
-                **dict(zip(("dst_ip", "dst_port"), map(str, destination), strict=True)),
-                "kind": "rtp",
-                "application": told.name,
-                "engine": shipped_names().engine_of(told.name) or told.name,
-                "version": versions[told],
-                "codec": "" if summary.codec == "dynamic" else summary.codec,
-                "packets": str(summary.packets),
-            }
-            before = rows.setdefault((source, destination), row)
-            if before["application"] != row["application"]:
-                before["application"] = ""
-        recording.labels = [row for row in rows.values() if row["application"]]
-        if contradicting := len(rows) - len(recording.labels):
+        recording = self._recording
+        recording.packets = self._writer.packets
+        recording.labels = [row for row in self._rows.values() if row["application"]]
+        if contradicting := len(self._rows) - len(recording.labels):
             recording.refused[SEVERAL] += contradicting
         return recording
+
+    def add(self, report: FlowReport) -> None:
+        """Label a flow that has ended."""
+        source, destination, told = self._told(report)
+        if isinstance(told, str):
+            self._recording.refused[told] += 1
+            return
+        if told not in self._versions:
+            self._versions[told] = told.version or (version_of(told.file) if told.file else "")
+        call = self._calls.setdefault(in_order(source, destination), len(self._calls) + 1)
+        summary = report.summary
+        row = {
+            "dataset": DEFAULT_SPLIT,
+            "capture": self._capture,
+            "call": f"{self._capture.removesuffix('.pcapng')}-{call:04}",
+            **dict(zip(("src_ip", "src_port"), map(str, source), strict=True)),
+            **dict(zip(("dst_ip", "dst_port"), map(str, destination), strict=True)),
+            "kind": "rtp",
+            "application": told.name,
+            "engine": shipped_names().engine_of(told.name) or told.name,
+            "version": self._versions[told],
+            "codec": "" if summary.codec == "dynamic" else summary.codec,
+            "packets": str(summary.packets),
+        }
+        before = self._rows.setdefault((source, destination), row)
+        if before["application"] != row["application"]:
+            before["application"] = ""
 
     def _told(self, report: FlowReport) -> tuple[Endpoint, Endpoint, Program | str]:
         """Return from where to where a flow went, and its program or why there is none."""
         flow, summary = report.verdict.flow, report.summary
         source, destination = (flow.src_ip, flow.src_port), (flow.dst_ip, flow.dst_port)
-        if summary.packets + summary.long_packets < self._least_packets:
+        if summary.packets + summary.long_packets < LEAST_PACKETS:
             return source, destination, TOO_SHORT
-        owned = self._history.sender(source, destination, flow.first_seen_ns, summary.last_seen_ns)
+        # First of all, since a socket bound to any address would fit whatever comes from the same port elsewhere.
+        if not _is_here(flow.src_ip):
+            return source, destination, NOT_HERE
+        owned = self._watch.sender(source, destination, flow.first_seen_ns, summary.last_seen_ns)
         if owned is None:
-            return source, destination, NO_SOCKET if _is_here(flow.src_ip) else NOT_HERE
-        program = None if owned.owner is None else self._programs.get(owned.owner)
-        return source, destination, program or NO_PROCESS
-
-    def _look(self) -> None:
-        """Ask the kernel which sockets there are, and who owns the new ones."""
-        self._looked_s = time.monotonic()
-        new: dict[int, list[Owned]] = {}
-        for owned in self._history.look(udp_sockets(), time.time_ns()):
-            new.setdefault(owned.socket.inode, []).append(owned)
-        if not new:
-            return
-        for inode, process in owners_of(set(new)).items():
-            for owned in new[inode]:
-                owned.owner = process
-            if process not in self._programs:
-                self._programs[process] = program_of(process)
+            return source, destination, NO_SOCKET
+        program = owned.owner
+        return source, destination, program if isinstance(program, Program) else NO_PROCESS
 
 
 def _is_here(address: str) -> bool:

@@ -1,7 +1,7 @@
 """Labelled flows from captures and stores of one's own site: reads candidates, and writes those that are taken."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
@@ -49,7 +49,7 @@ def capture_candidates(path: Path) -> list[Candidate]:
     for _ in run.process_all(open_captures([path])):
         pass
     run.finish()
-    sides = sides_of(calls)
+    sides = sides_of(calls, {report.verdict.flow for report in reports})
     return [
         _candidate(report.verdict, report.summary, sides.get(report.verdict.flow), str(path))
         for report in reports
@@ -58,25 +58,26 @@ def capture_candidates(path: Path) -> list[Candidate]:
 
 def store_candidates(store: VerdictStore) -> Iterator[Candidate]:
     """Give the flows whose evidence a store keeps with what is said about them. Raises StoreError."""
-    sides = sides_of(store.calls(CallQuery()))
-    for kept in store.unknown_evidence():
+    found = list(store.unknown_evidence())
+    sides = sides_of(store.calls(CallQuery()), {kept.flow for kept in found})
+    for kept in found:
         for stored in store.verdicts(VerdictQuery(flow=kept.flow)):
             yield _candidate(
                 stored.verdict, stored.summary, sides.get(kept.flow), evidence=kept.evidence, packets=kept.k
             )
 
 
-def sides_of(calls: Iterable[CallRecord]) -> dict[FlowKey, Side]:
-    """Return what the calls that are over say of their flows."""
+def sides_of(calls: Iterable[CallRecord], wanted: Container[FlowKey]) -> dict[FlowKey, Side]:
+    """Return what the calls that are over say of flows that are wanted."""
     sides: dict[FlowKey, Side] = {}
     for call in calls:
         if call.phase is not Phase.END:
             continue
         relayed = call.relayed_by is not None
         name = f"{call.call_id} {call.from_tag} {call.started_ns}"
-        for flow in call.caller_flows:
+        for flow in filter(wanted.__contains__, call.caller_flows):
             sides[flow] = name, call.caller, call.callee, call.caller_declared_application, relayed
-        for flow in call.callee_flows:
+        for flow in filter(wanted.__contains__, call.callee_flows):
             sides[flow] = name, call.callee, call.caller, call.callee_declared_application, relayed
     return sides
 
@@ -115,9 +116,7 @@ def _candidate(
     )
 
 
-def write_site_dataset(
-    folder: Path, taken: list[Labelled], on_capture: Callable[[str], None] = lambda _path: None
-) -> None:
+def write_site_dataset(folder: Path, taken: list[Labelled]) -> None:
     """Write the packets of labelled flows into a new folder, and their labels.
 
     Of a capture only the RTP, RTCP, STUN and DTLS of these flows are written: no signalling, no other flow.
@@ -131,7 +130,6 @@ def write_site_dataset(
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         for capture, group in groupby(sorted(taken, key=lambda each: each.candidate.capture), _capture_of):
             flows = list(group)
-            on_capture(capture)
             for name, labelled in _written(folder, capture, flows):
                 rows += map(lambda each, name=name: _row(name, each), labelled)  # type: ignore[misc]
     except OSError as error:

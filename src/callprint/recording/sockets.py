@@ -2,7 +2,7 @@
 
 import ipaddress
 import socket
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 
 from callprint.core.ground.addresses import Endpoint
@@ -36,7 +36,7 @@ class Owned:
     """A socket with its owner, and when the kernel listed it."""
 
     socket: UdpSocket
-    owner: int | None  # the process; None: gone before it could be asked
+    owner: Hashable  # what holds it; None: gone before it could be asked
     first_ns: int
     last_ns: int
 
@@ -61,11 +61,18 @@ class SocketHistory:
                 new.append(owned)
         return new
 
+    def forget(self, before_ns: int) -> None:
+        """Forget sockets that were last listed before that time."""
+        self._found = {each: owned for each, owned in self._found.items() if owned.last_ns >= before_ns}
+        self._by_port = {}
+        for each, owned in self._found.items():
+            self._by_port.setdefault(each.local[1], []).append(owned)
+
     def sender(self, source: Endpoint, destination: Endpoint, from_ns: int, to_ns: int) -> Owned | None:
         """Return the socket that sent from `source` to `destination` in a span of time; None: none was listed.
 
         Of several at one port the one connected to the destination counts, then the one bound to the address; of
-        these, the one that was there longest in that time. Two equal ones that different processes own name nobody.
+        these, the one that was there longest in that time. Two equal ones with different owners name nobody.
         """
         best: tuple[int, int] | None = None
         chosen: Owned | None = None

@@ -65,6 +65,22 @@ def _put_order(text: Array, at: Integer, buffer: Array, report: Row, before_medi
 
 
 @compiled_allocating
+def _is_address(buffer: Array, begin: Integer, end: Integer) -> bool:
+    """Return whether a host looks like an IPv4 or IPv6 address."""
+    dotted = 0
+    hexadecimal = 0
+    colons = 0
+    for here in range(begin, end):
+        code = buffer[here]
+        digit = 48 <= code <= 57 or code == _DOT
+        dotted += digit
+        colons += code == _COLON
+        hexadecimal += digit or code == _COLON or 97 <= code <= 102 or 65 <= code <= 70
+    size = end - begin
+    return bool(size > 0 and (dotted == size or (hexadecimal == size and colons >= 2)))
+
+
+@compiled_allocating
 def _put_name_shape(text: Array, at: Integer, buffer: Array, begin: Integer, end: Integer) -> Integer:
     """Write the shape of a CNAME (RFC 3550 6.5.1)."""
     size = end - begin
@@ -86,12 +102,7 @@ def _put_name_shape(text: Array, at: Integer, buffer: Array, begin: Integer, end
     if size == 0:
         return put(text, at, ord("e"))
     if host >= 0:
-        address = 0
-        for here in range(host, end):
-            code = buffer[here]
-            address += 48 <= code <= 57 or code in (_DOT, _COLON) or 97 <= code <= 102
-        numeric = address == end - host and host < end and 48 <= buffer[end - 1] <= 57
-        return put(text, at, ord("i") if numeric else _AT)
+        return put(text, at, ord("i") if _is_address(buffer, host, end) else _AT)
     if size == _UUID_LENGTH and dashes == 4 and hexadecimal == 32:
         return put(text, at, ord("u"))
     shape = ord("t")

@@ -8,7 +8,7 @@ from callprint.core.ground.arrays import Array
 from callprint.core.ground.compiled import compiled_allocating
 from callprint.core.identify.evidence_tables import Integer
 
-LONGEST_TEXT = 96  # bytes of the longest fingerprint and a little more
+LONGEST_TEXT = 84  # bytes; the longest fingerprint has 82
 
 NOT_SEEN = ord("-")
 CUT = ord("~")  # behind what goes on where it cannot be read
