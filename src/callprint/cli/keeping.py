@@ -94,6 +94,10 @@ def call_keeper(
     folder = None if store is None else folder_beside(store)
     if folder is None:
         raise ConfigError("--keep-calls keeps packets beside an SQLite store: name one with --store")
+    if args.pseudonym_key and not args.key_file:
+        raise ConfigError(
+            "--keep-calls keeps SIP with the numbers that --pseudonym-key hides: give --key-file as well"
+        )
     defaults = KeptLimits()
     limits = KeptLimits(
         args.keep_calls_number or defaults.calls,
