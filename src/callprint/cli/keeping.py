@@ -147,4 +147,5 @@ def say_kept(keeper: CallKeeper | None, console: Console) -> None:
         words.append(f"of {quantity(keeper.gone, 'call')} none was left (--keep-memory)")
     if keeper.folder.forgotten:
         words.append(f"{quantity(keeper.folder.forgotten, 'older call')} deleted, as the bounds say")
+    console.print()
     console.print("; ".join(words))
