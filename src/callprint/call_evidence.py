@@ -58,6 +58,7 @@ def messages_in(capture: bytes, record: CallRecord) -> tuple[list[LadderMessage]
     calls = CallPipeline()
     calls.assembler.on_message = keeper.take_message
     run = CaptureRun(IdentificationPipeline(None), None, calls=calls)
+    run.signalling_ports = kept_beside(capture).ports or run.signalling_ports
     run.on_call = keeper.take_record
     with ExitStack() as stack:
         source = open_captures([in_memory(capture, stack)])

@@ -45,9 +45,11 @@ class CallKeeper:
     _flows: dict[FlowKey, FlowReport] = field(default_factory=dict)
     _waiting: deque[tuple[int, CallRecord]] = field(default_factory=deque)
     _now_ns: int = 0
+    _ports: tuple[int, ...] = ()
 
     def listen(self, run: CaptureRun) -> None:
         """Hear what the run finds, beside whoever hears it already."""
+        self._ports = run.signalling_ports
         run.on_packets, run.pipeline.on_looks = self.take_packets, self.looks.take_looks
         run.on_verdict = _both(self.looks.take_verdict, run.on_verdict)
         run.on_report = _both(self.take_flow, run.on_report)
@@ -95,7 +97,7 @@ class CallKeeper:
         found = self.spool.frames_of(self._places.of(call.call_id, call.from_tag), flows)
         if found.packets:
             judged = [look for key in keys for look in self.looks.of(key)]
-            kept = KeptCall(judged, self.card, about(call), found.complete, self.voice)
+            kept = KeptCall(judged, self.card, about(call), found.complete, self.voice, self._ports)
             self.folder.put(call, capture_of(kept, found))
             self.kept += 1
             self.incomplete += not found.complete

@@ -66,18 +66,13 @@ def kept_beside(capture: bytes) -> KeptCall:
     return kept
 
 
-def evidence_of(
-    capture: bytes,
-    kept: KeptCall,
-    record: CallRecord,
-    ports: tuple[int, ...] = SIGNALLING_PORTS,
-    key: bytes | None = None,
-) -> bytes:
+def evidence_of(capture: bytes, kept: KeptCall, record: CallRecord, key: bytes | None = None) -> bytes:
     """Return the evidence of a call from its packets, (pcapng), and what is kept beside them.
 
-    ports: of SIP over TCP; key: of the pseudonyms, by default a random one that nobody keeps. Raises StoreError when
+    key: of the pseudonyms, by default a random one that nobody keeps. Raises StoreError when
     the packets cannot be read.
     """
+    ports = kept.ports or SIGNALLING_PORTS
     names = Pseudonyms(key or os.urandom(KEY_BYTES), {*ports, *SIGNALLING_PORTS})
     packets = _Packets(record, names, shipped_names())
     packets.read(capture, ports)

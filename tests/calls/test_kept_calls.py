@@ -20,6 +20,7 @@ KEPT = KeptCall(
     '{"name": "compact"}',
     {"state": "completed", "reason": "ünusual"},
     complete=False,
+    ports=(5060, 5066),
     pseudonyms=True,
 )
 

@@ -102,6 +102,10 @@ def test_encrypted_calls_need_their_key(run, store, tmp_path):
     run("identify", SAMPLE, "--store", store, "--keep-calls", "all", "--key-file", key, "--quiet")
     assert all(path.name.endswith(".enc") for path in kept_files(store))
     assert all(CALL_ID.encode() not in path.read_bytes() for path in kept_files(store))
+    code, out, err = run("call", CALL_ID, "--store", store)
+    assert code == 0
+    assert "180 Ringing" in out  # from the times of the row
+    assert "without the messages of the call" in err
     one = tmp_path / "one.pcapng"
     for wrong, message in (
         ((), "is encrypted"),
@@ -127,6 +131,7 @@ def test_the_oldest_calls_go_and_are_counted(run, store):
         (("--keep-calls", "everything"), "no rule 'everything'"),
         (("--keep-calls", "quality:9"), "between 1 and 5"),
         (("--keep-voice",), "give that as well"),
+        (("--keep-calls", "all", "--pseudonym-key", SAMPLE), "give --key-file as well"),
     ],
 )
 def test_what_cannot_be_kept_is_refused(run, store, words, message):

@@ -25,6 +25,7 @@ from callprint.core.calls.ladder import Ladder, LadderKeeper, ladder_of_row
 from callprint.core.calls.packets_of_call import CallPackets, MessagePlaces
 from callprint.core.capture.packet_order import OrderedBatch, OrderSettings, PacketOrder
 from callprint.core.dissect import SIGNALLING_PORTS, dissect
+from callprint.core.ground.errors import ConfigError
 from callprint.core.identify.card import card_text
 from callprint.core.signalling.reader import RawMessage
 from callprint.core.signalling.sip import SipMessage
@@ -244,13 +245,24 @@ def _stored(
         for stored in store.verdicts(VerdictQuery(flow=key, last_only=False))
     ]
     ladder = ladder_of_row(record, _flows_of(store, record), verdicts)
-    capture = pcap_of_call(store, record, args.key_file)
+    capture = _kept_packets(args, store, record)
     if capture is not None:
         messages, left_out = messages_in(capture, record)
         if messages:
             ladder.messages, ladder.left_out = messages, left_out
         kept[record.call_id] = capture
     return ladder
+
+
+def _kept_packets(args: argparse.Namespace, store: VerdictStore, record: CallRecord) -> bytes | None:
+    try:
+        return pcap_of_call(store, record, args.key_file)
+    except ConfigError as error:
+        if args.pcap or args.evidence:
+            raise
+        warning = f"callprint: warning: without the messages of the call: {printable(str(error))}"
+        make_messages().print(Text(warning, style="yellow"))
+        return None
 
 
 def _flows_of(store: VerdictStore, record: CallRecord) -> list[FlowReport]:
@@ -277,12 +289,12 @@ def _write_evidence(args: argparse.Namespace, ladder: Ladder, heard: _Heard, cap
         kept = kept_beside(capture)
     else:
         judged = [look for report in ladder.flows for look in heard.looks.of(report.verdict.flow)]
-        kept = KeptCall(judged, heard.card, about(record), voice=True)
+        kept = KeptCall(judged, heard.card, about(record), voice=True, ports=_ports(args))
         memory = io.BytesIO()
         _write_packets(args, ladder, heard, PcapngWriter(memory))
         capture = memory.getvalue()
     with open_binary_target(args.evidence) as stream:
-        stream.write(evidence_of(capture, kept, record, _ports(args)))
+        stream.write(evidence_of(capture, kept, record))
 
 
 def _write_packets(args: argparse.Namespace, ladder: Ladder, heard: _Heard, writer: PcapngWriter) -> int:

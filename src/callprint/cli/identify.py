@@ -227,12 +227,12 @@ def run(args: argparse.Namespace) -> int:
             summary_only=args.summary,
         )
         print_call_report(console, shown.calls, calls.assembler, summary_only=args.summary)
+        say_kept(keeper, console)
         if isinstance(source, LiveSource):
             say_kernel_counters(source, console)
         if store is not None:
             console.print()
             console.print(store_line(store.url))
-        say_kept(keeper, console)
     said = time_warnings(capture_run.order.counters)
     if not isinstance(source, LiveSource):
         said += drop_warnings(source.dropped)

@@ -94,6 +94,10 @@ def call_keeper(
     folder = None if store is None else folder_beside(store)
     if folder is None:
         raise ConfigError("--keep-calls keeps packets beside an SQLite store: name one with --store")
+    if args.pseudonym_key and not args.key_file:
+        raise ConfigError(
+            "--keep-calls keeps SIP with the numbers that --pseudonym-key hides: give --key-file as well"
+        )
     defaults = KeptLimits()
     limits = KeptLimits(
         args.keep_calls_number or defaults.calls,
@@ -143,4 +147,5 @@ def say_kept(keeper: CallKeeper | None, console: Console) -> None:
         words.append(f"of {quantity(keeper.gone, 'call')} none was left (--keep-memory)")
     if keeper.folder.forgotten:
         words.append(f"{quantity(keeper.folder.forgotten, 'older call')} deleted, as the bounds say")
+    console.print()
     console.print("; ".join(words))

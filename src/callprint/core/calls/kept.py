@@ -20,6 +20,8 @@ BLOCK_TYPE = 0x8CA11E01
 VERSION = 1
 MOST_VERDICTS = 10_000
 LONGEST_TEXT = 64 << 20
+_MOST_PORTS = 64
+_PORTS = range(1, 1 << 16)
 SECTION = b"\x0a\x0d\x0d\x0a"
 BYTE_ORDER = b"\x4d\x3c\x2b\x1a"
 
@@ -33,6 +35,7 @@ class KeptCall:
     call: dict[str, Any] = field(default_factory=dict)  # what its row says: for people
     complete: bool = True  # False: its oldest packets were given up before it was kept
     voice: bool = False  # True: RTP packets are whole
+    ports: tuple[int, ...] = ()  # by which SIP over TCP was known; (): the usual ones
     pseudonyms: bool = False  # True: addresses, ports and names are not the real ones
 
     @property
@@ -49,6 +52,7 @@ class KeptCall:
                 "complete": self.complete,
                 "voice": self.voice,
                 "pseudonyms": self.pseudonyms,
+                "ports": self.ports,
                 "call": self.call,
                 "verdicts": VERDICTS.plain(each.verdict for each in self.judged),
                 "features": [
@@ -82,7 +86,17 @@ class KeptCall:
             raise DecodeError("a kept call whose row or model card is none")
         looks = map(_look, features, by_headers)
         flags = {name: plain.get(name) is True for name in ("complete", "voice", "pseudonyms")}
-        return cls(list(map(JudgedLook, verdicts, looks)), card, call, **flags)
+        return cls(
+            list(map(JudgedLook, verdicts, looks)), card, call, ports=_ports(plain.get("ports", [])), **flags
+        )
+
+
+def _ports(ports: Any) -> tuple[int, ...]:
+    if not isinstance(ports, list) or len(ports) > _MOST_PORTS:
+        raise DecodeError("a kept call whose ports are no list, or too long a one")
+    if any(type(port) is not int or port not in _PORTS for port in ports):
+        raise DecodeError("a kept call with a port that is none")
+    return tuple(ports)
 
 
 def _look(row: Any, by_headers: Any) -> Look | None:

@@ -22,6 +22,7 @@ _FRAGMENTS_WITHIN_NS = 1_000_000_000
 _SEGMENTS_WITHIN_NS = 5_000_000_000  # of the first message of a stream
 _MOST_WAYS = 100_000
 _MOST_CALLS = 100_000
+_MOST_MESSAGES = 10_000  # of a call on one way: re-INVITEs and retransmissions may go on for ever
 _RTCP_AFTER_NS = 5_000_000_000  # the last report and the BYE of a source come after its last RTP packet
 _HANDSHAKE_BEFORE_NS = 60_000_000_000
 _HANDSHAKE = (PacketKind.STUN, PacketKind.DTLS)
@@ -46,7 +47,9 @@ class MessagePlaces:
         if self._wanted(call.call_id):
             after_ns = self._last_ns.get(way, raw.time_ns - _SEGMENTS_WITHIN_NS)
             places = self._spans.setdefault((call.call_id, call.from_tag), {})
-            places.setdefault(way, []).append((after_ns, raw.time_ns))
+            spans = places.setdefault(way, [])
+            if len(spans) < _MOST_MESSAGES:
+                spans.append((after_ns, raw.time_ns))
             if len(self._spans) > _MOST_CALLS:
                 del self._spans[next(iter(self._spans))]
         self._last_ns[way] = raw.time_ns
@@ -67,17 +70,21 @@ class CallPackets:
 
     def __init__(self, places: Places, flows: Iterable[FlowReport]) -> None:
         """Take the places of its messages and its flows."""
-        self._spans = places
+        self._spans = {way: np.array(sorted(spans), np.int64).T for way, spans in places.items()}
         self._flows = list(flows)
 
     def chosen(self, packets: Array) -> Array:
         """Return (n,) bool: which packets are of the call; packets: (n,) PACKET in the order of the first reading."""
         found = np.zeros(len(packets), np.bool_)
-        for way, spans in self._spans.items():
-            on_way = _from(packets, way[0]) & _to(packets, way[1])
-            for after_ns, until_ns in spans:
-                found |= on_way & _signalling(packets, after_ns, until_ns)
-                found |= _fragments(packets, way, until_ns)
+        for way, (after, until) in self._spans.items():
+            # On one way messages come one behind the other, so the next one is the only one that a packet may be of.
+            following = np.searchsorted(until, packets["time_ns"])
+            within = following < len(until)
+            following[~within] = 0
+            after_ns, until_ns = after[following], until[following]
+            on_way = within & _from(packets, way[0]) & _to(packets, way[1])
+            found |= on_way & _signalling(packets, after_ns, until_ns)
+            found |= within & _fragments(packets, way, until_ns)
         for report in self._flows:
             found |= self._media(packets, report)
         return found
@@ -101,14 +108,14 @@ class CallPackets:
         return np.asarray(since & (media | (rtcp & (beside[0] | beside[1]))) | handshake)
 
 
-def _signalling(packets: Array, after_ns: int, until_ns: int) -> Array:
+def _signalling(packets: Array, after_ns: Array, until_ns: Array) -> Array:
     times, kinds = packets["time_ns"], packets["kind"]
     datagram = (kinds == PacketKind.SIP_UDP) & (times == until_ns)
     segment = (kinds == PacketKind.SIP_TCP) & (times > after_ns) & (times <= until_ns)
     return np.asarray(datagram | segment)
 
 
-def _fragments(packets: Array, way: _Way, end_ns: int) -> Array:
+def _fragments(packets: Array, way: _Way, end_ns: Array) -> Array:
     times = packets["time_ns"]
     near = (times > end_ns - _FRAGMENTS_WITHIN_NS) & (times <= end_ns)
     between = _host(packets, "src", way[0][0]) & _host(packets, "dst", way[1][0])

@@ -24,6 +24,7 @@ _KEPT = (
     *(PacketKind.RTCP, PacketKind.RTCP_LONG, PacketKind.STUN, PacketKind.DTLS),
 )
 _BLOCK_PACKETS = 8192
+_BEFORE_NS = 60_000_000_000  # what belongs to a call comes at most so long before its first message or media
 _INDEX_BYTES = RECORD.itemsize + PACKET.itemsize + 16  # of a packet, besides its frame
 _MULTIPLIERS = np.array(
     [0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0x27D4EB2F165667C5, 0xFF51AFD7ED558CCD],
@@ -49,6 +50,7 @@ class _Block(NamedTuple):
     ways: Array  # (n,) uint64, sorted
     order: Array  # (n,) int64: the packet of each way
     fragments: Array  # (f,) int64
+    newest_ns: int
 
     @property
     def size(self) -> int:
@@ -82,7 +84,6 @@ class CallSpool:
 
     def frames_of(self, places: Places, flows: Iterable[FlowReport]) -> CallFrames:
         """Return the frames of a call by the places of its messages and its flows."""
-        self._close_block()
         reports = list(flows)
         chosen = CallPackets(places, reports)
         ways = _ways_of_call(places, reports)
@@ -93,7 +94,9 @@ class CallSpool:
         )
         found: list[Frames] = []
         count = 0
-        for block in self._blocks:
+        for block in (*self._blocks, *([_block_of(self._waiting)] if self._waiting else ())):
+            if block.newest_ns < begin_ns - _BEFORE_NS:
+                continue
             begins, ends = (np.searchsorted(block.ways, ways, side) for side in ("left", "right"))
             near = [block.order[a:b] for a, b in zip(begins.tolist(), ends.tolist(), strict=True) if b > a]
             if places:
@@ -120,26 +123,29 @@ class CallSpool:
         return captured
 
     def _close_block(self) -> None:
-        if not self._waiting:
-            return
-        begin = 0
-        for data, records, _ in self._waiting:
-            records["offset"] += begin
-            begin += len(data)
-        data, records, packets = (np.concatenate([each[i] for each in self._waiting]) for i in range(3))
+        block = _block_of(self._waiting)
         self._waiting, self._waiting_packets = [], 0
-        addresses = [packets[name] for name in ("src_hi", "src_lo", "dst_hi", "dst_lo")]
-        hashes = _way_hashes(addresses, packets["src_port"], packets["dst_port"])
-        order = np.argsort(hashes, kind="stable")
-        fragments = np.flatnonzero(packets["kind"] == PacketKind.FRAGMENT)
-        block = _Block(data, records, packets, hashes[order], order, fragments)
         self._blocks.append(block)
         self._size += block.size
         while self._size > self._maximum and len(self._blocks) > 1:
             oldest = self._blocks.popleft()
             self._size -= oldest.size
             self.given_up += len(oldest.records)
-            self._lost_until_ns = int(oldest.packets["time_ns"][-1])
+            self._lost_until_ns = max(self._lost_until_ns, oldest.newest_ns)
+
+
+def _block_of(batches: list[tuple[Array, Array, Array]]) -> _Block:
+    data = np.concatenate([data for data, _, _ in batches])
+    packets = np.concatenate([packets for _, _, packets in batches])
+    records = np.concatenate([records for _, records, _ in batches])
+    begins = np.cumsum([0, *(len(data) for data, _, _ in batches)])[:-1]
+    records["offset"] += np.repeat(begins, [len(each) for _, each, _ in batches])
+    addresses = [packets[name] for name in ("src_hi", "src_lo", "dst_hi", "dst_lo")]
+    hashes = _way_hashes(addresses, packets["src_port"], packets["dst_port"])
+    order = np.argsort(hashes, kind="stable")
+    fragments = np.flatnonzero(packets["kind"] == PacketKind.FRAGMENT)
+    newest_ns = int(packets["time_ns"].max())
+    return _Block(data, records, packets, hashes[order], order, fragments, newest_ns)
 
 
 def _frames(data: Array, records: Array, sizes: Array) -> Frames:
