@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 from callprint import __version__
 from callprint.console import (
     api,
+    api_models,
     pages_calls,
     pages_desk,
     pages_flows,
@@ -79,6 +80,7 @@ def make_app(settings: ConsoleSettings, sessions: Sessions | None = None) -> ASG
     runs = TrainingRuns(settings.folder / "training")
     app.include_router(pages_training.router(site, runs))
     app.include_router(api.router(site))
+    app.include_router(api_models.router(site, standing, runs, drift))
     app.mount("/static", StaticFiles(directory=HERE / "static"))
     _add_doors(app, site)
     _add_errors(app, site)
