@@ -62,7 +62,6 @@ def router(site: Site, runs: TrainingRuns) -> APIRouter:
             train_with=settings.train_with,
             defaults=TrainingSettings(),
             most=MOST_ROUNDS,
-            now_ns=time.time_ns(),
             done=DONE.get(request.query_params.get("done", ""), ""),
         )
 
