@@ -118,7 +118,8 @@ class TrainingRuns:
     def go_on(self) -> None:
         """Let the latest run, which was cut off or failed, go on. Raises NotNowError and ConfigError."""
         with self._asking, _locked(self.folder) as lock:
-            if read_run(self.folder) is None:
+            run, outcome = read_run(self.folder), read_outcome(self.folder)
+            if run is None or (outcome.get("number") == run.number and not outcome.get("failed")):
                 raise NotNowError("there is no training to go on with")
             (self.folder / "outcome.json").unlink(missing_ok=True)
             self._spawn(lock)
