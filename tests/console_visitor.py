@@ -216,6 +216,11 @@ def fill_hostile(path: Path) -> Path:
 
 
 def fill_unknown(path: Path, *, hostile: bool = True) -> Path:
+    """Make a store with the flows of three strangers, and what they say of themselves."""
+    return add_unknown(path, hostile=hostile)
+
+
+def add_unknown(path: Path, *, hostile: bool = True) -> Path:
     """Put the flows of three strangers into a store, with what they say of themselves."""
     with open_store(str(path)) as store:
         kept = strangers()
@@ -226,6 +231,7 @@ def fill_unknown(path: Path, *, hostile: bool = True) -> Path:
                 "unknown",
                 k=each.k,
                 best_application="jami",
+                reason="novel",
                 decided_at_ns=each.decided_at_ns,
                 **dict(
                     zip(("declared_application", "declared_version"), says.get(i, (None, None)), strict=True)
@@ -240,6 +246,7 @@ def fill_unknown(path: Path, *, hostile: bool = True) -> Path:
                 replace(
                     call(),
                     call_id=f"stranger-{i}",
+                    campaign="",
                     started_ns=kept[i].flow.first_seen_ns,
                     caller_flows=(kept[i].flow,),
                     caller_user_agent=f"Stranger/{i % 3}",

@@ -58,7 +58,7 @@ def broken(data: bytes) -> str:
         return "flows have more packets than the counters"
     for flow in flows:
         flow.as_dict()
-        if flow.summary.last_seen_ns < flow.summary.first_seen_ns:
+        if flow.summary.last_seen_ns < flow.key.first_seen_ns:
             return "a flow ends before it begins"
     for call in run.calls:
         if call.answered_ns and call.ended_ns and call.ended_ns < call.answered_ns:
@@ -83,7 +83,8 @@ def fuzz(captures: list[Path], seconds: float, seed: int, folder: Path) -> int:
             try:
                 why = broken(data)
             except Exception as error:  # whatever is no CallprintError is what is looked for
-                why = f"{type(error).__name__}: {traceback.format_exc(limit=-2).splitlines()[-2].strip()}"
+                at = traceback.extract_tb(error.__traceback__)[-1]
+                why = f"{type(error).__name__}: {error} ({at.filename}:{at.lineno})"
             longest_s = max(longest_s, time.monotonic() - started)
             if why:
                 folder.mkdir(parents=True, exist_ok=True)

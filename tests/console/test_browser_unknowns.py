@@ -10,8 +10,10 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from console_browser import CHROMIUM, PICTURES, opened
 from console_visitor import fill, fill_unknown, write_strangers
+from verdict_samples import LINPHONE, verdict
 
 from callprint.console import training_runs
+from callprint.stores import open_store
 
 pytestmark = [
     pytest.mark.browser,
@@ -113,6 +115,18 @@ def test_training_is_followed_live_and_its_page_is_accessible(chromium, served, 
     checked(page)
     page.get_by_role("button", name="Roll back").click()
     assert "compact" in page.locator("main").inner_text()
+    assert page.problems == []
+
+
+def test_drift_appears_by_itself_and_is_accessible(chromium, served, tmp_path):
+    store = fill(tmp_path / "store.sqlite")
+    flows = [LINPHONE._replace(src_port=i) for i in range(60)]
+    with open_store(str(store)) as filled:
+        filled.put_verdicts([verdict(flow, "linphone", k=100, model="compact 5") for flow in flows])
+    page, base = opened(chromium, served, store, placed=tmp_path / "networks.json")
+    page.goto(f"{base}/models")
+    page.wait_for_selector("text=Divergence", timeout=WAIT_MS)
+    checked(page)
     assert page.problems == []
 
 

@@ -124,6 +124,7 @@ def test_a_run_outlives_the_console_and_goes_on_after_it_was_killed(visitor, fol
     (folder / "go").touch()
     assert act(again, "go-on").status_code == 303
     assert state(again, "done", "failed") == "done"
+    assert act(again, "go-on").status_code == 409
 
 
 @pytest.mark.usefixtures("quick")

@@ -71,6 +71,7 @@ def _answers(schema: dict[str, Any], *errors: int) -> dict[int | str, dict[str, 
         401: "nobody has come in",
         403: "not with this role, or the token is missing",
         404: "there is no such thing",
+        409: "not as things stand",
         429: "too many requests",
         503: "the store does not answer",
     }

@@ -16,6 +16,7 @@ from callprint.console import (
     api,
     api_more,
     call_files,
+    api_models,
     pages_calls,
     pages_desk,
     pages_flows,
@@ -86,6 +87,7 @@ def make_app(settings: ConsoleSettings, sessions: Sessions | None = None) -> ASG
     app.include_router(api.router(site))
     app.include_router(api_more.router(site))
     app.include_router(call_files.router(site))
+    app.include_router(api_models.router(site, standing, runs, drift))
     app.mount("/static", StaticFiles(directory=HERE / "static"))
     _add_doors(app, site)
     _add_errors(app, site)

@@ -48,7 +48,8 @@ class Background(Generic[T]):
                 return
             self.running = True
         self.version += 1
-        threading.Thread(target=self._run, daemon=True).start()
+        # No daemon: compiled code that is cut off at the end of the process would abort it.
+        threading.Thread(target=self._run).start()
 
     def _run(self) -> None:
         try:

@@ -3,12 +3,13 @@
 import asyncio
 import shutil
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response, StreamingResponse
-from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 
 from callprint.console.background import changes_of
@@ -17,7 +18,7 @@ from callprint.console.listing import next_url
 from callprint.console.pages_unknowns import named_so_far
 from callprint.console.sessions import Role
 from callprint.console.site import Site, require, session_of
-from callprint.console.training_runs import BusyError, Run, Training, TrainingRuns
+from callprint.console.training_runs import NotNowError, Run, Training, TrainingRuns
 from callprint.core.ground.errors import ConfigError, ModelError
 from callprint.core.identify.card import card_text, parse_card
 from callprint.model_files import DEFAULT_MODEL, ModelFile, models_at
@@ -61,7 +62,6 @@ def router(site: Site, runs: TrainingRuns) -> APIRouter:
             train_with=settings.train_with,
             defaults=TrainingSettings(),
             most=MOST_ROUNDS,
-            now_ns=time.time_ns(),
             done=DONE.get(request.query_params.get("done", ""), ""),
         )
 
@@ -71,7 +71,7 @@ def router(site: Site, runs: TrainingRuns) -> APIRouter:
         return StreamingResponse(changes_of(lambda: _state(runs), request), media_type="text/event-stream")
 
     @routes.post("/training/{kind}")
-    async def act(request: Request, kind: str) -> Response:
+    async def change(request: Request, kind: str) -> Response:
         """Start, stop, go on; put the new network in place, or the one before."""
         require(request, Role.ANALYST)
         form = await checked_form(request)
@@ -79,15 +79,16 @@ def router(site: Site, runs: TrainingRuns) -> APIRouter:
             raise HTTPException(404, "There is no such page.")
         site.log(request, f"training: {kind}", "")
         try:
-            await asyncio.to_thread(_act, site, runs, kind, form, session_of(request).user.name)
-        except BusyError as error:
+            await asyncio.to_thread(act, site, runs, kind, form, session_of(request).user.name)
+        except NotNowError as error:
             raise HTTPException(409, str(error)) from error
         return RedirectResponse(next_url("/training", done=kind), 303)
 
     return routes
 
 
-def _act(site: Site, runs: TrainingRuns, kind: str, form: FormData, user: str) -> None:
+def act(site: Site, runs: TrainingRuns, kind: str, form: Mapping[str, Any], user: str) -> None:
+    """Do one of `DONE`. Raises HTTPException where it makes no sense now, NotNowError and ConfigError."""
     if kind == "start":
         runs.start(_asked(site, form, user))
     elif kind == "go-on":
@@ -128,7 +129,7 @@ def _copy_for_topology(folder: Path, network: Path) -> None:
     write_whole(target.with_suffix(".json"), card_text(replace(card, onnx_file=target.name)))
 
 
-def _asked(site: Site, form: FormData, user: str) -> Run:
+def _asked(site: Site, form: Mapping[str, Any], user: str) -> Run:
     settings = site.settings
     if settings.train_with is None or not named_so_far(settings.named):
         raise HTTPException(409, "Training needs named flows, and a dataset to add them to (--train-with).")

@@ -30,8 +30,8 @@ LINES_SHOWN = 8
 ENDS_WITHIN_S = 3.0  # a page that stopped a run waits for this, at most
 
 
-class BusyError(CallprintError):
-    """Another training runs."""
+class NotNowError(CallprintError):
+    """A run cannot do this as things stand: another one runs, or there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ class TrainingRuns:
         return replace(training, state="done", comparison=comparison, problem=problem)
 
     def start(self, run: Run) -> Run:
-        """Begin a run; its number is given here. Raises BusyError when one runs, and ConfigError."""
+        """Begin a run; its number is given here. Raises NotNowError and ConfigError."""
         with self._asking, _locked(self.folder) as lock:
             before = read_run(self.folder)
             taken = [int(path.stem.rpartition("-")[2]) for path in self.folder.glob(f"{NAME}-[0-9]*.onnx")]
@@ -116,10 +116,11 @@ class TrainingRuns:
         return run
 
     def go_on(self) -> None:
-        """Let the latest run, which was cut off or failed, go on. Raises BusyError when one runs, and ConfigError."""
+        """Let the latest run, which was cut off or failed, go on. Raises NotNowError and ConfigError."""
         with self._asking, _locked(self.folder) as lock:
-            if read_run(self.folder) is None:
-                raise ConfigError("there is no training to go on with")
+            run, outcome = read_run(self.folder), read_outcome(self.folder)
+            if run is None or (outcome.get("number") == run.number and not outcome.get("failed")):
+                raise NotNowError("there is no training to go on with")
             (self.folder / "outcome.json").unlink(missing_ok=True)
             self._spawn(lock)
 
@@ -159,7 +160,7 @@ class TrainingRuns:
         try:
             with self._asking, _locked(self.folder):
                 return False
-        except BusyError:
+        except NotNowError:
             return True
 
     def _log_lines(self) -> list[str]:
@@ -176,7 +177,7 @@ class TrainingRuns:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[int]:
-    """Hold the lock of a folder; a process that took it over holds it on. Raises BusyError when a run holds it."""
+    """Hold the lock of a folder; a process that took it over holds it on. Raises NotNowError when a run holds it."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -186,7 +187,7 @@ def _locked(folder: Path) -> Iterator[int]:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(lock)
-        raise BusyError("a training runs already: wait for it, or stop it") from None
+        raise NotNowError("a training runs already: wait for it, or stop it") from None
     try:
         yield lock
     finally:
