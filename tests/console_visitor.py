@@ -166,7 +166,10 @@ def fill_busy(path: Path) -> Path:
         )
     with open_store(str(path)) as store:
         store.put_verdicts(verdicts)
-        store.put_flows([replace(reports()[0].summary, flow=each.flow) for each in verdicts])
+        for each in verdicts:
+            lost = chance.choice((0, 0, 1, 2, 4, 30))
+            mos = round(4.4 - lost * 0.04 - chance.random() * 0.2, 2)
+            store.put_flows([replace(reports()[0].summary, flow=each.flow, lost=lost, mos=mos)])
         store.put_calls(calls)
     return path
 

@@ -18,12 +18,24 @@ from console_visitor import HOSTILE, MEASURED, add_judged, fill, fill_busy, fill
 from playwright.sync_api import sync_playwright
 from verdict_samples import JAMI_IPV6, verdict
 
-from callprint.console import shown
+from callprint.console import agents, shown, watch
 from callprint.console.app import make_app
 from callprint.console.sessions import Sessions
 from callprint.console.settings import ConsoleSettings
 from callprint.stores import open_store
+from capture_agent.metrics import exposition
 
+PACKETS_READ = ("callprint_packets_read_total", "")
+AGENT = {
+    PACKETS_READ: 0,
+    ("callprint_kernel_drops_total", ""): 0,
+    ("callprint_flows", ""): 1_204,
+    ("callprint_flows_evicted_total", ""): 0,
+    ("callprint_records_total", 'state="failed"'): 0,
+    ("callprint_records_total", 'state="lost"'): 0,
+    ("callprint_records_unconfirmed", ""): 3,
+    ("callprint_connected", ""): 1,
+}
 CHROMIUM = shutil.which("chromium")
 PICTURES = Path(__file__).parents[2] / "docs" / "pictures"
 FLOW_PICTURE = {"x": 0, "y": 0, "width": 1280, "height": 1190}
@@ -43,17 +55,28 @@ def chromium():
         browser.close()
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch):
+    """The first page waits for the health of flows, so that pictures and checks have it."""
+    monkeypatch.setattr(watch, "PATIENCE_S", 20.0)
+
+
 @pytest.fixture
 def served(tmp_path):
     """Serve stores; ends with the test."""
     servers = []
 
-    def serve(store: Path) -> tuple[str, str]:
+    def serve(store: Path, agents: tuple[str, ...]) -> tuple[str, str]:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         sessions = Sessions()
-        settings = ConsoleSettings(f"sqlite:{store}", folder=tmp_path / "console", named=tmp_path / "named")
+        settings = ConsoleSettings(
+            f"sqlite:{store}",
+            folder=tmp_path / "console",
+            named=tmp_path / "named",
+            agents=agents,
+        )
         config = uvicorn.Config(
             make_app(settings, sessions), port=port, log_level="error", timeout_graceful_shutdown=1
         )
@@ -72,9 +95,9 @@ def served(tmp_path):
         thread.join(5)
 
 
-def opened(chromium, served, store: Path, **options):
+def opened(chromium, served, store: Path, agents=("http://127.0.0.1:1/metrics",), **options):
     """Return a page that has come in, and the address of the console."""
-    base, key = served(store)
+    base, key = served(store, agents)
     context = chromium.new_context(**{"viewport": {"width": 1280, "height": 860}, **options})
     page = context.new_page()
     page.problems = []
@@ -193,10 +216,14 @@ def test_everything_works_without_scripts(chromium, served, tmp_path):
     assert page.locator("tbody tr[data-key]").count() == 1
 
 
-def test_pictures_of_the_docs(chromium, served, tmp_path):
+def test_pictures_of_the_docs(chromium, served, tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        agents, "fetch", lambda url: exposition(AGENT | {PACKETS_READ: 10_000_000 + len(url)})
+    )
     store = fill_busy(tmp_path / "store.sqlite")
     flow = f"/flows/{shown.flow_id(add_judged(store))}"
-    page, base = opened(chromium, served, store)
+    urls = ("http://agent1:9100/metrics", "http://agent-west:9100/metrics")
+    page, base = opened(chromium, served, store, urls)
     page.goto(f"{base}/calls?q={MEASURED}")
     call = page.locator("td.time a").first.get_attribute("href")
     for name, path in (("now", "/"), ("desk", "/desk"), ("call", call), ("flow", flow)):

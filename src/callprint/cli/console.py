@@ -3,6 +3,7 @@
 import argparse
 import getpass
 import ipaddress
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,6 +61,13 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--sasl-user", metavar="USER", help="turns SASL on; the password is CALLPRINT_KAFKA_PASSWORD"
+    )
+    parser.add_argument(
+        "--agents",
+        metavar="URL,...",
+        type=_urls,
+        default=(),
+        help="metrics of capture agents (their --metrics), shown on the first page",
     )
     parser.add_argument(
         "--forward-auth", metavar="HEADER", default="", help="header in which a proxy in front names the user"
@@ -133,6 +141,7 @@ def run(args: argparse.Namespace) -> int:
         folder=args.folder or default_folder(),
         hosts=tuple(args.host_name),
         tls=args.tls_cert is not None,
+        agents=args.agents,
         brokers=tuple(args.brokers.split(",")) if args.brokers else (),
         feedback_topic=args.feedback_topic,
         kafka_tls_ca=args.kafka_tls_ca,
@@ -207,6 +216,17 @@ def _list_users(args: argparse.Namespace) -> int:
     for name, account in sorted(_users(args).accounts().items()):
         console.print(Text(f"{printable(name)}  {account.role}  {'token' if account.token else 'password'}"))
     return 0
+
+
+def _urls(text: str) -> tuple[str, ...]:
+    """Return addresses with commas between; an argparse type."""
+    urls = tuple(part.strip() for part in text.split(",") if part.strip())
+    for url in urls:
+        if not re.fullmatch(r"https?://[^\s@]{1,500}", url):
+            raise argparse.ArgumentTypeError(
+                f"{printable(url)!r} is no address such as http://agent1:9100/metrics"
+            )
+    return urls
 
 
 def _is_loopback(address: str) -> bool:

@@ -1,8 +1,8 @@
 """More of the REST interface: why a flow got its verdict, and its quality over time."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
@@ -11,8 +11,11 @@ from callprint.console.api import Key
 from callprint.console.api import _answers as answers
 from callprint.console.flow_charts import windows_of
 from callprint.console.pages_flows import about, explained
+from callprint.console.pages_now import RANGES, look
 from callprint.console.site import Site
+from callprint.console.watch import watch_of
 from callprint.core.verdict import FlowKey
+from callprint.stores.base import MINUTE_NS
 
 NUMBER = {"type": ["number", "null"]}
 WHY = {
@@ -33,6 +36,18 @@ WHY = {
                 "properties": {"group": {"type": "string"}, "odds": {"type": "number"}, "novelty": NUMBER},
             },
         },
+    },
+}
+HEALTH = {
+    "type": "object",
+    "required": ["stretches", "agents", "alarms"],
+    "properties": {
+        "stretches": {
+            "type": "array",
+            "items": {"type": "object", "properties": {"mos": NUMBER, "lost": NUMBER}},
+        },
+        "agents": {"type": "array", "items": {"type": "object", "required": ["url", "problem"]}},
+        "alarms": {"type": "array", "items": {"type": "object", "required": ["kind", "words"]}},
     },
 }
 QUALITY = {"type": "array", "items": {"type": "object", "required": ["begins_s", "covers_s", "lost", "mos"]}}
@@ -89,5 +104,21 @@ def router(site: Site) -> APIRouter:
             }
             for window in windows_of(history[0].summary)
         ]
+
+    @routes.get("/health", responses=answers(HEALTH), response_model=None)
+    async def health(
+        range: Annotated[str, Query(pattern="^(15m|1h|6h|24h|7d)$")] = "1h",
+    ) -> dict[str, Any]:
+        """Give loss and MOS over time by samples of flows, agents and alarms; empty while they are looked for."""
+        found = await site.ask(lambda store: look(store, RANGES[range]))
+        end_ns = (found.begin + found.minutes) * MINUTE_NS
+        watch = watch_of(site)
+        stretches = await watch.stretches(found.begin * MINUTE_NS, end_ns)
+        alarms = await watch.alarms(end_ns)
+        return {
+            "stretches": [each._asdict() for each in stretches],
+            "agents": [each._asdict() for each in await watch.agents()],
+            "alarms": [{"kind": each.kind, "words": each.words} for each in alarms],
+        }
 
     return routes

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from html import escape
+from typing import NamedTuple
 
 from markupsafe import Markup
 
@@ -35,41 +36,63 @@ def shares(rows: Sequence[tuple[str, float, str]], threshold: float, label: str)
     return svg(WIDTH, height, label, "".join(parts), "balance")
 
 
+class Bar(NamedTuple):
+    """A stretch of time in a chart of quality."""
+
+    words: str
+    mos: float | None
+    missing: float  # share of packets that a listener missed
+
+
 def quality(windows: Sequence[RatedWindow], label: str) -> Markup:
-    """Return the MOS of each window above, and the shares of packets that were lost or came late below."""
-    span_s = max(1, sum(window.covers_s for window in windows) or len(windows))
-    each = (WIDTH - _LEFT) / max(1, len(windows))
-    missing = [_missing(window) for window in windows]
-    top = next((t for t in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5) if max(missing, default=0.0) <= t), 1.0)
-    parts = [_scale(top)]
-    for i, (window, share) in enumerate(zip(windows, missing, strict=True)):
+    """Return the MOS of each window of a flow above, and the shares of packets that were lost or came late below."""
+    span_s = sum(window.covers_s for window in windows) or len(windows)
+    return mos_and_loss(
+        [_bar(window) for window in windows],
+        [f"{at * span_s:,.0f} s" for at in (0.0, 0.5, 1.0)],
+        label,
+        ("lost,", "late"),
+    )
+
+
+def mos_and_loss(bars: Sequence[Bar], times: Sequence[str], label: str, missing: Sequence[str]) -> Markup:
+    """Return MOS above and missing packets below. times: at the begin, in the middle, at the end."""
+    each = (WIDTH - _LEFT) / max(1, len(bars))
+    worst = max((bar.missing for bar in bars), default=0.0)
+    top = next((t for t in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5) if worst <= t), 1.0)
+    parts = [_scale(top, missing)]
+    for i, bar in enumerate(bars):
         x = _LEFT + i * each
-        heard, mos = window.heard, window.rating.mos
-        begin = window.begins_s
-        words = [
-            f"{begin}–{begin + window.covers_s} s" if window.covers_s else "whole flow",
-            "no MOS" if mos is None else f"MOS {mos:.2f}",
-            f"{heard.lost:,} lost, {heard.late:,} late of {heard.expected:,}",
-            f"jitter {heard.jitter_mean_us / 1e3:.1f} ms, at most {heard.jitter_max_us / 1e3:.1f} ms",
-        ]
-        bars = [rect(x, _MOS_TOP, max(1.0, each), _MOS_HEIGHT, "nothing")]
-        if mos is not None:
-            high = max(2.0, (mos - WORST_MOS) / (BEST_MOS - WORST_MOS) * _MOS_HEIGHT)
+        drawn = [rect(x, _MOS_TOP, max(1.0, each), _MOS_HEIGHT, "nothing")]
+        if bar.mos is not None:
+            high = max(2.0, (bar.mos - WORST_MOS) / (BEST_MOS - WORST_MOS) * _MOS_HEIGHT)
             y = _MOS_TOP + _MOS_HEIGHT - high
-            bars.append(rect(x + 0.5, y, max(1.0, each - 1), high, tone_of_mos(mos)))
-        if share:
-            high = max(1.5, share / top * _LOSS_HEIGHT)
-            bars.append(
-                rect(x + 0.5, _LOSS_TOP + _LOSS_HEIGHT - high, max(1.0, each - 1), high, "fill-accent")
-            )
-        parts.append(f"<g><title>{escape('; '.join(words))}</title>{''.join(bars)}</g>")
+            drawn.append(rect(x + 0.5, y, max(1.0, each - 1), high, tone_of_mos(bar.mos)))
+        if bar.missing:
+            high = max(1.5, bar.missing / top * _LOSS_HEIGHT)
+            y = _LOSS_TOP + _LOSS_HEIGHT - high
+            drawn.append(rect(x + 0.5, y, max(1.0, each - 1), high, "fill-accent"))
+        parts.append(f"<g><title>{escape(bar.words)}</title>{''.join(drawn)}</g>")
     height = _LOSS_TOP + _LOSS_HEIGHT + 22
-    for at, anchor in ((0.0, "start"), (0.5, "middle"), (1.0, "end")):
+    for at, anchor, words in zip((0.0, 0.5, 1.0), ("start", "middle", "end"), times, strict=True):
         x = _LEFT + at * (WIDTH - _LEFT)
         parts.append(
-            f'<text class="soft" x="{x:.0f}" y="{height - 5}" text-anchor="{anchor}">{at * span_s:,.0f} s</text>'
+            f'<text class="soft" x="{x:.0f}" y="{height - 5}" text-anchor="{anchor}">{escape(words)}</text>'
         )
     return svg(WIDTH, height, label, "".join(parts), "chart")
+
+
+def _bar(window: RatedWindow) -> Bar:
+    heard, mos = window.heard, window.rating.mos
+    begin = window.begins_s
+    words = (
+        f"{begin}–{begin + window.covers_s} s" if window.covers_s else "whole flow",
+        "no MOS" if mos is None else f"MOS {mos:.2f}",
+        f"{heard.lost:,} lost, {heard.late:,} late of {heard.expected:,}",
+        f"jitter {heard.jitter_mean_us / 1e3:.1f} ms, at most {heard.jitter_max_us / 1e3:.1f} ms",
+    )
+    missing = min(1.0, (heard.lost + heard.late) / heard.expected) if heard.expected else 0.0
+    return Bar("; ".join(words), mos, missing)
 
 
 def windows_of(summary: FlowSummary | None) -> list[RatedWindow]:
@@ -85,21 +108,17 @@ def tone_of_mos(mos: float) -> str:
     return "fill-good" if mos >= FAIR_MOS else "c-watch" if mos >= 3.1 else "fill-bad"
 
 
-def _missing(window: RatedWindow) -> float:
-    """Return the share of packets that a listener missed: lost, or too late for the jitter buffer."""
-    heard = window.heard
-    return min(1.0, (heard.lost + heard.late) / heard.expected) if heard.expected else 0.0
-
-
-def _scale(top: float) -> str:
+def _scale(top: float, missing: Sequence[str]) -> str:
     parts = []
     for mos in (1.0, 2.0, 3.0, 4.0):
         y = _MOS_TOP + _MOS_HEIGHT * (1 - (mos - WORST_MOS) / (BEST_MOS - WORST_MOS))
         parts.append(_line(y, f"{mos:.0f}"))
     parts += [_line(_LOSS_TOP + _LOSS_HEIGHT * (1 - share), f"{share * top:.0%}") for share in (0.0, 1.0)]
     parts.append(f'<text class="soft" x="0" y="{_MOS_TOP + 10}">MOS</text>')
-    parts.append(f'<text class="soft" x="0" y="{_LOSS_TOP + 24}">lost,</text>')
-    parts.append(f'<text class="soft" x="0" y="{_LOSS_TOP + 38}">late</text>')
+    parts += [
+        f'<text class="soft" x="0" y="{_LOSS_TOP + 24 + 14 * i}">{word}</text>'
+        for i, word in enumerate(missing)
+    ]
     return "".join(parts)
 
 

@@ -8,9 +8,11 @@ from typing import Any, NamedTuple
 from fastapi import APIRouter, Request
 from fastapi.responses import Response, StreamingResponse
 
-from callprint.console import charts
+from callprint.console import charts, flow_charts, shown
+from callprint.console.health import DAY_NS, FLOWS_OF_A_STRETCH, Stretch
 from callprint.console.pages_calls import seen
 from callprint.console.site import Site, sees_numbers
+from callprint.console.watch import watch_of
 from callprint.core.call import Action, CallRecord
 from callprint.core.verdict import UNKNOWN
 from callprint.output.console import quantity
@@ -41,6 +43,7 @@ class Activities(NamedTuple):
 def router(site: Site) -> APIRouter:
     """Return the routes."""
     routes = APIRouter(include_in_schema=False)
+    watch = watch_of(site)
 
     @routes.get("/")
     async def now(request: Request, range: str = "1h") -> Response:
@@ -48,6 +51,8 @@ def router(site: Site) -> APIRouter:
         range_name = range if range in RANGES else "1h"
         found = await site.ask(lambda store: look(store, RANGES[range_name]))
         numbers = sees_numbers(request)
+        end_ns = (found.begin + found.minutes) * MINUTE_NS
+        stretches = await watch.stretches(found.begin * MINUTE_NS, end_ns)
         flows, calls = _total(found.flows), _total(found.calls)
         unknown = sum(found.flows.get(UNKNOWN, {}).values())
         flagged = sum(sum(found.calls.get(action, {}).values()) for action in ACTIONS[1:])
@@ -61,7 +66,11 @@ def router(site: Site) -> APIRouter:
             ranges=RANGES,
             range_name=range_name,
             found=found,
-            end_ns=(found.begin + found.minutes) * MINUTE_NS,
+            end_ns=end_ns,
+            flows_of_a_stretch=FLOWS_OF_A_STRETCH,
+            quality=health_chart(stretches, found.begin * MINUTE_NS, end_ns),
+            agents=await watch.agents(),
+            alarms=await watch.alarms(end_ns),
             empty=not found.latest_flows and not found.latest_calls,
             tiles=(
                 (
@@ -111,6 +120,26 @@ def router(site: Site) -> APIRouter:
         return StreamingResponse(changes(site, request), media_type="text/event-stream")
 
     return routes
+
+
+def health_chart(stretches: list[Stretch], begin_ns: int, end_ns: int) -> Any:
+    """Draw MOS and loss over time; nothing when no flow of the time has ended."""
+    if all(each.mos is None and not each.lost for each in stretches):
+        return ""
+    bars = [
+        flow_charts.Bar(
+            f"{shown.moment(each.begin_ns, '%Y-%m-%d %H:%M')}: "
+            + ("no MOS" if each.mos is None else f"MOS {each.mos:.2f}, {each.poor} of {each.rated} below 3.5")
+            + ("" if each.lost is None else f", {each.lost:.2%} lost")
+            + f"; {quantity(each.flows, 'flow')} looked at",
+            each.mos,
+            each.lost or 0.0,
+        )
+        for each in stretches
+    ]
+    form = "%H:%M" if end_ns - begin_ns <= 2 * DAY_NS else "%m-%d"
+    times = [shown.moment(at, form) for at in (begin_ns, (begin_ns + end_ns) // 2, end_ns)]
+    return flow_charts.mos_and_loss(bars, times, "MOS and loss over time", ("lost",))
 
 
 def look(store: VerdictStore, minutes: int) -> Activities:

@@ -31,5 +31,6 @@ class ConsoleSettings:
     feedback_topic: str = "feedback"
     kafka_tls_ca: str | None = None
     sasl_user: str | None = None
+    agents: tuple[str, ...] = ()  # addresses of the metrics of capture agents
     forward_auth: str = ""  # header in which a proxy in front names the user
     trusted_proxies: tuple[str, ...] = ("127.0.0.1", "::1")

@@ -1,0 +1,92 @@
+"""Looks at the health of flows now and then, however many pages ask, and lets no page wait for it."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from functools import lru_cache
+from typing import Any
+
+from callprint.console.agents import Agent, Agents
+from callprint.console.health import Alarm, Stretch, drift_alarms, over_time, quality_alarm
+from callprint.console.site import Site
+from callprint.core.ground.errors import CallprintError
+from callprint.core.identify.card import ModelCard
+from callprint.model_files import ModelFile, models_at
+from callprint.stores import VerdictStore
+
+CHART_EVERY_S = AGENTS_EVERY_S = 10.0
+ALARMS_EVERY_S = 60.0
+PATIENCE_S = 0.15
+"""How long a page waits for what is not known yet: the next look at it has it."""
+
+
+class Watch:
+    """What is known of the health of flows."""
+
+    def __init__(self, site: Site) -> None:
+        """Know nothing yet."""
+        self._site = site
+        self._agents = Agents(site.settings.agents)
+        self._known: dict[Any, tuple[float, Any]] = {}  # when it was found, and what
+        self._running: dict[Any, asyncio.Task[None]] = {}
+
+    async def stretches(self, begin_ns: int, end_ns: int) -> list[Stretch]:
+        """Return samples over a time; none while they are looked for."""
+        key = end_ns - begin_ns
+        found = await self._look(
+            key, CHART_EVERY_S, lambda: self._site.ask(lambda store: over_time(store, begin_ns, end_ns))
+        )
+        return found or []
+
+    async def alarms(self, end_ns: int) -> list[Alarm]:
+        """Return the alarms at a time of packets; none while they are looked for."""
+        found = await self._look(
+            "alarms", ALARMS_EVERY_S, lambda: self._site.ask(lambda store: self._alarms(store, end_ns))
+        )
+        return [*(found or []), *(alarm_of(each) for each in await self.agents() if each.bad)]
+
+    async def agents(self) -> list[Agent]:
+        """Return what the agents report; none while they are asked."""
+        if not self._site.settings.agents:
+            return []
+        return await self._look("agents", AGENTS_EVERY_S, lambda: asyncio.to_thread(self._agents.ask)) or []
+
+    async def _look(self, key: Any, every_s: float, question: Callable[[], Awaitable[Any]]) -> Any:
+        found_at, _ = self._known.get(key, (float("-inf"), None))
+        running = self._running.get(key)
+        if time.monotonic() - found_at > every_s and (running is None or running.done()):
+            running = self._running[key] = asyncio.create_task(self._find(key, question))
+        if running is not None and not running.done():
+            await asyncio.wait({running}, timeout=PATIENCE_S)
+        return self._known.get(key, (0.0, None))[1]
+
+    async def _find(self, key: Any, question: Callable[[], Awaitable[Any]]) -> None:
+        try:
+            found = await question()
+        except CallprintError:  # the page that asked says what is wrong with the store
+            found = self._known.get(key, (0.0, None))[1]
+        self._known[key] = time.monotonic(), found
+
+    def _alarms(self, store: VerdictStore, end_ns: int) -> list[Alarm]:
+        quality = quality_alarm(store, end_ns)
+        return [*([quality] if quality else []), *drift_alarms(store, end_ns, self._cards())]
+
+    def _cards(self) -> list[ModelCard]:
+        found = models_at(path for path in self._site.settings.models if path.exists())
+        return [each.card for each in found if isinstance(each, ModelFile)]
+
+
+def alarm_of(agent: Agent) -> Alarm:
+    """Return why an agent is an alarm."""
+    words = [agent.problem] if agent.problem else []
+    if agent.kernel_drops:
+        words.append(f"the kernel dropped {agent.kernel_drops:,.0f} packets since it began")
+    if agent.records_lost:
+        words.append(f"{agent.records_lost:,.0f} records were lost or refused")
+    if agent.connected == 0:
+        words.append("no connection to Kafka")
+    return Alarm("agent", f"{agent.url}: {'; '.join(words)}")
+
+
+watch_of = lru_cache(4)(Watch)
+"""The one of a console, so that pages and the REST interface share what is known."""
