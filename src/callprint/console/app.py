@@ -14,9 +14,9 @@ from starlette.types import ASGIApp
 from callprint import __version__
 from callprint.console import (
     api,
+    api_models,
     api_more,
     call_files,
-    api_models,
     pages_calls,
     pages_desk,
     pages_flows,
