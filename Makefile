@@ -29,7 +29,7 @@ run: setup-run ## identify the shipped sample capture and show what was found
 
 console: setup-run ## show the sample in the browser: open the link that it prints
 	@sh tools/setup.sh $(RUNTIME),console,spit
-	$(CALLPRINT) identify --quiet --keep-unknown --store sample.sqlite samples/applications.pcapng
+	$(CALLPRINT) identify --quiet --keep-unknown --keep-calls all --store sample.sqlite samples/applications.pcapng
 	$(CALLPRINT) console --store sample.sqlite
 
 setup-test:

@@ -72,6 +72,7 @@ def fuzz(captures: list[Path], seconds: float, seed: int, folder: Path) -> int:
     found: Counter[str] = Counter()
     rounds = 0
     longest_s = 0.0
+    broken(captures[0].read_bytes())  # everything is compiled then
     begin = time.monotonic()
     with Progress(console=console) as progress:
         task = progress.add_task("damaged captures", total=seconds)

@@ -1,17 +1,19 @@
 """A call's page: the quality of both directions, and its packets for whoever may have them."""
 
 import json
-from types import SimpleNamespace
+from pathlib import Path
 
 import pytest
-from call_samples import call
 from console_visitor import MEASURED, Visitor, add_judged
 
-from callprint.console import call_files, shown
+from callprint.cli import main
+from callprint.console import shown
 from callprint.console.sessions import Role
 from callprint.console.users import Users
-from callprint.core.ground.errors import ConfigError
 from callprint.stores import CallQuery, open_store
+
+SAMPLE = Path(__file__).resolve().parents[2] / "samples" / "applications.pcapng"
+CALL_ID = "LnsehGSl2D"
 
 
 @pytest.fixture
@@ -24,20 +26,24 @@ def page(store):
 
 
 @pytest.fixture
-def kept(monkeypatch):
-    """A callprint that keeps packets of calls; of one call the key is missing."""
-
-    def pcap_of_call(_store, record):
-        if record.call_id != MEASURED:
-            raise ConfigError("these packets are encrypted: which key?")
-        return b"\x0a\x0d\x0d\x0apackets"
-
-    fake = SimpleNamespace(
-        has_kept_packets=lambda _store, record: record.call_id != "none@x",
-        pcap_of_call=pcap_of_call,
-        evidence_of_call=lambda _store, _record: b"\x0a\x0d\x0d\x0aevidence",
-    )
-    monkeypatch.setattr(call_files, "call_evidence", fake)
+def kept(tmp_path):
+    """A visitor of a store that keeps the packets of the sample's calls, and the path of one of them."""
+    store = tmp_path / "kept.sqlite"
+    command = [
+        "identify",
+        str(SAMPLE),
+        "--store",
+        str(store),
+        "--keep-calls",
+        "all",
+        "--model",
+        "none",
+        "--quiet",
+    ]
+    assert main(command) == 0
+    with open_store(str(store)) as opened:
+        (found,) = opened.calls(CallQuery(call_id=CALL_ID))
+    return Visitor(store, tmp_path / "console"), f"/calls/{shown.call_id(found)}"
 
 
 def test_quality_of_both_directions(visitor, page):
@@ -49,37 +55,49 @@ def test_quality_of_both_directions(visitor, page):
     assert "MOS 3.87, 2.6% lost" in text
 
 
-def test_packets_and_evidence_of_a_call(visitor, page, kept, tmp_path):
+def test_messages_packets_and_evidence_of_a_call(kept, tmp_path):
+    visitor, page = kept
     text = visitor.get(page).text
-    for name, inside in (("call.pcapng", b"packets"), ("evidence.pcapng", b"evidence")):
+    for name in ("call.pcapng", "evidence.pcapng"):
         assert f"{page}/{name}" in text
         answer = visitor.get(f"{page}/{name}")
-        assert answer.content.endswith(inside)
+        assert answer.content.startswith(b"\x0a\x0d\x0d\x0a")
         assert answer.headers["content-disposition"] == f'attachment; filename="{name}"'
+    assert f"{page}/messages" in text
+    messages = visitor.get(f"{page}/messages").text
+    assert messages.index("INVITE") < messages.index("200 OK") < messages.index("ACK")
     log = [json.loads(line) for line in (tmp_path / "console" / "audit.jsonl").read_text().splitlines()]
-    assert {"took the packets of a call", "took the evidence of a call"} <= {
+    assert {"took the packets of a call", "took the evidence of a call", "read the messages of a call"} <= {
         each.get("did") or each.get("what") for each in log
     }
 
 
-def test_a_viewer_gets_no_packets(store, page, kept, tmp_path):
+@pytest.mark.parametrize("name", ["call.pcapng", "evidence.pcapng", "messages"])
+def test_a_viewer_gets_no_packets(store, page, tmp_path, name):
     token = Users(tmp_path / "console" / "users.json").set_token("looker", Role.VIEWER)
     viewer = Visitor(store, tmp_path / "console", enter=False)
-    header = {"Authorization": f"Bearer {token}"}
-    for name in ("call.pcapng", "evidence.pcapng"):
-        assert viewer.get(f"{page}/{name}", headers=header).status_code == 403
+    assert viewer.get(f"{page}/{name}", headers={"Authorization": f"Bearer {token}"}).status_code == 403
 
 
-def test_what_is_not_kept_or_cannot_be_read_is_said(visitor, store, page, kept):
-    for name, status in (("none@x", 404), ("encrypted@x", 503)):
-        other = call(call_id=name)
-        with open_store(str(store)) as opened:
-            opened.put_calls([other])
-        assert visitor.get(f"/calls/{shown.call_id(other)}/call.pcapng").status_code == status
-    assert visitor.get("/calls/x/call.pcapng").status_code == 404
-
-
-def test_a_callprint_that_keeps_no_packets(visitor, page, monkeypatch):
-    monkeypatch.setattr(call_files, "call_evidence", None)
-    assert "call.pcapng" not in visitor.get(page).text
+def test_what_is_not_kept_or_cannot_be_read_is_said(visitor, page, tmp_path, monkeypatch):
     assert visitor.get(f"{page}/call.pcapng").status_code == 404
+    assert visitor.get("/calls/x/call.pcapng").status_code == 404
+    assert "--keep-calls" in visitor.get(page).text
+
+
+def test_packets_whose_key_is_missing_are_not_given(tmp_path, monkeypatch):
+    key = tmp_path / "key"
+    key.write_bytes(bytes(range(32)))
+    key.chmod(0o600)
+    store = tmp_path / "kept.sqlite"
+    command = ["identify", str(SAMPLE), "--store", str(store), "--keep-calls", "all", "--key-file", str(key)]
+    assert main([*command, "--model", "none", "--quiet"]) == 0
+    with open_store(str(store)) as opened:
+        (found,) = opened.calls(CallQuery(call_id=CALL_ID))
+    visitor, path = Visitor(store, tmp_path / "console"), f"/calls/{shown.call_id(found)}/call.pcapng"
+    monkeypatch.delenv("CALLPRINT_KEY_FILE", raising=False)
+    answer = visitor.get(path)
+    assert answer.status_code == 503
+    assert "key" in answer.text
+    monkeypatch.setenv("CALLPRINT_KEY_FILE", str(key))
+    assert visitor.get(path).status_code == 200

@@ -1,11 +1,13 @@
-"""The packets of a call that are kept, and its evidence, as files for whoever may have them."""
+"""The packets of a call that are kept: their messages as a page, they and the evidence as files, for whoever may."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
+from callprint.call_evidence import evidence_of_call, has_kept_packets, messages_in, pcap_of_call
 from callprint.console import shown
 from callprint.console.sessions import Role
 from callprint.console.site import Site, require
@@ -13,55 +15,59 @@ from callprint.console.voting import calls_of
 from callprint.core.call import CallRecord
 from callprint.stores import VerdictStore
 
-try:
-    from callprint import call_evidence
-except ImportError:  # a callprint that keeps no packets of calls
-    call_evidence = None
+_Give = Callable[[VerdictStore, CallRecord], Any]
 
 
 class Kind(NamedTuple):
     """A file that there is of a call."""
 
     name: str  # of the file
-    function: str  # of call_evidence that gives it
+    give: _Give
     did: str  # as the log says it
 
 
 KINDS = {
-    "pcap": Kind("call.pcapng", "pcap_of_call", "took the packets of a call"),
-    "evidence": Kind("evidence.pcapng", "evidence_of_call", "took the evidence of a call"),
+    "pcap": Kind("call.pcapng", pcap_of_call, "took the packets of a call"),
+    "evidence": Kind("evidence.pcapng", evidence_of_call, "took the evidence of a call"),
 }
-
-
-def has_files(store: VerdictStore, call: CallRecord) -> bool:
-    """Return whether packets of a call are kept."""
-    return call_evidence is not None and bool(call_evidence.has_kept_packets(store, call))
 
 
 def router(site: Site) -> APIRouter:
     """Return the routes."""
     routes = APIRouter()
 
-    async def file_of(request: Request, key: str, kind: Kind) -> Response:
+    async def asked(request: Request, key: str, did: str, give: _Give) -> tuple[CallRecord, Any]:
         require(request, Role.ANALYST)
         identity = shown.call_of(key)
 
         def ask(store: VerdictStore) -> tuple[CallRecord | None, Any]:
             call = next(iter(calls_of(store, [identity])), None) if identity else None
-            if call is None or not has_files(store, call):
+            if call is None or not has_kept_packets(store, call):
                 return call, None
-            site.log(request, kind.did, call.call_id)  # before anybody has it
-            return call, getattr(call_evidence, kind.function)(store, call)
+            site.log(request, did, call.call_id)  # before anybody has it
+            return call, give(store, call)
 
         call, content = await site.ask(ask)
         if call is None:
             raise HTTPException(404, "The store has no such call.")
         if content is None:
             raise HTTPException(404, "No packets of this call are kept.")
+        return call, content
+
+    async def file_of(request: Request, key: str, kind: Kind) -> Response:
+        _, content = await asked(request, key, kind.did, kind.give)
         return Response(
             content,
             media_type="application/x-pcapng",
             headers={"Content-Disposition": f'attachment; filename="{kind.name}"'},
+        )
+
+    @routes.get("/calls/{key}/messages", include_in_schema=False)
+    async def messages(request: Request, key: str) -> Response:
+        """List the messages of a call whose packets are kept."""
+        call, (found, left_out) = await asked(request, key, "read the messages of a call", _messages)
+        return site.render(
+            request, "messages.html", "calls", row=call, key=key, messages=found, left_out=left_out
         )
 
     @routes.get("/calls/{key}/call.pcapng", include_in_schema=False)
@@ -75,3 +81,9 @@ def router(site: Site) -> APIRouter:
         return await file_of(request, key, KINDS["evidence"])
 
     return routes
+
+
+def _messages(store: VerdictStore, call: CallRecord) -> Any:
+    """Return the messages in the kept packets of a call, and how many more there are; None where none are kept."""
+    capture = pcap_of_call(store, call)
+    return None if capture is None else messages_in(capture, call)

@@ -9,9 +9,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
-from callprint.cli import COMMANDS
+from callprint.call_evidence import has_kept_packets
 from callprint.console import charts, flow_charts, search, shown
-from callprint.console.call_files import has_files
 from callprint.console.listing import PAGE, bounded, next_url
 from callprint.console.site import Site, sees_numbers, session_of
 from callprint.console.vote_effects import Effect, effects
@@ -126,7 +125,6 @@ def router(site: Site) -> APIRouter:
             ladder=_ladder(last, values),
             media=_media(last, found.flows),
             bars=_bars(last),
-            shows_messages="call" in COMMANDS,
             about_caller=[(each, seen(each, numbers)) for each in found.of_caller],
             about_campaign=[(each, seen(each, numbers)) for each in found.of_campaign],
             votes=found.votes,
@@ -164,7 +162,9 @@ def _about(store: VerdictStore, call_id: str, from_tag: str, started_ns: int) ->
     of_campaign = _others(store.calls(campaign), last) if last.campaign else []
     caller = voted_caller(last)
     allowed = next((entry for entry in store.allowed() if entry.caller == caller), None)
-    return About(rows, flows, of_caller, of_campaign, effects(store, caller), allowed, has_files(store, last))
+    return About(
+        rows, flows, of_caller, of_campaign, effects(store, caller), allowed, has_kept_packets(store, last)
+    )
 
 
 def _last_verdict(store: VerdictStore, flow: FlowKey) -> list[StoredVerdict]:
