@@ -8,26 +8,18 @@ reads the labelled calls and the captures by others in ../shared/data and writes
 import csv
 import sys
 from collections import Counter
-from collections.abc import Iterable
 from pathlib import Path
 
-from callprint.core.flow.engine import EngineSettings
-from callprint.core.ground.errors import CaptureError
-from callprint.core.spam.call_pipeline import CallPipeline
-from callprint.core.verdict import DECLARED_BY, REASON_CONTRADICTED, UNKNOWN, FlowReport, Verdict
-from callprint.core.verdicts.pipeline import IdentificationPipeline
-from callprint.declared_names import shipped_names
-from callprint.identification import CaptureRun
+from callprint.core.verdict import DECLARED_BY, REASON_CONTRADICTED, UNKNOWN, Verdict
 from callprint.inference import DEFAULT_MODEL, load_model
 from callprint.inference.onnx_identifier import OnnxIdentifier
+from callprint.lab.identification.last_verdicts import last_verdicts
 from callprint.lab.identification.report_text import Report
-from callprint.sources import open_captures
 from callprint.training.examine import LEAST_PACKETS
 
 DATA = Path("../shared/data")
 PAGE = Path("docs/results/declared-names.md")
 LABELLED = ("dataset1", "dataset2", "cross", "versions")
-LIMITS = EngineSettings(maximum_flows=1 << 14, evidence_memory_bytes=32 << 20)
 
 Sent = tuple[str, str, int, str, int]
 """A capture, and from where to where a flow in it went."""
@@ -79,26 +71,8 @@ def _judged(root: Path, folder: Path, identifier: OnnxIdentifier) -> list[tuple[
         if sys.stderr.isatty():
             print(f"\r{folder.name}: {i} of {len(paths)}", end="", file=sys.stderr)
         name = path.relative_to(root).as_posix()
-        found += ((name, verdict) for verdict in _last_verdicts(path, identifier))
+        found += ((name, verdict) for verdict in last_verdicts(path, identifier))
     return found
-
-
-def _last_verdicts(path: Path, identifier: OnnxIdentifier) -> Iterable[Verdict]:
-    names = shipped_names()
-    reports: list[FlowReport] = []
-    run = CaptureRun(
-        IdentificationPipeline(identifier, LIMITS, names=names),
-        None,
-        on_report=reports.append,
-        calls=CallPipeline(names=names),
-    )
-    try:
-        for _ in run.process_all(open_captures([str(path)])):
-            pass
-    except CaptureError:
-        pass  # no capture, or a damaged one: what came before the damage counts
-    run.finish()
-    return [report.verdict for report in reports if report.verdict.k >= LEAST_PACKETS]
 
 
 def _line(name: str, verdicts: list[Verdict]) -> list[str]:

@@ -15,15 +15,8 @@ from typing import NamedTuple
 import numpy as np
 
 from callprint.core.fingerprint.fingerprint import SECTIONS, fingerprints, is_near, sections
-from callprint.core.ground.errors import CaptureError
-from callprint.core.spam.call_pipeline import CallPipeline
-from callprint.core.verdict import FlowReport
-from callprint.core.verdicts.pipeline import IdentificationPipeline
-from callprint.declared_names import shipped_names
-from callprint.identification import CaptureRun
-from callprint.lab.identification.declared_report import LIMITS
+from callprint.lab.identification.last_verdicts import last_verdicts
 from callprint.lab.identification.report_text import Report
-from callprint.sources import open_captures
 from callprint.training.dataset import Dataset, build_dataset
 from callprint.training.examine import LEAST_PACKETS
 from callprint.training.sampling import EARLY, FINAL, FINAL_MEDIA, MIDFLOW, View, view_windows
@@ -98,24 +91,10 @@ def _seen(dataset: Dataset, split: str, view: View) -> list[Seen]:
 
 def _public() -> list[Seen]:
     """Return the flows of captures by others whose packets name the sender."""
-    names = shipped_names()
     found: list[Seen] = []
     for path in sorted(path for path in (DATA / "public").rglob("*") if path.is_file()):
-        reports: list[FlowReport] = []
-        run = CaptureRun(
-            IdentificationPipeline(None, LIMITS, names=names),
-            None,
-            on_report=reports.append,
-            calls=CallPipeline(names=names),
-        )
-        try:
-            for _ in run.process_all(open_captures([str(path)])):
-                pass
-        except CaptureError:
-            pass  # no capture, or a damaged one: what came before the damage counts
-        run.finish()
-        for verdict in (report.verdict for report in reports):
-            if verdict.declared_application and verdict.fingerprint and verdict.k >= LEAST_PACKETS:
+        for verdict in last_verdicts(path, None):
+            if verdict.declared_application and verdict.fingerprint:
                 name, version = verdict.declared_application, verdict.declared_version or ""
                 found.append(Seen(name, version, str(path), verdict.fingerprint))
     return found
