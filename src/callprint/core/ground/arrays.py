@@ -1,5 +1,7 @@
 """The type of arrays, apart from compiled.py, so that formats and values do not import the compiler."""
 
+import contextlib
+import mmap
 from typing import Any
 
 import numpy as np
@@ -10,12 +12,23 @@ Array = np.ndarray[Any, Any]
 CACHE_LINE = 64
 
 
+OWN_PAGES = 1 << 20
+"""Bytes from which on an array has memory pages of its own."""
+
+
 def aligned_zeros(count: int, dtype: Any) -> Array:
     """Return zeros that begin with a cache line: rows of 64, 128 or 256 bytes then lie in as few lines as can be.
 
-    (count,) of `dtype`. Like those of np.zeros, large ones take no memory until they are touched.
+    (count,) of `dtype`. Large ones take no memory until they are touched, and give all of it back: from the allocator
+    of C they may get what was used before, which it must fill with zeros, and it may keep what it is given back.
     """
     size = count * np.dtype(dtype).itemsize
+    if size >= OWN_PAGES:
+        pages = mmap.mmap(-1, size)
+        if hasattr(mmap, "MADV_HUGEPAGE"):
+            with contextlib.suppress(OSError):  # a kernel without large pages
+                pages.madvise(mmap.MADV_HUGEPAGE)
+        return np.frombuffer(pages, dtype)
     room = np.zeros(size + CACHE_LINE, dtype=np.uint8)
     start = -room.ctypes.data % CACHE_LINE
     return room[start : start + size].view(dtype)

@@ -4,7 +4,7 @@ import numpy as np
 
 from callprint.core.fingerprint.fingerprint import FINGERPRINT, fingerprints
 from callprint.core.flow.engine import FlowEvents
-from callprint.core.ground.arrays import Array
+from callprint.core.ground.arrays import Array, aligned_zeros
 
 
 def fingerprints_of(drain: FlowEvents, given: Array) -> Array:
@@ -23,8 +23,8 @@ class KeptFingerprints:
 
     def __init__(self, rows: int) -> None:
         """Reserve memory for so many flows; what is not used is not touched."""
-        self._found = np.zeros(rows, FINGERPRINT)
-        self._generation = np.zeros(rows, np.uint32)  # of the flow; rows are reused
+        self._found = aligned_zeros(rows, FINGERPRINT)
+        self._generation = aligned_zeros(rows, np.uint32)  # of the flow; rows are reused
 
     def of(self, rows: Array, generations: Array) -> list[str | None]:
         """Return the fingerprints of flows by their rows, (n,) int, and generations, (n,) uint32."""
