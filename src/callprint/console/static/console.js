@@ -13,14 +13,20 @@ function live() {
   const state = document.getElementById("live-state");
   let source = null, waiting = false, busy = false;
 
+  // Somebody is choosing or writing in what would be replaced.
+  function inUse() {
+    const inside = document.activeElement && document.activeElement.closest("[data-part] input, [data-part] details");
+    return inside || document.querySelector("[data-part] input:checked") || String(getSelection());
+  }
+
   async function refresh() {
     if (busy) { waiting = true; return; }
-    const inside = document.activeElement && document.activeElement.closest("[data-part] input, [data-part] details");
-    if (inside || document.querySelector("[data-part] input:checked") || String(getSelection())) return;
+    if (inUse()) return;
     busy = true;
     try {
       const answer = await fetch(location.href, { headers: { "X-Part": "1" } });
-      if (answer.ok && !answer.redirected) replace(new DOMParser().parseFromString(await answer.text(), "text/html"));
+      const text = await answer.text();
+      if (answer.ok && !answer.redirected && !inUse()) replace(new DOMParser().parseFromString(text, "text/html"));
     } catch { /* the next event tries again */ }
     setTimeout(() => { busy = false; if (waiting) { waiting = false; refresh(); } }, 1000);
   }
