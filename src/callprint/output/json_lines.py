@@ -85,11 +85,14 @@ def write_json_lines(reports: Iterable[Reported], stream: TextIO) -> int:
     return write_objects(map(flow_object, reports), stream)
 
 
+# allow_nan: NaN is no JSON; better a loud ValueError here than a line that no other program reads.
+_encode = json.JSONEncoder(allow_nan=False).encode
+
+
 def write_objects(objects: Iterable[dict[str, Any]], stream: TextIO) -> int:
     """Write one line for each object and return how many. The lines are ASCII, whatever the names hold."""
     lines = 0
     for each in objects:
-        # allow_nan: NaN is no JSON; better a loud ValueError here than a line that no other program reads.
-        stream.write(json.dumps(each, allow_nan=False) + "\n")
+        stream.write(_encode(each) + "\n")
         lines += 1
     return lines

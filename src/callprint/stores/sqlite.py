@@ -35,6 +35,8 @@ from callprint.stores.sqlite_schema import APPLICATION_ID, MIGRATIONS
 
 OLDEST_SQLITE = (3, 37, 0)  # STRICT tables
 BUSY_TIMEOUT_S = 5.0
+CACHE_KIB = 32_768
+"""Pages in memory: a batch of calls with all its indexes. What does not fit is written and read again meanwhile."""
 
 T = TypeVar("T")
 
@@ -307,6 +309,7 @@ class SqliteStore(VerdictStore):
             return
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")  # a stored verdict survives a power cut
+        connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         connection.execute("PRAGMA secure_delete = ON")  # expired evidence is overwritten: it may hold voice
         if version < len(MIGRATIONS):
             self._migrate()

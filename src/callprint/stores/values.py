@@ -111,9 +111,17 @@ def _finite(value: object) -> float:
     return float(value)
 
 
+_encode = json.JSONEncoder(allow_nan=False).encode
+
+
 def numbers_text(values: Sequence[float]) -> str:
     """Return the JSON list that `numbers` reads. Raises ValueError for infinity."""
-    return json.dumps([None if math.isnan(value) else value for value in values], allow_nan=False)
+    return _encode([None if math.isnan(value) else value for value in values])
+
+
+def flow_keys_text(flows: Sequence[FlowKey]) -> str:
+    """Return the JSON list that `flow_keys` reads."""
+    return _encode(flows) if flows else "[]"
 
 
 READERS: dict[Any, Reader] = {
@@ -126,7 +134,7 @@ READERS: dict[Any, Reader] = {
 """How a value is read, by the type of its field; `reader_of` adds numbers and enumerations."""
 
 WRITERS: dict[Any, Callable[[Any], object]] = {
-    tuple[FlowKey, ...]: json.dumps,
+    tuple[FlowKey, ...]: flow_keys_text,
     tuple[float, ...]: numbers_text,
 }
 """How a value that no column can hold is written."""

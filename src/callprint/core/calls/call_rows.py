@@ -65,7 +65,9 @@ def record_of(call: Attempt, phase: Phase, now_ns: int) -> CallRecord:
     )
 
 
-def _longest_first(flows: Sequence[FlowReport]) -> list[FlowReport]:
+def _longest_first(flows: Sequence[FlowReport]) -> Sequence[FlowReport]:
+    if len(flows) < 2:
+        return flows
     return sorted(flows, key=lambda report: (-report.summary.packets, report.verdict.flow))
 
 

@@ -140,6 +140,8 @@ class LiveMedia:
         for key in (source, destination, flow.ssrc):
             if key in self._calls:
                 known.update(self._calls[key].near(flow.first_seen_ns))
+        if not known:
+            return []
         candidates = []
         for call in known.values():
             strength, side = _sender(call, source, destination, flow.ssrc)

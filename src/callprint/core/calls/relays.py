@@ -59,6 +59,8 @@ def relay_between(one: FlowReport, other: FlowReport) -> str | None:
 
 def _streams(flows: Sequence[FlowReport]) -> list[list[FlowReport]]:
     """Return the flows of each stream, in the order in which they were first seen."""
+    if len(flows) < 2:  # of most parties: nothing to compare
+        return [list(flows)] if flows else []
     streams: list[list[FlowReport]] = []
     for report in sorted(flows, key=_place):
         for stream in streams:

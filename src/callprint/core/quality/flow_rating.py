@@ -4,7 +4,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from callprint.core.flow.window_layout import DOUBT_CUT, DOUBT_DROPS, LATE_AFTER_S
-from callprint.core.quality.codecs import impairment
+from callprint.core.quality.codecs import Impairment, impairment
 from callprint.core.quality.emodel import Band, mos, rating
 from callprint.core.quality.windows import Interval
 
@@ -60,18 +60,23 @@ def doubts_of(flags: int, received: int, duplicates: int) -> tuple[str, ...]:
     )
 
 
+def never_rated(measured: Measured) -> Rating | None:
+    """Return the rating of a flow that gets no MOS whatever was heard of it; None where that decides."""
+    if measured.doubts:
+        return Rating(None, None, None, measured.doubts)
+    name, _ = _codec(measured)
+    return Rating(None, None, None, (Note.CODEC_UNKNOWN,)) if _impairment(measured, name) is None else None
+
+
 def rated(measured: Measured, heard: Interval, least_packets: int = LEAST_PACKETS) -> Rating:
     """Return the rating of a flow, or of a window of it, by what was heard of it."""
     if measured.doubts:
         return Rating(None, None, None, measured.doubts)
-    name = measured.codec
-    assumed: tuple[str, ...] = ()
-    if name == UNNAMED and measured.clock_rate_hz == 48000:
-        name, assumed = "OPUS", (Note.CODEC_ASSUMED,)
-    packet_ms = measured.packet_ms or _USUAL_PACKET_MS
-    found = impairment(name, max(0.0, measured.payload_bytes - _RTP_HEADER) * 8 / packet_ms)
+    name, assumed = _codec(measured)
+    found = _impairment(measured, name)
     if found is None:
         return Rating(None, None, None, (Note.CODEC_UNKNOWN,))
+    packet_ms = measured.packet_ms or _USUAL_PACKET_MS
     if heard.expected < least_packets:
         return Rating(None, None, None, (Note.TOO_SHORT,))
     network_ms = (measured.round_trip_ms or 0.0) / 2
@@ -86,3 +91,15 @@ def rated(measured: Measured, heard: Interval, least_packets: int = LEAST_PACKET
     unknown = () if measured.round_trip_ms is not None else (Note.DELAY_UNKNOWN,)
     notes = (*assumed, *found.assumed, *unknown)
     return Rating(round(r, 1), round(mos(r, found.band), 2), found.band, tuple(map(str, notes)))
+
+
+def _codec(measured: Measured) -> tuple[str, tuple[str, ...]]:
+    """Return the codec that counts, and what was assumed."""
+    if measured.codec == UNNAMED and measured.clock_rate_hz == 48000:
+        return "OPUS", (Note.CODEC_ASSUMED,)
+    return measured.codec, ()
+
+
+def _impairment(measured: Measured, codec: str) -> Impairment | None:
+    packet_ms = measured.packet_ms or _USUAL_PACKET_MS
+    return impairment(codec, max(0.0, measured.payload_bytes - _RTP_HEADER) * 8 / packet_ms)

@@ -8,7 +8,7 @@ import numpy as np
 from callprint.core.flow.window_layout import REPORTED, WINDOW
 from callprint.core.ground.arrays import Array
 from callprint.core.ground.changed import changed
-from callprint.core.quality.flow_rating import UNNAMED, Measured, Rating, doubts_of, rated
+from callprint.core.quality.flow_rating import UNNAMED, Measured, Rating, doubts_of, never_rated, rated
 from callprint.core.quality.windows import Interval, intervals, merged, read_windows, windows_text
 from callprint.core.verdict import FlowSummary
 
@@ -77,8 +77,12 @@ def with_codec(summary: FlowSummary, codec: str | None) -> FlowSummary:
     """
     if summary.quality_windows is None or summary.codec != UNNAMED:
         return summary
-    _, parts = read_windows(summary.quality_windows)
-    r, mos, band, notes = _of_rating(rated(measured_of(summary, codec or UNNAMED), merged(parts)))
+    measured = measured_of(summary, codec or UNNAMED)
+    rating = never_rated(measured)  # most often, and the windows need not be read
+    if rating is None:
+        _, parts = read_windows(summary.quality_windows)
+        rating = rated(measured, merged(parts))
+    r, mos, band, notes = _of_rating(rating)
     return changed(summary, r_factor=r, mos=mos, mos_band=band, quality_notes=notes)
 
 

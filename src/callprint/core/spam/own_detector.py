@@ -79,7 +79,7 @@ class OwnDetector:
             known = known.with_call(logit, standard, campaign)
         if at_end and caller != 0:
             self.callers.remember(caller, known)
-        alike = float(self._lesson.shift(Group(known.features[None, :], np.array([campaign], np.uint64)))[0])
+        alike = self._alike(known.features, campaign)
         votes = self.votes.on(caller)
         own = self._vote_logit(votes, now_ns)
         score = float(sigmoid(np.array(self._prior(known) + alike + own)))
@@ -209,6 +209,12 @@ class OwnDetector:
 
     def _prior(self, known: KnownCaller) -> float:
         return self.card.prior_logit(known.mean_logit, known.calls, self._shift)
+
+    def _alike(self, features: Vector, campaign: int) -> float:
+        """Return what votes on callers like this one add to its logit."""
+        if not len(self._lesson.pull):
+            return 0.0
+        return float(self._lesson.shift(Group(features[None, :], np.array([campaign], np.uint64)))[0])
 
     def _vote_logit(self, votes: list[KnownVote], now_ns: int) -> float:
         """Return what the votes on a caller itself add to its logit."""
