@@ -14,6 +14,7 @@ from callprint.core.calls.keep_rules import KeepRules
 from callprint.core.calls.kept import KeptCall, block_of
 from callprint.core.calls.packets_of_call import MessagePlaces
 from callprint.core.calls.spool import CallFrames, CallSpool
+from callprint.core.ground.errors import StoreError
 from callprint.core.signalling.reader import RawMessage
 from callprint.core.signalling.sip import SipMessage
 from callprint.core.verdict import FlowKey, FlowReport
@@ -40,6 +41,8 @@ class CallKeeper:
     voice: bool = False
     kept: int = 0
     incomplete: int = 0  # of these, those of which packets had been given up
+    unwritten: int = 0  # calls whose file could not be written, for which nothing stops
+    trouble: str = ""  # why the last of them could not
     gone: int = 0  # calls that a rule chose, but of which no packet was left
     _places: MessagePlaces = field(default_factory=MessagePlaces)
     _flows: dict[FlowKey, FlowReport] = field(default_factory=dict)
@@ -98,9 +101,14 @@ class CallKeeper:
         if found.packets:
             judged = [look for key in keys for look in self.looks.of(key)]
             kept = KeptCall(judged, self.card, about(call), found.complete, self.voice, self._ports)
-            self.folder.put(call, capture_of(kept, found))
-            self.kept += 1
-            self.incomplete += not found.complete
+            try:
+                self.folder.put(call, capture_of(kept, found))
+            except StoreError as error:  # a full disk: verdicts and calls go on
+                self.unwritten += 1
+                self.trouble = str(error)
+            else:
+                self.kept += 1
+                self.incomplete += not found.complete
         else:
             self.gone += 1
         self._places.forget(call.call_id, call.from_tag)

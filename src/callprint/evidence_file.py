@@ -14,6 +14,7 @@ import numpy as np
 
 from callprint.core.call import CallRecord
 from callprint.core.calls.attempt import Attempt
+from callprint.core.calls.harmless_texts import version_alone
 from callprint.core.calls.headers_alone import dtls_alone, rtcp_alone, rtp_alone, stun_alone
 from callprint.core.calls.kept import KeptCall, block_of, kept_in
 from callprint.core.calls.pseudonymised_sip import pseudonymised
@@ -47,8 +48,8 @@ COMMENT = (
 )
 
 _LONGEST_DATAGRAM = 65_000
+_RTP = (PacketKind.RTP, PacketKind.RTP_LONG, PacketKind.RTP_CUT)
 _ALONE = {
-    **dict.fromkeys((PacketKind.RTP, PacketKind.RTP_LONG, PacketKind.RTP_CUT), rtp_alone),
     **dict.fromkeys((PacketKind.RTCP, PacketKind.RTCP_LONG), rtcp_alone),
     PacketKind.STUN: stun_alone,
     PacketKind.DTLS: dtls_alone,
@@ -76,14 +77,17 @@ def evidence_of(capture: bytes, kept: KeptCall, record: CallRecord, key: bytes |
     names = Pseudonyms(key or os.urandom(KEY_BYTES), {*ports, *SIGNALLING_PORTS})
     packets = _Packets(record, names, shipped_names())
     packets.read(capture, ports)
-    judged = [
-        JudgedLook(replace(verdict, flow=names.flow(verdict.flow)), look) for verdict, look in kept.judged
-    ]
+    judged = [JudgedLook(_without_names(verdict, names), look) for verdict, look in kept.judged]
     stream = io.BytesIO()
     writer = PcapngWriter(stream, COMMENT)
     stream.write(block_of(replace(kept, judged=judged, voice=False, pseudonyms=True)))
     packets.write(writer)
     return stream.getvalue()
+
+
+def _without_names(verdict: Verdict, names: Pseudonyms) -> Verdict:
+    version = version_alone(verdict.declared_version or "") or None
+    return replace(verdict, flow=names.flow(verdict.flow), declared_version=version)
 
 
 @dataclass(slots=True)
@@ -109,11 +113,12 @@ class _Packets:
             writer.write(np.frombuffer(frame, np.uint8), records)
 
     def _take_packets(self, data: np.ndarray, packets: np.ndarray, _records: np.ndarray) -> None:
-        wanted = packets[np.isin(packets["kind"], list(_ALONE))]
+        wanted = packets[np.isin(packets["kind"], [*_RTP, *_ALONE])]
         names = ("kind", "time_ns", "offset", "length", "missing", "src_hi", "src_lo", "dst_hi", "dst_lo")
         columns = [wanted[name].tolist() for name in (*names, "src_port", "dst_port")]
         for kind, time_ns, offset, length, missing, *addresses, source, target in zip(*columns, strict=True):
-            payload = _ALONE[kind](data[offset : offset + length].tobytes())
+            whole = data[offset : offset + length].tobytes()
+            payload = rtp_alone(whole, self.names.bytes_like) if kind in _RTP else _ALONE[kind](whole)
             one, other = address_text(*addresses[:2]), address_text(*addresses[2:])
             self._add(time_ns, (one, source), (other, target), payload, length + missing)
 

@@ -1,5 +1,6 @@
 """`callprint identify --keep-calls`, and what `callprint call` makes of it."""
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -163,3 +164,19 @@ def packet_blocks(capture):
             found.append(data[at : at + length])
         at += length
     return found
+
+
+def test_identify_goes_on_when_packets_cannot_be_kept(run, store, monkeypatch):
+    """On a full disk verdicts and calls are found and stored as ever; a line says how many calls lack their packets."""
+
+    def full(_descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("callprint.stores.kept_calls.os.fsync", full)
+    code, out, err = run("identify", SAMPLE, "--store", store, "--keep-calls", "all")
+    assert code == 0
+    assert "packets of 0 calls kept" in out
+    assert "the packets of 13 calls could not be kept" in err
+    assert "No space left on device" in err
+    assert not kept_files(store)
+    assert run("call", CALL_ID, "--store", store)[0] == 0

@@ -1,6 +1,8 @@
 """The folder of kept calls: bounds, crashes, keys, and files that are not what they should be."""
 
 import builtins
+import errno
+import os
 from dataclasses import replace
 
 import pytest
@@ -115,3 +117,47 @@ def test_a_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(StoreError):
         KeptCalls(tmp_path / "file" / "calls").put(call(), b"x")
+
+
+def test_links_are_neither_followed_nor_counted(tmp_path):
+    secret, inside = tmp_path / "secret", tmp_path / "calls"
+    secret.write_bytes(b"of somebody else")
+    folder = KeptCalls(inside, limits=KeptLimits(calls=1))
+    folder.put(call(), b"x")
+    (path,) = inside.iterdir()
+    path.unlink()
+    path.symlink_to(secret)
+    (inside / "broken.pcapng").symlink_to(tmp_path / "nowhere")
+    (inside / "folder.pcapng").mkdir()
+    (inside / f".{path.stem}.{os.getpid()}").symlink_to(secret)
+    again = KeptCalls(inside, limits=KeptLimits(calls=1))
+    assert not again.has(call())
+    assert again.get(call()) is None
+    with pytest.raises(StoreError):
+        again.put(call(), b"would be written through the link")
+    again.put(call(), b"y")  # the link in its place is gone
+    assert again.get(call()) == b"y"
+    assert secret.read_bytes() == b"of somebody else"
+
+
+def test_two_processes_keep_one_bound(tmp_path):
+    one, other = (KeptCalls(tmp_path, limits=KeptLimits(calls=20)) for _ in range(2))
+    for number, each in enumerate(calls(600)):
+        (one, other)[number % 2].put(each, b"x")
+    assert len(list(tmp_path.iterdir())) <= 40
+    one.put(call(), b"x")
+    assert KeptCalls(tmp_path, limits=KeptLimits(calls=20))._found()
+
+
+def test_a_full_disk_leaves_nothing_half(tmp_path, monkeypatch):
+    folder = KeptCalls(tmp_path)
+    folder.put(call(), b"before")
+
+    def full(_descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StoreError, match="No space left"):
+        folder.put(call(), b"after")
+    assert folder.get(call()) == b"before"
+    assert len(list(tmp_path.iterdir())) == 1

@@ -14,7 +14,7 @@ from callprint.cli import EXIT_DAMAGED, EXIT_INTERRUPTED, EXIT_USAGE
 from callprint.cli.answers import add_json_option
 from callprint.cli.capture_options import add_capture_options
 from callprint.cli.evidence import add_evidence_options, evidence_limits
-from callprint.cli.keeping import add_keep_options, call_keeper, keeping, say_kept
+from callprint.cli.keeping import add_keep_options, call_keeper, keeping, not_kept_warnings, say_kept
 from callprint.cli.numbers import add_number_options, identity_reader
 from callprint.cli.parsers import Subparsers, add_command, positive
 from callprint.cli.reading import read_captures, read_interfaces, say_kernel_counters, say_verdict
@@ -236,6 +236,7 @@ def run(args: argparse.Namespace) -> int:
     said = time_warnings(capture_run.order.counters)
     if not isinstance(source, LiveSource):
         said += drop_warnings(source.dropped)
+    said += not_kept_warnings(keeper)
     _warn(messages, [f"warning: {line}" for line in said])
     return _say_what_went_wrong(source, selection.warnings, messages, interrupted)
 

@@ -149,3 +149,12 @@ def say_kept(keeper: CallKeeper | None, console: Console) -> None:
         words.append(f"{quantity(keeper.folder.forgotten, 'older call')} deleted, as the bounds say")
     console.print()
     console.print("; ".join(words))
+
+
+def not_kept_warnings(keeper: CallKeeper | None) -> list[str]:
+    """Return what to say about calls whose packets could not be written, where there are any."""
+    if keeper is None or not keeper.unwritten:
+        return []
+    return [
+        f"the packets of {quantity(keeper.unwritten, 'call')} could not be kept: {printable(keeper.trouble)}"
+    ]

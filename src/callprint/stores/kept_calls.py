@@ -7,6 +7,7 @@ AES-256-GCM; the name is bound to it, so that nobody passes one call off as anot
 import contextlib
 import hashlib
 import os
+import stat
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ LARGEST_FILE = 4 << 30
 PLAIN, ENCRYPTED = ".pcapng", ".pcapng.enc"
 _NONCE = 12
 _DAY_S = 86_400
+_LISTED_EVERY = 100  # calls that are kept: another process may keep calls in the same folder
 _ABANDONED_AFTER_S = 3_600  # a file that was being written when its process died
 
 
@@ -80,6 +82,7 @@ class KeptCalls:
         self._sizes: dict[Path, tuple[float, int]] | None = (
             None  # when written, and how large: the oldest first
         )
+        self._until_listed = 0
         self.forgotten = 0
 
     @property
@@ -110,6 +113,7 @@ class KeptCalls:
         except OSError as error:
             with contextlib.suppress(OSError):
                 waiting.unlink()
+            self._sizes = None
             raise StoreError(f"{target}: {error.strerror}") from error
         sizes.pop(target, None)
         sizes[target] = self._now_s(), len(capture)
@@ -127,9 +131,12 @@ class KeptCalls:
         if path is None:
             return None
         try:
-            if path.stat().st_size > LARGEST_FILE:
-                raise StoreError(f"{path} is larger than callprint writes")
-            data = path.read_bytes()
+            with open(path, "rb", opener=_no_link) as stream:
+                if os.fstat(stream.fileno()).st_size > LARGEST_FILE:
+                    raise StoreError(f"{path} is larger than callprint writes")
+                data = stream.read()
+        except FileNotFoundError:
+            return None  # another process deleted it just now, as its bounds say
         except OSError as error:
             raise StoreError(f"{path}: {error.strerror}") from error
         if path.name.endswith(PLAIN):
@@ -149,7 +156,7 @@ class KeptCalls:
     def _file(self, call: CallRecord) -> Path | None:
         name = self._name(call)
         found = (self._folder / (name + ending) for ending in (ENCRYPTED, PLAIN))
-        return next((path for path in found if path.is_file()), None)
+        return next((path for path in found if _regular(path) is not None), None)
 
     @staticmethod
     def _name(call: CallRecord) -> str:
@@ -158,15 +165,19 @@ class KeptCalls:
         return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
     def _found(self) -> dict[Path, tuple[float, int]]:
-        if self._sizes is None:
+        if self._sizes is None or not self._until_listed:
             entries = []
             for path in self._folder.iterdir():
-                state = path.stat()
+                state = _regular(path)
+                if state is None:
+                    continue  # a link, a folder, or what another process just deleted
                 if path.name.startswith(".") and self._now_s() - state.st_mtime > _ABANDONED_AFTER_S:
                     path.unlink(missing_ok=True)
                 elif path.name.endswith((PLAIN, ENCRYPTED)):
                     entries.append((state.st_mtime, state.st_size, path))
             self._sizes = {path: (written_s, size) for written_s, size, path in sorted(entries)}
+            self._until_listed = _LISTED_EVERY
+        self._until_listed -= 1
         return self._sizes
 
     def _make_room(self, sizes: dict[Path, tuple[float, int]], needed: int) -> None:
@@ -195,5 +206,18 @@ def _cipher(key: bytes) -> "AESGCM":
     return AESGCM(key)
 
 
+def _regular(path: Path) -> os.stat_result | None:
+    """Return the state of a file that is one; what a link leads to is none of ours."""
+    try:
+        state = path.lstat()
+    except OSError:
+        return None
+    return state if stat.S_ISREG(state.st_mode) else None
+
+
 def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
+    return os.open(path, flags | os.O_NOFOLLOW, 0o600)
+
+
+def _no_link(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW)

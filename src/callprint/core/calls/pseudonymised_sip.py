@@ -7,6 +7,7 @@ as the table of declared names knows it, codecs and the directions of media.
 
 import re
 
+from callprint.core.calls.harmless_texts import agent_alone, codec_alone, formats_alone, protocol_alone
 from callprint.core.calls.ladder import PHRASES
 from callprint.core.calls.pseudonyms import Pseudonyms
 from callprint.core.declared.table import NameTable
@@ -16,14 +17,11 @@ from callprint.core.signalling.defects import SipError
 from callprint.core.signalling.sdp import Medium, SessionDescription, parse_sdp
 from callprint.core.signalling.sip import SipMessage
 from callprint.core.signalling.text import parameters
-from callprint.core.verdict import SIP
 
 _METHODS = frozenset(
     ("INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "PRACK", "UPDATE", "INFO", "REFER", "NOTIFY", "MESSAGE")
 )
 _TRANSPORTS = frozenset(("UDP", "TCP", "TLS", "WS", "WSS", "SCTP"))
-_HARMLESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,31}(?:[/ ][A-Za-z0-9._+-]{1,32})?", re.ASCII)
-_TOKEN = re.compile(r"[A-Za-z0-9._+-]{1,32}", re.ASCII)
 _PORT = re.compile(r":(\d{1,5})$", re.ASCII)
 _MOST_VIAS = 16
 _COOKIE = "z9hG4bK"
@@ -45,7 +43,7 @@ def pseudonymised(message: SipMessage, names: Pseudonyms, table: NameTable) -> b
         if address is not None:
             lines.append(f"Contact: <{_uri(address.uri, names)}>")
     for name in ("user-agent", "server"):
-        agent = _agent(message.header(name) or "", table)
+        agent = agent_alone(message.header(name) or "", table)
         if agent:
             lines.append(f"{name.title()}: {agent}")
     body = _body(message, names)
@@ -98,16 +96,6 @@ def _via(value: str, names: Pseudonyms) -> str:
     return text
 
 
-def _agent(text: str, table: NameTable) -> str:
-    """Return the beginning of a program's name that is harmless, if it still declares what the whole declares."""
-    found = _HARMLESS.match(text)
-    declared = table.declared(text, SIP) if text and table else None
-    if found is None or declared is None:
-        return ""
-    short = table.declared(found[0], SIP)
-    return found[0] if short is not None and short.application == declared.application else ""
-
-
 def _body(message: SipMessage, names: Pseudonyms) -> bytes:
     try:
         body = sdp_of(message)
@@ -126,16 +114,15 @@ def _sdp(session: SessionDescription, names: Pseudonyms) -> bytes:
 
 def _medium(medium: Medium, names: Pseudonyms) -> list[str]:
     kind = medium.kind if medium.kind in ("audio", "video", "image", "text", "application") else "other"
-    formats = [name for name in medium.formats if _TOKEN.fullmatch(name)] or ["0"]
-    protocol = medium.protocol if re.fullmatch(r"[A-Za-z/]{1,32}", medium.protocol) else "RTP/AVP"
+    formats = formats_alone(medium.formats) or ["0"]
+    protocol = protocol_alone(medium.protocol)
     lines = [f"m={kind} {names.port(medium.port)} {protocol} {' '.join(formats)}"]
     address = names.address(medium.address)
     if address:
         lines.append(f"c=IN IP{6 if ':' in address else 4} {address}")
     lines += [
-        f"a=rtpmap:{codec.payload_type} {codec.name}/{codec.clock_rate_hz}"
+        f"a=rtpmap:{codec.payload_type} {codec_alone(codec.name)}/{codec.clock_rate_hz}"
         for codec in medium.codecs
-        if _TOKEN.fullmatch(codec.name)
     ]
     rtcp = names.address(medium.rtcp_address)
     if medium.port and rtcp:

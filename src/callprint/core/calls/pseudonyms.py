@@ -37,11 +37,12 @@ class Pseudonyms:
         found = self._addresses.get(text)
         if found is None:
             try:
-                version = ipaddress.ip_address(text).version
+                parsed = ipaddress.ip_address(text)
             except ValueError:
                 return ""
-            found = self._fresh_address(text, version)
-            self._addresses[text] = found
+            usual = str(parsed)  # IPv6 has many ways to write one address
+            found = self._addresses.get(usual) or self._fresh_address(usual, parsed.version)
+            self._addresses[text] = self._addresses[usual] = found
             self._taken_addresses.add(found)
         return found
 
@@ -73,6 +74,11 @@ class Pseudonyms:
     def word(self, kind: str, text: str) -> str:
         """Return the pseudonym of a name, number or identifier: 16 hex digits; "" for no text."""
         return f"{self._number(f'{kind} {text}', 8):016x}" if text else ""
+
+    def bytes_like(self, value: bytes) -> bytes:
+        """Return as many bytes; the same six at the beginning for the same six, by which elements are told apart."""
+        found = blake2b(b"bytes " + value[:6], digest_size=6, key=self._key).digest()
+        return (found + bytes(len(value)))[: len(value)]
 
     def host(self, text: str) -> str:
         """Return the pseudonym of the host of a URI, an address or a name."""
