@@ -66,6 +66,9 @@ def test_messages_packets_and_evidence_of_a_call(kept, tmp_path):
     assert f"{page}/messages" in text
     messages = visitor.get(f"{page}/messages").text
     assert messages.index("INVITE") < messages.index("200 OK") < messages.index("ACK")
+    objects = visitor.get(f"/api/v1{page}/messages").json()
+    assert objects["messages"][0]["text"] == "INVITE"
+    assert all(each["text"] in messages for each in objects["messages"])
     log = [json.loads(line) for line in (tmp_path / "console" / "audit.jsonl").read_text().splitlines()]
     assert {"took the packets of a call", "took the evidence of a call", "read the messages of a call"} <= {
         each.get("did") or each.get("what") for each in log
@@ -76,7 +79,10 @@ def test_messages_packets_and_evidence_of_a_call(kept, tmp_path):
 def test_a_viewer_gets_no_packets(store, page, tmp_path, name):
     token = Users(tmp_path / "console" / "users.json").set_token("looker", Role.VIEWER)
     viewer = Visitor(store, tmp_path / "console", enter=False)
-    assert viewer.get(f"{page}/{name}", headers={"Authorization": f"Bearer {token}"}).status_code == 403
+    header = {"Authorization": f"Bearer {token}"}
+    assert viewer.get(f"{page}/{name}", headers=header).status_code == 403
+    if name == "messages":
+        assert viewer.get(f"/api/v1{page}/{name}", headers=header).status_code == 403
 
 
 def test_what_is_not_kept_or_cannot_be_read_is_said(visitor, page, tmp_path, monkeypatch):

@@ -9,13 +9,40 @@ from starlette.exceptions import HTTPException
 
 from callprint.call_evidence import evidence_of_call, has_kept_packets, messages_in, pcap_of_call
 from callprint.console import shown
+from callprint.console.api import Key
+from callprint.console.api import _answers as answers
 from callprint.console.sessions import Role
 from callprint.console.site import Site, require
 from callprint.console.voting import calls_of
 from callprint.core.call import CallRecord
+from callprint.output.console import endpoint
 from callprint.stores import VerdictStore
 
 _Give = Callable[[VerdictStore, CallRecord], Any]
+
+
+MESSAGES = {
+    "type": "object",
+    "required": ["messages", "left_out"],
+    "properties": {
+        "messages": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["time_ns", "source", "target", "text", "codecs", "again"],
+                "properties": {
+                    "time_ns": {"type": "integer"},
+                    "source": {"type": "string"},
+                    "target": {"type": "string"},
+                    "text": {"type": "string", "description": "the method, or the status and its phrase"},
+                    "codecs": {"type": "array", "items": {"type": "string"}},
+                    "again": {"type": "boolean", "description": "a retransmission, or the next hop's copy"},
+                },
+            },
+        },
+        "left_out": {"type": "integer", "description": "how many more messages there are"},
+    },
+}
 
 
 class Kind(NamedTuple):
@@ -69,6 +96,18 @@ def router(site: Site) -> APIRouter:
         return site.render(
             request, "messages.html", "calls", row=call, key=key, messages=found, left_out=left_out
         )
+
+    @routes.get("/api/v1/calls/{key}/messages", responses=answers(MESSAGES, 403, 404), response_model=None)
+    async def message_objects(request: Request, key: Key) -> dict[str, Any]:
+        """Give the messages of a call whose packets are kept, the earliest first."""
+        _, (found, left_out) = await asked(request, key, "read the messages of a call", _messages)
+        return {
+            "messages": [
+                each._asdict() | {"source": endpoint(*each.source), "target": endpoint(*each.target)}
+                for each in found
+            ],
+            "left_out": left_out,
+        }
 
     @routes.get("/calls/{key}/call.pcapng", include_in_schema=False)
     async def packets(request: Request, key: str) -> Response:

@@ -60,8 +60,7 @@ class Guard:
         await (answer or self._app)(scope, receive, send_with_headers)
 
     def _stopped(self, connection: HTTPConnection) -> Response | None:
-        host = urlsplit("//" + connection.headers.get("host", "")).hostname or ""
-        if host not in self._hosts:
+        if _host_of(connection) not in self._hosts:
             # DNS rebinding: a page elsewhere whose name now leads here must not read on.
             return PlainTextResponse("This server has another name: start it with --host-name.", 421)
         if not self._limit.take(client_of(connection), time.monotonic()):
@@ -93,6 +92,14 @@ class Guard:
         if session is not None and self._users.accounts():
             return session if self._users.by_name(session.user.name) == session.user else None
         return session
+
+
+def _host_of(connection: HTTPConnection) -> str:
+    """Return the name that a request gives this server, without its port; empty where it is none."""
+    try:
+        return urlsplit("//" + connection.headers.get("host", "")).hostname or ""
+    except ValueError:  # brackets around what is no IPv6 address
+        return ""
 
 
 def client_of(connection: HTTPConnection) -> str:

@@ -47,6 +47,7 @@ def call_of(text: str) -> tuple[str, str, int] | None:
         return None
     try:
         found = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+        json.dumps(found, ensure_ascii=False).encode()  # half a surrogate pair: no store takes it
     except (ValueError, RecursionError):
         return None
     match found:
