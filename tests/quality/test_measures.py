@@ -3,10 +3,12 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from flow.packet_rows import packet_rows, stream
 
-from callprint.core.quality.flow_rating import Note
+from callprint.core.quality.flow_rating import Measured, Note, never_rated, rated
 from callprint.core.quality.measures import with_codec
+from callprint.core.quality.windows import Interval
 from callprint.core.verdicts.pipeline import IdentificationPipeline
 
 
@@ -63,3 +65,12 @@ def test_a_dynamic_type_is_rated_when_its_codec_is_known():
     assert Note.CODEC_ASSUMED in guessed.quality_notes
     assert Note.CODEC_ASSUMED not in by_sdp.quality_notes
     assert with_codec(summary, "speex").quality_notes == Note.CODEC_UNKNOWN
+
+
+@pytest.mark.parametrize("codec", ["PCMU", "opus", "speex", "dynamic"])
+@pytest.mark.parametrize("clock_rate_hz", [8000, 48000])
+@pytest.mark.parametrize("doubts", [(), (Note.CAPTURE_CUT,)])
+def test_a_flow_is_never_rated_exactly_where_enough_packets_give_no_mos(codec, clock_rate_hz, doubts):
+    measured = Measured(codec, clock_rate_hz, 20.0, 172.0, None, doubts)
+    rating = rated(measured, Interval(expected=1000, received=1000))
+    assert never_rated(measured) == (rating if rating.mos is None else None)
