@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from callprint.core.call import CallRecord
+from callprint.core.calls.kept import is_whole
 from callprint.core.calls.ladder import LadderKeeper, LadderMessage
 from callprint.core.ground.errors import CaptureError, StoreError
 from callprint.core.spam.call_pipeline import CallPipeline
@@ -35,7 +36,10 @@ def pcap_of_call(store: VerdictStore, record: CallRecord, key_file: str | Path |
     folder = folder_beside(store)
     if folder is None or not KeptCalls(folder).has(record):
         return None
-    return KeptCalls(folder, read_key(key_file or os.environ.get(KEY_VARIABLE))).get(record)
+    capture = KeptCalls(folder, read_key(key_file or os.environ.get(KEY_VARIABLE))).get(record)
+    if capture is not None and not is_whole(capture):
+        raise StoreError("the packets that are kept of the call are cut off or damaged")
+    return capture
 
 
 def evidence_of_call(

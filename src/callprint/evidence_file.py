@@ -71,8 +71,10 @@ def evidence_of(capture: bytes, kept: KeptCall, record: CallRecord, key: bytes |
     """Return the evidence of a call from its packets, (pcapng), and what is kept beside them.
 
     key: of the pseudonyms, by default a random one that nobody keeps. Raises StoreError when
-    the packets cannot be read.
+    the packets cannot be read, or the verdicts beside them are on flows of another call.
     """
+    if not {*kept.flows} <= {*record.caller_flows, *record.callee_flows}:
+        raise StoreError("the packets that are kept of the call are those of another call")
     ports = kept.ports or SIGNALLING_PORTS
     names = Pseudonyms(key or os.urandom(KEY_BYTES), {*ports, *SIGNALLING_PORTS})
     packets = _Packets(record, names, shipped_names())

@@ -180,3 +180,26 @@ def test_identify_goes_on_when_packets_cannot_be_kept(run, store, monkeypatch):
     assert "No space left on device" in err
     assert not kept_files(store)
     assert run("call", CALL_ID, "--store", store)[0] == 0
+
+
+def test_a_file_that_is_cut_off_or_of_another_call_gives_no_evidence(run, store, tmp_path):
+    run("identify", SAMPLE, "--store", store, "--keep-calls", "all", "--quiet")
+    (ours,) = (path for path in kept_files(store) if CALL_ID.encode() in path.read_bytes())
+    other = next(path for path in kept_files(store) if path != ours)
+    whole, evidence = ours.read_bytes(), tmp_path / "evidence.pcapng"
+    for data, message in (
+        (whole[: len(whole) // 2], "cut off or damaged"),
+        (whole[:-4], "cut off or damaged"),
+        (b"", "cut off or damaged"),
+        (other.read_bytes(), "those of another call"),
+    ):
+        ours.write_bytes(data)
+        code, _, err = run("call", CALL_ID, "--store", store, "--evidence", evidence)
+        assert code == 4
+        assert message in err
+        assert not evidence.exists()
+        code, out, _ = run("call", CALL_ID, "--store", store)
+        assert code == 0  # what the store itself has of the call is shown
+        assert "180 Ringing" in out
+    ours.write_bytes(whole)
+    assert run("call", CALL_ID, "--store", store, "--evidence", evidence)[0] == 0

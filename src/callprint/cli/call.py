@@ -25,7 +25,7 @@ from callprint.core.calls.ladder import Ladder, LadderKeeper, ladder_of_row
 from callprint.core.calls.packets_of_call import CallPackets, MessagePlaces
 from callprint.core.capture.packet_order import OrderedBatch, OrderSettings, PacketOrder
 from callprint.core.dissect import SIGNALLING_PORTS, dissect
-from callprint.core.ground.errors import ConfigError
+from callprint.core.ground.errors import ConfigError, StoreError
 from callprint.core.identify.card import card_text
 from callprint.core.signalling.reader import RawMessage
 from callprint.core.signalling.sip import SipMessage
@@ -257,7 +257,7 @@ def _stored(
 def _kept_packets(args: argparse.Namespace, store: VerdictStore, record: CallRecord) -> bytes | None:
     try:
         return pcap_of_call(store, record, args.key_file)
-    except ConfigError as error:
+    except (ConfigError, StoreError) as error:
         if args.pcap or args.evidence:
             raise
         warning = f"callprint: warning: without the messages of the call: {printable(str(error))}"
@@ -293,8 +293,9 @@ def _write_evidence(args: argparse.Namespace, ladder: Ladder, heard: _Heard, cap
         memory = io.BytesIO()
         _write_packets(args, ladder, heard, PcapngWriter(memory))
         capture = memory.getvalue()
+    evidence = evidence_of(capture, kept, record)  # before the file is opened: it may be refused
     with open_binary_target(args.evidence) as stream:
-        stream.write(evidence_of(capture, kept, record))
+        stream.write(evidence)
 
 
 def _write_packets(args: argparse.Namespace, ladder: Ladder, heard: _Heard, writer: PcapngWriter) -> int:

@@ -142,3 +142,14 @@ def kept_in(capture: bytes) -> KeptCall | None:
             return KeptCall.from_text(capture[at + 12 : at + 12 + size])
         at += length
     return None
+
+
+def is_whole(capture: bytes) -> bool:
+    """Return whether a capture that callprint wrote ends where one of its blocks does."""
+    at = 0
+    while at + 12 <= len(capture):
+        length = int.from_bytes(capture[at + 4 : at + 8], "little")
+        if length < 12 or length % 4:
+            return False
+        at += length
+    return at == len(capture) > 0
