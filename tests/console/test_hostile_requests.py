@@ -29,3 +29,19 @@ def test_half_a_surrogate_pair_in_a_key_names_no_call(visitor, part, form):
     identity[part] = "\ud800"
     assert visitor.get(form.format(key_of(*identity))).status_code == 404
     assert visitor.get(f"/calls?after={key_of(*identity)}").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    ["-1~b~2~3~4", "65536~b~2~3~4", "1~b~2~99999999999~4", "1~b~2~3~9223372036854775807", "1~b~2~3~-9"],
+)
+@pytest.mark.parametrize("form", ["/flows/{}", "/flows/{}/k-matrix.png", "/api/v1/flows/{}/why"])
+def test_numbers_that_no_flow_has_name_no_flow(visitor, form, numbers):
+    assert visitor.get(form.format(f"192.0.2.1~{numbers}")).status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/flows", "/calls", "/api/v1/flows", "/api/v1/calls"])
+def test_a_search_with_too_many_conditions_is_cut_and_that_is_said(visitor, path):
+    answer = visitor.get(path, params={"q": "a " * 1_000})
+    assert answer.status_code == 200
+    assert "too long" in answer.text

@@ -30,7 +30,7 @@ def flow_of(text: str) -> FlowKey | None:
         numbers = [int(part) for part in (source_port, destination_port, ssrc, first_ns)]
     except ValueError:
         return None
-    if not all(-(1 << 63) <= number < 1 << 63 for number in numbers):
+    if not all(0 <= number < 1 << bits for number, bits in zip(numbers, (16, 16, 32, 62), strict=True)):
         return None
     return FlowKey(source, numbers[0], destination, *numbers[1:])
 
