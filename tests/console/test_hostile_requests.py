@@ -2,8 +2,16 @@
 
 import base64
 import json
+from dataclasses import replace
 
 import pytest
+from console_visitor import Visitor, spam_calls
+from verdict_samples import SECOND_NS, START_NS
+
+from callprint.console import shown
+from callprint.console.sessions import Role
+from callprint.console.users import Users
+from callprint.stores import open_store
 
 
 def key_of(*identity):
@@ -45,3 +53,31 @@ def test_a_search_with_too_many_conditions_is_cut_and_that_is_said(visitor, path
     answer = visitor.get(path, params={"q": "a " * 1_000})
     assert answer.status_code == 200
     assert "too long" in answer.text
+
+
+def test_numbers_in_call_ids_and_reasons_are_masked_for_viewers(store, tmp_path):
+    one = replace(
+        spam_calls()[0],
+        call_id="tel-4930888777@gw",
+        caller="+4930888777",
+        callee="+4989700999",
+        reason="calls +4989700999 again",
+        started_ns=START_NS + 99 * SECOND_NS,
+    )
+    with open_store(str(store)) as opened:
+        opened.put_calls([one])
+    token = Users(tmp_path / "console" / "users.json").set_token("looker", Role.VIEWER)
+    viewer = Visitor(store, tmp_path / "console", enter=False)
+    key = shown.call_id(one)
+    for path in (
+        "/",
+        "/calls",
+        "/desk",
+        "/desk/report",
+        f"/calls/{key}",
+        "/api/v1/calls",
+        f"/api/v1/calls/{key}",
+    ):
+        text = viewer.get(path, headers={"Authorization": f"Bearer {token}"}).text
+        assert "4930888777" not in text, path
+        assert "4989700999" not in text, path
