@@ -81,3 +81,14 @@ def test_numbers_in_call_ids_and_reasons_are_masked_for_viewers(store, tmp_path)
         text = viewer.get(path, headers={"Authorization": f"Bearer {token}"}).text
         assert "4930888777" not in text, path
         assert "4989700999" not in text, path
+
+
+@pytest.mark.parametrize("path", ["votes", "unknowns/names", "unknowns/clusters", "training"])
+@pytest.mark.parametrize(
+    "body", [r'{"kind": "\ud800", "x": 1}', r'{"\ud800": 1}', r'["\ud800"]', "{", "\xff"]
+)
+def test_a_body_that_makes_no_sense_is_refused(visitor, path, body):
+    headers = {"content-type": "application/json", "x-csrf-token": visitor.csrf("/desk")}
+    answer = visitor.send("POST", f"/api/v1/{path}", content=body.encode("latin-1"), headers=headers)
+    assert answer.status_code in (400, 422)
+    assert answer.json()["detail"]
