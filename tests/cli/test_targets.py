@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from callprint.cli import main
+from callprint.cli import EXIT_ERROR, main, targets
 from callprint.cli.targets import output_target
 from callprint.model_files import DEFAULT_MODEL
 
@@ -139,3 +139,27 @@ def test_answers_go_to_standard_output_or_to_a_file(command, option, tmp_path, c
 @pytest.mark.parametrize("name", ["/dev/null", "/dev/full", "no such file", "-"])
 def test_devices_and_new_files_are_targets(name):
     assert output_target(name) == name
+
+
+def test_no_output_overwrites_a_call_that_is_kept(tmp_path, capsys):
+    key = tmp_path / "key"
+    key.write_bytes(bytes(range(32)))
+    key.chmod(0o600)
+    store = tmp_path / "kept.sqlite"
+    line = ["identify", SAMPLE, "--store", store, "--keep-calls", "all", "--key-file", key, "--model", "none"]
+    assert main([*map(str, line), "--quiet"]) == 0
+    kept = next((tmp_path / "kept.sqlite.calls").glob("*.enc"))
+    before = kept.read_bytes()
+    capsys.readouterr()
+    for command in (["call", "x", "--pcap"], ["call", "x", "--evidence"], ["calls", "--json"]):
+        assert main([*command, str(kept), "--store", str(store)]) == EXIT_ERROR
+        assert "holds a call that the store keeps" in capsys.readouterr().err
+    assert kept.read_bytes() == before
+
+
+def test_no_output_overwrites_the_network_in_place(tmp_path, capsys, monkeypatch):
+    network = tmp_path / "mine.onnx"
+    network.write_bytes(b"a network")
+    monkeypatch.setattr(targets, "network_in_place", lambda: network)
+    assert "would overwrite" in refused(capsys, "identify", SAMPLE, "--no-store", "--json", network)
+    assert network.read_bytes() == b"a network"

@@ -36,7 +36,7 @@ def document(robot):
 OPERATIONS = (
     *(("/api/v1/flows", "GET"), ("/api/v1/flows/{key}", "GET"), ("/api/v1/calls", "GET")),
     *(("/api/v1/calls/{key}", "GET"), ("/api/v1/activity", "GET"), ("/api/v1/votes", "GET")),
-    ("/api/v1/health", "GET"),
+    *(("/api/v1/health", "GET"), ("/api/v1/calls/{key}/messages", "GET")),
     *(("/api/v1/flows/{key}/why", "GET"), ("/api/v1/flows/{key}/quality", "GET")),
     *(("/api/v1/votes", "POST"), ("/api/v1/allowed", "GET"), ("/api/v1/models", "GET")),
     *(("/api/v1/unknowns", "GET"), ("/api/v1/unknowns/flows", "GET"), ("/api/v1/unknowns/names", "POST")),

@@ -17,7 +17,7 @@ from callprint.cli.capture_options import add_capture_options
 from callprint.cli.keeping import add_key_option, look_keeper
 from callprint.cli.numbers import add_number_options, identity_reader
 from callprint.cli.parsers import Subparsers, add_command
-from callprint.cli.targets import STANDARD_OUTPUT, open_binary_target, output_target
+from callprint.cli.targets import STANDARD_OUTPUT, check_not_store, open_binary_target, output_target
 from callprint.core.call import CallRecord
 from callprint.core.calls.attempt import Attempt
 from callprint.core.calls.kept import KeptCall
@@ -232,6 +232,8 @@ def _from_captures(args: argparse.Namespace, heard: _Heard, warnings: list[str])
 def _from_store(args: argparse.Namespace, wanted: str, kept: dict[str, bytes]) -> list[Ladder]:
     """Return the calls of a Call-ID; `kept` takes the packets that are kept of them."""
     with open_store(args.store, create=False) as store:
+        for target in filter(None, (args.pcap, args.evidence, args.json)):
+            check_not_store(str(target), store.url)
         records = list(store.calls(CallQuery(call_id=wanted, last_only=True)))
         return [_stored(args, store, record, kept) for record in records]
 

@@ -11,8 +11,9 @@ from typing import BinaryIO, TextIO
 
 from callprint.core.capture.pcap import is_pcap
 from callprint.core.capture.pcapng import SECTION_HEADER
-from callprint.core.ground.errors import CaptureError, StoreError
+from callprint.core.ground.errors import CaptureError, ConfigError, StoreError
 from callprint.model_files import DEFAULT_MODEL
+from callprint.network_in_place import network_in_place
 from callprint.output.console import printable
 from callprint.sources.streams import open_stream
 
@@ -60,7 +61,7 @@ def is_one_of(target: str, inputs: Iterable[str | Path]) -> bool:
 
 def overwritten_input(args: Namespace) -> str:
     """Return what a command is told to write, if it is one of the files that it is told to read; else ""."""
-    models = [*(getattr(args, "models", None) or []), getattr(args, "model", None) or DEFAULT_MODEL]
+    models = [*(getattr(args, "models", None) or []), getattr(args, "model", None) or _network_in_place()]
     cards = [Path(model).with_suffix(".json") for model in models if Path(model).name]
     others: list[str | Path] = []
     for name in INPUTS:
@@ -75,9 +76,12 @@ def overwritten_input(args: Namespace) -> str:
 
 
 def check_not_store(target: str, url: str) -> None:
-    """Raise StoreError when a target is the store that is asked."""
-    if is_one_of(target, [url.removeprefix("sqlite:")]):
+    """Raise StoreError when a target is the store that is asked, or a file of the calls kept beside it."""
+    path = url.removeprefix("sqlite:")
+    if is_one_of(target, [path]):
         raise StoreError(f"{target} is the store that is asked: name another file")
+    if is_one_of(target, Path(path + ".calls").glob("*")):
+        raise StoreError(f"{target} holds a call that the store keeps: name another file")
 
 
 @contextlib.contextmanager
@@ -116,6 +120,13 @@ def not_written(name: str, error: OSError) -> StoreError:
 
 def _open_private(path: str, flags: int) -> int:
     return os.open(path, flags, OWNER_ONLY)
+
+
+def _network_in_place() -> Path:
+    try:
+        return network_in_place()
+    except ConfigError:  # whatever loads it tells
+        return DEFAULT_MODEL
 
 
 def _is_capture(path: str) -> bool:

@@ -1,11 +1,13 @@
 """The console as an ASGI application: pages, REST interface, guard; and how people come in and leave."""
 
 import asyncio
+import json
 import time
 from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
@@ -166,6 +168,12 @@ def _add_errors(app: FastAPI, site: Site) -> None:
     async def http_error(request: Request, error: HTTPException) -> Response:
         text = "There is no such page." if error.detail == "Not Found" else str(error.detail)
         return answer(request, error.status_code, text)
+
+    @app.exception_handler(RequestValidationError)
+    async def not_understood(_: Request, error: RequestValidationError) -> Response:
+        # What was sent is not sent back: it may be half a surrogate pair, which no answer can hold unescaped.
+        problems = [{name: each[name] for name in ("loc", "msg", "type")} for each in error.errors()]
+        return Response(json.dumps({"detail": problems}), 422, media_type="application/json")
 
     @app.exception_handler(CallprintError)
     async def store_error(request: Request, error: CallprintError) -> Response:

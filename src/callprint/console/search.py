@@ -28,6 +28,9 @@ NUMBERS = ("caller", "callee", "claimed_caller", "diverted_by")
 """Fields of a call that hold numbers of people: masked for viewers, who cannot search them either."""
 
 
+MOST_TERMS = 50  # in one search: stores refuse expressions with a thousand
+
+
 class Search(NamedTuple):
     """What was asked for, and what was not understood."""
 
@@ -46,7 +49,10 @@ def parse(text: str, fields: Mapping[str, NamedField], hidden: tuple[str, ...] =
     """Return what a text asks for. It never raises: what makes no sense is said in `errors`."""
     text = text[:LONGEST].strip()
     where, words, errors = [], [], []
-    for name, sign, value, quoted, word in _TERM.findall(text):
+    terms = _TERM.findall(text)
+    if len(terms) > MOST_TERMS:
+        errors.append(f"That is too long: its first {MOST_TERMS} conditions count.")
+    for name, sign, value, quoted, word in terms[:MOST_TERMS]:
         comparison = sign.replace(":", "=")
         if not name:
             words.append(quoted or word)

@@ -15,6 +15,7 @@ from callprint.output.console import endpoint, printable
 
 DASH = "–"
 LONGEST_ID = 4_000
+SHORTEST_NUMBER = 4  # shorter ones stand by chance in any text
 
 
 def flow_id(flow: FlowKey) -> str:
@@ -30,7 +31,7 @@ def flow_of(text: str) -> FlowKey | None:
         numbers = [int(part) for part in (source_port, destination_port, ssrc, first_ns)]
     except ValueError:
         return None
-    if not all(-(1 << 63) <= number < 1 << 63 for number in numbers):
+    if not all(0 <= number < 1 << bits for number, bits in zip(numbers, (16, 16, 32, 62), strict=True)):
         return None
     return FlowKey(source, numbers[0], destination, *numbers[1:])
 
@@ -131,8 +132,19 @@ def masked(number: str) -> str:
 
 
 def masked_values(values: Mapping[str, Any], numbers: tuple[str, ...]) -> dict[str, Any]:
-    """Return the values with the numbers of people masked."""
+    """Return the values with the numbers of people masked, also where another text (a Call-ID) holds one of them."""
+    people = [value for name in numbers if isinstance(value := values.get(name), str)]
+    # What a gateway makes a Call-ID of: the number without its plus sign, the user without the host.
+    parts = sorted({each.lstrip("+").partition("@")[0] for each in people} - {"", "anonymous"}, key=len)
+    parts = [each for each in reversed(parts) if len(each) >= SHORTEST_NUMBER]
+
+    def text(value: str) -> str:
+        for part in parts:
+            if part in value:
+                value = value.replace(part, masked(part))
+        return value
+
     return {
-        name: masked(value) if name in numbers and isinstance(value, str) else value
+        name: (masked(value) if name in numbers else text(value)) if isinstance(value, str) else value
         for name, value in values.items()
     }
