@@ -20,6 +20,8 @@ from callprint.votes import VoteListener
 
 STORE_EVERY_S = 1.0
 """How long a verdict of a live run waits for others to be stored with."""
+COLLECT_AFTER = (10_000, 10, 10)
+"""When Python looks for cycles: rows come and go by thousands, and have none."""
 LISTEN_EVERY_S = 30.0
 """How long a vote may wait until a live run reads it."""
 
@@ -86,6 +88,7 @@ def _settled(steps: Iterable[None]) -> Iterator[None]:
     for number, step in enumerate(steps):
         if number == 0:
             gc.freeze()
+            gc.set_threshold(*COLLECT_AFTER)
         yield step
 
 
