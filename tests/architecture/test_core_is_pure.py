@@ -15,6 +15,8 @@ ALLOWED_MODULES = {
     "typing_extensions", "unicodedata", "zlib",
     # a lock: two threads may be the first to call compiled functions
     "threading",
+    # memory pages without a file behind them
+    "mmap",
     # arrays and the compiler
     "numpy", "numba", "llvmlite",
 }  # fmt: skip
