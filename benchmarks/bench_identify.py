@@ -92,7 +92,8 @@ def report(flows: int, others: int, seconds: dict[str, list[tuple[float, float]]
         "",
         "Made by `make bench-identify` (benchmarks/bench_identify.py). "
         f"{flows * PACKETS_EACH + others:,} packets: {flows:,} RTP flows of {PACKETS_EACH} packets by senders that no "
-        f"network knows, some 3,000 at a time, among {others:,} packets of other UDP and TCP; in the page cache. Whole "
+        f"network knows, some 3,000 at a time, among {others:,} packets of {traffic.OTHER_CONNECTIONS:,} other UDP and "
+        "TCP connections; in the page cache. Whole "
         "processes, from the start of Python to the last row in SQLite and the tables.",
         "",
         machine_line(),

@@ -174,6 +174,9 @@ def write_flood(path: Path, packets: int) -> None:
     _write(path, chunks())
 
 
+OTHER_CONNECTIONS = 5_000
+
+
 def write_mixture(path: Path, flows: int, packets_each: int, other: int) -> None:
     """Write `flows` one-way RTP streams of unknown senders, some 3,000 at a time, among `other` packets of UDP and TCP.
 
@@ -204,10 +207,11 @@ def write_mixture(path: Path, flows: int, packets_each: int, other: int) -> None
             media["sequence"] = (first_sequence[flow] + number) & 0xFFFF
             media["timestamp"] = (first_timestamp[flow] + 160 * number) & 0xFFFFFFFF
             media["ssrc"] = flow * 2_654_435_761 & 0xFFFFFFFF
-            rest["source"], rest["destination"] = rng.integers(0, 1 << 32, (2, other_each))
-            rest["source_port"] = rng.integers(1024, 65536, other_each)
-            rest["destination_port"] = rng.choice([53, 443, 123, 5353], other_each)
-            rest["protocol"] = rng.choice([6, 17], other_each)
+            connection = rng.integers(0, OTHER_CONNECTIONS, other_each)
+            rest["source"], rest["destination"] = 0x0C000000 + connection, 0x0D000000 + connection % 500
+            rest["source_port"] = 1024 + connection * 31 % 60_000
+            rest["destination_port"] = np.array([53, 443, 123, 5353])[connection % 4]
+            rest["protocol"] = np.where(connection % 8 < 4, 6, 17)
             rest["rtp_flags"] = rng.integers(0, 64, other_each)  # version 0
             yield records[np.argsort(time_us, kind="stable")]
 
