@@ -60,10 +60,10 @@ def served(tmp_path):
         thread.join(5)
 
 
-def opened(chromium, served, store: Path, **settings):
-    """Return a page that has come in, and the address of the console."""
+def opened(chromium, served, store: Path, browser=None, **settings):
+    """Return a page that has come in, and the address of the console; `browser`: options of its context."""
     base, key = served(store, **settings)
-    page = chromium.new_context(viewport={"width": 1280, "height": 860}).new_page()
+    page = chromium.new_context(**{"viewport": {"width": 1280, "height": 860}, **(browser or {})}).new_page()
     page.problems = []
     page.on("pageerror", lambda error: page.problems.append(str(error)))
     page.on("console", lambda said: page.problems.append(said.text) if said.type == "error" else None)

@@ -3,25 +3,17 @@
 Pictures of the docs are made here: delete one in docs/pictures/, run this file, look at it, and commit it.
 """
 
-import asyncio
 import os
-import shutil
-import socket
-import threading
-import time
 from pathlib import Path
 
+import console_browser
 import pytest
-import uvicorn
 from axe_playwright_python.sync_playwright import Axe
+from console_browser import CHROMIUM, PICTURES
 from console_visitor import HOSTILE, MEASURED, add_judged, fill, fill_busy, fill_hostile
-from playwright.sync_api import sync_playwright
 from verdict_samples import JAMI_IPV6, verdict
 
 from callprint.console import agents, shown, watch
-from callprint.console.app import make_app
-from callprint.console.sessions import Sessions
-from callprint.console.settings import ConsoleSettings
 from callprint.stores import open_store
 from capture_agent.metrics import exposition
 
@@ -36,8 +28,6 @@ AGENT = {
     ("callprint_records_unconfirmed", ""): 3,
     ("callprint_connected", ""): 1,
 }
-CHROMIUM = shutil.which("chromium")
-PICTURES = Path(__file__).parents[2] / "docs" / "pictures"
 FLOW_PICTURE = {"x": 0, "y": 0, "width": 1280, "height": 1190}
 PAGES = ("/", "/flows", "/calls", "/desk", "/desk/report", "/models", "/people")
 
@@ -47,64 +37,15 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module")
-def chromium():
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
 @pytest.fixture(autouse=True)
 def patience(monkeypatch):
     """The first page waits for the health of flows, so that pictures and checks have it."""
     monkeypatch.setattr(watch, "PATIENCE_S", 20.0)
 
 
-@pytest.fixture
-def served(tmp_path):
-    """Serve stores; ends with the test."""
-    servers = []
-
-    def serve(store: Path, agents: tuple[str, ...]) -> tuple[str, str]:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        sessions = Sessions()
-        settings = ConsoleSettings(
-            f"sqlite:{store}",
-            folder=tmp_path / "console",
-            named=tmp_path / "named",
-            agents=agents,
-        )
-        config = uvicorn.Config(
-            make_app(settings, sessions), port=port, log_level="error", timeout_graceful_shutdown=1
-        )
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=asyncio.run, args=(server.serve(),), daemon=True)
-        thread.start()
-        servers.append((server, thread))
-        until = time.monotonic() + 20
-        while not server.started and time.monotonic() < until:
-            time.sleep(0.05)
-        return f"http://127.0.0.1:{port}", sessions.make_link()
-
-    yield serve
-    for server, thread in servers:
-        server.should_exit = True
-        thread.join(5)
-
-
 def opened(chromium, served, store: Path, agents=("http://127.0.0.1:1/metrics",), **options):
-    """Return a page that has come in, and the address of the console."""
-    base, key = served(store, agents)
-    context = chromium.new_context(**{"viewport": {"width": 1280, "height": 860}, **options})
-    page = context.new_page()
-    page.problems = []
-    page.on("pageerror", lambda error: page.problems.append(str(error)))
-    page.on("console", lambda said: page.problems.append(said.text) if said.type == "error" else None)
-    page.goto(f"{base}/enter?key={key}")
-    return page, base
+    """Return a page that has come in, and the address of a console that asks agents."""
+    return console_browser.opened(chromium, served, store, options, agents=agents)
 
 
 def filled(path: Path) -> Path:

@@ -1,7 +1,6 @@
 """The console as a process of its own: killed and started again, on a store that another process fills."""
 
 import re
-import shutil
 import signal
 import socket
 import sqlite3
@@ -12,12 +11,11 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+from console_browser import CHROMIUM
 from console_visitor import fill
-from playwright.sync_api import sync_playwright
 
 from callprint.stores import CallQuery, VerdictQuery, open_store
 
-CHROMIUM = shutil.which("chromium")
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "samples" / "applications.pcapng"
 LIVE_S = 2.0
@@ -27,14 +25,6 @@ pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium (Debian package chromium)"),
 ]
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ has a version and names; what this version does not know is passed over, what it
 
 import base64
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -130,26 +131,31 @@ def kept_in(capture: bytes) -> KeptCall | None:
     """
     if capture[:4] != SECTION or capture[8:12] != BYTE_ORDER:
         return None  # this is always written little-endian
-    at = 0
-    while at + 12 <= len(capture):
-        length = int.from_bytes(capture[at + 4 : at + 8], "little")
-        if length < 12 or length % 4 or at + length > len(capture):
+    for at, length in _blocks(capture):
+        if at + length > len(capture):
             return None  # whoever reads the packets will say so
         if int.from_bytes(capture[at : at + 4], "little") == BLOCK_TYPE:
             size = int.from_bytes(capture[at + 8 : at + 12], "little")
             if size > length - 16 or size > LONGEST_TEXT:
                 raise DecodeError("the notes of a kept call are longer than their block")
             return KeptCall.from_text(capture[at + 12 : at + 12 + size])
-        at += length
     return None
 
 
 def is_whole(capture: bytes) -> bool:
     """Return whether a capture that callprint wrote ends where one of its blocks does."""
+    end = 0
+    for at, length in _blocks(capture):
+        end = at + length
+    return end == len(capture) > 0
+
+
+def _blocks(capture: bytes) -> Iterator[tuple[int, int]]:
+    """Yield where blocks begin and how long they say they are, up to the first one that cannot be one."""
     at = 0
     while at + 12 <= len(capture):
         length = int.from_bytes(capture[at + 4 : at + 8], "little")
         if length < 12 or length % 4:
-            return False
+            return
+        yield at, length
         at += length
-    return at == len(capture) > 0
