@@ -209,7 +209,7 @@ class PacketOrder:
 
 def _same_end(rows: Array, records: Array) -> bool:
     """Return whether the last record is the last row itself, and not a copy of it."""
-    return bool(rows[-1:].__array_interface__["data"] == records[-1:].__array_interface__["data"])
+    return bool(rows[-1:].ctypes.data == records[-1:].ctypes.data)
 
 
 def _copy_rows(records: Array, target: Array) -> None:

@@ -281,6 +281,6 @@ class Tables(NamedTuple):
 
 NEVER_NS = np.iinfo(np.int64).max
 BLOCK = 256  # bytes of an evidence block: a G.711 packet of 20 ms fills three quarters
-GROUP = 16  # packets whose memory is asked for together
+GROUP = 16  # packets whose memory is asked for together, a power of two
 HASHES = 4 * GROUP
 LEAST_SLOTS = 1 << 10

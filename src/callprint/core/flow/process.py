@@ -45,7 +45,7 @@ def process(tables: Tables, data: Array, packets: Array, start: int) -> int:
     _hash_group(tables, data, packets, start + GROUP)
     _ask_for_flows(tables, packets, start)
     for i in range(start, count):
-        if (i - start) % GROUP == 0:
+        if (i - start) & (GROUP - 1) == 0:
             _hash_group(tables, data, packets, i + 2 * GROUP)
             _ask_for_flows(tables, packets, i + GROUP)
             _ask_for_evidence(tables, packets, i)
@@ -71,9 +71,9 @@ def process(tables: Tables, data: Array, packets: Array, start: int) -> int:
         if not has_room(tables):
             return i
         if kind == _RTCP:
-            _take_rtcp(tables, data, packet, tables.hashes[i % HASHES])
+            _take_rtcp(tables, data, packet, tables.hashes[i & (HASHES - 1)])
         else:
-            _take_rtp(tables, data, packet, tables.hashes[i % HASHES])
+            _take_rtp(tables, data, packet, tables.hashes[i & (HASHES - 1)])
     return int(count)
 
 
@@ -94,7 +94,7 @@ def _hash_group(tables: Tables, data: Array, packets: Array, first: int) -> None
         if _is_media(packets[i].kind):
             prefetch(data, packets[i].offset)
             key_hash = half_session_hash(packets[i])
-            tables.hashes[i % HASHES] = key_hash
+            tables.hashes[i & (HASHES - 1)] = key_hash
             table.prefetch_slot(tables, key_hash)
 
 
@@ -103,7 +103,7 @@ def _ask_for_flows(tables: Tables, packets: Array, first: int) -> None:
     """Ask for the flows of a group of packets."""
     for i in range(first, min(first + GROUP, packets.shape[0])):
         if _is_media(packets[i].kind):
-            table.prefetch_row(tables, tables.hashes[i % HASHES])
+            table.prefetch_row(tables, tables.hashes[i & (HASHES - 1)])
 
 
 @compiled
@@ -111,7 +111,7 @@ def _ask_for_evidence(tables: Tables, packets: Array, first: int) -> None:
     """Ask for the end of the evidence of flows that collect any."""
     for i in range(first, min(first + GROUP, packets.shape[0])):
         if _is_media(packets[i].kind):
-            table.prefetch_evidence(tables, tables.hashes[i % HASHES])
+            table.prefetch_evidence(tables, tables.hashes[i & (HASHES - 1)])
 
 
 @compiled

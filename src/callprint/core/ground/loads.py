@@ -9,7 +9,9 @@ from callprint.core.ground.compiled import compiled
 @compiled
 def load8(data: Array, at: int) -> int:
     """Return the byte at `at` as a signed 64-bit number: Numba would shift a uint8 in its own width."""
-    value: int = np.int64(data[at])  # type: ignore[assignment]  # compiled code has one integer type
+    # Unsigned, because Numba lets a negative index count from the end: with that in the way of each byte, LLVM does not
+    # see that bytes beside each other are one number.
+    value: int = np.int64(data[np.uint64(at)])  # type: ignore[assignment]  # compiled code has one integer type
     return value
 
 
