@@ -269,4 +269,22 @@ SINCE_0_1_0: tuple[Migration, ...] = (
         sqlite=("ALTER TABLE feedback ADD COLUMN kind TEXT",),
         cassandra=("ALTER TABLE feedback ADD kind text",),
     ),
+    # Calls of media alone, most of all calls, have no numbers and no campaign, and are allowed: they stay out of the
+    # indexes. Counts are kept by whoever stores rows (sqlite_judgements.py).
+    Migration(
+        sqlite=(
+            "DROP TRIGGER count_verdict",
+            "DROP TRIGGER count_call",
+            "DROP INDEX call_by_caller",
+            "DROP INDEX call_by_callee",
+            "DROP INDEX call_by_spam",
+            "DROP INDEX call_by_campaign",
+            "DROP INDEX call_by_action",
+            "CREATE INDEX call_by_caller ON call (caller, started_ns) WHERE caller <> ''",
+            "CREATE INDEX call_by_callee ON call (callee, started_ns) WHERE callee <> ''",
+            "CREATE INDEX call_by_spam ON call (started_ns) WHERE spam = 1",
+            "CREATE INDEX call_by_campaign ON call (campaign, started_ns) WHERE campaign <> ''",
+            "CREATE INDEX call_by_action ON call (action, started_ns) WHERE action <> 'allow'",
+        ),
+    ),
 )

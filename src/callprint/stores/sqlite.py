@@ -18,6 +18,7 @@ from callprint.stores import (
     sqlite_call_rows,
     sqlite_call_state,
     sqlite_evidence,
+    sqlite_judgements,
     sqlite_rows,
 )
 from callprint.stores.base import (
@@ -31,6 +32,7 @@ from callprint.stores.base import (
 from callprint.stores.columns import ALLOW_ENTRY, CALL, EVIDENCE, MODEL, SUMMARY, VERDICT, VOTE
 from callprint.stores.queries import CallQuery, VerdictQuery
 from callprint.stores.sqlite_evidence import DAY_NS, EvidenceLimits
+from callprint.stores.sqlite_judgements import Judgements
 from callprint.stores.sqlite_schema import APPLICATION_ID, MIGRATIONS
 
 OLDEST_SQLITE = (3, 37, 0)  # STRICT tables
@@ -90,7 +92,7 @@ class SqliteStore(VerdictStore):
 
     def put_verdicts(self, verdicts: Iterable[Verdict]) -> None:
         """Store verdicts in one transaction, each as the latest judgement of what it is about."""
-        self._write_judgements(sqlite_rows.PUT_VERDICT, map(VERDICT.row, verdicts))
+        self._write_judgements(sqlite_judgements.VERDICTS, map(VERDICT.row, verdicts))
 
     def put_flows(self, summaries: Iterable[FlowSummary]) -> None:
         """Store flow summaries in one transaction; of two for one flow the one that covers more stays."""
@@ -128,8 +130,7 @@ class SqliteStore(VerdictStore):
 
     def put_calls(self, calls: Iterable[CallRecord], rebuilt: bool = False) -> None:
         """Store call rows in one transaction, each as the latest judgement, or with `rebuilt` where it is missing."""
-        statement = sqlite_call_rows.PUT_REBUILT_CALL if rebuilt else sqlite_call_rows.PUT_CALL
-        self._write_judgements(statement, map(CALL.row, calls))
+        self._write_judgements(sqlite_judgements.CALLS, map(CALL.row, calls), keep_place=rebuilt)
 
     def calls(self, query: CallQuery) -> Iterator[CallRecord]:
         """Give the calls that match, the latest first."""
@@ -235,15 +236,16 @@ class SqliteStore(VerdictStore):
         with self._explained(), self._transaction() as connection:
             connection.executemany(statement, rows)
 
-    def _write_judgements(self, statement: str, rows: Iterable[tuple[object, ...]]) -> None:
+    def _write_judgements(
+        self, table: Judgements, rows: Iterable[tuple[object, ...]], *, keep_place: bool = False
+    ) -> None:
         with self._explained():
             found = list(rows)
             if not found:  # so that nothing is written: a transaction costs a flush to the disk
                 self._open()
                 return
             with self._transaction() as connection:
-                ((sequence,),) = connection.execute(sqlite_rows.NEXT_SEQUENCE).fetchall()
-                connection.executemany(statement, ((*row, sequence) for row in found))
+                table.put(connection, found, keep_place=keep_place)
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:

@@ -1,4 +1,4 @@
-"""Counts by minute in the SQLite store: triggers keep them (migrations.py), so that no page counts a million rows."""
+"""Counts by minute in the SQLite store (sqlite_judgements.py keeps them), so that no page counts a million rows."""
 
 from typing import Any
 

@@ -1,10 +1,9 @@
 """The SQL that writes and asks for calls, votes and the allow-list."""
 
 from callprint.core.call import CallRecord
-from callprint.stores.columns import ALLOW_ENTRY, CALL, SEQUENCE, VOTE, insert_statement
-from callprint.stores.queries import CallQuery
+from callprint.stores.columns import ALLOW_ENTRY, CALL, VOTE, insert_statement
+from callprint.stores.queries import CallQuery, Where
 from callprint.stores.sqlite_rows import (
-    GIVEN_AGAIN,
     Conditions,
     Statement,
     select_statement,
@@ -14,11 +13,9 @@ from callprint.stores.sqlite_rows import (
 )
 
 CALL_KEY = ("call_id", "from_tag", "started_ns")
-_INDEXED = ("campaign", "action")
+_INDEXED = {"campaign": "", "action": "allow"}
+"""Fields with an index, and the value whose rows it leaves out: they are too many (migrations.py)."""
 
-_PUT_CALL = insert_statement("call", (*CALL.names, SEQUENCE))
-PUT_CALL = _PUT_CALL + GIVEN_AGAIN
-PUT_REBUILT_CALL = _PUT_CALL + " ON CONFLICT DO NOTHING"
 PUT_VOTE = insert_statement("feedback", VOTE.names) + " ON CONFLICT DO NOTHING"
 PUT_ALLOWED = insert_statement("allowed", ALLOW_ENTRY.names) + " ON CONFLICT DO NOTHING"
 REMOVE_ALLOWED = "DELETE FROM allowed WHERE caller = ?"
@@ -61,7 +58,11 @@ def call_place(call: CallRecord) -> tuple[int, str, str]:
 
 def is_indexed(query: CallQuery) -> bool:
     """Return whether an index gives the rows that meet the condition, so that none is looked through in vain."""
-    return [(where.field in _INDEXED, where.comparison) for where in query.where] == [(True, "=")]
+    return len(query.where) == 1 and _has_index(query.where[0])
+
+
+def _has_index(where: Where) -> bool:
+    return where.field in _INDEXED and where.comparison == "=" and where.value != _INDEXED[where.field]
 
 
 def select_times(query: CallQuery, limit: int) -> list[Statement]:
@@ -77,7 +78,17 @@ def select_times(query: CallQuery, limit: int) -> list[Statement]:
 
 
 def _sides(query: CallQuery) -> list[Conditions]:
-    return sides(_asked(query), "c.caller", "c.callee", query.number)
+    """Return the conditions of each statement, with what SQLite must read to take an index that leaves rows out."""
+    found = sides(_asked(query), "c.caller", "c.callee", query.number)
+    if query.number:
+        for asked, column in zip(found, ("caller", "callee"), strict=True):
+            asked[f"c.{column} <> ''"] = ()
+    for asked in found:
+        if query.spam:
+            asked["c.spam = 1"] = ()
+        for where in filter(_has_index, query.where):
+            asked[f"c.{where.field} <> '{_INDEXED[where.field]}'"] = ()
+    return found
 
 
 def _cell(field: str) -> str:
@@ -88,7 +99,7 @@ def _asked(query: CallQuery) -> dict[str, object]:
     return {
         "c.call_id = ?": query.call_id,
         "(c.caller_application = ? OR c.callee_application = ?)": query.application,
-        "c.spam = ?": query.spam,
+        "c.spam = ?": None if query.spam else query.spam,
         "c.started_ns >= ?": query.since_ns,
         "c.started_ns < ?": query.until_ns,
     }

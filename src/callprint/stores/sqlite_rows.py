@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from callprint.core.verdict import RUNNING, FlowKey
 from callprint.stores.base import StoredVerdict
-from callprint.stores.columns import KEY_COLUMNS, MODEL, SEQUENCE, SUMMARY, VERDICT, insert_statement
+from callprint.stores.columns import KEY_COLUMNS, MODEL, SUMMARY, VERDICT, insert_statement
 from callprint.stores.queries import CONTAINS, VerdictQuery, Where
 
 Statement = tuple[str, list[object]]
@@ -18,11 +18,6 @@ def without_mark(cell: str) -> str:
     return f"iif({cell} GLOB '* #????????', substr({cell}, 1, length({cell}) - 10), {cell})"
 
 
-NEXT_SEQUENCE = "UPDATE last_sequence SET number = number + 1 RETURNING number"
-# A judgement that is given again is the latest again. ON CONFLICT rather than INSERT OR IGNORE: the latter would also
-# skip a row that breaks a NOT NULL or a CHECK, and a verdict would be lost in silence.
-GIVEN_AGAIN = f" ON CONFLICT DO UPDATE SET {SEQUENCE} = excluded.{SEQUENCE}"
-PUT_VERDICT = insert_statement("verdict", (*VERDICT.names, SEQUENCE)) + GIVEN_AGAIN
 # The SQL form of queries.summary_order.
 _NEW_ORDER, _OLD_ORDER = (
     f"({row}.last_seen_ns, {row}.packets + {row}.long_packets + {row}.rtcp_packets)"
