@@ -52,7 +52,18 @@ _COMPACT = {
 _SPELLED = {
     spelled: name.lower()
     for name in (
-        *("Via", "From", "To", "Call-ID", "CSeq", "Contact", "Max-Forwards", "Route", "Record-Route", "Expires"),
+        *(
+            "Via",
+            "From",
+            "To",
+            "Call-ID",
+            "CSeq",
+            "Contact",
+            "Max-Forwards",
+            "Route",
+            "Record-Route",
+            "Expires",
+        ),
         *("Allow", "Supported", "Require", "Content-Type", "Content-Length", "Content-Disposition", "Date"),
         *("User-Agent", "Server", "Accept", "Session-Expires", "Min-SE", "Allow-Events", "Reason", "Event"),
         *("P-Asserted-Identity", "P-Preferred-Identity", "Privacy", "Identity", "Diversion", "History-Info"),
@@ -228,9 +239,7 @@ def _check_needed(
     for name in _NEEDED:
         if name not in first:
             raise SipError(SipDefect.MISSING_HEADER, offset, f"no {name} header")
-    if len(first) < len(headers) and any(
-        name in _NEEDED and first[name] != value for name, value in headers
-    ):
+    if len(first) < len(headers) and any(name in _NEEDED and first[name] != value for name, value in headers):
         return (SipDefect.REPEATED_HEADER,)
     return ()
 
