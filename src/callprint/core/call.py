@@ -25,7 +25,7 @@ class CallState(StrEnum):
     EXPIRED = "expired"  # silent for longer than the time-out
 
 
-ENDED_STATES = frozenset({CallState.COMPLETED, CallState.CANCELLED, CallState.FAILED, CallState.EXPIRED})
+ENDED_STATES = (CallState.COMPLETED, CallState.CANCELLED, CallState.FAILED, CallState.EXPIRED)
 """States that no later message changes."""
 
 

@@ -228,7 +228,8 @@ class CallAssembler:
         self._advance(raw.time_ns)
         try:
             message = parse_message(raw.payload)
-            self.body_defects.update(message.forgiven)
+            if message.forgiven:
+                self.body_defects.update(message.forgiven)
             if message.from_.recovered or message.to.recovered:
                 self.body_defects[SipDefect.DISPLAY_NAME] += 1
             found = self._table.find(message)
@@ -287,7 +288,8 @@ class CallAssembler:
         except SipError as error:
             self.body_defects[error.defect] += 1
             return None
-        self.body_defects.update(session.defects)
+        if session.defects:
+            self.body_defects.update(session.defects)
         return session
 
     def _announced(self, call: Attempt, session: SessionDescription, sender: Side) -> None:

@@ -114,9 +114,9 @@ class Attempt:
             return self.closed_ns + settings.call_waits_ns
         waits_since_ns = self._waits_since_ns()
         if waits_since_ns is not None:
-            return waits_since_ns + round(settings.retry_timeout_s * 1e9)
-        wait_s = settings.setup_timeout_s if self.answered_ns is None else settings.answered_timeout_s
-        return max(self.last_ns, self.alive_ns) + round(wait_s * 1e9)
+            return waits_since_ns + settings.retry_timeout_ns
+        wait_ns = settings.setup_timeout_ns if self.answered_ns is None else settings.answered_timeout_ns
+        return max(self.last_ns, self.alive_ns) + wait_ns
 
     def time_out(self, now_ns: int) -> None:
         """End a call whose deadline has passed."""
@@ -163,9 +163,10 @@ class Attempt:
         """Return since when the attempt waits for a message that lets it go on; None when it does not."""
         if self.answered_ns is not None:
             return None
-        for since_ns in (self.refused_ns, self.bye_ns):
-            if since_ns is not None:
-                return since_ns
+        if self.refused_ns is not None:
+            return self.refused_ns
+        if self.bye_ns is not None:
+            return self.bye_ns
         return self.branches.given_up_ns()
 
     def _decide(self, now_ns: int) -> None:

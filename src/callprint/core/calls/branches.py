@@ -7,6 +7,7 @@ while the caller goes on waiting (RFC 3261 9.1, 16.7), but a hop that is over le
 """
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
@@ -21,6 +22,9 @@ MAXIMUM_HOPS = 8
 """Most hops above a branch that are kept, those that are nearest to it."""
 MAXIMUM_NAME = 64
 """Longest branch that is kept as it is, characters; longer ones by their digest."""
+
+_MAXIMUM_USUAL = 256
+"""Longest Via, characters, whose branch is remembered: the messages of a transaction have the same."""
 
 _MAGIC_COOKIE = "z9hG4bK"
 
@@ -179,6 +183,11 @@ def hops_above(message: SipMessage) -> tuple[str, ...]:
 
 
 def _branch_of(via: str) -> str:
+    return _named(via) if len(via) <= _MAXIMUM_USUAL else _named.__wrapped__(via)
+
+
+@lru_cache(maxsize=4096)
+def _named(via: str) -> str:
     for parameter in via.split(";", MAXIMUM_VALUES)[1:]:
         name, _, value = parameter.partition("=")
         if name.strip().lower() == "branch":

@@ -1,5 +1,6 @@
 """Campaign keys: what stays the same when a spammer changes the caller's number with every call."""
 
+from functools import lru_cache
 from ipaddress import ip_address, ip_network
 
 from callprint.core.ground.keys import stable_key
@@ -17,7 +18,12 @@ def campaign_key(message: SipMessage, session: SessionDescription | None, source
     the INVITE came from (/24 of IPv4, /64 of IPv6).
     """
     headers = ",".join(dict.fromkeys(name for name, _ in message.headers if name not in _UNSTEADY_HEADERS))
-    bits = 24 if ip_address(source_ip).version == 4 else 64
-    network = str(ip_network(f"{source_ip}/{bits}", strict=False))
+    network = _network(source_ip)
     shape = session.shape if session is not None else ""
     return f"{stable_key(message.header('user-agent') or '', shape, headers, network):016x}"
+
+
+@lru_cache(maxsize=4096)
+def _network(source_ip: str) -> str:
+    bits = 24 if ip_address(source_ip).version == 4 else 64
+    return str(ip_network(f"{source_ip}/{bits}", strict=False))

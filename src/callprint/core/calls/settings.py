@@ -1,6 +1,6 @@
 """Limits and times of call assembly. All times are packet times."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from callprint.core.ground.errors import ConfigError
 
@@ -24,9 +24,17 @@ class CallSettings:
     answered_timeout_s: float = 4 * 3600.0  # answered, and no SIP message since
     flow_idle_timeout_s: float = 60.0  # the flow engine's own: after it, a flow that stopped was reported
     settle_s: float = 5.0  # how much later than that a report may come
+    # The same in nanoseconds, for what every message asks.
+    setup_timeout_ns: int = field(init=False, repr=False, compare=False)
+    retry_timeout_ns: int = field(init=False, repr=False, compare=False)
+    answered_timeout_ns: int = field(init=False, repr=False, compare=False)
+    flow_settles_after_ns: int = field(init=False, repr=False, compare=False)
+    """From a flow's last packet to the time at which it is joined with its call."""
+    call_waits_ns: int = field(init=False, repr=False, compare=False)
+    """From a call's end to its judgement: long enough for flows that stop a little after BYE."""
 
     def __post_init__(self) -> None:
-        """Check every value."""
+        """Check every value, and count the times in nanoseconds."""
         for name in ("maximum_calls", "maximum_call_bytes", "maximum_flows", "maximum_streams"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}")
@@ -39,13 +47,16 @@ class CallSettings:
         ):
             if not 0 < getattr(self, name) <= 1e6:
                 raise ConfigError(f"{name} must be above 0 and at most a million seconds")
+        settles_ns = _ns(self.flow_idle_timeout_s + self.settle_s)
+        for name, time_ns in (
+            ("setup_timeout_ns", _ns(self.setup_timeout_s)),
+            ("retry_timeout_ns", _ns(self.retry_timeout_s)),
+            ("answered_timeout_ns", _ns(self.answered_timeout_s)),
+            ("flow_settles_after_ns", settles_ns),
+            ("call_waits_ns", settles_ns + _ns(self.settle_s)),
+        ):
+            object.__setattr__(self, name, time_ns)  # of a frozen value that is being made
 
-    @property
-    def flow_settles_after_ns(self) -> int:
-        """From a flow's last packet to the time at which it is joined with its call."""
-        return round((self.flow_idle_timeout_s + self.settle_s) * 1e9)
 
-    @property
-    def call_waits_ns(self) -> int:
-        """From a call's end to its judgement: long enough for flows that stop a little after BYE."""
-        return self.flow_settles_after_ns + round(self.settle_s * 1e9)
+def _ns(seconds: float) -> int:
+    return round(seconds * 1e9)

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from enum import IntEnum
 
 from callprint.core.calls.attempt import Attempt
-from callprint.core.calls.party import Side
+from callprint.core.calls.party import Party, Side
 from callprint.core.calls.settings import NEVER_NS, CallSettings
 from callprint.core.signalling.sip import SipMessage
 
@@ -30,16 +30,24 @@ def memory_of(call: Attempt) -> int:
 
     The factors were measured (tracemalloc, CPython 3.11).
     """
-    parties = call.caller, call.callee
     return (
         2_600
         + 150 * (len(call.branches.pending) + len(call.branches.over) + len(call.dialogs))
-        + sum(750 * (len(party.endpoints) + len(party.ssrcs)) for party in parties)
-        + sum(140 * len(party.codecs) + 1_500 * len(party.flows) for party in parties)
-        + sum(len(party.identity.text) + len(party.user_agent or "") for party in parties)
-        + sum(450 for party in parties if party.claim is not None)
+        + _memory_of_party(call.caller)
+        + _memory_of_party(call.callee)
         + len(call.call_id)
         + len(call.from_tag)
+    )
+
+
+def _memory_of_party(party: Party) -> int:
+    return (
+        750 * (len(party.endpoints) + len(party.ssrcs))
+        + 140 * len(party.codecs)
+        + 1_500 * len(party.flows)
+        + len(party.identity.text)
+        + (len(party.user_agent) if party.user_agent is not None else 0)
+        + (450 if party.claim is not None else 0)
     )
 
 

@@ -16,6 +16,8 @@ _SUBSCRIBER = re.compile(r"(?:\+|%2B)?[0-9*#.\-()]+", re.IGNORECASE)
 _CONTEXT = re.compile(r"\+[0-9.\-()]{1,20}")
 _DISPLAY = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _INTACT = re.compile(r"<(?:sips?|tel):[^<>\"\s]+>", re.IGNORECASE)
+_USUAL = re.compile(r'(?:"[^"\\<]*")?[^"<>]*<([^"<>]*)>(?:;tag=([^\s";<>=]*))?')
+"""What nearly all addresses are: whatever it matches, the steps of `parse_address` would read the same from."""
 _HOST = re.compile(r"\[([0-9A-Fa-f:.]{2,45})\]|([A-Za-z0-9_.\-]{1,255})")
 
 
@@ -81,6 +83,9 @@ def parse_address(value: str) -> Address:
     Raises SipError (ADDRESS) when there is no URI, or a quote or bracket is never closed.
     """
     value = value.strip()
+    usual = _USUAL.fullmatch(value)
+    if usual is not None:
+        return Address(parse_uri(usual[1]), identifier(usual[2] or ""))
     after_display = 0
     recovered = False
     if value.startswith('"'):

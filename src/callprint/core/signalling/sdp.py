@@ -32,7 +32,9 @@ UNSPECIFIED = ("0.0.0.0", "::")
 
 DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
 
-_LINE_END = re.compile(r"\r\n|\n|\r")
+_OCTET = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
+_IPV4 = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}", re.ASCII)
+"""IPv4 addresses in the only form that `ip_address` takes."""
 _RTPMAP = re.compile(r"(\d{1,3}) +([^/ ]{1,64})/(\d{1,7})(?:/.*)?", re.ASCII)
 _SSRC = re.compile(r"(\d{1,10})(?: .*)?", re.ASCII)
 _RTCP = re.compile(r"(\d{1,5})(?: +IN +IP[46] +(\S+))? *", re.ASCII)
@@ -107,7 +109,8 @@ def parse_sdp(data: bytes) -> SessionDescription:
 
     Raises SipError (TOO_LONG, SDP_LINE) when it has too many lines, or none that is `x=value`.
     """
-    lines = _LINE_END.split(data.decode("utf-8", "backslashreplace"))
+    text = data.decode("utf-8", "backslashreplace")
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     if len(lines) > MAXIMUM_LINES:
         raise SipError(SipDefect.TOO_LONG, 0, f"more than {MAXIMUM_LINES} lines of SDP")
     session = _Section("", 0, "", ())
@@ -232,6 +235,8 @@ class _Section:
 
 def canonical_address(text: str) -> str:
     """Return an IP address in canonical text, or "" for anything else (a name, a typing error)."""
+    if _IPV4.fullmatch(text):
+        return text
     try:
         address = ip_address(text)
     except ValueError:

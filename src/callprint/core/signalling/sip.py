@@ -14,7 +14,8 @@ Invariant, fuzzed: any bytes give a SipMessage or a SipError whose offset lies w
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from callprint.core.signalling.address import Address, Uri, parse_address, parse_uri
 from callprint.core.signalling.defects import SipDefect, SipError
@@ -48,9 +49,32 @@ _COMPACT = {
 }
 """Compact forms: RFC 3261 7.3.3 and the registry of SIP header fields."""
 
+_SPELLED = {
+    spelled: name.lower()
+    for name in (
+        *(
+            "Via",
+            "From",
+            "To",
+            "Call-ID",
+            "CSeq",
+            "Contact",
+            "Max-Forwards",
+            "Route",
+            "Record-Route",
+            "Expires",
+        ),
+        *("Allow", "Supported", "Require", "Content-Type", "Content-Length", "Content-Disposition", "Date"),
+        *("User-Agent", "Server", "Accept", "Session-Expires", "Min-SE", "Allow-Events", "Reason", "Event"),
+        *("P-Asserted-Identity", "P-Preferred-Identity", "Privacy", "Identity", "Diversion", "History-Info"),
+    )
+    for spelled in (name, name.lower())
+} | {compact: name for short, name in _COMPACT.items() for compact in (short, short.upper())}
+"""Headers as they are nearly always written; any other goes the long way through `_HEADER`."""
+
 _TOKEN = r"[A-Za-z0-9\-.!%*_+`'~]+"
 HEADER_END = re.compile(rb"\r?\n\r?\n")
-_LINE_END = re.compile(r"\r?\n")
+_EMPTY_LINE = re.compile(rb"\n\r?\n")
 _REQUEST = re.compile(rf"({_TOKEN}) +(\S+) +SIP/(\d+\.\d+)[ \t]*", re.IGNORECASE | re.ASCII)
 _RESPONSE = re.compile(r"SIP/(\d+\.\d+) +(\d{1,10})(?: (.*))?", re.IGNORECASE | re.DOTALL | re.ASCII)
 _HEADER = re.compile(rf"({_TOKEN})[ \t]*:")
@@ -72,6 +96,7 @@ class SipMessage:
     headers: tuple[tuple[str, str], ...]  # lower-case long names, unfolded values, in order
     body: bytes
     forgiven: tuple[SipDefect, ...] = ()
+    first: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)  # of `headers`, by name
 
     @property
     def is_request(self) -> bool:
@@ -80,14 +105,13 @@ class SipMessage:
 
     def header(self, name: str) -> str | None:
         """Return the value of the first header of that name (lower-case, long form), or None."""
-        for key, value in self.headers:
-            if key == name:
-                return value
-        return None
+        return self.first.get(name)
 
     def values(self, name: str) -> list[str]:
         """Return all values of a header: lines split at commas (RFC 3261 7.3.1), blanks stripped."""
         found: list[str] = []
+        if name not in self.first:
+            return found
         for key, value in self.headers:
             if key == name:
                 found.extend(piece.strip() for piece in split_outside(value, ","))
@@ -104,31 +128,33 @@ def parse_message(data: bytes) -> SipMessage:
     start = 0
     while data[start : start + 1] in (b"\r", b"\n"):  # RFC 3261 7.5
         start += 1
-    end = HEADER_END.search(data, start)
-    head_end, body_start = (end.start(), end.end()) if end else (len(data), len(data))
-    head = data[start:head_end]
-    first_line = head.partition(b"\n")[0].rstrip(b"\r").decode("utf-8", "backslashreplace")
-    method, status, request_uri = _start_line(first_line, start)
-    cut = end is None and not head.endswith(b"\n")
-    headers = _headers(head[: head.rfind(b"\n") + 1] if cut else head, start)
-    if cut and not {name for name, _ in headers}.issuperset(_NEEDED):
+    end = _EMPTY_LINE.search(data, start)
+    # A CR before the last line feed stays in the last line, where it is stripped like any blank.
+    head_end, body_start = end.span() if end else (len(data), len(data))
+    lines = data[start:head_end].decode("utf-8", "backslashreplace").split("\n")
+    method, status, request_uri = _start_line(lines[0].rstrip("\r"), start)
+    cut = end is None and lines[-1] != ""
+    headers = _headers(lines[1:-1] if cut else lines[1:], start)
+    first = dict(reversed(headers))
+    if cut and not first.keys() >= set(_NEEDED):
         raise SipError(SipDefect.NO_HEADER_END, len(data), "no empty line after the headers")
-    needed, repeated = _needed(headers, start)
-    body, wrong_length = _cut_to_length(headers, data[body_start:], body_start)
-    cseq, cseq_method = _cseq(needed["cseq"], start)
+    repeated = _check_needed(first, headers, start)
+    body, wrong_length = _cut_to_length(first, headers, data[body_start:], body_start)
+    cseq, cseq_method = _cseq(first["cseq"], start)
     if status == 0 and cseq_method != method:
         raise SipError(SipDefect.CSEQ, start, f"CSeq of a {cseq_method} on a {method}")
     return SipMessage(
         method=cseq_method,
         status=status,
         request_uri=request_uri,
-        call_id=_call_id(needed["call-id"], start),
-        from_=_address(needed["from"], start),
-        to=_address(needed["to"], start),
+        call_id=_call_id(first["call-id"], start),
+        from_=_address(first["from"], start),
+        to=_address(first["to"], start),
         cseq=cseq,
         headers=headers,
         body=body,
         forgiven=(*((SipDefect.NO_HEADER_END,) if cut else ()), *repeated, *wrong_length),
+        first=first,
     )
 
 
@@ -148,7 +174,7 @@ def content_length(headers: tuple[tuple[str, str], ...], offset: int) -> int | N
 
 def read_headers(head: bytes, offset: int) -> tuple[tuple[str, str], ...]:
     """Return the headers of a message's head (start line first, no empty line): for the TCP framer."""
-    return _headers(head, offset)
+    return _headers(head.decode("utf-8", "backslashreplace").split("\n")[1:], offset)
 
 
 def _start_line(line: str, offset: int) -> tuple[str, int, Uri | None]:
@@ -176,33 +202,46 @@ def _check_version(version: str, offset: int) -> None:
         raise SipError(SipDefect.VERSION, offset, f"SIP version {printable(version, 20)}")
 
 
-def _headers(head: bytes, offset: int) -> tuple[tuple[str, str], ...]:
-    lines = _LINE_END.split(head.decode("utf-8", "backslashreplace"))
-    headers: list[tuple[str, list[str]]] = []
-    for line in lines[1:]:
-        match = _HEADER.match(line)
-        if match is not None:
+def _headers(lines: list[str], offset: int) -> tuple[tuple[str, str], ...]:
+    headers: list[tuple[str, str]] = []
+    folded: list[str] = []  # lines of the last header
+    for line in lines:
+        spelled, colon, value = line.partition(":")
+        name = _SPELLED.get(spelled) if colon else None
+        if name is None:
+            match = _HEADER.match(line)
+            if match is None:
+                if line[:1] in (" ", "\t") and headers:  # folding, RFC 3261 7.3.1
+                    folded.append(line.strip())
+                continue
             name = match.group(1).lower()
-            headers.append((_COMPACT.get(name, name), [line[match.end() :].strip()]))
-        elif line[:1] in (" ", "\t") and headers:  # folding, RFC 3261 7.3.1
-            headers[-1][1].append(line.strip())
+            name = _COMPACT.get(name, name)
+        if folded:
+            headers[-1] = _unfolded(headers[-1], folded)
+        headers.append((name, value.strip()))
+    if folded:
+        headers[-1] = _unfolded(headers[-1], folded)
     if len(headers) > MAXIMUM_HEADERS:
         raise SipError(SipDefect.TOO_LONG, offset, f"more than {MAXIMUM_HEADERS} headers")
-    return tuple((name, " ".join(parts)) for name, parts in headers)
+    return tuple(headers)
 
 
-def _needed(
-    headers: tuple[tuple[str, str], ...], offset: int
-) -> tuple[dict[str, str], tuple[SipDefect, ...]]:
-    found: dict[str, str] = {}
-    repeated = False
-    for name, value in headers:
-        if name in _NEEDED and found.setdefault(name, value) != value:
-            repeated = True
+def _unfolded(header: tuple[str, str], folded: list[str]) -> tuple[str, str]:
+    name, value = header
+    whole = " ".join((value, *folded))
+    folded.clear()
+    return name, whole
+
+
+def _check_needed(
+    first: dict[str, str], headers: tuple[tuple[str, str], ...], offset: int
+) -> tuple[SipDefect, ...]:
     for name in _NEEDED:
-        if name not in found:
+        if name not in first:
             raise SipError(SipDefect.MISSING_HEADER, offset, f"no {name} header")
-    return found, (SipDefect.REPEATED_HEADER,) if repeated else ()
+    if len(first) < len(headers) and any(name in _NEEDED and first[name] != value for name, value in headers):
+        return (SipDefect.REPEATED_HEADER,)
+    return ()
 
 
 def _cseq(value: str, offset: int) -> tuple[int, str]:
@@ -213,7 +252,7 @@ def _cseq(value: str, offset: int) -> tuple[int, str]:
 
 
 def _call_id(value: str, offset: int) -> str:
-    if not value or any(c.isspace() for c in value):
+    if value.split() != [value]:
         raise SipError(SipDefect.CALL_ID, offset, f"Call-ID {printable(value, 40)!r}")
     return identifier(value)
 
@@ -226,8 +265,10 @@ def _address(value: str, offset: int) -> Address:
 
 
 def _cut_to_length(
-    headers: tuple[tuple[str, str], ...], body: bytes, offset: int
+    first: dict[str, str], headers: tuple[tuple[str, str], ...], body: bytes, offset: int
 ) -> tuple[bytes, tuple[SipDefect, ...]]:
+    if len(first) == len(headers) and first.get("content-length") == str(len(body)):
+        return body, ()
     try:
         announced = content_length(headers, offset)
     except SipError as error:

@@ -27,7 +27,7 @@ def identifier(text: str) -> str:
     So two long identifiers with the same start stay two, in bounded memory.
     """
     if len(text) <= MAXIMUM_TEXT:
-        return printable(text)  # as released versions kept it
+        return text if text.isprintable() else printable(text)  # as released versions kept it
     if len(text) > MAXIMUM_IDENTIFIER:
         digest = sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:32]
         text = f"{text[:MAXIMUM_TEXT]}~{digest}"
@@ -39,6 +39,8 @@ def split_outside(text: str, separator: str) -> list[str]:
 
     An unterminated quote or bracket reaches to the end of the text. Raises SipError past MAXIMUM_VALUES.
     """
+    if separator not in text:
+        return [text]
     if '"' not in text and "<" not in text:
         pieces = text.split(separator, MAXIMUM_VALUES)
     else:
