@@ -23,7 +23,7 @@ MAXIMUM_HOPS = 8
 MAXIMUM_NAME = 64
 """Longest branch that is kept as it is, characters; longer ones by their digest."""
 
-_MAXIMUM_USUAL = 256
+_MAXIMUM_REMEMBERED = 256
 """Longest Via, characters, whose branch is remembered: the messages of a transaction have the same."""
 
 _MAGIC_COOKIE = "z9hG4bK"
@@ -183,11 +183,10 @@ def hops_above(message: SipMessage) -> tuple[str, ...]:
 
 
 def _branch_of(via: str) -> str:
-    return _named(via) if len(via) <= _MAXIMUM_USUAL else _named.__wrapped__(via)
+    return _remembered(via) if len(via) <= _MAXIMUM_REMEMBERED else _read(via)
 
 
-@lru_cache(maxsize=4096)
-def _named(via: str) -> str:
+def _read(via: str) -> str:
     for parameter in via.split(";", MAXIMUM_VALUES)[1:]:
         name, _, value = parameter.partition("=")
         if name.strip().lower() == "branch":
@@ -196,6 +195,9 @@ def _named(via: str) -> str:
                 return branch
             return _MAGIC_COOKIE + blake2b(branch.encode(), digest_size=16).hexdigest()
     return ""
+
+
+_remembered = lru_cache(maxsize=4096)(_read)
 
 
 def _key(values: dict[str, Any]) -> BranchKey:

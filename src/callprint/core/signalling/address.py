@@ -11,6 +11,9 @@ from callprint.core.signalling.text import identifier, parameters, printable
 MAXIMUM_URI = 1024
 """Longest URI that is read, characters."""
 
+_MAXIMUM_REMEMBERED = 256
+"""Longest address that is remembered, characters: all messages of a call have From and To."""
+
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]{0,31}")
 _SUBSCRIBER = re.compile(r"(?:\+|%2B)?[0-9*#.\-()]+", re.IGNORECASE)
 _CONTEXT = re.compile(r"\+[0-9.\-()]{1,20}")
@@ -82,6 +85,10 @@ def parse_address(value: str) -> Address:
 
     Raises SipError (ADDRESS) when there is no URI, or a quote or bracket is never closed.
     """
+    return _remembered(value) if len(value) <= _MAXIMUM_REMEMBERED else _read(value)
+
+
+def _read(value: str) -> Address:
     value = value.strip()
     usual = _USUAL.fullmatch(value)
     if usual is not None:
@@ -105,6 +112,9 @@ def parse_address(value: str) -> Address:
         uri, _, rest = value[after_display:].partition(";")
     tag = parameters(rest).get("tag", "") if rest else ""
     return Address(parse_uri(uri), identifier(tag), recovered)
+
+
+_remembered = lru_cache(maxsize=8192)(_read)
 
 
 def address_or_none(value: str) -> Address | None:
