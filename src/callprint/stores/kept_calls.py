@@ -1,8 +1,8 @@
-"""Packets of calls that are kept: a folder beside the SQLite store, one file a call, for its owner alone (ADR 0015).
+"""Packets of calls that are kept: a folder, by default beside the SQLite store, one file a call (ADR 0015).
 
 A file is written under another name and renamed, so that there is no half of one. Files of calls that end together are
-synced together; what a power failure leaves half-written in between is refused when it is read. With a key a file is
-encrypted with AES-256-GCM; its name is bound to it, so that nobody passes one call off as another.
+synced together; what a power failure leaves half-written in between is refused when it is read. Each file is bound to
+its call: by a digest at its end, or, with a key, by AES-256-GCM, which nobody without the key can do anew.
 """
 
 import contextlib
@@ -24,12 +24,15 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 KEY_VARIABLE = "CALLPRINT_KEY_FILE"
+KEPT_VARIABLE = "CALLPRINT_KEPT_CALLS"
 KEY_BYTES = 32
 MAGIC = b"callprint kept 1"
 LARGEST_FILE = 4 << 30
 
 PLAIN, ENCRYPTED = ".pcapng", ".pcapng.enc"
 _NONCE = 12
+_SEAL_TYPE = 0x8CA11E02  # reserved for local use, as BLOCK_TYPE of core/calls/kept.py
+_SEAL_BYTES = 12 + 32
 _SYNCED_AT_ONCE = 16
 _DAY_S = 86_400
 _LISTED_EVERY = 1_000  # calls that are kept: another process may keep calls in the same folder
@@ -99,7 +102,9 @@ class KeptCalls:
         Raises StoreError when they cannot be written.
         """
         name = self._name(call)
-        if self._cipher is not None:
+        if self._cipher is None:
+            capture += _seal(name, capture)
+        else:
             nonce = os.urandom(_NONCE)
             capture = MAGIC + nonce + self._cipher.encrypt(nonce, capture, MAGIC + name.encode())
         target = self._folder / (name + (PLAIN if self._cipher is None else ENCRYPTED))
@@ -149,10 +154,11 @@ class KeptCalls:
         """Return whether packets of a call are kept."""
         return self._file(call) is not None
 
-    def get(self, call: CallRecord) -> bytes | None:
+    def get(self, call: CallRecord, key: Callable[[], bytes | None] = lambda: None) -> bytes | None:
         """Return the capture with the packets of a call, None where there is none.
 
-        Raises ConfigError when it is encrypted and the key is missing or another one, StoreError when it is damaged.
+        key: gives the key where this folder has none and the file is encrypted. Raises ConfigError when the key is
+        missing or another one, StoreError when the file is damaged, or another call's.
         """
         path = self._file(call)
         if path is None:
@@ -166,9 +172,17 @@ class KeptCalls:
             return None  # another process deleted it just now, as its bounds say
         except OSError as error:
             raise StoreError(f"{path}: {error.strerror}") from error
+        name = self._name(call)
         if path.name.endswith(PLAIN):
-            return data
-        if self._cipher is None:
+            capture, seal = data[:-_SEAL_BYTES], data[-_SEAL_BYTES:]
+            if seal != _seal(name, capture):
+                raise StoreError(
+                    f"{path} is not as it was kept of this call: damaged, cut off, or another call's"
+                )
+            return capture
+        found = None if self._cipher else key()
+        cipher = _cipher(found) if found else self._cipher
+        if cipher is None:
             raise ConfigError(f"{path} is encrypted: name its key with --key-file or ${KEY_VARIABLE}")
         if not data.startswith(MAGIC) or len(data) < len(MAGIC) + _NONCE:
             raise StoreError(f"{path} is no encrypted file of callprint")
@@ -176,7 +190,7 @@ class KeptCalls:
 
         nonce, sealed = data[len(MAGIC) :][:_NONCE], data[len(MAGIC) + _NONCE :]
         try:
-            return self._cipher.decrypt(nonce, sealed, MAGIC + self._name(call).encode())
+            return cipher.decrypt(nonce, sealed, MAGIC + name.encode())
         except InvalidTag:
             raise ConfigError(f"{path} was encrypted with another key, or is damaged") from None
 
@@ -223,6 +237,13 @@ class KeptCalls:
 
     def _without(self, files: dict[Path, tuple[float, int]], path: Path) -> None:
         self._size -= files.pop(path, (0.0, 0))[1]
+
+
+def _seal(name: str, capture: bytes) -> bytes:
+    """Return a block of pcapng with a digest of a call's identity and capture: other programs pass over it."""
+    size = _SEAL_BYTES.to_bytes(4, "little")
+    digest = hashlib.sha256(MAGIC + name.encode() + capture).digest()
+    return _SEAL_TYPE.to_bytes(4, "little") + size + digest + size
 
 
 def _cipher(key: bytes) -> "AESGCM":
