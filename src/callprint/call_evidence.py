@@ -8,7 +8,6 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from callprint.core.call import CallRecord
-from callprint.core.calls.kept import is_whole
 from callprint.core.calls.ladder import LadderKeeper, LadderMessage
 from callprint.core.ground.errors import CaptureError, StoreError
 from callprint.core.spam.call_pipeline import CallPipeline
@@ -21,35 +20,35 @@ from callprint.stores import VerdictStore
 from callprint.stores.kept_calls import KEY_VARIABLE, KeptCalls, folder_beside, read_key
 
 
-def has_kept_packets(store: VerdictStore, record: CallRecord) -> bool:
-    """Return whether packets of a call are kept."""
-    folder = folder_beside(store)
+def has_kept_packets(store: VerdictStore, record: CallRecord, folder: Path | None = None) -> bool:
+    """Return whether packets of a call are kept, in `folder` or beside the store."""
+    folder = folder or folder_beside(store)
     return folder is not None and KeptCalls(folder).has(record)
 
 
-def pcap_of_call(store: VerdictStore, record: CallRecord, key_file: str | Path | None = None) -> bytes | None:
+def pcap_of_call(
+    store: VerdictStore, record: CallRecord, key_file: str | Path | None = None, folder: Path | None = None
+) -> bytes | None:
     """Return the packets of a call that are kept, as pcapng; None where there are none.
 
-    key_file: of the key that they are encrypted with (default: $CALLPRINT_KEY_FILE). Raises ConfigError when it is
-    needed and missing, or another one, and StoreError when the file is damaged.
+    key_file: of the key that they are encrypted with (default: $CALLPRINT_KEY_FILE); folder: where they are, unless
+    beside the store. Raises ConfigError when the key is needed and missing, or another one, and StoreError when the
+    file is damaged.
     """
-    folder = folder_beside(store)
-    if folder is None or not KeptCalls(folder).has(record):
+    folder = folder or folder_beside(store)
+    if folder is None:
         return None
-    capture = KeptCalls(folder, read_key(key_file or os.environ.get(KEY_VARIABLE))).get(record)
-    if capture is not None and not is_whole(capture):
-        raise StoreError("the packets that are kept of the call are cut off or damaged")
-    return capture
+    return KeptCalls(folder).get(record, lambda: read_key(key_file or os.environ.get(KEY_VARIABLE)))
 
 
 def evidence_of_call(
-    store: VerdictStore, record: CallRecord, key_file: str | Path | None = None
+    store: VerdictStore, record: CallRecord, key_file: str | Path | None = None, folder: Path | None = None
 ) -> bytes | None:
     """Return the evidence file of a call whose packets are kept (evidence_file.py); None where there are none.
 
     The arguments and errors are those of `pcap_of_call`.
     """
-    capture = pcap_of_call(store, record, key_file)
+    capture = pcap_of_call(store, record, key_file, folder)
     return None if capture is None else evidence_of(capture, kept_beside(capture), record)
 
 

@@ -12,7 +12,7 @@ from callprint.core.call import CallRecord, Phase
 from callprint.core.calls.attempt import Attempt
 from callprint.core.calls.keep_rules import KeepRules
 from callprint.core.calls.kept import KeptCall, block_of
-from callprint.core.calls.packets_of_call import MessagePlaces
+from callprint.core.calls.packets_of_call import MessagePlaces, spans_of_call
 from callprint.core.calls.spool import CallFrames, CallSpool
 from callprint.core.ground.errors import StoreError
 from callprint.core.signalling.reader import RawMessage
@@ -27,6 +27,11 @@ Heard = TypeVar("Heard")
 
 SETTLES_NS = 5_000_000_000
 """After a call has ended the last answers and RTCP reports come: its packets are taken when they have."""
+
+TOGETHER_NS = 1_000_000_000
+"""Calls that end within this time are looked for together: memory is gone through once for all of them."""
+MOST_TOGETHER = 60_000
+"""Packets of media that are taken out of memory in one go, some tens of megabytes."""
 
 
 @dataclass(slots=True)
@@ -67,8 +72,8 @@ class CallKeeper:
                 self.finish()  # another capture, of an earlier time
             self._now_ns = int(packets["time_ns"][-1])
         self.spool.take(data, packets, records)
-        while self._waiting and self._waiting[0][0] <= self._now_ns:
-            self._keep(self._waiting.popleft()[1])
+        if self._waiting and self._waiting[0][0] <= self._now_ns - TOGETHER_NS:
+            self._keep_until(self._now_ns)
 
     def take_message(self, call: Attempt, raw: RawMessage, message: SipMessage) -> None:
         """Take a message that call assembly has given to a call."""
@@ -91,27 +96,51 @@ class CallKeeper:
 
     def finish(self) -> None:
         """Keep the calls that still wait: nothing more comes."""
-        while self._waiting:
-            self._keep(self._waiting.popleft()[1])
+        if self._waiting:
+            self._keep_until(self._waiting[-1][0])
 
-    def _keep(self, call: CallRecord) -> None:
-        keys = (*call.caller_flows, *call.callee_flows)
-        flows = [self._flows[key] for key in keys if key in self._flows]
-        found = self.spool.frames_of(self._places.of(call.call_id, call.from_tag), flows)
-        if found.packets:
-            judged = [look for key in keys for look in self.looks.of(key)]
-            kept = KeptCall(judged, self.card, about(call), found.complete, self.voice, self._ports)
-            try:
-                self.folder.put(call, capture_of(kept, found))
-            except StoreError as error:  # a full disk: verdicts and calls go on
-                self.unwritten += 1
-                self.trouble = str(error)
-            else:
-                self.kept += 1
-                self.incomplete += not found.complete
-        else:
+    def _keep_until(self, time_ns: int) -> None:
+        """Keep the calls whose packets have come by a time."""
+        while self._waiting and self._waiting[0][0] <= time_ns:
+            calls: list[CallRecord] = []
+            flows: list[list[FlowReport]] = []
+            packets = 0
+            while self._waiting and self._waiting[0][0] <= time_ns and packets < MOST_TOGETHER:
+                call = self._waiting.popleft()[1]
+                calls.append(call)
+                flows.append([self._flows[key] for key in _keys(call) if key in self._flows])
+                packets += sum(each.summary.packets + each.summary.long_packets for each in flows[-1])
+            places = (self._places.of(call.call_id, call.from_tag) for call in calls)
+            for call, found in zip(
+                calls, self.spool.frames_of(list(map(spans_of_call, places, flows))), strict=True
+            ):
+                self._keep(call, found)
+                self._places.forget(call.call_id, call.from_tag)
+            for error in self.folder.sync():
+                self.kept -= 1
+                self._not_written(error)
+
+    def _keep(self, call: CallRecord, found: CallFrames) -> None:
+        if not len(found.records):
             self.gone += 1
-        self._places.forget(call.call_id, call.from_tag)
+            return
+        judged = [look for key in _keys(call) for look in self.looks.of(key)]
+        kept = KeptCall(judged, self.card, about(call), found.complete, self.voice, self._ports)
+        try:
+            self.folder.put(call, capture_of(kept, found))
+        except StoreError as error:  # a full disk: verdicts and calls go on
+            self._not_written(error)
+        else:
+            self.kept += 1
+            self.incomplete += not found.complete
+
+    def _not_written(self, error: StoreError) -> None:
+        self.unwritten += 1
+        self.trouble = str(error)
+
+
+def _keys(call: CallRecord) -> tuple[FlowKey, ...]:
+    return (*call.caller_flows, *call.callee_flows)
 
 
 def _both(one: Callable[[Heard], None], other: Callable[[Heard], None]) -> Callable[[Heard], None]:
@@ -141,6 +170,5 @@ def capture_of(kept: KeptCall, found: CallFrames) -> bytes:
     stream = io.BytesIO()
     writer = PcapngWriter(stream)
     stream.write(block_of(kept))
-    for data, records in found.frames:
-        writer.write(data, records)
+    writer.write(found.data, found.records)
     return stream.getvalue()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from callprint.core.calls.keep_rules import KeepRules
-from callprint.core.calls.packets_of_call import CallPackets, MessagePlaces
+from callprint.core.calls.packets_of_call import CallPackets, MessagePlaces, spans_of_call
 from callprint.core.calls.spool import CallSpool
 from callprint.core.dissect import dissect
 from callprint.core.ground.errors import ConfigError
@@ -34,20 +34,24 @@ def read():
 
 
 def frames_of(spool, call, flows, places):
-    return spool.frames_of(
+    (found,) = spool.frames_of([wanted(call, flows, places)])
+    return found
+
+
+def wanted(call, flows, places):
+    return spans_of_call(
         places.of(call.call_id, call.from_tag),
         [flows[key] for key in (*call.caller_flows, *call.callee_flows)],
     )
 
 
-def in_bytes(frames):
+def in_bytes(data, records):
     return [
         (
             int(row["time_ns"]),
             data[row["offset"] : row["offset"] + row["captured"]].tobytes(),
             int(row["original"]),
         )
-        for data, records in frames
         for row in records
     ]
 
@@ -60,8 +64,8 @@ def test_it_finds_what_a_second_reading_finds(read, size):
         for begin in range(0, min(len(packets), 20 * size if size < 1000 else len(packets)), size):
             spool.take(data, packets[begin : begin + size], records[begin : begin + size])
     whole = size >= 1000
-    for call in calls:
-        found = frames_of(spool, call, flows, places)
+    together = spool.frames_of([wanted(call, flows, places) for call in calls])
+    for call, found in zip(calls, together, strict=True):
         chosen = CallPackets(
             places.of(call.call_id, call.from_tag),
             [flows[key] for key in (*call.caller_flows, *call.callee_flows)],
@@ -69,14 +73,13 @@ def test_it_finds_what_a_second_reading_finds(read, size):
         expected = [
             each
             for data, packets, records in batches
-            for each in in_bytes([(data, records[chosen.chosen(packets)])])
+            for each in in_bytes(data, records[chosen.chosen(packets)])
         ]
         assert found.complete
-        assert found.packets == len(in_bytes(found.frames))
         if whole:
-            assert in_bytes(found.frames) == expected
+            assert in_bytes(found.data, found.records) == expected
         else:
-            assert set(in_bytes(found.frames)) <= set(expected)
+            assert set(in_bytes(found.data, found.records)) <= set(expected)
 
 
 def test_of_rtp_the_header_stays(read):
@@ -86,12 +89,12 @@ def test_of_rtp_the_header_stays(read):
         spool.take(*batch)
     kinds = set()
     for call in calls:
-        for data, records in frames_of(spool, call, flows, places).frames:
-            packets = dissect(data, records)
-            kinds |= set(packets["kind"].tolist())
-            cut = packets["kind"] == PacketKind.RTP_CUT
-            assert (packets["length"][cut] >= 12).all()
-            assert (packets["missing"][cut] > 0).all()
+        found = frames_of(spool, call, flows, places)
+        packets = dissect(found.data, found.records)
+        kinds |= set(packets["kind"].tolist())
+        cut = packets["kind"] == PacketKind.RTP_CUT
+        assert (packets["length"][cut] >= 12).all()
+        assert (packets["missing"][cut] > 0).all()
     assert PacketKind.RTP_CUT in kinds
     assert PacketKind.SIP_UDP in kinds
     assert PacketKind.RTP not in kinds
@@ -116,7 +119,8 @@ def test_nothing_is_held_of_other_packets():
     packets = np.zeros(3, PACKET)
     packets["kind"] = PacketKind.NOT_RTP
     spool.take(np.zeros(10, np.uint8), packets, np.zeros(3, RECORD))
-    assert not spool.frames_of({}, []).packets
+    (found,) = spool.frames_of([spans_of_call({}, [])])
+    assert not len(found.records)
 
 
 @pytest.mark.parametrize("words", [["x"], ["spam:1"], ["quality:"], ["quality:nan"], ["quality:1"]])

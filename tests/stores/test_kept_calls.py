@@ -4,6 +4,7 @@ import builtins
 import errno
 import os
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -156,8 +157,15 @@ def test_a_full_disk_leaves_nothing_half(tmp_path, monkeypatch):
     def full(_descriptor):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(StoreError, match="No space left"):
-        folder.put(call(), b"after")
+    with monkeypatch.context() as now:
+        now.setattr(Path, "replace", lambda *_: full(0))
+        with pytest.raises(StoreError, match="No space left"):
+            folder.put(call(), b"after")
     assert folder.get(call()) == b"before"
     assert len(list(tmp_path.iterdir())) == 1
+    folder.put(call(), b"after")
+    monkeypatch.setattr(os, "fsync", full)
+    (error,) = folder.sync()
+    assert "No space left" in str(error)
+    assert not list(tmp_path.iterdir())
+    assert folder.sync() == []

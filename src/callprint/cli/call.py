@@ -14,7 +14,8 @@ from callprint.cli import EXIT_DAMAGED, EXIT_ERROR, EXIT_USAGE
 from callprint.cli.answers import add_json_option, add_store_option, write_data
 from callprint.cli.call_check import check_file
 from callprint.cli.capture_options import add_capture_options
-from callprint.cli.keeping import add_key_option, look_keeper
+from callprint.cli.keeping import look_keeper
+from callprint.cli.kept import add_kept_options
 from callprint.cli.numbers import add_number_options, identity_reader
 from callprint.cli.parsers import Subparsers, add_command
 from callprint.cli.targets import STANDARD_OUTPUT, check_not_store, open_binary_target, output_target
@@ -112,7 +113,7 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
     add_number_options(parser)
     add_capture_options(parser)
     add_store_option(parser)
-    add_key_option(parser)
+    add_kept_options(parser)
     parser.set_defaults(run=run)
     return parser
 
@@ -258,7 +259,7 @@ def _stored(
 
 def _kept_packets(args: argparse.Namespace, store: VerdictStore, record: CallRecord) -> bytes | None:
     try:
-        return pcap_of_call(store, record, args.key_file)
+        return pcap_of_call(store, record, args.key_file, args.kept_calls)
     except (ConfigError, StoreError) as error:
         if args.pcap or args.evidence:
             raise

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from callprint.cli.answers import add_store_option
+from callprint.cli.kept import add_kept_options
 from callprint.cli.parsers import Subparsers, add_command, port
 from callprint.core.ground.errors import ConfigError
 from callprint.output.console import make_console, make_messages, printable
@@ -85,6 +86,7 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
         type=Path,
         help="labelled calls (folder, or file of `callprint dataset build`) that training adds named flows to",
     )
+    add_kept_options(parser)
     parser.add_argument(
         "--folder", metavar="FOLDER", type=Path, help="users and log (default: in callprint's data folder)"
     )
@@ -147,6 +149,8 @@ def run(args: argparse.Namespace) -> int:
         kafka_tls_ca=args.kafka_tls_ca,
         sasl_user=args.sasl_user,
         forward_auth=args.forward_auth,
+        kept_calls=args.kept_calls,
+        key_file=Path(args.key_file) if args.key_file else None,
         train_with=args.train_with.absolute() if args.train_with else None,
         trusted_proxies=tuple(args.trusted_proxy) or ("127.0.0.1", "::1"),
     )

@@ -2,13 +2,13 @@
 
 import argparse
 import contextlib
-import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from callprint.call_keeping import CallKeeper
+from callprint.cli.kept import add_kept_options
 from callprint.cli.parsers import positive
 from callprint.core.calls.keep_rules import DEFAULT_MOS, KeepRules
 from callprint.core.calls.spool import CallSpool
@@ -18,7 +18,7 @@ from callprint.core.verdicts.looks import LookKeeper
 from callprint.identification import CaptureRun
 from callprint.output.console import printable, quantity
 from callprint.stores import VerdictStore
-from callprint.stores.kept_calls import KEY_VARIABLE, KeptCalls, KeptLimits, folder_beside, read_key
+from callprint.stores.kept_calls import KeptCalls, KeptLimits, folder_beside, read_key
 
 if TYPE_CHECKING:
     from callprint.inference import OnnxIdentifier
@@ -30,7 +30,7 @@ def add_keep_options(parser: argparse.ArgumentParser) -> None:
     """Add --keep-calls and its bounds."""
     defaults = KeptLimits()
     group = parser.add_argument_group(
-        "packets of calls", "Off by default; kept beside the store, for `callprint call`."
+        "packets of calls", "Off by default; kept for `callprint call` and the console."
     )
     group.add_argument(
         "--keep-calls",
@@ -41,7 +41,7 @@ def add_keep_options(parser: argparse.ArgumentParser) -> None:
         f"{DEFAULT_MOS}, or `quality:3.2`), of an `unknown` application, or `all`; may be given more than once",
     )
     group.add_argument("--keep-voice", action="store_true", help="also the voice: RTP packets whole")
-    add_key_option(group)
+    add_kept_options(group)
     group.add_argument(
         "--keep-calls-number",
         metavar="N",
@@ -69,17 +69,6 @@ def add_keep_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_key_option(parser: "argparse.ArgumentParser | argparse._ArgumentGroup") -> None:
-    """Add --key-file."""
-    parser.add_argument(
-        "--key-file",
-        metavar="FILE",
-        default=os.environ.get(KEY_VARIABLE),
-        help="32 bytes with which kept packets are encrypted (AES-256-GCM; "
-        f"default: ${KEY_VARIABLE}, else they are not)",
-    )
-
-
 def call_keeper(
     args: argparse.Namespace, store: VerdictStore | None, identifier: "OnnxIdentifier | None"
 ) -> CallKeeper | None:
@@ -91,9 +80,9 @@ def call_keeper(
         if given:
             raise ConfigError(f"{given[0]} is about what --keep-calls keeps: give that as well")
         return None
-    folder = None if store is None else folder_beside(store)
+    folder = args.kept_calls or (None if store is None else folder_beside(store))
     if folder is None:
-        raise ConfigError("--keep-calls keeps packets beside an SQLite store: name one with --store")
+        raise ConfigError("beside this store there is no place for packets: name a folder with --kept-calls")
     if args.pseudonym_key and not args.key_file:
         raise ConfigError(
             "--keep-calls keeps SIP with the numbers that --pseudonym-key hides: give --key-file as well"

@@ -1,6 +1,7 @@
 """The packets of a call that are kept: their messages as a page, they and the evidence as files, for whoever may."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from fastapi import APIRouter, Request
@@ -18,7 +19,8 @@ from callprint.core.call import CallRecord
 from callprint.output.console import endpoint
 from callprint.stores import VerdictStore
 
-_Give = Callable[[VerdictStore, CallRecord], Any]
+_Give = Callable[[VerdictStore, CallRecord, Path | None, Path | None], Any]
+"""From a store, a call, the file of the key, and the folder of kept packets; the two None where they are not named."""
 
 
 MESSAGES = {
@@ -62,6 +64,7 @@ KINDS = {
 def router(site: Site) -> APIRouter:
     """Return the routes."""
     routes = APIRouter()
+    key_file, folder = site.settings.key_file, site.settings.kept_calls
 
     async def asked(request: Request, key: str, did: str, give: _Give) -> tuple[CallRecord, Any]:
         require(request, Role.ANALYST)
@@ -69,10 +72,10 @@ def router(site: Site) -> APIRouter:
 
         def ask(store: VerdictStore) -> tuple[CallRecord | None, Any]:
             call = next(iter(calls_of(store, [identity])), None) if identity else None
-            if call is None or not has_kept_packets(store, call):
+            if call is None or not has_kept_packets(store, call, folder):
                 return call, None
             site.log(request, did, call.call_id)  # before anybody has it
-            return call, give(store, call)
+            return call, give(store, call, key_file, folder)
 
         call, content = await site.ask(ask)
         if call is None:
@@ -122,7 +125,7 @@ def router(site: Site) -> APIRouter:
     return routes
 
 
-def _messages(store: VerdictStore, call: CallRecord) -> Any:
+def _messages(store: VerdictStore, call: CallRecord, key_file: Path | None, folder: Path | None) -> Any:
     """Return the messages in the kept packets of a call, and how many more there are; None where none are kept."""
-    capture = pcap_of_call(store, call)
+    capture = pcap_of_call(store, call, key_file, folder)
     return None if capture is None else messages_in(capture, call)

@@ -2,6 +2,7 @@
 
 import math
 from functools import cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -104,7 +105,8 @@ def router(site: Site) -> APIRouter:
     async def call(request: Request, key: str) -> Response:
         """Show one call."""
         identity = shown.call_of(key)
-        found = await site.ask(lambda store: _about(store, *identity)) if identity else None
+        kept = site.settings.kept_calls
+        found = await site.ask(lambda store: _about(store, kept, *identity)) if identity else None
         if found is None:
             raise HTTPException(404, "The store has no such call.")
         numbers = sees_numbers(request)
@@ -146,7 +148,9 @@ def seen(call: CallRecord, numbers: bool) -> dict[str, Any]:
     return values if numbers else shown.masked_values(values, search.NUMBERS)
 
 
-def _about(store: VerdictStore, call_id: str, from_tag: str, started_ns: int) -> About | None:
+def _about(
+    store: VerdictStore, kept_calls: Path | None, call_id: str, from_tag: str, started_ns: int
+) -> About | None:
     rows = [
         row
         for row in store.calls(CallQuery(call_id=call_id, last_only=False, limit=200))
@@ -164,7 +168,13 @@ def _about(store: VerdictStore, call_id: str, from_tag: str, started_ns: int) ->
     caller = voted_caller(last)
     allowed = next((entry for entry in store.allowed() if entry.caller == caller), None)
     return About(
-        rows, flows, of_caller, of_campaign, effects(store, caller), allowed, has_kept_packets(store, last)
+        rows,
+        flows,
+        of_caller,
+        of_campaign,
+        effects(store, caller),
+        allowed,
+        has_kept_packets(store, last, kept_calls),
     )
 
 

@@ -25,6 +25,8 @@ class ConsoleSettings:
     tls: bool = False  # cookies are sent over TLS alone
     models: tuple[Path, ...] = (SHIPPED,)
     placed: Path = field(default_factory=place_file)  # which network is in place
+    kept_calls: Path | None = None  # where packets of calls are kept; None: beside the store
+    key_file: Path | None = None  # of the key that they are encrypted with
     train_with: Path | None = None  # dataset that training joins the named flows to
     named: Path = field(default_factory=lambda: data_folder() / "named")
     brokers: tuple[str, ...] = ()  # votes go to Kafka instead of the store

@@ -5,8 +5,12 @@ from typing import BinaryIO
 
 import numpy as np
 
+from callprint.core.ground.pieces import copy_pieces
+
 _SECTION = struct.pack("<IIIHHqI", 0x0A0D0D0A, 28, 0x1A2B3C4D, 1, 0, -1, 28)
 _NANOSECONDS = struct.pack("<HHB3xHH", 9, 1, 9, 0, 0)  # option if_tsresol = 9; the end of options
+_PACKET_HEAD, _PACKET_BLOCK = 28, 32
+"""Bytes of an enhanced packet block before the frame, and all besides the frame."""
 
 
 class PcapngWriter:
@@ -21,16 +25,33 @@ class PcapngWriter:
 
     def write(self, data: np.ndarray, records: np.ndarray) -> None:
         """Write frames; data: (bytes,) uint8, records: (n,) RECORD."""
-        for time_ns, offset, captured, original, link_type in records.tolist():
-            interface = self._interface(link_type)
-            frame = data[offset : offset + captured].tobytes()
-            padded = frame + bytes(-captured % 4)
-            length = 32 + len(padded)
-            head = struct.pack("<III", 6, length, interface)
-            stamp = struct.pack("<II", time_ns >> 32 & 0xFFFFFFFF, time_ns & 0xFFFFFFFF)
-            sizes = struct.pack("<II", captured, original)
-            self._stream.write(head + stamp + sizes + padded + struct.pack("<I", length))
-            self.packets += 1
+        if not len(records):
+            return
+        interfaces = np.zeros(len(records), "<u4")
+        for link_type in dict.fromkeys(records["link_type"].tolist()):
+            interfaces[records["link_type"] == link_type] = self._interface(link_type)
+        captured = records["captured"].astype(np.int64)
+        lengths = _PACKET_BLOCK + captured + -captured % 4
+        ends = np.cumsum(lengths)
+        words = np.zeros(int(ends[-1]) // 4, "<u4")
+        begins = (ends - lengths) // 4
+        times = records["time_ns"].astype(np.int64)
+        head = (
+            6,
+            lengths,
+            interfaces,
+            times >> 32 & 0xFFFFFFFF,
+            times & 0xFFFFFFFF,
+            captured,
+            records["original"],
+        )
+        for number, column in enumerate(head):
+            words[begins + number] = column
+        words[ends // 4 - 1] = lengths
+        octets = words.view(np.uint8)
+        copy_pieces(octets, 4 * begins + _PACKET_HEAD, data, records["offset"], captured)
+        self._stream.write(octets.tobytes())
+        self.packets += len(records)
 
     def _interface(self, link_type: int) -> int:
         number = self._interfaces.get(link_type)

@@ -1,7 +1,8 @@
-"""Packets of calls that are kept: a folder beside the SQLite store, one file a call, for its owner alone (ADR 0015).
+"""Packets of calls that are kept: a folder, by default beside the SQLite store, one file a call (ADR 0015).
 
-A file is written under another name and renamed, so that there is never half of one. With a key it is encrypted with
-AES-256-GCM; the name is bound to it, so that nobody passes one call off as another.
+A file is written under another name and renamed, so that there is no half of one. Files of calls that end together are
+synced together; what a power failure leaves half-written in between is refused when it is read. Each file is bound to
+its call: by a digest at its end, or, with a key, by AES-256-GCM, which nobody without the key can do anew.
 """
 
 import contextlib
@@ -10,6 +11,7 @@ import os
 import stat
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,14 +24,18 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 KEY_VARIABLE = "CALLPRINT_KEY_FILE"
+KEPT_VARIABLE = "CALLPRINT_KEPT_CALLS"
 KEY_BYTES = 32
 MAGIC = b"callprint kept 1"
 LARGEST_FILE = 4 << 30
 
 PLAIN, ENCRYPTED = ".pcapng", ".pcapng.enc"
 _NONCE = 12
+_SEAL_TYPE = 0x8CA11E02  # reserved for local use, as BLOCK_TYPE of core/calls/kept.py
+_SEAL_BYTES = 12 + 32
+_SYNCED_AT_ONCE = 16
 _DAY_S = 86_400
-_LISTED_EVERY = 100  # calls that are kept: another process may keep calls in the same folder
+_LISTED_EVERY = 1_000  # calls that are kept: another process may keep calls in the same folder
 _ABANDONED_AFTER_S = 3_600  # a file that was being written when its process died
 
 
@@ -79,10 +85,10 @@ class KeptCalls:
         self._cipher = _cipher(key) if key else None
         self._limits = limits or KeptLimits()
         self._now_s = now_s
-        self._sizes: dict[Path, tuple[float, int]] | None = (
-            None  # when written, and how large: the oldest first
-        )
+        self._files: dict[Path, tuple[float, int]] | None = None  # when written, how large: the oldest first
+        self._size = 0  # of all of them
         self._until_listed = 0
+        self._unsynced: list[Path] = []
         self.forgotten = 0
 
     @property
@@ -91,41 +97,68 @@ class KeptCalls:
         return self._folder
 
     def put(self, call: CallRecord, capture: bytes) -> None:
-        """Keep the packets of a call, in place of those that were. Raises StoreError when they cannot be written."""
+        """Keep the packets of a call, in place of those that were; `sync` lets them survive a power failure.
+
+        Raises StoreError when they cannot be written.
+        """
         name = self._name(call)
-        if self._cipher is not None:
+        if self._cipher is None:
+            capture += _seal(name, capture)
+        else:
             nonce = os.urandom(_NONCE)
             capture = MAGIC + nonce + self._cipher.encrypt(nonce, capture, MAGIC + name.encode())
         target = self._folder / (name + (PLAIN if self._cipher is None else ENCRYPTED))
         waiting = self._folder / f".{name}.{os.getpid()}"
         try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            sizes = self._found()
-            self._make_room(sizes, len(capture))
+            files = self._found()
+            self._make_room(files, len(capture))
             with open(waiting, "wb", opener=_private) as stream:
                 stream.write(capture)
-                stream.flush()
-                os.fsync(stream.fileno())
             waiting.replace(target)
             other = self._folder / (name + (ENCRYPTED if self._cipher is None else PLAIN))
-            other.unlink(missing_ok=True)  # kept by an earlier run with, or without, a key
-            sizes.pop(other, None)
+            if other in files:  # kept by an earlier run with, or without, a key
+                other.unlink(missing_ok=True)
+                self._without(files, other)
         except OSError as error:
             with contextlib.suppress(OSError):
                 waiting.unlink()
-            self._sizes = None
+            self._files = None
             raise StoreError(f"{target}: {error.strerror}") from error
-        sizes.pop(target, None)
-        sizes[target] = self._now_s(), len(capture)
+        self._without(files, target)
+        files[target] = self._now_s(), len(capture)
+        self._size += len(capture)
+        self._unsynced.append(target)
+
+    def sync(self) -> list[StoreError]:
+        """Let the disk have what was put since the last time, all of it at once; return what went wrong, file by file.
+
+        A file that the disk did not take is deleted.
+        """
+        paths, self._unsynced = list(dict.fromkeys(self._unsynced)), []
+        if not paths:
+            return []
+        with ThreadPoolExecutor(
+            _SYNCED_AT_ONCE
+        ) as pool:  # so that a journalling file system writes once for many
+            errors = [
+                (path, error) for path, error in zip(paths, pool.map(_sync, paths), strict=True) if error
+            ]
+        _sync(self._folder)  # the names
+        for path, _ in errors:
+            with contextlib.suppress(OSError):
+                path.unlink()
+            self._files = None
+        return [StoreError(f"{path}: {error.strerror}") for path, error in errors]
 
     def has(self, call: CallRecord) -> bool:
         """Return whether packets of a call are kept."""
         return self._file(call) is not None
 
-    def get(self, call: CallRecord) -> bytes | None:
+    def get(self, call: CallRecord, key: Callable[[], bytes | None] = lambda: None) -> bytes | None:
         """Return the capture with the packets of a call, None where there is none.
 
-        Raises ConfigError when it is encrypted and the key is missing or another one, StoreError when it is damaged.
+        key: gives the key where this folder has none and the file is encrypted. Raises ConfigError when the key is
+        missing or another one, StoreError when the file is damaged, or another call's.
         """
         path = self._file(call)
         if path is None:
@@ -139,9 +172,17 @@ class KeptCalls:
             return None  # another process deleted it just now, as its bounds say
         except OSError as error:
             raise StoreError(f"{path}: {error.strerror}") from error
+        name = self._name(call)
         if path.name.endswith(PLAIN):
-            return data
-        if self._cipher is None:
+            capture, seal = data[:-_SEAL_BYTES], data[-_SEAL_BYTES:]
+            if seal != _seal(name, capture):
+                raise StoreError(
+                    f"{path} is not as it was kept of this call: damaged, cut off, or another call's"
+                )
+            return capture
+        found = None if self._cipher else key()
+        cipher = _cipher(found) if found else self._cipher
+        if cipher is None:
             raise ConfigError(f"{path} is encrypted: name its key with --key-file or ${KEY_VARIABLE}")
         if not data.startswith(MAGIC) or len(data) < len(MAGIC) + _NONCE:
             raise StoreError(f"{path} is no encrypted file of callprint")
@@ -149,7 +190,7 @@ class KeptCalls:
 
         nonce, sealed = data[len(MAGIC) :][:_NONCE], data[len(MAGIC) + _NONCE :]
         try:
-            return self._cipher.decrypt(nonce, sealed, MAGIC + self._name(call).encode())
+            return cipher.decrypt(nonce, sealed, MAGIC + name.encode())
         except InvalidTag:
             raise ConfigError(f"{path} was encrypted with another key, or is damaged") from None
 
@@ -165,7 +206,8 @@ class KeptCalls:
         return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
     def _found(self) -> dict[Path, tuple[float, int]]:
-        if self._sizes is None or not self._until_listed:
+        if self._files is None or not self._until_listed:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             entries = []
             for path in self._folder.iterdir():
                 state = _regular(path)
@@ -175,24 +217,33 @@ class KeptCalls:
                     path.unlink(missing_ok=True)
                 elif path.name.endswith((PLAIN, ENCRYPTED)):
                     entries.append((state.st_mtime, state.st_size, path))
-            self._sizes = {path: (written_s, size) for written_s, size, path in sorted(entries)}
+            self._files = {path: (written_s, size) for written_s, size, path in sorted(entries)}
+            self._size = sum(size for _, size, _ in entries)
             self._until_listed = _LISTED_EVERY
         self._until_listed -= 1
-        return self._sizes
+        return self._files
 
-    def _make_room(self, sizes: dict[Path, tuple[float, int]], needed: int) -> None:
+    def _make_room(self, files: dict[Path, tuple[float, int]], needed: int) -> None:
         """Delete what is too old, and the oldest until one more file fits."""
-        total = needed + sum(size for _, size in sizes.values())
         oldest_s = self._now_s() - self._limits.days * _DAY_S
-        while sizes:
-            path, (written_s, size) = next(iter(sizes.items()))
-            fits = total <= self._limits.mebibytes << 20 and len(sizes) < self._limits.calls
+        while files:
+            path, (written_s, _) = next(iter(files.items()))
+            fits = needed + self._size <= self._limits.mebibytes << 20 and len(files) < self._limits.calls
             if fits and written_s >= oldest_s:
                 return
             path.unlink(missing_ok=True)
-            del sizes[path]
-            total -= size
+            self._without(files, path)
             self.forgotten += 1
+
+    def _without(self, files: dict[Path, tuple[float, int]], path: Path) -> None:
+        self._size -= files.pop(path, (0.0, 0))[1]
+
+
+def _seal(name: str, capture: bytes) -> bytes:
+    """Return a block of pcapng with a digest of a call's identity and capture: other programs pass over it."""
+    size = _SEAL_BYTES.to_bytes(4, "little")
+    digest = hashlib.sha256(MAGIC + name.encode() + capture).digest()
+    return _SEAL_TYPE.to_bytes(4, "little") + size + digest + size
 
 
 def _cipher(key: bytes) -> "AESGCM":
@@ -213,6 +264,22 @@ def _regular(path: Path) -> os.stat_result | None:
     except OSError:
         return None
     return state if stat.S_ISREG(state.st_mode) else None
+
+
+def _sync(path: Path) -> OSError | None:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return None  # deleted meanwhile, as the bounds say
+    except OSError as error:
+        return error
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        return error
+    finally:
+        os.close(descriptor)
+    return None
 
 
 def _private(path: str, flags: int) -> int:

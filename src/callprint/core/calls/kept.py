@@ -142,14 +142,6 @@ def kept_in(capture: bytes) -> KeptCall | None:
     return None
 
 
-def is_whole(capture: bytes) -> bool:
-    """Return whether a capture that callprint wrote ends where one of its blocks does."""
-    end = 0
-    for at, length in _blocks(capture):
-        end = at + length
-    return end == len(capture) > 0
-
-
 def _blocks(capture: bytes) -> Iterator[tuple[int, int]]:
     """Yield where blocks begin and how long they say they are, up to the first one that cannot be one."""
     at = 0

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 from callprint.core.calls.attempt import Attempt
-from callprint.core.ground.addresses import Endpoint, address_numbers
+from callprint.core.calls.packet_index import ALL_KINDS, PacketIndex, hashes_of, kinds_of, spans_from, way_row
+from callprint.core.ground.addresses import Endpoint
 from callprint.core.ground.arrays import Array
 from callprint.core.packets import PacketKind
 from callprint.core.signalling.reader import RawMessage
@@ -20,12 +21,15 @@ from callprint.core.verdict import FlowReport
 
 _FRAGMENTS_WITHIN_NS = 1_000_000_000
 _SEGMENTS_WITHIN_NS = 5_000_000_000  # of the first message of a stream
+_LAST_PORT = 0xFFFF
 _MOST_WAYS = 100_000
 _MOST_CALLS = 100_000
 _MOST_MESSAGES = 10_000  # of a call on one way: re-INVITEs and retransmissions may go on for ever
 _RTCP_AFTER_NS = 5_000_000_000  # the last report and the BYE of a source come after its last RTP packet
 _HANDSHAKE_BEFORE_NS = 60_000_000_000
-_HANDSHAKE = (PacketKind.STUN, PacketKind.DTLS)
+_DATAGRAM, _SEGMENT, _FRAGMENT = map(kinds_of, (PacketKind.SIP_UDP, PacketKind.SIP_TCP, PacketKind.FRAGMENT))
+_RTCP = kinds_of(PacketKind.RTCP, PacketKind.RTCP_LONG)
+_HANDSHAKE = kinds_of(PacketKind.STUN, PacketKind.DTLS)
 
 _Way = tuple[Endpoint, Endpoint]
 Places = dict[_Way, list[tuple[int, int]]]
@@ -65,71 +69,41 @@ class MessagePlaces:
         self._spans.pop((call_id, from_tag), None)
 
 
+def spans_of_call(places: Places, flows: Iterable[FlowReport]) -> Array:
+    """Return which packets are a call's, (s,) SPAN, by the places of its messages and its flows."""
+    rows: list[tuple[int, ...]] = []
+    for way, spans in places.items():
+        on_way = way_row(*way)
+        between = (*on_way[:4], 0, 0)
+        for after_ns, until_ns in spans:
+            rows.append((*on_way, until_ns, until_ns, _DATAGRAM))
+            rows.append((*on_way, after_ns + 1, until_ns, _SEGMENT))
+            rows.append((*between, until_ns - _FRAGMENTS_WITHIN_NS + 1, until_ns, _FRAGMENT))
+    for report in flows:
+        flow, last_ns = report.verdict.flow, report.summary.last_seen_ns
+        first_ns = flow.first_seen_ns
+        stream = way_row((flow.src_ip, flow.src_port), (flow.dst_ip, flow.dst_port))
+        rows.append((*stream, first_ns, last_ns, ALL_KINDS))
+        rows.append((*stream, last_ns + 1, last_ns + _RTCP_AFTER_NS, _RTCP))
+        if max(flow.src_port, flow.dst_port) < _LAST_PORT:
+            beside = (*stream[:4], flow.src_port + 1, flow.dst_port + 1)
+            rows.append((*beside, first_ns, last_ns + _RTCP_AFTER_NS, _RTCP))
+        # The handshake on the ports of a flow is evidence of its verdicts, and comes before its first packet.
+        rows.append((*stream, first_ns - _HANDSHAKE_BEFORE_NS, first_ns - 1, _HANDSHAKE))
+    return spans_from(rows)
+
+
 class CallPackets:
     """Chooses the packets of a call from those of a capture, read again in the same order and with the same times."""
 
     def __init__(self, places: Places, flows: Iterable[FlowReport]) -> None:
         """Take the places of its messages and its flows."""
-        self._spans = {way: np.array(sorted(spans), np.int64).T for way, spans in places.items()}
-        self._flows = list(flows)
+        self._spans = spans_of_call(places, flows)
+        self._hashes = hashes_of(self._spans)
 
     def chosen(self, packets: Array) -> Array:
-        """Return (n,) bool: which packets are of the call; packets: (n,) PACKET in the order of the first reading."""
+        """Return (n,) bool: which packets are of the call; packets: (n,) PACKET."""
         found = np.zeros(len(packets), np.bool_)
-        for way, (after, until) in self._spans.items():
-            # On one way messages come one behind the other, so the next one is the only one that a packet may be of.
-            following = np.searchsorted(until, packets["time_ns"])
-            within = following < len(until)
-            following[~within] = 0
-            after_ns, until_ns = after[following], until[following]
-            on_way = within & _from(packets, way[0]) & _to(packets, way[1])
-            found |= on_way & _signalling(packets, after_ns, until_ns)
-            found |= within & _fragments(packets, way, until_ns)
-        for report in self._flows:
-            found |= self._media(packets, report)
+        if len(packets):
+            found[PacketIndex.of(packets).find(self._spans, self._hashes)[1]] = True
         return found
-
-    def _media(self, packets: Array, report: FlowReport) -> Array:
-        flow = report.verdict.flow
-        source, target = (flow.src_ip, flow.src_port), (flow.dst_ip, flow.dst_port)
-        times, kinds = packets["time_ns"], packets["kind"]
-        last_ns = report.summary.last_seen_ns
-        since = times >= flow.first_seen_ns
-        media = _from(packets, source) & _to(packets, target) & (times <= last_ns)
-        rtcp = np.isin(kinds, (PacketKind.RTCP, PacketKind.RTCP_LONG)) & (times <= last_ns + _RTCP_AFTER_NS)
-        beside = [
-            _from(packets, (flow.src_ip, flow.src_port + more))
-            & _to(packets, (flow.dst_ip, flow.dst_port + more))
-            for more in (0, 1)
-        ]
-        # The handshake on the ports of a flow is evidence of its verdicts, and comes before its first packet.
-        handshake = _from(packets, source) & _to(packets, target) & np.isin(kinds, _HANDSHAKE)
-        handshake &= (times < flow.first_seen_ns) & (times >= flow.first_seen_ns - _HANDSHAKE_BEFORE_NS)
-        return np.asarray(since & (media | (rtcp & (beside[0] | beside[1]))) | handshake)
-
-
-def _signalling(packets: Array, after_ns: Array, until_ns: Array) -> Array:
-    times, kinds = packets["time_ns"], packets["kind"]
-    datagram = (kinds == PacketKind.SIP_UDP) & (times == until_ns)
-    segment = (kinds == PacketKind.SIP_TCP) & (times > after_ns) & (times <= until_ns)
-    return np.asarray(datagram | segment)
-
-
-def _fragments(packets: Array, way: _Way, end_ns: Array) -> Array:
-    times = packets["time_ns"]
-    near = (times > end_ns - _FRAGMENTS_WITHIN_NS) & (times <= end_ns)
-    between = _host(packets, "src", way[0][0]) & _host(packets, "dst", way[1][0])
-    return np.asarray((packets["kind"] == PacketKind.FRAGMENT) & near & between)
-
-
-def _from(packets: Array, endpoint: Endpoint) -> Array:
-    return np.asarray(_host(packets, "src", endpoint[0]) & (packets["src_port"] == endpoint[1]))
-
-
-def _to(packets: Array, endpoint: Endpoint) -> Array:
-    return np.asarray(_host(packets, "dst", endpoint[0]) & (packets["dst_port"] == endpoint[1]))
-
-
-def _host(packets: Array, side: str, host: str) -> Array:
-    hi, lo = address_numbers(host)
-    return np.asarray((packets[f"{side}_hi"] == hi) & (packets[f"{side}_lo"] == lo))

@@ -6,16 +6,15 @@ means to look at those on its ways. When memory is full the oldest block goes: w
 """
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from callprint.core.calls.packets_of_call import CallPackets, Places
-from callprint.core.ground.addresses import Endpoint, address_numbers
+from callprint.core.calls.packet_index import PacketIndex, hashes_of
 from callprint.core.ground.arrays import Array
+from callprint.core.ground.pieces import copy_pieces
 from callprint.core.packets import PACKET, RECORD, PacketKind
-from callprint.core.verdict import FlowReport
 
 _RTP = (PacketKind.RTP, PacketKind.RTP_LONG, PacketKind.RTP_CUT)
 _KEPT = (
@@ -24,12 +23,7 @@ _KEPT = (
     *(PacketKind.RTCP, PacketKind.RTCP_LONG, PacketKind.STUN, PacketKind.DTLS),
 )
 _BLOCK_PACKETS = 8192
-_BEFORE_NS = 60_000_000_000  # what belongs to a call comes at most so long before its first message or media
-_INDEX_BYTES = RECORD.itemsize + PACKET.itemsize + 16  # of a packet, besides its frame
-_MULTIPLIERS = np.array(
-    [0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0x27D4EB2F165667C5, 0xFF51AFD7ED558CCD],
-    np.uint64,
-)
+_INDEX_BYTES = RECORD.itemsize + PACKET.itemsize + 24  # of a packet, besides its frame
 
 Frames = tuple[Array, Array]
 """Frames, (bytes,) uint8, and where they lie in it, (n,) RECORD."""
@@ -38,19 +32,15 @@ Frames = tuple[Array, Array]
 class CallFrames(NamedTuple):
     """The frames of a call that are still there."""
 
-    frames: list[Frames]  # in the order of packet time
-    packets: int
+    data: Array  # (bytes,) uint8
+    records: Array  # (n,) RECORD, in the order of packet time
     complete: bool  # False: older ones had to go
 
 
 class _Block(NamedTuple):
     data: Array  # (bytes,) uint8
     records: Array  # (n,) RECORD
-    packets: Array  # (n,) PACKET
-    ways: Array  # (n,) uint64, sorted
-    order: Array  # (n,) int64: the packet of each way
-    fragments: Array  # (f,) int64
-    newest_ns: int
+    found_by: PacketIndex
 
     @property
     def size(self) -> int:
@@ -82,31 +72,40 @@ class CallSpool:
         if self._waiting_packets >= _BLOCK_PACKETS:
             self._close_block()
 
-    def frames_of(self, places: Places, flows: Iterable[FlowReport]) -> CallFrames:
-        """Return the frames of a call by the places of its messages and its flows."""
-        reports = list(flows)
-        chosen = CallPackets(places, reports)
-        ways = _ways_of_call(places, reports)
-        begin_ns = min(
-            [report.verdict.flow.first_seen_ns for report in reports]
-            + [until_ns for spans in places.values() for _, until_ns in spans],
-            default=0,
-        )
-        found: list[Frames] = []
-        count = 0
+    def frames_of(self, calls: Sequence[Array]) -> list[CallFrames]:
+        """Return the frames of calls, each by the packets that it wants, (s,) SPAN.
+
+        For many calls in one go memory is looked through once.
+        """
+        spans = np.concatenate(calls)
+        sizes = [len(each) for each in calls]
+        owner, hashes = np.repeat(np.arange(len(calls)), sizes), hashes_of(spans)
+        found: list[tuple[Array, Array, Array]] = []  # of each block: calls, frames, records
+        size = 0
         for block in (*self._blocks, *([_block_of(self._waiting)] if self._waiting else ())):
-            if block.newest_ns < begin_ns - _BEFORE_NS:
+            span, row = block.found_by.find(spans, hashes)
+            if not len(row):
                 continue
-            begins, ends = (np.searchsorted(block.ways, ways, side) for side in ("left", "right"))
-            near = [block.order[a:b] for a, b in zip(begins.tolist(), ends.tolist(), strict=True) if b > a]
-            if places:
-                near.append(block.fragments)
-            rows = np.unique(np.concatenate(near)) if near else np.empty(0, np.int64)
-            rows = rows[chosen.chosen(block.packets[rows])]
-            if len(rows):
-                found.append((block.data, block.records[rows]))
-                count += len(rows)
-        return CallFrames(found, count, begin_ns > self._lost_until_ns)
+            count = len(block.records)
+            whose, row = np.divmod(np.unique(owner[span] * count + row), count)
+            records = block.records[row]
+            data, records = _frames(block.data, records, records["captured"].astype(np.int64))
+            records["offset"] += size
+            size += len(data)
+            found.append((whose, data, records))
+        if not found:
+            found.append((np.empty(0, np.int64), np.empty(0, np.uint8), np.empty(0, RECORD)))
+        whose, data, records = (np.concatenate(column) for column in zip(*found, strict=True))
+        by_call = np.argsort(whose, kind="stable")
+        bounds = np.searchsorted(whose[by_call], np.arange(len(calls) + 1))
+        return [
+            CallFrames(data, records[by_call[a:b]], self._is_complete(each))
+            for a, b, each in zip(bounds[:-1], bounds[1:], calls, strict=True)
+        ]
+
+    def _is_complete(self, spans: Array) -> bool:
+        """Return whether all that came since the beginning of a call is still here."""
+        return not len(spans) or int(spans["until_ns"].min()) > self._lost_until_ns
 
     def _ends(self, data: Array, packets: Array, records: Array) -> Array:
         """Return how many bytes of each frame are kept, (n,) int64."""
@@ -131,7 +130,7 @@ class CallSpool:
             oldest = self._blocks.popleft()
             self._size -= oldest.size
             self.given_up += len(oldest.records)
-            self._lost_until_ns = max(self._lost_until_ns, oldest.newest_ns)
+            self._lost_until_ns = max(self._lost_until_ns, oldest.found_by.newest_ns)
 
 
 def _block_of(batches: list[tuple[Array, Array, Array]]) -> _Block:
@@ -140,43 +139,14 @@ def _block_of(batches: list[tuple[Array, Array, Array]]) -> _Block:
     records = np.concatenate([records for _, records, _ in batches])
     begins = np.cumsum([0, *(len(data) for data, _, _ in batches)])[:-1]
     records["offset"] += np.repeat(begins, [len(each) for _, each, _ in batches])
-    addresses = [packets[name] for name in ("src_hi", "src_lo", "dst_hi", "dst_lo")]
-    hashes = _way_hashes(addresses, packets["src_port"], packets["dst_port"])
-    order = np.argsort(hashes, kind="stable")
-    fragments = np.flatnonzero(packets["kind"] == PacketKind.FRAGMENT)
-    newest_ns = int(packets["time_ns"].max())
-    return _Block(data, records, packets, hashes[order], order, fragments, newest_ns)
+    return _Block(data, records, PacketIndex.of(packets))
 
 
 def _frames(data: Array, records: Array, sizes: Array) -> Frames:
     """Return the first `sizes` bytes of each frame, (n,) int64, one behind the other."""
     begins = np.cumsum(sizes) - sizes
-    index = np.arange(int(sizes.sum())) + np.repeat(records["offset"] - begins, sizes)
+    frames = np.empty(int(sizes.sum()), np.uint8)
+    copy_pieces(frames, begins, data, records["offset"], sizes)
     kept = records.copy()
     kept["offset"], kept["captured"] = begins, sizes
-    return data[index], kept
-
-
-def _way_hashes(addresses: Sequence[Array], source: Array, target: Array) -> Array:
-    """Return a number for each way from endpoint to endpoint, (n,) uint64; ways that share one do no harm."""
-    ports = source.astype(np.uint64) << np.uint64(16) | target.astype(np.uint64)
-    hashes = np.zeros(len(ports), np.uint64)
-    for column, multiplier in zip((*addresses, ports), _MULTIPLIERS, strict=True):
-        hashes = (hashes ^ column.astype(np.uint64)) * multiplier
-        hashes ^= hashes >> np.uint64(29)
-    return hashes
-
-
-def _ways_of_call(places: Places, reports: list[FlowReport]) -> Array:
-    """Return the hashes of the ways of a call's messages, media and RTCP."""
-    ways: dict[tuple[Endpoint, Endpoint], None] = dict.fromkeys(places)
-    for report in reports:
-        flow = report.verdict.flow
-        for more in (0, 1):
-            ways[(flow.src_ip, flow.src_port + more), (flow.dst_ip, flow.dst_port + more)] = None
-    rows = [
-        (*address_numbers(source), *address_numbers(target), source_port, target_port)
-        for (source, source_port), (target, target_port) in ways
-    ]
-    columns = np.array(rows, np.uint64).reshape(-1, 6).T
-    return np.unique(_way_hashes(list(columns[:4]), columns[4], columns[5]))
+    return frames, kept
