@@ -265,7 +265,14 @@ def without_applications(dataset: Dataset, names: Sequence[str]) -> Dataset:
     missing = sorted(set(names) - set(dataset.application.tolist()))
     if missing:
         raise DatasetError(f"the dataset has no application {missing[0]}")
-    kept = ~np.isin(dataset.application, list(names))
+    return of_applications(dataset, sorted(set(dataset.application.tolist()) - set(names)))
+
+
+def of_applications(dataset: Dataset, names: Sequence[str]) -> Dataset:
+    """Return the flows of some applications; the dataset itself when it has no others."""
+    kept = np.isin(dataset.application, list(names))
+    if kept.all():
+        return dataset
     return Dataset(
         buffer=dataset.buffer,
         **{

@@ -13,14 +13,16 @@ from callprint.core.identify.feature_row import FEATURE_NAMES
 from callprint.inference.onnx_identifier import OnnxIdentifier
 from callprint.training.calibration import (
     REFERENCE_VIEW,
+    class_offsets,
     header_policy,
     missing_payload,
     novelty_thresholds,
     out_of_fold,
     temperatures,
+    with_offsets,
 )
 from callprint.training.classes import TRAINING_SPLITS, classes_of, training_flows
-from callprint.training.dataset import Dataset
+from callprint.training.dataset import Dataset, of_applications
 from callprint.training.examine import examine
 from callprint.training.export import compact_graph, sha256, write_model
 from callprint.training.novelty import ENGINE_SHARE, KNOWN_SHARE
@@ -60,7 +62,10 @@ def make_compact_model(
     )
     on_stage(f"calibrating on {folds} folds by call")
     held_out = out_of_fold(dataset, flows, target, len(classes), settings, folds)
-    graph = compact_graph(network, network_novelty(network, dataset, flows, target))
+    offsets = class_offsets(held_out, len(classes))
+    held_out = {view: with_offsets(part, offsets) for view, part in held_out.items()}
+    novelty = network_novelty(network, dataset, flows, target).with_offsets(offsets)
+    graph = compact_graph(network, novelty)
     policy = Policy(
         THRESHOLD,
         temperatures(held_out),
@@ -107,6 +112,7 @@ def make_compact_model(
 
 def _accuracy(dataset: Dataset, card: ModelCard, graph: bytes) -> dict[str, Any]:
     identifier = OnnxIdentifier(card, graph)
+    dataset = of_applications(dataset, card.classes)
     found: dict[str, Any] = {}
     for split in np.unique(dataset.split):
         if split not in TRAINING_SPLITS:

@@ -25,9 +25,10 @@ from callprint.lab.identification.views_report import (
     confusions_section,
     flows_section,
     k_section,
+    unknown_section,
 )
 from callprint.training.classes import TRAINING_SPLIT, classes_of
-from callprint.training.dataset import Dataset
+from callprint.training.dataset import Dataset, of_applications
 from callprint.training.examine import LEAST_PACKETS, Examination, examine
 from callprint.training.sampling import EARLY, FINAL, FINAL_MEDIA, MIDFLOW
 from callprint.training.statistics import share
@@ -66,11 +67,13 @@ def write_report(
     extras = extras or Extras()
     report = Report(path)
     report.pictures.mkdir(parents=True, exist_ok=True)
+    everything, dataset = dataset, of_applications(dataset, identifier.applications)
     splits = [split for split in EXAMINED if len(dataset.of_split(split))]
     results = {split: _examined(dataset, identifier, split) for split in splits}
     measured = _measure(dataset, identifier, results, extras, path.parent)
     _head(report, dataset, identifier, command, splits)
     flows_section(report, results)
+    unknown_section(report, {split: _examined(everything, identifier, split) for split in splits}, identifier)
     goals_section(report, measured)
     _seeds(report, dataset, identifier, splits, extras)
     k_section(report, dataset, identifier, splits)
@@ -127,9 +130,9 @@ def _head(
     report.add("# Identification results")
     report.add(
         f"Made by `{command}`. Model: {identifier.name}, `{card.onnx_file}`, SHA-256 `{card.onnx_sha256[:16]}…`; "
-        f"trained on {card.training.get('flows', '?')} flows of {card.training.get('calls', '?')} calls of dataset1 "
-        "and nothing else: features, network, temperatures and thresholds were chosen on folds of dataset1 by call "
-        "([models.md](../use/models.md#how-it-was-chosen) says which results had been seen before each choice)."
+        f"trained on {card.training.get('flows', '?')} flows of {card.training.get('calls', '?')} calls of "
+        f"{_trained_on(card)} and nothing else: features, network, temperatures and thresholds were chosen on folds of "
+        "it by call ([models.md](../use/models.md#how-it-was-chosen) says what had been seen before each choice)."
     )
     for split in splits:
         flows = dataset.of_split(split)
@@ -145,6 +148,11 @@ def _head(
         f"{card.policy.threshold}, and an open-set score within the card's limit. *Engine* counts a verdict as right "
         f"when it names an application with the same media stack ({_siblings(card) or 'here no two share one'})."
     )
+
+
+def _trained_on(card: ModelCard) -> str:
+    splits = card.training.get("splits") or [card.training.get("split", TRAINING_SPLIT)]
+    return " and ".join(map(str, splits))
 
 
 def _siblings(card: ModelCard) -> str:

@@ -64,6 +64,24 @@ def flows_section(report: Report, results: Results) -> None:
     )
 
 
+def unknown_section(report: Report, results: Results, identifier: OnnxIdentifier) -> None:
+    """Append how the model judges flows of applications that it does not know; `results`: of all flows."""
+    rows = []
+    for split, examinations in results.items():
+        for found in examinations:
+            strange = found.target < 0
+            count = int(strange.sum())
+            if not count:
+                continue
+            named = found.decisions.application[strange & found.sure]
+            names = Counter(identifier.applications[i] for i in named.tolist())
+            said = ", ".join(f"{name} ({times})" for name, times in names.most_common())
+            rows.append([split, found.view.name, str(count), share(count - len(named), count), said or "–"])
+    if rows:
+        report.add("Flows of applications that the model does not know, which do not count above:")
+        report.table(["split", "looked at", "flows", "`unknown`", "sure wrong names"], rows)
+
+
 def examine_windows(
     dataset: Dataset, identifier: OnnxIdentifier, flows: np.ndarray, k: int, seed: int
 ) -> Examination:
