@@ -13,6 +13,7 @@ from callprint.cli.parsers import Subparsers, add_command
 from callprint.cli.stages import shown_stages
 from callprint.cli.targets import output_path
 from callprint.inference import DEFAULT_MODEL
+from callprint.network_in_place import network_in_place
 from callprint.training.dataset import Dataset
 
 DEFAULT_REPORT = Path("docs/results/identification.md")
@@ -24,6 +25,7 @@ ALL_SEEDS = 3
 DESCRIPTION = """\
 Let a model judge labelled calls that it has never seen, and write a report: accuracy by flow and by window with
 intervals, by application, over k and from the middle of a flow, what is confused with what, and calibration.
+--against and --put-in-place compare a new network with another one instead, and refuse a worse one.
 --all makes the whole report in one go; where nothing is in the cache yet that takes hours, and it can be resumed.
 """
 
@@ -77,6 +79,19 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
         help="instead: train networks without some versions, applications and engines each, on dataset1 and versions, "
         f"and write {HOLD_OUT_REPORT} (some ten minutes on one core; kept in the cache)",
     )
+    parser.add_argument(
+        "--against",
+        type=Path,
+        metavar="FILE",
+        help="instead: compare the network with this one, on the calls for testing and on the exemplars of this one; "
+        "exit code 4 says that it is worse",
+    )
+    parser.add_argument(
+        "--put-in-place",
+        action="store_true",
+        help="the same, by default against the network in place; if it is no worse, it is used from now on where none "
+        "is named (`callprint models --roll-back` undoes it)",
+    )
     add_evaluation_options(parser)
     parser.set_defaults(run=run, usage_error=parser.error)
     return parser
@@ -89,6 +104,11 @@ def _check(args: argparse.Namespace) -> None:
         args.usage_error("--full and --cached are about the paper's networks: give --paper or --all as well")
     if args.hold_out and (args.all or args.paper or args.unseen or args.leave_out or args.seeds):
         args.usage_error("--hold-out writes a report of its own: give it alone")
+    replacing = args.against or args.put_in_place
+    if replacing and (args.all or args.paper or args.hold_out or args.unseen or args.leave_out or args.seeds):
+        args.usage_error(
+            "--against and --put-in-place write no report: give them with --data and --model alone"
+        )
     if args.paper and (args.unseen or args.leave_out or args.seeds):
         args.usage_error(
             "--unseen, --leave-out and --seeds are not in the report of --paper: give --all, or one"
@@ -105,6 +125,11 @@ def run(args: argparse.Namespace) -> int:
 
         return evaluate_paper(args, read_data([args.data], console), console)
     dataset = read_data([args.data], console)
+    if args.against or args.put_in_place:
+        from callprint.cli.replacement import replace_or_refuse  # noqa: PLC0415 - as in `_evaluate`
+
+        against = args.against or network_in_place()
+        return replace_or_refuse(dataset, args.model, against, args.put_in_place, console)
     if args.hold_out:
         _hold_out(args, dataset, console)
         return 0

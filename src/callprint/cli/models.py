@@ -12,10 +12,10 @@ from rich.text import Text
 from callprint.cli.answers import add_json_option
 from callprint.cli.parsers import Subparsers, add_command
 from callprint.cli.targets import is_one_of, open_target
-from callprint.core.ground.errors import ModelError
+from callprint.core.ground.errors import ConfigError, ModelError
 from callprint.core.identify.card import ModelCard
 from callprint.model_files import SHIPPED, ModelFile, models_at
-from callprint.network_in_place import networks_in_place
+from callprint.network_in_place import network_in_place, networks_in_place, roll_back
 from callprint.output.columns import (
     Cell,
     Column,
@@ -59,6 +59,7 @@ EPILOG = """\
 examples:
   callprint models                       the models that come with callprint
   callprint models mine.onnx other/      these, and all in a folder
+  callprint models --roll-back           the network before the one in place is used again
   callprint models --json | jq -r '.applications[]'
 
 docs/use/models.md explains cards. Exit codes: 0 done, 2 wrong usage, 4 there is no model, or none with a sound card.
@@ -71,6 +72,11 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
     parser.add_argument(
         "models", nargs="*", metavar="MODEL", type=Path, help="file or folder (default: models/ of the clone)"
     )
+    parser.add_argument(
+        "--roll-back",
+        action="store_true",
+        help="use the network before the one in place again (`callprint evaluate --put-in-place`)",
+    )
     add_json_option(parser, "one JSON object for each model")
     parser.set_defaults(run=run)
     return parser
@@ -79,6 +85,13 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
 def run(args: argparse.Namespace) -> int:
     """List them and return the exit code. Raises ModelError when there is none."""
     messages = make_messages()
+    if args.roll_back:
+        if args.models:
+            raise ConfigError("--roll-back is about the network in place: name no model with it")
+        if not roll_back():
+            raise ModelError("the network that ships is in place already")
+        messages.print(Text(f"{printable(str(network_in_place()))} is in place"))
+        return 0
     found: list[ModelFile] = []
     for each in models_at(args.models or [SHIPPED, *networks_in_place()[-1:]]):
         if isinstance(each, ModelFile):

@@ -1,7 +1,11 @@
 """`callprint train`: a dataset in, a network with its card out."""
 
 import argparse
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -11,13 +15,24 @@ from callprint.cli.paper_options import add_training_options
 from callprint.cli.parsers import Subparsers, add_command
 from callprint.cli.targets import output_path
 from callprint.core.ground.errors import ConfigError, ModelError
+from callprint.core.identify.card import ModelCard
 from callprint.model_names import check_free, checked_name
-from callprint.training.settings import TrainingSettings
+from callprint.network_in_place import network_in_place
+from callprint.training.dataset import Dataset
+from callprint.training.exemplars import exemplars_path, load_exemplars
+from callprint.training.held_out import with_held_out
+from callprint.training.settings import ADD_SETTINGS, TrainingSettings
+
+if TYPE_CHECKING:
+    from callprint.training.train import Progress as Epoch
 
 DESCRIPTION = """\
 Train the compact network on the flows of dataset1 and versions, calibrate it on folds by call, examine it on every
-other part of the dataset, and write the ONNX file with its card. A run that was interrupted continues when it is
-started again with the same arguments. It runs on a GPU when torch sees one.
+other part of the dataset, and write the ONNX file with its card and its exemplars. A run that was interrupted
+continues when it is started again with the same arguments. It runs on a GPU when torch sees one.
+
+With --add, the network that is in place, or --model, learns the applications of the dataset besides those that it
+knows, in minutes. docs/use/learn.md has an example.
 """
 
 
@@ -35,10 +50,23 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
         "--out", type=output_path, required=True, metavar="FILE", help="network to write (.onnx)"
     )
     parser.add_argument(
+        "--add",
+        action="store_true",
+        help="add the applications of the dataset to a network instead of training one from nothing",
+    )
+    parser.add_argument(
+        "--model",
+        type=Path,
+        metavar="FILE",
+        help="with --add: the network to add to (default: the one in place); its exemplars lie beside it",
+    )
+    parser.add_argument(
         "--seed", type=int, default=defaults.seed, help="of all random numbers (default: %(default)s)"
     )
     parser.add_argument(
-        "--epochs", type=int, default=defaults.epochs, help="rounds of training (default: %(default)s)"
+        "--epochs",
+        type=int,
+        help=f"rounds of training (default: {defaults.epochs}; with --add {ADD_SETTINGS.epochs})",
     )
     parser.add_argument(
         "--windows",
@@ -70,9 +98,6 @@ def run(args: argparse.Namespace) -> int:
     # The extra `train`, which --help does without.
     import torch  # noqa: PLC0415
 
-    from callprint.training.models import make_compact_model  # noqa: PLC0415
-    from callprint.training.train import Progress as Epoch  # noqa: PLC0415
-
     console = Console(stderr=True)
     if args.head and not args.network:
         raise ConfigError(
@@ -80,16 +105,92 @@ def run(args: argparse.Namespace) -> int:
         )
     if args.threads:
         torch.set_num_threads(args.threads)
+    if args.add and args.network:
+        raise ConfigError("--add adds to compact networks: give it without --network")
+    if args.model and not args.add:
+        raise ConfigError("--model is the network that --add adds to: give --add as well")
     dataset = read_data(args.dataset, console)
     if args.network:
         from callprint.cli.train_paper import train_paper  # noqa: PLC0415 - as above
 
         return train_paper(args, dataset, console)
-    settings = TrainingSettings(seed=args.seed, epochs=args.epochs, windows_per_flow=args.windows)
     name = args.name or checked_name(args.out.stem)
     check_free(args.out, name, args.model_version)
     args.out.parent.mkdir(parents=True, exist_ok=True)
+    card = (_add if args.add else _train)(args, dataset, name, console)
+    console.print(
+        f"{args.out}: {card.name} {card.version}, {len(card.classes)} applications", highlight=False
+    )
+    for split, views in card.accuracy.items():
+        for view, figures in views.items():
+            if not figures["flows"]:  # all are too short for it
+                continue
+            low, high = figures["interval_95"]
+            console.print(
+                f"  {split}, {view}: {figures['accuracy']:.1%} ({low:.1%}-{high:.1%}) of {figures['flows']} flows, "
+                f"sure {figures['coverage']:.1%} of which right {figures['precision_of_sure'] or 0:.1%}",
+                highlight=False,
+            )
+    return 0
+
+
+def _settings(args: argparse.Namespace, usual: TrainingSettings) -> TrainingSettings:
+    epochs = args.epochs or usual.epochs
+    return replace(usual, seed=args.seed, epochs=epochs, windows_per_flow=args.windows)
+
+
+def _train(args: argparse.Namespace, dataset: Dataset, name: str, console: Console) -> ModelCard:
+    from callprint.training.make_exemplars import write_exemplars  # noqa: PLC0415 - as in `run`
+    from callprint.training.models import make_compact_model  # noqa: PLC0415 - as in `run`
+
+    settings = _settings(args, TrainingSettings())
     state_file = args.out.with_suffix(".training")
+    with _shown(console, settings.epochs) as (on_epoch, on_stage):
+        card = make_compact_model(
+            dataset,
+            args.out,
+            settings,
+            version=args.model_version,
+            name=name,
+            state_file=state_file,
+            on_epoch=on_epoch,
+            on_stage=on_stage,
+        )
+        on_stage("drawing exemplars")
+        write_exemplars(dataset, args.out)
+    state_file.unlink(missing_ok=True)
+    return card
+
+
+def _add(args: argparse.Namespace, dataset: Dataset, name: str, console: Console) -> ModelCard:
+    from callprint.training.added import add_to_model  # noqa: PLC0415 - as in `run`
+    from callprint.training.loaded import load_network  # noqa: PLC0415 - as in `run`
+
+    model = args.model or network_in_place()
+    if model.resolve() == args.out.resolve():
+        raise ConfigError(f"{args.out} is the network that is added to: name another file")
+    base = load_network(model)
+    exemplars = load_exemplars(exemplars_path(model), base.card)
+    settings = _settings(args, ADD_SETTINGS)
+    with _shown(console, settings.epochs) as (on_epoch, on_stage):
+        return add_to_model(
+            base,
+            exemplars,
+            with_held_out(dataset),
+            args.out,
+            settings,
+            version=args.model_version,
+            name=name,
+            on_epoch=on_epoch,
+            on_stage=on_stage,
+        )
+
+
+@contextmanager
+def _shown(
+    console: Console, epochs: int
+) -> Iterator[tuple[Callable[["Epoch"], None], Callable[[str], None]]]:
+    """Show where a run stands; gives what is to be called after an epoch, and before a stage."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -97,9 +198,9 @@ def run(args: argparse.Namespace) -> int:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        task = progress.add_task("training", total=settings.epochs, figures="")
+        task = progress.add_task("training", total=epochs, figures="")
 
-        def on_epoch(epoch: Epoch) -> None:
+        def on_epoch(epoch: "Epoch") -> None:
             figures = (
                 f"epoch {epoch.epoch}/{epoch.epochs}  loss {epoch.loss:.3f}  accuracy {epoch.accuracy:.3f}"
             )
@@ -112,29 +213,7 @@ def run(args: argparse.Namespace) -> int:
             if not console.is_terminal:
                 console.print(stage, highlight=False)
 
-        card = make_compact_model(
-            dataset,
-            args.out,
-            settings,
-            version=args.model_version,
-            name=name,
-            state_file=state_file,
-            on_epoch=on_epoch,
-            on_stage=on_stage,
-        )
-    state_file.unlink(missing_ok=True)
-    console.print(
-        f"{args.out}: {card.name} {card.version}, {len(card.classes)} applications", highlight=False
-    )
-    for split, views in card.accuracy.items():
-        for view, figures in views.items():
-            low, high = figures["interval_95"]
-            console.print(
-                f"  {split}, {view}: {figures['accuracy']:.1%} ({low:.1%}-{high:.1%}) of {figures['flows']} flows, "
-                f"sure {figures['coverage']:.1%} of which right {figures['precision_of_sure'] or 0:.1%}",
-                highlight=False,
-            )
-    return 0
+        yield on_epoch, on_stage
 
 
 def _name(text: str) -> str:

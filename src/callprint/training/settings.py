@@ -14,3 +14,7 @@ class TrainingSettings:
     rate: float = 2e-3  # peak of a one-cycle schedule
     weight_decay: float = 1e-2
     members: int = 4
+
+
+ADD_SETTINGS = TrainingSettings(epochs=16)
+"""What adding applications to a network is made of; the members are those that the network has."""

@@ -92,7 +92,7 @@ def train_network(
         torch.manual_seed(_epoch_seed(settings, epoch))
         if epoch:
             rows = rows_of(epoch)
-        loss, accuracy = _epoch(network, rows, target[rows.flow], settings, optimizer, schedule, device)
+        loss, accuracy = run_epoch(network, rows, target[rows.flow], settings, optimizer, schedule, device)
         if state_file:
             _keep(state_file, identity, network, optimizer, schedule, epoch + 1)
         on_epoch(Progress(epoch + 1, settings.epochs, loss, accuracy))
@@ -103,7 +103,7 @@ def _epoch_seed(settings: TrainingSettings, epoch: int) -> int:
     return settings.seed * 100_003 + epoch
 
 
-def _epoch(
+def run_epoch(
     network: CompactNetwork,
     rows: Rows,
     target: np.ndarray,
@@ -112,6 +112,7 @@ def _epoch(
     schedule: torch.optim.lr_scheduler.LRScheduler,
     device: torch.device,
 ) -> tuple[float, float]:
+    """Train on every row once; target: (n,) class of each. Returns loss and accuracy, before the update."""
     scaled = network.scale(torch.from_numpy(rows.features).to(device))  # (n, F) float32
     wanted = torch.from_numpy(target).to(device)
     weight = torch.from_numpy(class_weights(target, network.classes)).to(device)
