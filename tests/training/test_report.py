@@ -1,6 +1,7 @@
 """The accuracy report on a handful of flows: what it counts, and that it draws its pictures."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +73,19 @@ def test_a_report_without_training_runs_has_these_sections(report, dataset, tmp_
     assert titles == sections(seeds=0, training=False)
 
 
+def test_flows_of_applications_that_the_model_does_not_know_do_not_count(report, dataset, tmp_path):
+    names = np.where(dataset.application == "jami", "stranger", dataset.application)
+    out = tmp_path / "report.md"
+    report.write_report(
+        replace(dataset, application=names), load_model(DEFAULT_MODEL), out, "callprint evaluate"
+    )
+    text = out.read_text()
+    assert "1 flows of 1 calls, 1 applications. 1 further flows" in text
+    apart = text.split("Flows of applications that the model does not know")[1].split("\n## ")[0]
+    assert "| cross | horizon | 1 |" in apart
+    assert "dataset2" not in apart
+
+
 def test_captures_of_known_applications_are_listed_apart(tmp_path):
     pytest.importorskip("matplotlib", reason="needs the extra `train`")
     from callprint.lab.identification import strangers_report  # noqa: PLC0415 - needs matplotlib
@@ -90,6 +104,7 @@ def test_captures_of_known_applications_are_listed_apart(tmp_path):
     assert flows
     strangers, known = report.text.split("further flows are of applications that it knows")
     assert f"{flows} flows of at least" in strangers
+    assert f"| Viber | {flows} |" in strangers
     assert strangers.rstrip().endswith(str(flows))
     assert "sipp.pcap" not in strangers
     assert known.count("| sipp.pcap | SIPp scenario |") == flows

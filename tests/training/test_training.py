@@ -116,6 +116,30 @@ def test_the_model_that_is_written_says_what_the_network_says(training, dataset,
     assert packets.tolist() == [100] * 36
 
 
+def test_a_class_whose_flows_lie_close_together_gets_an_offset(training, dataset):
+    calibration, count = training.calibration, 400
+    rows = np.tile(features(dataset.buffer, dataset.spans[:1], 100), (count, 1))
+    rng = np.random.default_rng(8)
+    target = np.arange(count) % 2
+    part = calibration.HeldOut(
+        logits=np.eye(3, dtype=np.float32)[target],
+        target=target,
+        novelty=(np.where(target == 0, 0.2, 1.0) * rng.random(count)).astype(np.float32),
+        features=rows,
+        flow=np.zeros(count, np.int64),
+    )
+    offsets = calibration.class_offsets({FINAL: part}, 3)
+    assert not offsets[0].any(), "no row is from before the horizon"
+    assert offsets[1, 0] < -0.6
+    assert 0 < offsets[1, 1] < 0.1
+    assert offsets[1, 2] == 0, "nothing is known of a class that no row is named"
+    settled = calibration.with_offsets(part, offsets).novelty
+    close, far = (np.quantile(settled[target == i], calibration.USUAL_SHARE) for i in (0, 1))
+    assert abs(close - far) < 0.1
+    headers = {replace(FINAL, headers=True): part}
+    assert not calibration.class_offsets({**headers, FINAL: replace(part, novelty=part.novelty * 0)}, 3).any()
+
+
 def test_how_headers_alone_are_judged_is_fitted_on_the_same_folds(training, dataset, tmp_path):
     path = tmp_path / "compact.onnx"
     settings = replace(training.settings, epochs=8)
