@@ -7,7 +7,7 @@ from console_browser import CHROMIUM, opened
 from console_visitor import add_unknown
 
 from callprint.cli import main
-from callprint.console import shown
+from callprint.console.call_ids import CallIds
 from callprint.stores import CallQuery, open_store
 
 SAMPLE = Path(__file__).resolve().parents[2] / "samples" / "applications.pcapng"
@@ -35,12 +35,13 @@ def votes(store) -> list[tuple[str, bool]]:
         return [(each.caller, each.spam) for each in opened_store.votes()]
 
 
-def test_from_the_link_to_the_packets_of_a_call(chromium, served, store):
+def test_from_the_link_to_the_packets_of_a_call(chromium, served, store, tmp_path):
     with open_store(str(store)) as opened_store:
         (call,) = opened_store.calls(CallQuery(call_id=CALL_ID))
     page, _ = opened(chromium, served, store)
     page.get_by_role("link", name="Calls", exact=True).click()
-    page.locator(f'td.time a[href="/calls/{shown.call_id(call)}"]').click()
+    key = CallIds(tmp_path / "console" / "call-ids.key").of(call)
+    page.locator(f'td.time a[href="/calls/{key}"]').click()
     mos = page.locator(".tile", has_text="MOS").locator("b").inner_text()
     assert mos == f"{call.caller_mos:.2f} / {call.callee_mos:.2f}"
 
