@@ -12,6 +12,7 @@ from unknown_samples import strangers
 from verdict_samples import LINPHONE, SECOND_NS, START_NS, provisional, reports, summary, verdict
 
 from callprint.console.app import make_app
+from callprint.console.call_ids import CallIds
 from callprint.console.sessions import Sessions
 from callprint.console.settings import ConsoleSettings
 from callprint.core.call import Action, CallRecord
@@ -306,6 +307,10 @@ class Visitor:
                 return answer
 
         return asyncio.run(ask())
+
+    def key_of(self, call: CallRecord) -> str:
+        """Return a call's part of addresses."""
+        return CallIds(self.settings.folder / "call-ids.key").of(call)
 
     def csrf(self, path: str = "/") -> str:
         """Return the token in the forms of a page."""

@@ -121,7 +121,7 @@ def test_the_stream_says_when_something_is_new(store, tmp_path):
 
     async def first_event() -> str:
         pool = StorePool(f"sqlite:{store}")
-        site = Site(None, pool, None, None, None)
+        site = Site(None, pool, None, None, None, None)
         stream = pages_now.changes(site, Connected())
         assert (await anext(stream)).startswith("retry")
         with open_store(str(store)) as opened:

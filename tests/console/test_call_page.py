@@ -7,7 +7,6 @@ import pytest
 from console_visitor import MEASURED, Visitor, add_judged
 
 from callprint.cli import main
-from callprint.console import shown
 from callprint.console.sessions import Role
 from callprint.console.users import Users
 from callprint.stores import CallQuery, open_store
@@ -17,12 +16,12 @@ CALL_ID = "LnsehGSl2D"
 
 
 @pytest.fixture
-def page(store):
+def page(store, visitor):
     """The path of a call with media that was measured."""
     add_judged(store)
     with open_store(str(store)) as opened:
         (measured,) = opened.calls(CallQuery(call_id=MEASURED))
-    return f"/calls/{shown.call_id(measured)}"
+    return f"/calls/{visitor.key_of(measured)}"
 
 
 @pytest.fixture
@@ -43,7 +42,8 @@ def kept(tmp_path):
     assert main(command) == 0
     with open_store(str(store)) as opened:
         (found,) = opened.calls(CallQuery(call_id=CALL_ID))
-    return Visitor(store, tmp_path / "console"), f"/calls/{shown.call_id(found)}"
+    visitor = Visitor(store, tmp_path / "console")
+    return visitor, f"/calls/{visitor.key_of(found)}"
 
 
 def test_quality_of_both_directions(visitor, page):
@@ -100,7 +100,8 @@ def test_packets_whose_key_is_missing_are_not_given(tmp_path, monkeypatch):
     assert main([*command, "--model", "none", "--quiet"]) == 0
     with open_store(str(store)) as opened:
         (found,) = opened.calls(CallQuery(call_id=CALL_ID))
-    visitor, path = Visitor(store, tmp_path / "console"), f"/calls/{shown.call_id(found)}/call.pcapng"
+    visitor = Visitor(store, tmp_path / "console")
+    path = f"/calls/{visitor.key_of(found)}/call.pcapng"
     monkeypatch.delenv("CALLPRINT_KEY_FILE", raising=False)
     answer = visitor.get(path)
     assert answer.status_code == 503

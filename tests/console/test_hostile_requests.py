@@ -2,16 +2,18 @@
 
 import base64
 import json
+import re
 from dataclasses import replace
 
 import pytest
 from console_visitor import Visitor, spam_calls
 from verdict_samples import SECOND_NS, START_NS
 
-from callprint.console import shown
+from callprint.console.call_ids import CallIds
 from callprint.console.sessions import Role
 from callprint.console.users import Users
-from callprint.stores import open_store
+from callprint.core.ground.errors import ConfigError
+from callprint.stores import CallQuery, open_store
 
 
 def key_of(*identity):
@@ -59,6 +61,8 @@ def test_numbers_in_call_ids_and_reasons_are_masked_for_viewers(store, tmp_path)
     one = replace(
         spam_calls()[0],
         call_id="tel-4930888777@gw",
+        from_tag="31337-tag",
+        caller_user_agent="Phone of +4989700999, card 8949031337",
         caller="+4930888777",
         callee="+4989700999",
         reason="calls +4989700999 again",
@@ -68,7 +72,7 @@ def test_numbers_in_call_ids_and_reasons_are_masked_for_viewers(store, tmp_path)
         opened.put_calls([one])
     token = Users(tmp_path / "console" / "users.json").set_token("looker", Role.VIEWER)
     viewer = Visitor(store, tmp_path / "console", enter=False)
-    key = shown.call_id(one)
+    key = viewer.key_of(one)
     for path in (
         "/",
         "/calls",
@@ -78,9 +82,42 @@ def test_numbers_in_call_ids_and_reasons_are_masked_for_viewers(store, tmp_path)
         "/api/v1/calls",
         f"/api/v1/calls/{key}",
     ):
-        text = viewer.get(path, headers={"Authorization": f"Bearer {token}"}).text
-        assert "4930888777" not in text, path
-        assert "4989700999" not in text, path
+        answer = viewer.get(path, headers={"Authorization": f"Bearer {token}"})
+        said = " ".join((answer.text, *answer.headers.values(), *decoded(answer.text)))
+        for secret in ("4930888777", "4989700999", "tel-", "31337", "203.0.113.9@"):
+            assert secret not in said, path
+
+
+def decoded(text):
+    """What is Base64 in a text, as text."""
+    for word in re.findall(r"[\w+/-]{16,}", text):
+        raw = base64.b64decode(word.replace("-", "+").replace("_", "/")[: len(word) // 4 * 4])
+        yield raw.decode("latin-1")
+
+
+@pytest.mark.parametrize("name", ["", "/messages", "/call.pcapng", "/evidence.pcapng"])
+def test_the_call_id_is_no_address(store, tmp_path, name):
+    visitor = Visitor(store, tmp_path / "console")
+    old = base64.urlsafe_b64encode(b'["spam-0@203.0.113.9", "tag", 1]').decode()
+    for key in (old, "1~" + "A" * 24, "9" * 400, "~", f"{1 << 63}~{'A' * 24}", f"-{1 << 63}~{'A' * 24}"):
+        answer = visitor.get(f"/calls/{key}{name}")
+        assert answer.status_code == 404
+        assert key not in answer.text
+
+
+def test_ids_stay_and_differ_from_console_to_console(store, tmp_path):
+    with open_store(str(store)) as opened:
+        calls = list(opened.calls(CallQuery()))
+        one, again, other = (CallIds(tmp_path / name) for name in ("key", "key", "other"))
+        for call in calls:
+            assert one.of(call) == again.of(call) != other.of(call)
+            assert one.find(opened, again.of(call)) == call
+            assert one.find(opened, other.of(call)) is None
+    assert len({one.of(call) for call in calls}) == len(calls)
+    assert (tmp_path / "key").stat().st_mode & 0o777 == 0o600
+    (tmp_path / "bad").write_bytes(b"short")
+    with pytest.raises(ConfigError, match="no key"):
+        CallIds(tmp_path / "bad").of(calls[0])
 
 
 @pytest.mark.parametrize("path", ["votes", "unknowns/names", "unknowns/clusters", "training"])

@@ -185,8 +185,13 @@ def test_a_watched_caller_stays_in_the_queue_marked(visitor, store):
     assert "number=0" in answer.headers["location"]
 
 
+def key_of(visitor, store, call_id):
+    with open_store(str(store)) as opened:
+        return visitor.key_of(next(opened.calls(CallQuery(call_id=call_id))))
+
+
 def test_the_effect_of_a_vote_is_shown(visitor, store):
-    row = next(key for key in chosen(visitor) if shown.call_of(key)[0] == "spam-4@203.0.113.9")
+    row = key_of(visitor, store, "spam-4@203.0.113.9")
     page = f"/calls/{row}"
     assert "Nobody has voted on this caller" in visitor.get(page).text
     visitor.post("/desk/vote", {"csrf": visitor.csrf("/desk"), "kind": "not_spam", "call": row, "back": page})
@@ -232,7 +237,7 @@ def test_undo_restores_the_earlier_vote(visitor, store):
 def test_nobody_can_allow_everybody_who_hides(visitor, store):
     with open_store(str(store)) as opened:
         opened.put_calls([call(call_id="hidden", caller="anonymous", spam=True, spam_score=1.0)])
-    row = next(key for key in chosen(visitor) if shown.call_of(key)[0] == "hidden")
+    row = key_of(visitor, store, "hidden")
     visitor.post("/desk/vote", {"csrf": visitor.csrf("/desk"), "kind": "allow", "call": row})
     with open_store(str(store)) as opened:
         assert list(opened.allowed()) == []

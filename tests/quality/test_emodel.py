@@ -1,5 +1,6 @@
 """The E-model against what G.107, G.107.1 and G.113 print, and what must hold of any model of quality."""
 
+import g107
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -59,6 +60,14 @@ def test_an_echo_of_one_s_own_voice_is_worse_the_later_it_comes():
 def test_five_percent_of_random_loss(ie, bpl, expected):
     """Ie-eff worked by hand: Ie + (95 - Ie) * 5 / (5 + Bpl)."""
     assert rating(Band.NARROW, loss_percent=5, ie=ie, bpl=bpl) == pytest.approx(expected, abs=0.05)
+
+
+@given(percents, st.floats(1, 8), st.floats(0, 60), st.floats(1, 40), st.floats(0, 2000))
+def test_it_is_what_the_equations_give(loss, burst_ratio, ie, bpl, delay_ms):
+    ours = rating(Band.NARROW, loss_percent=loss, burst_ratio=burst_ratio, ie=ie, bpl=bpl, delay_ms=delay_ms)
+    theirs = g107.r_factor(loss, delay_ms, ie, bpl, burst_ratio)
+    assert ours == pytest.approx(max(0.0, theirs), abs=0.02)
+    assert mos(ours) == pytest.approx(max(1.0, g107.mos(theirs)), abs=0.001)
 
 
 @given(bands, percents, percents, st.floats(1, 8), st.floats(0, 60), st.floats(1, 40), st.floats(0, 2000))

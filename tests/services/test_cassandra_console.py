@@ -9,7 +9,6 @@ from call_samples import call
 from console_visitor import Visitor, fill
 from verdict_samples import LINPHONE, SECOND_NS, START_NS, verdict
 
-from callprint.console import shown
 from callprint.core.call import Action, AllowEntry, Vote
 from callprint.services.layout import HOST
 from callprint.stores import CallQuery, VerdictQuery, cassandra_activity, open_store
@@ -116,7 +115,7 @@ def test_a_vote_appears(empty, tmp_path):
     visitor = Visitor(empty, tmp_path)
     with open_store(empty, create=False) as store:
         spam = next(store.calls(CallQuery(spam=True)))
-    chosen = {"call": shown.call_id(spam), "kind": "spam", "csrf": visitor.csrf("/desk")}
+    chosen = {"call": visitor.key_of(spam), "kind": "spam", "csrf": visitor.csrf("/desk")}
     assert visitor.post("/desk/vote", chosen).status_code == 303
     with open_store(empty, create=False) as store:
         assert [vote.spam for vote in store.votes(spam.caller)] == [True]

@@ -14,6 +14,7 @@ from callprint.cli.answers import add_store_option
 from callprint.cli.kept import add_kept_options
 from callprint.cli.parsers import Subparsers, add_command, port
 from callprint.core.ground.errors import ConfigError
+from callprint.messaging.topic_names import TopicNames
 from callprint.output.console import make_console, make_messages, printable
 from callprint.stores import default_store_url, open_store
 
@@ -62,6 +63,24 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--sasl-user", metavar="USER", help="turns SASL on; the password is CALLPRINT_KAFKA_PASSWORD"
+    )
+    parser.add_argument(
+        "--kafka",
+        metavar="HOST:PORT,...",
+        help="brokers that say how far a topology has read, shown on the first page (default: those of --brokers)",
+    )
+    parser.add_argument(
+        "--consumer-group",
+        metavar="NAME",
+        default="callprint",
+        help="that of the topology (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--topics",
+        metavar="MEDIA,SIGNALING,FEEDBACK,DEAD-LETTERS",
+        type=_topics,
+        default=TopicNames(),
+        help=f"those of the topology (default: {','.join(TopicNames())})",
     )
     parser.add_argument(
         "--agents",
@@ -143,6 +162,9 @@ def run(args: argparse.Namespace) -> int:
         folder=args.folder or default_folder(),
         hosts=tuple(args.host_name),
         tls=args.tls_cert is not None,
+        kafka=tuple(kafka.split(",")) if (kafka := args.kafka or args.brokers) else (),
+        consumer_group=args.consumer_group,
+        topics=args.topics,
         agents=args.agents,
         brokers=tuple(args.brokers.split(",")) if args.brokers else (),
         feedback_topic=args.feedback_topic,
@@ -220,6 +242,14 @@ def _list_users(args: argparse.Namespace) -> int:
     for name, account in sorted(_users(args).accounts().items()):
         console.print(Text(f"{printable(name)}  {account.role}  {'token' if account.token else 'password'}"))
     return 0
+
+
+def _topics(text: str) -> TopicNames:
+    """Return four names with commas between; an argparse type."""
+    names = text.split(",")
+    if len(names) != len(TopicNames._fields) or not all(names):
+        raise argparse.ArgumentTypeError(f"{printable(text)!r} is not four names with commas between")
+    return TopicNames(*names)
 
 
 def _urls(text: str) -> tuple[str, ...]:

@@ -126,20 +126,26 @@ def router(site: Site) -> APIRouter:
             raise HTTPException(404, "the store has no such flow")
         return {"id": key, **flow_object(rows[0])}
 
+    def call_with_id(row: CallRecord, numbers: bool) -> dict[str, Any]:
+        values = call_object(row)
+        return {
+            "id": site.call_ids.of(row),
+            **(values if numbers else shown.masked_values(values, search.NUMBERS)),
+        }
+
     @routes.get("/calls", responses=_answers(_page("call.schema.json")), response_model=None)
     async def calls(request: Request, q: Words = "", after: After = "", limit: Limit = 100) -> dict[str, Any]:
         """Search calls, by their last rows, the latest first. Viewers get masked numbers."""
         numbers = sees_numbers(request)
-        asked = search.parse(q, pages_calls.SEARCHABLE, () if numbers else search.NUMBERS)
-        place = shown.call_of(after) if after else None
-        at = (place[2], place[0], place[1]) if place else None
+        asked = search.parse(q, pages_calls.SEARCHABLE, () if numbers else search.NOT_FOR_VIEWERS)
+        at = await site.ask(lambda store: site.call_ids.place(store, after)) if after else None
         query, errors = search.call_query(asked, limit + 1, at, numbers=numbers)
         rows, further = await site.ask(lambda store: bounded(store, query, store.calls))
         if numbers and rows:
             site.log(request, "listed calls", q or "all")
         return {
-            "items": [_call(row, numbers) for row in rows[:limit]],
-            "next": shown.call_id(rows[limit - 1]) if len(rows) > limit else None,
+            "items": [call_with_id(row, numbers) for row in rows[:limit]],
+            "next": site.call_ids.of(rows[limit - 1]) if len(rows) > limit else None,
             "further_ns": further,
             "errors": list(errors),
         }
@@ -147,14 +153,13 @@ def router(site: Site) -> APIRouter:
     @routes.get("/calls/{key}", responses=_answers(_with_id("call.schema.json"), 404), response_model=None)
     async def call(request: Request, key: Key) -> dict[str, Any]:
         """Give one call, by its last row."""
-        identity = shown.call_of(key)
-        rows = await site.ask(lambda store: voting.calls_of(store, [identity])) if identity else []
-        if not rows:
+        row = await site.ask(lambda store: site.call_ids.find(store, key))
+        if row is None:
             raise HTTPException(404, "the store has no such call")
         numbers = sees_numbers(request)
         if numbers:
-            site.log(request, "looked at a call", rows[0].call_id)
-        return _call(rows[0], numbers)
+            site.log(request, "looked at a call", row.call_id)
+        return call_with_id(row, numbers)
 
     @routes.get("/activity", responses=_answers({"type": "object"}, 400), response_model=None)
     async def activity(range: Annotated[str, Query(pattern="^(15m|1h|6h|24h|7d)$")] = "1h") -> dict[str, Any]:
@@ -193,9 +198,10 @@ def router(site: Site) -> APIRouter:
         require(request, Role.ANALYST)
         check_origin(request)
         check_token(request, x_csrf_token)
-        identities = [found for text in body.calls if (found := shown.call_of(text))]
         user = session_of(request).user.name
-        rows = await site.ask(lambda store: voting.calls_of(store, identities))
+        rows = await site.ask(
+            lambda store: [row for key in body.calls if (row := site.call_ids.find(store, key))]
+        )
         if not rows:
             raise HTTPException(404, "the store has no such call")
         site.log(request, f"voted {body.kind}", ", ".join(row.call_id for row in rows))
@@ -218,8 +224,3 @@ def router(site: Site) -> APIRouter:
         ]
 
     return routes
-
-
-def _call(row: CallRecord, numbers: bool) -> dict[str, Any]:
-    values = call_object(row)
-    return {"id": shown.call_id(row), **(values if numbers else shown.masked_values(values, search.NUMBERS))}

@@ -13,6 +13,7 @@ from callprint.console.flow_charts import windows_of
 from callprint.console.pages_flows import about, explained
 from callprint.console.pages_now import RANGES, look
 from callprint.console.site import Site
+from callprint.console.topology import plain
 from callprint.console.watch import watch_of
 from callprint.core.verdict import FlowKey
 from callprint.stores.base import MINUTE_NS
@@ -40,11 +41,16 @@ WHY = {
 }
 HEALTH = {
     "type": "object",
-    "required": ["stretches", "agents", "alarms"],
+    "required": ["stretches", "agents", "topology", "alarms"],
     "properties": {
         "stretches": {
             "type": "array",
             "items": {"type": "object", "properties": {"mos": NUMBER, "lost": NUMBER}},
+        },
+        "topology": {
+            "type": ["object", "null"],
+            "required": ["topics", "dead_letters", "problem"],
+            "properties": {"topics": {"type": "array"}, "problem": {"type": "string"}},
         },
         "agents": {"type": "array", "items": {"type": "object", "required": ["url", "problem"]}},
         "alarms": {"type": "array", "items": {"type": "object", "required": ["kind", "words"]}},
@@ -115,9 +121,11 @@ def router(site: Site) -> APIRouter:
         watch = watch_of(site)
         stretches = await watch.stretches(found.begin * MINUTE_NS, end_ns)
         alarms = await watch.alarms(end_ns)
+        topology = await watch.topology()
         return {
             "stretches": [each._asdict() for each in stretches],
             "agents": [each._asdict() for each in await watch.agents()],
+            "topology": topology and plain(topology),
             "alarms": [{"kind": each.kind, "words": each.words} for each in alarms],
         }
 

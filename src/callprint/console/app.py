@@ -28,6 +28,7 @@ from callprint.console import (
     pages_training,
     pages_unknowns,
 )
+from callprint.console.call_ids import CallIds
 from callprint.console.csrf import check_origin, checked_form
 from callprint.console.guard import COOKIE, Guard, client_of, local_user
 from callprint.console.regroupings import Regroupings
@@ -54,7 +55,12 @@ def make_app(settings: ConsoleSettings, sessions: Sessions | None = None) -> ASG
     sessions = sessions or Sessions()
     users = Users(settings.folder / "users.json")
     site = Site(
-        settings, StorePool(settings.store_url), sessions, users, AuditLog(settings.folder / "audit.jsonl")
+        settings,
+        StorePool(settings.store_url),
+        sessions,
+        users,
+        AuditLog(settings.folder / "audit.jsonl"),
+        CallIds(settings.folder / "call-ids.key"),
     )
 
     @asynccontextmanager

@@ -9,12 +9,10 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from callprint.call_evidence import evidence_of_call, has_kept_packets, messages_in, pcap_of_call
-from callprint.console import shown
 from callprint.console.api import Key
 from callprint.console.api import _answers as answers
 from callprint.console.sessions import Role
 from callprint.console.site import Site, require
-from callprint.console.voting import calls_of
 from callprint.core.call import CallRecord
 from callprint.output.console import endpoint
 from callprint.stores import VerdictStore
@@ -68,10 +66,9 @@ def router(site: Site) -> APIRouter:
 
     async def asked(request: Request, key: str, did: str, give: _Give) -> tuple[CallRecord, Any]:
         require(request, Role.ANALYST)
-        identity = shown.call_of(key)
 
         def ask(store: VerdictStore) -> tuple[CallRecord | None, Any]:
-            call = next(iter(calls_of(store, [identity])), None) if identity else None
+            call = site.call_ids.find(store, key)
             if call is None or not has_kept_packets(store, call, folder):
                 return call, None
             site.log(request, did, call.call_id)  # before anybody has it

@@ -44,7 +44,7 @@ class _Judge(NamedTuple):
 class Alarm(NamedTuple):
     """Something that somebody should look at."""
 
-    kind: str  # drift, quality, agent
+    kind: str  # drift, quality, agent, topology
     words: str
     path: str = ""  # of the page that shows more
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from callprint.console.shown import without_numbers
 from callprint.core.verdict import FlowKey
 from callprint.stores import CallQuery, VerdictQuery, VerdictStore
 
@@ -47,7 +48,7 @@ def _user_agents(store: VerdictStore, flows: list[FlowKey]) -> dict[FlowKey, str
             (call.caller_flows, call.caller_user_agent),
             (call.callee_flows, call.callee_user_agent),
         ):
-            agents.update({flow: agent for flow in of_side if agent and flow in wanted})
+            agents.update({flow: without_numbers(agent) for flow in of_side if agent and flow in wanted})
     return agents
 
 

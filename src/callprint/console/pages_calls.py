@@ -2,7 +2,6 @@
 
 import math
 from functools import cache
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -68,20 +67,20 @@ def router(site: Site) -> APIRouter:
     async def calls(request: Request, q: str = "", after: str = "", cols: str = "") -> Response:
         """List calls."""
         numbers = sees_numbers(request)
-        hidden = () if numbers else search.NUMBERS
+        hidden = () if numbers else search.NOT_FOR_VIEWERS
         field, sign, value = (request.query_params.get(name, "") for name in ("field", "sign", "value"))
         if field:
             return RedirectResponse(next_url("/calls", q=search.with_term(q, field, sign, value), cols=cols))
         asked = search.parse(q, SEARCHABLE, hidden)
-        place = shown.call_of(after) if after else None
-        query, errors = search.call_query(
-            asked, PAGE + 1, (place[2], place[0], place[1]) if place else None, numbers=numbers
-        )
+        place = await site.ask(lambda store: site.call_ids.place(store, after)) if after else None
+        query, errors = search.call_query(asked, PAGE + 1, place, numbers=numbers)
         rows, further = await site.ask(lambda store: bounded(store, query, store.calls))
         if numbers and rows:
             site.log(request, "listed calls", q or "all")
         columns = [name for name in dict.fromkeys(cols.split(",")) if name in SEARCHABLE]
-        more = next_url("/calls", q=q, cols=cols, after=shown.call_id(rows[PAGE - 1])) if rows[PAGE:] else ""
+        more = (
+            next_url("/calls", q=q, cols=cols, after=site.call_ids.of(rows[PAGE - 1])) if rows[PAGE:] else ""
+        )
         return site.render(
             request,
             "calls.html",
@@ -104,9 +103,7 @@ def router(site: Site) -> APIRouter:
     @routes.get("/calls/{key}")
     async def call(request: Request, key: str) -> Response:
         """Show one call."""
-        identity = shown.call_of(key)
-        kept = site.settings.kept_calls
-        found = await site.ask(lambda store: _about(store, kept, *identity)) if identity else None
+        found = await site.ask(lambda store: _about(site, store, key))
         if found is None:
             raise HTTPException(404, "The store has no such call.")
         numbers = sees_numbers(request)
@@ -148,13 +145,14 @@ def seen(call: CallRecord, numbers: bool) -> dict[str, Any]:
     return values if numbers else shown.masked_values(values, search.NUMBERS)
 
 
-def _about(
-    store: VerdictStore, kept_calls: Path | None, call_id: str, from_tag: str, started_ns: int
-) -> About | None:
+def _about(site: Site, store: VerdictStore, key: str) -> About | None:
+    call = site.call_ids.find(store, key)
+    if call is None:
+        return None
     rows = [
         row
-        for row in store.calls(CallQuery(call_id=call_id, last_only=False, limit=200))
-        if (row.from_tag, row.started_ns) == (from_tag, started_ns)
+        for row in store.calls(CallQuery(call_id=call.call_id, last_only=False, limit=200))
+        if (row.from_tag, row.started_ns) == (call.from_tag, call.started_ns)
     ]
     if not rows:
         return None
@@ -174,7 +172,7 @@ def _about(
         of_campaign,
         effects(store, caller),
         allowed,
-        has_kept_packets(store, last, kept_calls),
+        has_kept_packets(store, last, site.settings.kept_calls),
     )
 
 

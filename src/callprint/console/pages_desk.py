@@ -92,11 +92,13 @@ def router(site: Site) -> APIRouter:
         form = await checked_form(request)
         kind = str(form.get("kind", ""))
         back = str(form.get("back", "/desk"))
-        identities = [found for text in form.getlist("call") if (found := shown.call_of(str(text)))]
+        chosen = [str(text) for text in form.getlist("call")[: voting.MOST_AT_ONCE]]
         if kind not in voting.KINDS:
             raise HTTPException(400, "There is no such vote.")
         user = session_of(request).user.name
-        calls = await site.ask(lambda store: voting.calls_of(store, identities))
+        calls = await site.ask(
+            lambda store: [call for key in chosen if (call := site.call_ids.find(store, key))]
+        )
         if not calls:
             return RedirectResponse(_back(back, done="nothing"), 303)
         site.log(request, f"voted {kind}", ", ".join(call.call_id for call in calls))

@@ -70,6 +70,7 @@ def router(site: Site) -> APIRouter:
             flows_of_a_stretch=FLOWS_OF_A_STRETCH,
             quality=health_chart(stretches, found.begin * MINUTE_NS, end_ns),
             agents=await watch.agents(),
+            topology=await watch.topology(),
             alarms=await watch.alarms(end_ns),
             empty=not found.latest_flows and not found.latest_calls,
             tiles=(

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from callprint.cli.parsers import time_ns
+from callprint.console import shown
 from callprint.core.call import CallRecord
 from callprint.core.ground.fields import NamedField, fields_of, in_order
 from callprint.core.verdict import FlowSummary, Verdict
@@ -21,11 +22,14 @@ from callprint.stores.queries import COMPARISONS, CONTAINS, Where
 LONGEST = 2_000
 _TERM = re.compile(r'([a-z_0-9]+)(!=|<=|>=|=|<|>|~|:)("[^"]*"|\S*)|"([^"]*)"|(\S+)')
 _WIDEST = 1 << 63
+_NO_DIGITS = "viewers cannot search texts for digits, which may be a number"
 
 FLOW_FIELDS = in_order((*fields_of(Verdict), *fields_of(FlowSummary)))
 CALL_FIELDS = in_order(fields_of(CallRecord))
 NUMBERS = ("caller", "callee", "claimed_caller", "diverted_by")
-"""Fields of a call that hold numbers of people: masked for viewers, who cannot search them either."""
+"""Fields of a call that hold numbers of people: masked for viewers."""
+NOT_FOR_VIEWERS = (*NUMBERS, *shown.IDENTIFIERS)
+"""Fields that viewers cannot search, or they would find out what is masked digit by digit."""
 
 
 MOST_TERMS = 50  # in one search: stores refuse expressions with a thousand
@@ -70,8 +74,15 @@ def parse(text: str, fields: Mapping[str, NamedField], hidden: tuple[str, ...] =
         except (ValueError, argparse.ArgumentTypeError) as error:
             errors.append(f"{name}: {error}")
             continue
+        if hidden and name in shown.FREE_TEXTS and _has_digit(str(typed)):
+            errors.append(f"{name}: {_NO_DIGITS}")
+            continue
         where.append(Where(name, comparison, typed))
     return Search(text, tuple(where), tuple(words), tuple(errors))
+
+
+def _has_digit(text: str) -> bool:
+    return any(map(str.isdigit, text))
 
 
 def _typed(field: NamedField, value: str, comparison: str) -> Any:
@@ -151,6 +162,8 @@ def call_query(
             named["call_id"] = word
         elif re.fullmatch(r"\+?[0-9]{3,}", word) and numbers:
             named["number"] = word
+        elif not numbers and _has_digit(word):
+            errors.append(f"“{word}”: {_NO_DIGITS}")
         else:
             where.append(Where("reason", CONTAINS, word))
     return CallQuery(**named, where=tuple(where), limit=limit, after=after), tuple(errors)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from callprint.messaging.topic_names import TopicNames
 from callprint.model_files import SHIPPED
 from callprint.network_in_place import place_file
 from callprint.stores import data_folder
@@ -33,6 +34,9 @@ class ConsoleSettings:
     feedback_topic: str = "feedback"
     kafka_tls_ca: str | None = None
     sasl_user: str | None = None
+    kafka: tuple[str, ...] = ()  # brokers that are asked how far the topology has read
+    consumer_group: str = "callprint"
+    topics: TopicNames = field(default_factory=TopicNames)
     agents: tuple[str, ...] = ()  # addresses of the metrics of capture agents
     forward_auth: str = ""  # header in which a proxy in front names the user
     trusted_proxies: tuple[str, ...] = ("127.0.0.1", "::1")

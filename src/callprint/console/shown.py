@@ -1,20 +1,22 @@
 """Values as a page shows them: text from outside made printable, times, shares; keys of flows and calls in URLs."""
 
-import base64
-import json
 import math
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from callprint.core.call import CallRecord
 from callprint.core.ground.fields import NamedField
 from callprint.core.verdict import FlowKey
 from callprint.output.console import endpoint, printable
 
 DASH = "–"
-LONGEST_ID = 4_000
+LONGEST_ID = 400
+HIDDEN = "•••••"
+IDENTIFIERS = ("call_id", "from_tag")  # of which gateways and telephones make what they like
+FREE_TEXTS = ("reason", "caller_user_agent", "callee_user_agent")
+_LONG_NUMBER = re.compile(r"\d{7,}")
 SHORTEST_NUMBER = 4  # shorter ones stand by chance in any text
 
 
@@ -34,27 +36,6 @@ def flow_of(text: str) -> FlowKey | None:
     if not all(0 <= number < 1 << bits for number, bits in zip(numbers, (16, 16, 32, 62), strict=True)):
         return None
     return FlowKey(source, numbers[0], destination, *numbers[1:])
-
-
-def call_id(call: CallRecord) -> str:
-    """Return a call's identity as a part of a URL."""
-    text = json.dumps([call.call_id, call.from_tag, call.started_ns])
-    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
-
-
-def call_of(text: str) -> tuple[str, str, int] | None:
-    """Return the identity that a part of a URL stands for."""
-    if len(text) > LONGEST_ID:
-        return None
-    try:
-        found = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-        json.dumps(found, ensure_ascii=False).encode()  # half a surrogate pair: no store takes it
-    except (ValueError, RecursionError):
-        return None
-    match found:
-        case [str(call), str(tag), int(started_ns)] if -(1 << 63) <= started_ns < 1 << 63:
-            return call, tag, started_ns
-    return None
 
 
 def moment(time_ns: Any, form: str = "%Y-%m-%d %H:%M:%S") -> str:
@@ -128,13 +109,13 @@ def masked(number: str) -> str:
         return number
     kept = 3 if number.startswith("+") else 1
     tail = number[-2:] if "@" not in number and len(number) > kept + 4 else ""
-    return number[:kept] + "•" * 5 + tail
+    return number[:kept] + HIDDEN + tail
 
 
 def masked_values(values: Mapping[str, Any], numbers: tuple[str, ...]) -> dict[str, Any]:
-    """Return the values with the numbers of people masked, also where another text (a Call-ID) holds one of them."""
+    """Return the values of a call without its Call-ID, and with the numbers of people masked, in other texts, too."""
     people = [value for name in numbers if isinstance(value := values.get(name), str)]
-    # What a gateway makes a Call-ID of: the number without its plus sign, the user without the host.
+    # What gateways write elsewhere: the number without its plus sign, the user without the host.
     parts = sorted({each.lstrip("+").partition("@")[0] for each in people} - {"", "anonymous"}, key=len)
     parts = [each for each in reversed(parts) if len(each) >= SHORTEST_NUMBER]
 
@@ -144,7 +125,19 @@ def masked_values(values: Mapping[str, Any], numbers: tuple[str, ...]) -> dict[s
                 value = value.replace(part, masked(part))
         return value
 
+    def seen(name: str, value: str) -> str:
+        if name in numbers:
+            return masked(value)
+        if name in IDENTIFIERS:
+            return HIDDEN
+        return without_numbers(text(value)) if name in FREE_TEXTS else text(value)
+
     return {
-        name: (masked(value) if name in numbers else text(value)) if isinstance(value, str) else value
+        name: seen(name, value) if isinstance(value, str) and value else value
         for name, value in values.items()
     }
+
+
+def without_numbers(text: str) -> str:
+    """Return a text that a stranger wrote without what may be somebody's number."""
+    return _LONG_NUMBER.sub(HIDDEN, text)

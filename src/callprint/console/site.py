@@ -6,17 +6,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from callprint import __version__
 from callprint.console import charts, shown
+from callprint.console.call_ids import CallIds
 from callprint.console.sessions import Role, Session, Sessions
 from callprint.console.settings import ConsoleSettings
 from callprint.console.store_pool import StorePool
 from callprint.console.users import AuditLog, Users
+from callprint.core.call import CallRecord
 from callprint.output.console import endpoint, printable, quantity
 from callprint.stores import VerdictStore
 
@@ -27,6 +30,12 @@ _NAMES = {"/": "Now", "/flows": "Flows", "/calls": "Calls", "/desk": "Fraud desk
 _NAMES |= {"/unknowns": "Unknowns", "/models": "Models"}
 PAGES = tuple((path.strip("/") or "now", path, name) for path, name in _NAMES.items())
 """Key, path and name of each page in the menu."""
+
+
+@pass_context
+def _call_id(context: Context, call: CallRecord) -> str:
+    return str(context["call_ids"].of(call))
+
 
 _TEMPLATES = Environment(
     loader=FileSystemLoader(HERE / "templates"),
@@ -42,7 +51,7 @@ _TEMPLATES.filters |= {
     "percent": shown.percent,
     "count": shown.count,
     "flow_id": shown.flow_id,
-    "call_id": shown.call_id,
+    "call_id": _call_id,
 }
 _TEMPLATES.globals |= {
     "pages": PAGES,
@@ -65,6 +74,7 @@ class Site:
     sessions: Sessions
     users: Users
     audit: AuditLog
+    call_ids: CallIds
 
     async def ask(self, question: Callable[[VerdictStore], T]) -> T:
         """Ask the store."""
@@ -83,6 +93,7 @@ class Site:
             Role=Role,
             numbers=session is not None and session.user.may(Role.ANALYST),
             store_url=printable(self.settings.store_url),
+            call_ids=self.call_ids,
             query_string=request.url.query,
             **context,
         )

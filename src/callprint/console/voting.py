@@ -17,7 +17,7 @@ from callprint.core.call import (
 )
 from callprint.core.ground.errors import ConfigError
 from callprint.core.wire.votes import Disallow
-from callprint.stores import CallQuery, VerdictStore
+from callprint.stores import VerdictStore
 
 SAYS = {
     "spam": (True, None),
@@ -46,17 +46,6 @@ class Done:
     def number(self) -> int:
         """On how many callers it was."""
         return len(self.earlier) + len(self.allowed) + len(self.disallowed)
-
-
-def calls_of(store: VerdictStore, identities: list[tuple[str, str, int]]) -> list[CallRecord]:
-    """Return the calls that there are of these."""
-    found = []
-    for call_id, from_tag, started_ns in identities[:MOST_AT_ONCE]:
-        for call in store.calls(CallQuery(call_id=call_id, limit=50)):
-            if (call.from_tag, call.started_ns) == (from_tag, started_ns):
-                found.append(call)
-                break
-    return found
 
 
 def vote(

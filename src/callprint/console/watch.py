@@ -8,9 +8,12 @@ from typing import Any
 
 from callprint.console.agents import Agent, Agents
 from callprint.console.health import Alarm, Stretch, drift_alarms, over_time, quality_alarm
+from callprint.console.settings import ConsoleSettings
 from callprint.console.site import Site
+from callprint.console.topology import Topology, TopologyState
 from callprint.core.ground.errors import CallprintError
 from callprint.core.identify.card import ModelCard
+from callprint.messaging.settings import KafkaSettings
 from callprint.model_files import ModelFile, models_at
 from callprint.stores import VerdictStore
 
@@ -26,7 +29,9 @@ class Watch:
     def __init__(self, site: Site) -> None:
         """Know nothing yet."""
         self._site = site
-        self._agents = Agents(site.settings.agents)
+        settings = site.settings
+        self._agents = Agents(settings.agents)
+        self._topology = topology_of(settings) if settings.kafka else None
         self._known: dict[Any, tuple[float, Any]] = {}  # when it was found, and what
         self._running: dict[Any, asyncio.Task[None]] = {}
 
@@ -43,13 +48,27 @@ class Watch:
         found = await self._look(
             "alarms", ALARMS_EVERY_S, lambda: self._site.ask(lambda store: self._alarms(store, end_ns))
         )
-        return [*(found or []), *(alarm_of(each) for each in await self.agents() if each.bad)]
+        topology = await self.topology()
+        return [
+            *(found or []),
+            *(alarm_of(each) for each in await self.agents() if each.bad),
+            *(Alarm("topology", words) for words in (topology.alarms if topology else ())),
+        ]
 
     async def agents(self) -> list[Agent]:
         """Return what the agents report; none while they are asked."""
         if not self._site.settings.agents:
             return []
         return await self._look("agents", AGENTS_EVERY_S, lambda: asyncio.to_thread(self._agents.ask)) or []
+
+    async def topology(self) -> TopologyState | None:
+        """Return what Kafka knows of the topology; None while it is asked, or where none is named."""
+        if self._topology is None:
+            return None
+        found: TopologyState | None = await self._look(
+            "topology", AGENTS_EVERY_S, lambda: asyncio.to_thread(self._topology.ask)
+        )
+        return found
 
     async def _look(self, key: Any, every_s: float, question: Callable[[], Awaitable[Any]]) -> Any:
         found_at, _ = self._known.get(key, (float("-inf"), None))
@@ -74,6 +93,12 @@ class Watch:
     def _cards(self) -> list[ModelCard]:
         found = models_at(path for path in self._site.settings.models if path.exists())
         return [each.card for each in found if isinstance(each, ModelFile)]
+
+
+def topology_of(settings: ConsoleSettings) -> Topology:
+    """Return what asks about the topology that settings name. Raises ConfigError for brokers that are none."""
+    kafka = KafkaSettings(settings.kafka, tls_ca=settings.kafka_tls_ca, sasl_user=settings.sasl_user)
+    return Topology(kafka, settings.consumer_group, settings.topics)
 
 
 def alarm_of(agent: Agent) -> Alarm:
