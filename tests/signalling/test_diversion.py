@@ -40,6 +40,20 @@ def invite(*headers: str):
             "alice",
         ),
         (("Diversion: <sip:d@x>", "History-Info: <sip:h@x?Reason=SIP>;index=1"), "d"),
+        # By the cause of the next target alone (RFC 4458 2, RFC 7544 4).
+        (("History-Info: <sip:bob@x>;index=1, <sip:carol@x;cause=302>;index=1.1",), "bob"),
+        (
+            (
+                "History-Info: <sip:bob@x>;index=1, <sip:carol@x;cause=408>;index=1.1",
+                "History-Info: <sip:dan@x;cause=486;p=q>;index=1.1.1",
+            ),
+            "carol",
+        ),
+        (
+            ("History-Info: <sip:800@x>;index=1, <sip:carol@x;cause=380>;index=1.1",),
+            None,
+        ),  # RFC 8119: translated
+        (("History-Info: <tel:+12025550101?Reason=SIP%3Bcause%3D302>;index=1",), "+12025550101"),
     ],
 )
 def test_the_last_to_forward_is_named(headers, user):

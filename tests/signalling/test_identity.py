@@ -37,6 +37,8 @@ KEY = b"0123456789abcdef"
         ("", "sip:+1234567890123456@x", "+1234567890123456@x"),  # 16 digits are no E.164 number
         ("", "sip:[2001:db8::1]", "2001:db8::1"),
         ("", "urn:service:sos", "urn:service:sos"),
+        ("", "tel:7042;phone-context=example.com", "7042@example.com"),  # someone else than in another domain
+        ("", "tel:+12025550101?Reason=SIP%3Bcause%3D302", "+12025550101"),  # RFC 7044 5
     ],
 )
 def test_normalisation(country, uri, text):
@@ -131,9 +133,24 @@ def test_the_network_knows_the_caller_better_than_the_caller():
 
 def test_anonymous_callers_are_one_crowd_without_pseudonym():
     reader = IdentityReader(pseudonym_key=KEY)
-    for uri in ("sip:anonymous@anonymous.invalid", "sip:Anonymous@gw.example", "sip:x@anonymous.invalid"):
+    for uri in (
+        "sip:anonymous@anonymous.invalid",
+        "sip:Anonymous@gw.example",
+        "sip:x@anonymous.invalid",
+        "sip:unavailable@unknown.invalid",  # 3GPP TS 23.003 13.7
+    ):
         assert reader.of_uri(parse_uri(uri)) is ANONYMOUS
-    assert reader.of_uri(parse_uri("sip:ann@example.com")) is not ANONYMOUS
+    for uri in ("sip:ann@example.com", "sip:ann@notanonymous.invalid"):
+        assert reader.of_uri(parse_uri(uri)) is not ANONYMOUS
+
+
+def test_more_values_than_are_read_hide_no_caller():
+    header = (
+        b"P-Asserted-Identity: " + b", ".join([b"<tel:+12025550199>"] * 300) + b"\r\nIdentity: " + b"x," * 300
+    )
+    message = parse_message(INVITE.replace(b"Max-Forwards: 70", header))
+    assert IdentityReader().caller(message).text == "+12025550199"
+    assert attestation(message) == "invalid"
 
 
 @pytest.mark.parametrize(("key", "plan"), [(b"short", "49"), (KEY, "+49")])

@@ -66,6 +66,21 @@ def test_lists_are_split_outside_quotes_and_brackets():
         ('"Ann <sip:ann@x.org>;tag=t', "ann", "x.org", "t"),
         ('"<sip:not@this.one>" <sip:real@one>', "real", "one", ""),
         ("<SIPS:host.only>", "", "host.only", ""),
+        # Brackets that RFC 3261 20.10 does not allow, around one intact URI (as quotes in RFC 4475 3.1.2.6)
+        ("Ann <3 <sip:ann@x.org>;tag=t", "ann", "x.org", "t"),
+        ("<Ann> <sip:ann@x.org>;tag=t", "ann", "x.org", "t"),
+        ("<<sip:ann@x.org>>;tag=t", "ann", "x.org", "t"),
+        ("<sip:ann@x.org;tag=t", "ann", "x.org", "t"),
+        ("Ann sip:ann@x.org;tag=t", "ann", "x.org", "t"),
+        # No limit is set by RFC 3261 25.1.
+        ("<sip:ann@x.org" + ";p=1" * 500 + ">;tag=t", "ann", "x.org", "t"),
+        ("<sip:" + "a" * 2000 + "@x.org>;tag=t", "a" * 256, "x.org", "t"),
+        ("<sip:ann@x.org>;tag=t" + ";p" * 300, "ann", "x.org", "t"),
+        ("<sip:ann@[fe80::1%25eth0]:5060>;tag=t", "ann", "fe80::1", "t"),  # a zone (RFC 6874 2)
+        ("<sip:ann@bücher.example>;tag=t", "ann", "bücher.example", "t"),
+        ("<tel:%2B12025550101>;tag=t", "+12025550101", "", "t"),  # RFC 3986 2.1
+        ("<sip:5550101;phone-context=%2B1202@x.org>", "+12025550101", "x.org", ""),
+        ("<tel:7042;phone-context=Example.com>;tag=t", "7042", "example.com", "t"),  # RFC 3966 5.1.5
     ],
 )
 def test_addresses(from_, user, host, tag):
@@ -89,10 +104,8 @@ def test_addresses(from_, user, host, tag):
         (b"314159 INVITE", "٣ INVITE".encode(), SipDefect.CSEQ),
         (b"Alice <sip:alice@atlanta.example>", b"Alice", SipDefect.ADDRESS),
         (b'"Bob" <sip:', b'"Bob <sip', SipDefect.ADDRESS),
-        (b"<sip:bob@biloxi.example>\r\nFrom", b"<sip:bob@biloxi.example\r\nFrom", SipDefect.ADDRESS),
         (b"<sip:bob@biloxi.example>\r\nFrom", b"<sip:bob@>\r\nFrom", SipDefect.ADDRESS),
         (b"Max-Forwards: 70\r\n", b"X: 1\r\n" * 300, SipDefect.TOO_LONG),
-        (b"sip:alice@", b"sip:" + b"a" * 2000 + b"@", SipDefect.TOO_LONG),
     ],
 )
 def test_a_broken_message_names_its_defect(old, new, defect):

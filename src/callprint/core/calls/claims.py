@@ -15,7 +15,6 @@ from functools import lru_cache
 from callprint.core.declared.name import Declared
 from callprint.core.declared.table import NameTable
 from callprint.core.signalling.address import address_or_none
-from callprint.core.signalling.defects import SipError
 from callprint.core.signalling.sdp import SessionDescription, canonical_address
 from callprint.core.signalling.sip import SipMessage
 from callprint.core.signalling.text import parameters
@@ -70,10 +69,7 @@ def _claim_of(
 
 
 def _own_addresses(message: SipMessage, source_ip: str) -> tuple[str, ...]:
-    try:
-        vias, contacts = message.values("via"), message.values("contact")
-    except SipError:  # more values than any header has
-        return ()
+    vias, contacts = message.values("via"), message.values("contact")
     addresses = [_contact_address(contacts[0])] if contacts else []
     if message.is_request and vias:
         addresses += _via_addresses(vias[-1])
@@ -93,8 +89,5 @@ def _via_addresses(via: str) -> list[str]:
     sent, _, rest = via.partition(";")
     by = sent.rpartition(" ")[2]
     host = by[1:].partition("]")[0] if by.startswith("[") else by.partition(":")[0]
-    try:
-        received = parameters(rest).get("received", "")
-    except SipError:
-        received = ""
+    received = parameters(rest).get("received", "")
     return [canonical_address(host), canonical_address(received.strip("[]"))]

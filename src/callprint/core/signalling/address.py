@@ -9,7 +9,7 @@ from callprint.core.signalling.defects import SipDefect, SipError
 from callprint.core.signalling.text import identifier, parameters, printable
 
 MAXIMUM_URI = 1024
-"""Longest URI that is read, characters."""
+"""Longest URI that is remembered, characters; a longer one is read each time it comes."""
 
 _MAXIMUM_REMEMBERED = 256
 """Longest address that is remembered, characters: all messages of a call have From and To."""
@@ -17,11 +17,14 @@ _MAXIMUM_REMEMBERED = 256
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]{0,31}")
 _SUBSCRIBER = re.compile(r"(?:\+|%2B)?[0-9*#.\-()]+", re.IGNORECASE)
 _CONTEXT = re.compile(r"\+[0-9.\-()]{1,20}")
+_DOMAIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.\-]{0,253}[A-Za-z0-9])?\.?", re.ASCII)
 _DISPLAY = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _INTACT = re.compile(r"<(?:sips?|tel):[^<>\"\s]+>", re.IGNORECASE)
 _USUAL = re.compile(r'(?:"[^"\\<]*")?[^"<>]*<([^"<>]*)>(?:;tag=([^\s";<>=]*))?')
 """What nearly all addresses are: whatever it matches, the steps of `parse_address` would read the same from."""
-_HOST = re.compile(r"\[([0-9A-Fa-f:.]{2,45})\]|([A-Za-z0-9_.\-]{1,255})")
+_BARE = re.compile(r"(?<![A-Za-z0-9+.\-])(?:sips?|tel):[^<>\"\s;,]+", re.IGNORECASE)
+_HOST = re.compile(r"\[([0-9A-Fa-f:.]{2,45})(?:%[\w.~%\-]{1,64})?\]|([\w.\-]{1,255})")
+"""An address, perhaps with a zone (RFC 6874), or a name: of ASCII in RFC 3261, but others are seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,9 @@ class Uri:
 
     scheme: str  # lower case: "sip", "sips", "tel" or another
     user: str  # percent-decoded, without parameters and password; "" when there is none
-    host: str  # lower case, without port and brackets; "" for tel
+    host: (
+        str  # lower case, without port and brackets; of tel: the domain in which a local number is one, or ""
+    )
     phone: bool  # the URI marks the user part as a telephone number (tel:, user=phone)
 
 
@@ -43,21 +48,23 @@ class Address:
     recovered: bool = False  # the display name before it is broken (RFC 4475 3.1.2.6)
 
 
-@lru_cache(maxsize=4096)
 def parse_uri(text: str) -> Uri:
-    """Parse a URI; schemes other than sip, sips and tel are kept opaque, in `user`.
+    """Parse a URI of any length; schemes other than sip, sips and tel are kept opaque, in `user`.
 
-    Raises SipError (ADDRESS, TOO_LONG) when there is no scheme, or no host in a SIP URI.
+    Raises SipError (ADDRESS) when there is no scheme, or no host in a SIP URI.
     """
-    if len(text) > MAXIMUM_URI:
-        raise SipError(SipDefect.TOO_LONG, 0, f"a URI of {len(text)} characters")
+    return _known_uri(text) if len(text) <= MAXIMUM_URI else _read_uri(text)
+
+
+def _read_uri(text: str) -> Uri:
     scheme, colon, rest = text.strip().partition(":")
     if not colon or not _SCHEME.fullmatch(scheme) or not rest:
         raise SipError(SipDefect.ADDRESS, 0, f"no URI in {printable(text, 40)!r}")
     scheme = scheme.lower()
     if scheme == "tel":
-        number, _, more = rest.partition(";")
-        return Uri(scheme, printable(_in_context(number, more)), "", True)
+        number, _, more = rest.partition("?")[0].partition(";")  # History-Info adds headers (RFC 7044 5)
+        number = percent_decode(number, errors="backslashreplace")
+        return Uri(scheme, printable(_in_context(number, more)), _domain_of(number, more), True)
     if scheme not in ("sip", "sips"):
         return Uri(scheme, printable(rest), "", False)
     user, at, host_part = rest.partition("@")
@@ -75,6 +82,9 @@ def parse_uri(text: str) -> Uri:
         (match.group(1) or match.group(2)).lower(),
         phone,
     )
+
+
+_known_uri = lru_cache(maxsize=4096)(_read_uri)
 
 
 def parse_address(value: str) -> Address:
@@ -117,12 +127,28 @@ def _read(value: str) -> Address:
 _remembered = lru_cache(maxsize=8192)(_read)
 
 
+def recovered_address(value: str) -> Address | None:
+    """Return the first intact URI in an address that does not parse, and its tag; None when there is none.
+
+    A bracket in a display name without quotes, or brackets that are missing, must not hide a call any more than a
+    quote that never closes (RFC 4475 3.1.2.6). What follows `;` outside brackets is of the header (RFC 3261 20.10).
+    """
+    found = _INTACT.search(value) or _BARE.search(value)
+    if found is None:
+        return None
+    try:
+        uri = parse_uri(found.group().strip("<>"))
+    except SipError:
+        return None
+    return Address(uri, identifier(parameters(value[found.end() :]).get("tag", "")), recovered=True)
+
+
 def address_or_none(value: str) -> Address | None:
     """Return an address as `parse_address` does, None for what does not parse: where another header says the same."""
     try:
         return parse_address(value)
     except SipError:
-        return None
+        return recovered_address(value)
 
 
 def _without_parameters(user: str) -> tuple[str, str]:
@@ -138,5 +164,15 @@ def _in_context(number: str, more: str) -> str:
     """Complete a local number by its phone-context (RFC 3966 5.1.5), where that is the start of a global one."""
     if number.startswith("+") or not more:
         return number
-    context = parameters(more).get("phone-context", "")
+    context = _context(more)
     return context + number if _CONTEXT.fullmatch(context) else number
+
+
+def _domain_of(number: str, more: str) -> str:
+    """Return the domain in which a local number means someone (RFC 3966 5.1.5); "" for a global number."""
+    context = "" if number.startswith("+") else _context(more)
+    return context.lower() if _DOMAIN.fullmatch(context) else ""
+
+
+def _context(more: str) -> str:
+    return percent_decode(parameters(more).get("phone-context", ""), errors="backslashreplace")

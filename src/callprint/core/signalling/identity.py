@@ -88,6 +88,8 @@ class Identity:
 
 ANONYMOUS = Identity(ANONYMOUS_CALLER, -1)
 """Everybody who asks for privacy (RFC 3323): many people, so they have no history and no pseudonym."""
+_NOBODY = ("anonymous.invalid", "unknown.invalid")
+"""Hosts of callers whose number is hidden (RFC 3323 4.1.1.3), or not known (3GPP TS 23.003 13.7)."""
 
 
 class IdentityReader:
@@ -108,12 +110,13 @@ class IdentityReader:
         if number:
             text = number
         elif uri.scheme == "tel":
-            text = _SEPARATORS.sub("", uri.user)
+            number_alone = _SEPARATORS.sub("", uri.user)
+            text = f"{number_alone}@{uri.host}" if uri.host else number_alone
         elif uri.scheme in ("sip", "sips"):
             text = f"{uri.user}@{uri.host}" if uri.user else uri.host
         else:
             text = f"{uri.scheme}:{uri.user}"
-        if uri.user.lower() == "anonymous" or uri.host.endswith("anonymous.invalid"):
+        if uri.user.lower() == "anonymous" or uri.host in _NOBODY:
             return ANONYMOUS
         return self._dress(text, int(number[1:]) if number else -1)
 

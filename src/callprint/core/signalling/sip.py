@@ -2,8 +2,8 @@
 
 What is refused: anything without a readable start line, header block, Call-ID, From, To or CSeq, because a
 message that cannot be assigned to a call is of no use here. What is forgiven: bare line feeds, odd capitals,
-unknown headers and methods, a missing Via, a quote that never closes before an
-address in angle brackets, damaged header lines that nobody needs, leading empty lines, a missing
+unknown headers and methods, a missing Via, an address with broken quotes or brackets in which one URI is
+intact, damaged header lines that nobody needs, leading empty lines, a missing
 last empty line, bytes after Content-Length in a datagram (dropped, as RFC 3261 18.3 has it). Text that is not
 UTF-8 is kept with its bytes escaped. Forgiven, but named in `forgiven`: a Content-Length that is no number or more than
 follows (the datagram ends the body), a needed header that comes twice (the first counts), text that stops inside
@@ -17,7 +17,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from callprint.core.signalling.address import Address, Uri, parse_address, parse_uri
+from callprint.core.signalling.address import Address, Uri, parse_address, parse_uri, recovered_address
 from callprint.core.signalling.defects import SipDefect, SipError
 from callprint.core.signalling.text import identifier, printable, split_outside
 
@@ -261,7 +261,10 @@ def _address(value: str, offset: int) -> Address:
     try:
         return parse_address(value)
     except SipError as error:
-        raise error.moved(offset) from None
+        found = recovered_address(value)
+        if found is None:
+            raise error.moved(offset) from None
+        return found
 
 
 def _cut_to_length(

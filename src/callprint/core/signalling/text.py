@@ -2,8 +2,6 @@
 
 from hashlib import sha256
 
-from callprint.core.signalling.defects import SipDefect, SipError
-
 MAXIMUM_TEXT = 256
 """Longest text, in characters, that is kept of anything from outside (identities, user agents, tags)."""
 MAXIMUM_IDENTIFIER = 1024
@@ -37,7 +35,7 @@ def identifier(text: str) -> str:
 def split_outside(text: str, separator: str) -> list[str]:
     """Split at a separator that stands outside quoted strings and angle brackets (RFC 3261 7.3.1, 25.1).
 
-    An unterminated quote or bracket reaches to the end of the text. Raises SipError past MAXIMUM_VALUES.
+    An unterminated quote or bracket reaches to the end of the text. What follows MAXIMUM_VALUES pieces is passed over.
     """
     if separator not in text:
         return [text]
@@ -64,9 +62,7 @@ def split_outside(text: str, separator: str) -> list[str]:
                 pieces.append(text[start:at])
                 start = at + 1
         pieces.append(text[start:])
-    if len(pieces) > MAXIMUM_VALUES:
-        raise SipError(SipDefect.TOO_LONG, 0, f"more than {MAXIMUM_VALUES} values in one header")
-    return pieces
+    return pieces[:MAXIMUM_VALUES]
 
 
 def unquote(text: str) -> str:
