@@ -7,10 +7,12 @@ from itertools import groupby
 import numpy as np
 
 from callprint.core.call import CallRecord
+from callprint.core.calls.events import nobody_listens
 from callprint.core.calls.settings import RUNNING_EVERY_NS
 from callprint.core.capture.packet_order import OrderedBatch, PacketOrder
 from callprint.core.capture.time_marks import TimeMarks
 from callprint.core.dissect import SIGNALLING_PORTS, dissect
+from callprint.core.ground.table import Rows
 from callprint.core.packets import RECORD, Outcome
 from callprint.core.spam.call_pipeline import CallPipeline
 from callprint.core.verdict import FlowReport, FlowSummary, Verdict
@@ -36,18 +38,21 @@ class CaptureRun:
     on_verdict: Callable[[Verdict], None] = lambda _verdict: None
     on_report: Callable[[FlowReport], None] = lambda _report: None
     calls: CallPipeline | None = None
-    on_call: Callable[[CallRecord], None] = lambda _call: None
+    on_call: Callable[[CallRecord], None] = nobody_listens
     signalling_ports: tuple[int, ...] = SIGNALLING_PORTS  # of SIP over TCP
     on_announced: Callable[[FlowSummary], None] = lambda _summary: None  # completes the row of its flow
     order: PacketOrder = field(default_factory=PacketOrder)
     on_packets: Callable[[np.ndarray, np.ndarray, np.ndarray], None] = lambda _data, _packets, _records: None
+    on_calls: Callable[[Rows[CallRecord]], None] = lambda _calls: (
+        None
+    )  # as they come, some of them as columns
     packets: int = 0
     flows: int = 0
     _marks: TimeMarks = field(default_factory=lambda: TimeMarks(RUNNING_EVERY_NS))
     _verdicts: list[Verdict] = field(default_factory=list)
     _reports: list[FlowReport] = field(default_factory=list)
     _announced: list[FlowSummary] = field(default_factory=list)
-    _calls: list[CallRecord] = field(default_factory=list)
+    _calls: Rows[CallRecord] = field(default_factory=Rows)
     _unknown: list[tuple[Verdict, bytes]] = field(default_factory=list)
 
     def process(self, data: np.ndarray, records: np.ndarray, capture: str | None = None) -> None:
@@ -170,8 +175,8 @@ class CaptureRun:
         if self.calls is not None and len(packets):
             self._add_calls(self.calls, self.calls.process(data, packets, records, capture))
 
-    def _add_calls(self, pipeline: CallPipeline, calls: list[CallRecord]) -> None:
-        self._calls += calls
+    def _add_calls(self, pipeline: CallPipeline, calls: Rows[CallRecord]) -> None:
+        self._calls.extend(calls)
         announced, declared = pipeline.assembler.said.take()
         self._announced += announced
         for summary in announced:
@@ -179,8 +184,10 @@ class CaptureRun:
         self._verdicts += declared
         for verdict in declared:
             self.on_verdict(verdict)
-        for call in calls:
-            self.on_call(call)
+        self.on_calls(calls)
+        if self.on_call is not nobody_listens:  # who counts only needs no objects
+            for call in calls:
+                self.on_call(call)
         if len(self._calls) >= STORE_BATCH:
             self.store_rest()
 

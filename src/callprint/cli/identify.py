@@ -25,6 +25,7 @@ from callprint.core.call import CallRecord
 from callprint.core.capture.packet_order import OrderSettings, PacketOrder
 from callprint.core.dissect import SIGNALLING_PORTS
 from callprint.core.ground.errors import CaptureError
+from callprint.core.ground.table import Rows
 from callprint.core.spam.call_pipeline import CallPipeline
 from callprint.core.spam.detector_names import DETECTORS, OWN
 from callprint.core.spam.detectors import make_detector
@@ -193,9 +194,9 @@ def run(args: argparse.Namespace) -> int:
             names=shipped_names(),
         )
         capture_run = CaptureRun(
-            pipeline, store, shown.add_verdict, shown.add_report, calls, shown.add_call, sip_ports
+            pipeline, store, shown.add_verdict, shown.add_report, calls, signalling_ports=sip_ports
         )
-        capture_run.order = order
+        capture_run.on_calls, capture_run.order = shown.add_calls, order
         keeper = call_keeper(args, store, identifier)
         stack.enter_context(keeping(keeper, capture_run))
         stack.callback(capture_run.store_rest)  # what was found is kept however this ends
@@ -312,13 +313,14 @@ class _Shown:
     def add_running(self, reports: list[FlowReport]) -> None:
         self._write(write_json_lines, reports)
 
-    def add_call(self, call: CallRecord) -> None:
-        self._write(write_calls_json_lines, [call])
-        self.calls.add(call)
+    def add_calls(self, calls: Rows[CallRecord]) -> None:
+        self._write(write_calls_json_lines, calls)
+        self.calls.add_all(calls)
         if self._live is not None:
-            say_call(self._live, call)
+            for call in calls:
+                say_call(self._live, call)
 
-    def _write(self, write: Callable[[Iterable[Row], TextIO], int], rows: list[Row]) -> None:
+    def _write(self, write: Callable[[Iterable[Row], TextIO], int], rows: Iterable[Row]) -> None:
         if self._stream is None:
             return
         try:

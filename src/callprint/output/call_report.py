@@ -8,6 +8,7 @@ from rich.text import Text
 from callprint.core.call import Action, CallRecord, EndedBy, Phase
 from callprint.core.calls.assembly import CallAssembler
 from callprint.core.calls.events import MessageOutcome
+from callprint.core.ground.table import Rows, Same, ValueTable
 from callprint.output.call_table import CallList, call_line
 from callprint.output.columns import print_line
 from callprint.output.console import make_table, quantity
@@ -30,6 +31,15 @@ class CallTally:
         self._maximum = maximum
         self.shown: list[CallRecord] = []
         self.counts: Counter[str] = Counter()
+
+    def add_all(self, calls: Rows[CallRecord]) -> None:
+        """Take rows."""
+        for part in calls.parts:
+            if isinstance(part, ValueTable) and part.columns["ended_by"] == Same(EndedBy.MEDIA):
+                self.counts["media_only"] += len(part)
+                continue
+            for call in part:
+                self.add(call)
 
     def add(self, call: CallRecord) -> None:
         """Take a row; only the one at a call's end counts."""

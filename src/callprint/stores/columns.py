@@ -2,12 +2,15 @@
 
 import re
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from enum import StrEnum
+from itertools import repeat
 from operator import attrgetter
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from callprint.core.call import AllowEntry, CallRecord, Vote
-from callprint.core.ground.fields import fields_of
+from callprint.core.ground.fields import NamedField, fields_of
+from callprint.core.ground.table import Rows, Same, ValueTable
 from callprint.core.verdict import FlowKey, FlowSummary, Verdict
 from callprint.stores.base import RegisteredModel, UnknownEvidence
 from callprint.stores.values import WRITERS, flow_key, reader_of, text
@@ -40,6 +43,7 @@ class Columns(Generic[T]):
             field.name for field in fields if field.optional and field.type is str
         )
         self._kind = kind
+        self._fields = fields
         self._key = len(KEY_COLUMNS) if self.names[: len(KEY_COLUMNS)] == KEY_COLUMNS else 0
         self._readers = tuple(map(reader_of, fields[self._key :]))
         self._writers = tuple(
@@ -58,9 +62,38 @@ class Columns(Generic[T]):
             written[i] = write(written[i])
         if self._judge is not None and isinstance(written[self._judge], str):
             # A flow's key is in the primary key anyway.
-            digest = zlib.crc32(repr(written[self._key :]).encode("ascii", "backslashreplace"))
-            written[self._judge] = f"{written[self._judge]} #{digest:08x}"
+            written[self._judge] = _marked(written[self._judge], repr(written[self._key :]))
         return tuple(written)
+
+    def rows(self, values: Iterable[T]) -> Iterator[tuple[object, ...]]:
+        """Return values as `row` does; those that are columns are no objects on the way."""
+        if isinstance(values, Rows):
+            for part in values.parts:
+                yield from self.rows(part)
+        elif isinstance(values, ValueTable):
+            yield from self._of_table(values)
+        else:
+            yield from map(self.row, values)
+
+    def _of_table(self, table: ValueTable[T]) -> Iterator[tuple[object, ...]]:
+        keys: list[Any] = [*zip(*table.cells("flow"), strict=True)] if self._key else []
+        cells, texts = keys[:], []
+        for field in self._fields[self._key :]:
+            column = table.columns[field.name]
+            if isinstance(column, Same):
+                ((cell,), (text,)) = _written(field, [column.value])
+                cells.append(repeat(cell, len(table)))
+                texts.append(repeat(text, len(table)))
+            else:
+                written, text_of = _written(field, column)
+                cells.append(written)
+                texts.append(text_of)
+        if self._judge is not None:
+            rows = map(", ".join, zip(*texts, strict=False))
+            cells[self._judge] = [
+                _marked(name, f"[{row}]") for name, row in zip(cells[self._judge], rows, strict=False)
+            ]
+        return zip(*cells, strict=False)
 
     def value(self, row: Sequence[object], flow: FlowKey | None = None) -> T:
         """Return the value of a row of these columns; `flow` is its key, where that has been read before.
@@ -78,6 +111,19 @@ class Columns(Generic[T]):
     def selected(self, alias: str = "") -> str:
         """Return the names for a SELECT, each with the alias of its table if one is given."""
         return ", ".join(f"{alias}.{name}" if alias else name for name in self.names)
+
+
+def _marked(judge: object, row: str) -> str:
+    return f"{judge} #{zlib.crc32(row.encode('ascii', 'backslashreplace')):08x}"
+
+
+def _written(field: NamedField, column: Sequence[Any]) -> tuple[Sequence[Any], Iterable[str]]:
+    """Return cells as a store takes them, and each as `repr` gives it in a row."""
+    if isinstance(field.type, type) and issubclass(field.type, StrEnum):
+        texts = {value: repr(value) for value in set(column)}  # slow, and of few values
+        return [None if value is None else value.value for value in column], map(texts.__getitem__, column)
+    written = column if field.type not in WRITERS else list(map(WRITERS[field.type], column))
+    return written, map(repr, written)
 
 
 VERDICT = Columns(Verdict, judge="model")

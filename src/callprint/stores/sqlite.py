@@ -92,11 +92,11 @@ class SqliteStore(VerdictStore):
 
     def put_verdicts(self, verdicts: Iterable[Verdict]) -> None:
         """Store verdicts in one transaction, each as the latest judgement of what it is about."""
-        self._write_judgements(sqlite_judgements.VERDICTS, map(VERDICT.row, verdicts))
+        self._write_judgements(sqlite_judgements.VERDICTS, VERDICT.rows(verdicts))
 
     def put_flows(self, summaries: Iterable[FlowSummary]) -> None:
         """Store flow summaries in one transaction; of two for one flow the one that covers more stays."""
-        self._write(sqlite_rows.PUT_FLOW, map(SUMMARY.row, summaries))
+        self._write(sqlite_rows.PUT_FLOW, SUMMARY.rows(summaries))
 
     def verdicts(self, query: VerdictQuery) -> Iterator[StoredVerdict]:
         """Give the verdicts that match, latest decision first; others may write meanwhile."""
@@ -130,7 +130,7 @@ class SqliteStore(VerdictStore):
 
     def put_calls(self, calls: Iterable[CallRecord], rebuilt: bool = False) -> None:
         """Store call rows in one transaction, each as the latest judgement, or with `rebuilt` where it is missing."""
-        self._write_judgements(sqlite_judgements.CALLS, map(CALL.row, calls), keep_place=rebuilt)
+        self._write_judgements(sqlite_judgements.CALLS, CALL.rows(calls), keep_place=rebuilt)
 
     def calls(self, query: CallQuery) -> Iterator[CallRecord]:
         """Give the calls that match, the latest first."""

@@ -33,7 +33,7 @@ from callprint.core.calls.events import CallEvent, CallStep, MessageOutcome, nob
 from callprint.core.calls.facts import facts_of, facts_with_media
 from callprint.core.calls.first_invite import begun
 from callprint.core.calls.media import LiveMedia
-from callprint.core.calls.media_only import MediaGroup, MediaGroups
+from callprint.core.calls.media_only import MediaGroup, MediaGroups, MediaOnlyCall
 from callprint.core.calls.party import Side
 from callprint.core.calls.relays import relay_between
 from callprint.core.calls.said import SaidOfFlows
@@ -73,7 +73,7 @@ class CallAssembler:
         self._flows: list[tuple[int, FlowKey, int, FlowReport]] = []  # a heap by settling time
         self._flow_count = 0
         self._running: list[tuple[int, RunningFlow]] = []  # a heap by the mark at which each counts
-        self._events: list[CallEvent] = []
+        self._events: list[CallEvent | MediaOnlyCall] = []
         self._now_ns = -NEVER_NS
         self.said = SaidOfFlows(names, self._settings.flow_settles_after_ns)
         self.on_message: Callable[[Attempt, RawMessage, SipMessage], None] = nobody_listens
@@ -102,7 +102,7 @@ class CallAssembler:
         """
         return [self.said.of(report, self._live.parties(report)) for report in reports]
 
-    def add_flows(self, reports: Iterable[FlowReport]) -> list[CallEvent]:
+    def add_flows(self, reports: Iterable[FlowReport]) -> list[CallEvent | MediaOnlyCall]:
         """Take flows that have ended, before the packets of the batch in which their end was noticed.
 
         This gives events only when there is no room to wait for the right time.
@@ -132,7 +132,7 @@ class CallAssembler:
 
     def process(
         self, data: Array, packets: Array, records: Array | None = None, capture: str | None = None
-    ) -> list[CallEvent]:
+    ) -> list[CallEvent | MediaOnlyCall]:
         """Take a batch; return the events that it brings about.
 
         data: (bytes,) uint8, packets: (n,) PACKET in the order of capture; kinds other than signalling only
@@ -145,17 +145,17 @@ class CallAssembler:
             self._advance(int(packets["time_ns"].max()))
         return self._taken()
 
-    def message(self, message: RawMessage) -> list[CallEvent]:
+    def message(self, message: RawMessage) -> list[CallEvent | MediaOnlyCall]:
         """Take one whole SIP message, for hosts that get messages instead of packets; return the events."""
         self._take(message)
         return self._taken()
 
-    def advance(self, now_ns: int) -> list[CallEvent]:
+    def advance(self, now_ns: int) -> list[CallEvent | MediaOnlyCall]:
         """Let packet time pass up to `now_ns` without a packet; return the events."""
         self._advance(now_ns)
         return self._taken()
 
-    def finish(self) -> list[CallEvent]:
+    def finish(self) -> list[CallEvent | MediaOnlyCall]:
         """End everything: the capture is over. All calls that were still open close and settle."""
         self.reader.close()
         self._running.clear()
@@ -168,8 +168,7 @@ class CallAssembler:
                 self._closed(call)
         for call in sorted(calls, key=lambda c: c.closed_ns):
             self._settled(call, self._now_ns)
-        for call in self._alone.expire(NEVER_NS):
-            self._settled_alone(call, self._now_ns)
+        self._events += [MediaOnlyCall(group, self._now_ns) for group in self._alone.expire(NEVER_NS)]
         self._now_ns = -NEVER_NS  # another capture may follow, and be earlier
         return self._taken()
 
@@ -316,8 +315,7 @@ class CallAssembler:
             elif due_ns == call_ns:
                 self._call_due(self._table.due(), due_ns)
             else:
-                for call in self._alone.expire(due_ns):
-                    self._settled_alone(call, due_ns)
+                self._events += [MediaOnlyCall(group, due_ns) for group in self._alone.expire(due_ns)]
         self._now_ns = max(self._now_ns, now_ns)
 
     def _settle_next(self) -> None:
@@ -334,8 +332,7 @@ class CallAssembler:
             without_call.append(report)
         until_ns = settles_ns + self._settings.flow_settles_after_ns
         for flow in without_call:
-            for call in self._alone.add(flow, until_ns):
-                self._settled_alone(call, settles_ns)
+            self._events += [MediaOnlyCall(group, settles_ns) for group in self._alone.add(flow, until_ns)]
             self._note_relay(flow, [self._alone.of(flow)])
 
     def _join(self, report: FlowReport) -> tuple[FlowReport, bool]:
@@ -387,14 +384,11 @@ class CallAssembler:
 
     def _settled(self, call: Attempt, now_ns: int) -> None:
         call.weigh_media()
-        self._settled_alone(call, now_ns)
+        record = record_of(call, Phase.END, now_ns)
+        self._events.append(CallEvent(CallStep.SETTLED, now_ns, facts_with_media(call), record))
         self._live.forget(call)
         self._table.remove(call)
 
-    def _settled_alone(self, call: Attempt, now_ns: int) -> None:
-        record = record_of(call, Phase.END, now_ns)
-        self._events.append(CallEvent(CallStep.SETTLED, now_ns, facts_with_media(call), record))
-
-    def _taken(self) -> list[CallEvent]:
+    def _taken(self) -> list[CallEvent | MediaOnlyCall]:
         events, self._events = self._events, []
         return events

@@ -1,6 +1,7 @@
 """The rows of calls as call assembly knows them: not judged, without features."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from callprint.core.call import NOT_JUDGED, CallRecord, Phase
 from callprint.core.calls.attempt import Attempt
@@ -63,6 +64,19 @@ def record_of(call: Attempt, phase: Phase, now_ns: int) -> CallRecord:
         callee_declared_version=callee_declared and callee_declared.version,
         callee_declared_by=callee_declared and callee_declared.by,
     )
+
+
+OF_PARTY = ("flows", "application", "codec", *(f"declared_{name}" for name in Declared._fields))
+"""The fields of a call about what one party sends, without its name in front."""
+
+
+def of_party(flows: Sequence[FlowReport]) -> tuple[Any, ...]:
+    """Return the values of OF_PARTY for a party of whom only these flows are known."""
+    if not flows:
+        return (), None, None, None, None, None
+    longest = _longest_first(flows)[0]
+    declared = declared_in_verdict(longest.verdict) or (None, None, None)
+    return _keys(flows), longest.verdict.application, longest.summary.codec, *declared
 
 
 def _longest_first(flows: Sequence[FlowReport]) -> Sequence[FlowReport]:

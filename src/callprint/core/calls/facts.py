@@ -66,8 +66,9 @@ def facts_with_media(call: Attempt) -> Any:
     """Return the CALL row of an ended call with its media."""
     row = facts_of(call)
     assert call.ended_ns is not None  # asked for ended calls only
-    caller, callee = each_stream_once(call.caller.flows), each_stream_once(call.callee.flows)
-    _add_media(row, caller, callee, call.started_ns, call.ended_ns)
+    media = media_of(call.caller.flows, call.callee.flows, call.started_ns, call.ended_ns)
+    for name, value in zip(_MEDIA, media, strict=True):
+        row[name] = value
     return row
 
 
@@ -85,23 +86,33 @@ def _key(identity: Identity) -> int:
     return 0 if identity.text in ("", ANONYMOUS_CALLER) else stable_key(identity.text)
 
 
-def _add_media(
-    row: Any, caller: Sequence[FlowReport], callee: Sequence[FlowReport], started_ns: int, ended_ns: int
-) -> None:
-    for prefix, flows in (("caller", caller), ("callee", callee)):
-        packets = octets = 0.0
-        for report in flows:
-            share = _share(report, started_ns, ended_ns) * _sent_once(report)
-            received = report.summary.packets + report.summary.long_packets
-            packets += share * received
-            # Else the party with shorter packets would seem to say more.
-            octets += share * max(0, report.summary.bytes - _RTP_HEADER * received)
-        row[f"{prefix}_packets"] = round(packets)
-        row[f"{prefix}_bytes"] = round(octets)
+_MEDIA = ("caller_packets", "callee_packets", "caller_bytes", "callee_bytes", "caller_jitter_ms")
+
+
+def media_of(
+    caller: Sequence[FlowReport], callee: Sequence[FlowReport], started_ns: int, ended_ns: int
+) -> tuple[int, int, int, int, float]:
+    """Return the media columns of a CALL row, from the first one on, by the flows that either party sends."""
+    caller, callee = each_stream_once(caller), each_stream_once(callee)
     longest = max(
         caller, key=lambda report: (report.summary.packets, report.summary.long_packets), default=None
     )
-    row["caller_jitter_ms"] = longest.summary.jitter_ms if longest is not None else np.nan
+    caller_packets, caller_bytes = _sent(caller, started_ns, ended_ns)
+    callee_packets, callee_bytes = _sent(callee, started_ns, ended_ns)
+    jitter_ms = longest.summary.jitter_ms if longest is not None else np.nan
+    return caller_packets, callee_packets, caller_bytes, callee_bytes, jitter_ms
+
+
+def _sent(flows: Sequence[FlowReport], started_ns: int, ended_ns: int) -> tuple[int, int]:
+    """Return how many packets and bytes of payload a party sent."""
+    packets = octets = 0.0
+    for report in flows:
+        share = _share(report, started_ns, ended_ns) * _sent_once(report)
+        received = report.summary.packets + report.summary.long_packets
+        packets += share * received
+        # Else the party with shorter packets would seem to say more.
+        octets += share * max(0, report.summary.bytes - _RTP_HEADER * received)
+    return round(packets), round(octets)
 
 
 def _sent_once(report: FlowReport) -> float:

@@ -1,23 +1,28 @@
 """Calls without visible signalling: the flows between two endpoints that overlap in time are one call."""
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import islice
+from typing import Any, NamedTuple
 
-from callprint.core.call import MEDIA_ONLY_PREFIX, CallState, EndedBy
-from callprint.core.calls.attempt import Attempt
-from callprint.core.calls.party import MAXIMUM_KEPT, Party
-from callprint.core.calls.relays import MOST_HOPS
+import numpy as np
+
+from callprint.core.call import MEDIA_ONLY_PREFIX, CallState, EndedBy, Phase
+from callprint.core.calls.call_rows import OF_PARTY, of_party
+from callprint.core.calls.facts import CALL, media_of
+from callprint.core.calls.party import MAXIMUM_KEPT
+from callprint.core.calls.relays import MOST_HOPS, relay_of
 from callprint.core.calls.settings import NEVER_NS
 from callprint.core.ground.addresses import Endpoint, in_order
-from callprint.core.signalling.identity import MISSING, Identity
+from callprint.core.ground.arrays import Array
+from callprint.core.ground.table import Same
+from callprint.core.quality.call_quality import call_quality
+from callprint.core.signalling.identity import MISSING
 from callprint.core.verdict import FlowReport
 
 _Ends = tuple[Endpoint, Endpoint]
-
-_NOT_SEEN = Identity("", -1)
 
 
 @dataclass(slots=True)
@@ -27,6 +32,13 @@ class MediaGroup:
     until_ns: int  # it waits for further ones
     flows: list[FlowReport]
     relayed_by: str | None = None  # between it and another group or call with the same media
+
+
+class MediaOnlyCall(NamedTuple):
+    """A group that waits for no more flows: the one event of a call without signalling."""
+
+    group: MediaGroup
+    judged_at_ns: int  # packet time at which that was known
 
 
 class MediaGroups:
@@ -40,8 +52,8 @@ class MediaGroups:
         self._waiting: OrderedDict[_Ends, MediaGroup] = OrderedDict()
         self._by_ssrc: dict[int, dict[_Ends, None]] = {}
 
-    def add(self, report: FlowReport, until_ns: int) -> list[Attempt]:
-        """Take a flow that settled; return the call that it shows to be over, or that it pushes out."""
+    def add(self, report: FlowReport, until_ns: int) -> list[MediaGroup]:
+        """Take a flow that settled; return the group that it shows to be over, or that it pushes out."""
         ends = _ends(report)
         group = self._waiting.get(ends)
         if group is not None:
@@ -53,7 +65,7 @@ class MediaGroups:
         elif len(self._waiting) >= self._maximum:
             group = self._drop(next(iter(self._waiting)))
         self.put_back(MediaGroup(until_ns, [report]))
-        return [media_only_attempt(group)] if group is not None else []
+        return [group] if group is not None else []
 
     def take(self, report: FlowReport) -> list[FlowReport]:
         """Return, and no longer hold, the flows of the conversation of a flow that found its call."""
@@ -87,11 +99,11 @@ class MediaGroups:
         """Return when the next group has waited long enough; NEVER_NS when none waits."""
         return next(iter(self._waiting.values())).until_ns if self._waiting else NEVER_NS
 
-    def expire(self, now_ns: int) -> list[Attempt]:
-        """Return the groups that have waited long enough, as calls."""
+    def expire(self, now_ns: int) -> list[MediaGroup]:
+        """Return the groups that have waited long enough."""
         done = []
         while self._waiting and self.next_ns() <= now_ns:
-            done.append(media_only_attempt(self._drop(next(iter(self._waiting)))))
+            done.append(self._drop(next(iter(self._waiting))))
         return done
 
     def _drop(self, ends: _Ends) -> MediaGroup:
@@ -104,36 +116,76 @@ class MediaGroups:
         return group
 
 
-def media_only_attempt(group: MediaGroup) -> Attempt:
-    """Return the call that flows without signalling stand for.
+@dataclass(frozen=True, slots=True)
+class MediaOnlyCalls:
+    """Calls as columns: those of CallRecord that a judge does not fill in, and the (n,) CALL rows."""
+
+    columns: dict[str, Sequence[Any] | Same]
+    facts: Array
+
+
+def media_only_calls(calls: Sequence[MediaOnlyCall]) -> MediaOnlyCalls:
+    """Return the calls that flows without signalling stand for.
 
     Who called is not known: the first to send counts as the caller. The call was answered when the other party
     began to send. Its Call-ID is a digest of its first flow, so every replay gives the same.
     """
-    flows = sorted(group.flows, key=lambda report: (report.verdict.flow.first_seen_ns, report.verdict.flow))
+    described = [_described(call) for call in calls]
+    columns = dict(zip(_DESCRIBED, zip(*(columns for columns, _ in described), strict=True), strict=True))
+    return MediaOnlyCalls({**_OF_ALL, **columns}, np.array([facts for _, facts in described], CALL))
+
+
+_OF_ALL = {
+    "from_tag": Same(""),
+    "phase": Same(Phase.END),
+    "caller": Same(""),
+    "callee": Same(""),
+    "ringing_ns": Same(None),
+    "state": Same(CallState.COMPLETED),
+    "final_status": Same(None),
+    "ended_by": Same(EndedBy.MEDIA),
+    "caller_user_agent": Same(None),
+    "callee_user_agent": Same(None),
+    "attestation": Same(MISSING),
+    "campaign": Same(""),
+    "signalling_ip": Same(""),
+    "claimed_caller": Same(None),
+    "diverted_by": Same(None),
+}
+_DESCRIBED = (
+    *("call_id", "started_ns", "answered_ns", "ended_ns", "judged_at_ns", "capture", "relayed_by"),
+    *("caller_mos", "callee_mos", "media_notes"),
+    *(f"caller_{name}" for name in OF_PARTY),
+    *(f"callee_{name}" for name in OF_PARTY),
+)
+
+
+def _described(call: MediaOnlyCall) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """Return the fields of _DESCRIBED and the CALL row of a call."""
+    flows = call.group.flows
+    if len(flows) > 1:
+        flows = sorted(flows, key=lambda report: (report.verdict.flow.first_seen_ns, report.verdict.flow))
     first = flows[0].verdict.flow
-    caller = [report for report in flows if _source(report) == (first.src_ip, first.src_port)]
-    callee = [report for report in flows if report not in caller]
-    ended_ns = max(report.summary.last_seen_ns for report in flows)
+    source = _source(flows[0])
+    caller = [report for report in flows if _source(report) == source]
+    callee = [report for report in flows if _source(report) != source]
+    started_ns, ended_ns = first.first_seen_ns, max(report.summary.last_seen_ns for report in flows)
+    answered_ns = callee[0].verdict.flow.first_seen_ns if callee else None
     digest = blake2b(" ".join(map(str, first)).encode(), digest_size=12).hexdigest()
-    return Attempt(
-        call_id=MEDIA_ONLY_PREFIX + digest,
-        from_tag="",
-        caller=Party(_NOT_SEEN, flows=caller),
-        callee=Party(_NOT_SEEN, flows=callee),
-        started_ns=first.first_seen_ns,
-        last_ns=ended_ns,
-        invite_cseq=0,
-        attestation=MISSING,
-        campaign="",
-        signalling_ip="",
-        state=CallState.COMPLETED,
-        answered_ns=callee[0].verdict.flow.first_seen_ns if callee else None,
-        ended_ns=ended_ns,
-        ended_by=EndedBy.MEDIA,
-        capture=caller[0].summary.capture,
-        relayed_by=group.relayed_by,
+    quality = call_quality(
+        [report.summary for report in caller],
+        [report.summary for report in callee],
+        answered=answered_ns is not None,
     )
+    columns = (
+        *(MEDIA_ONLY_PREFIX + digest, started_ns, answered_ns, ended_ns, call.judged_at_ns),
+        *(caller[0].summary.capture, relay_of(caller) or relay_of(callee) or call.group.relayed_by),
+        *quality,
+        *of_party(caller),
+        *of_party(callee),
+    )
+    media = media_of(caller, callee, started_ns, ended_ns)
+    return columns, (started_ns, answered_ns or 0, ended_ns, 0, 0, 0, -1, -1, *media, 0, 0, 0)
 
 
 def _source(report: FlowReport) -> Endpoint:

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from callprint.core.call import CallRecord, Vote
 from callprint.core.calls.assembly import CallAssembler
 from callprint.core.calls.events import CallEvent
+from callprint.core.calls.media_only import MediaOnlyCall
 from callprint.core.calls.settings import CallSettings
 from callprint.core.declared.table import NO_NAMES, NameTable
 from callprint.core.relay.order import ReadyStep, SiteOrder, Topic
@@ -71,7 +72,7 @@ class SiteCalls:
             self.repeats += 1
             return []
         self.over = False  # a run that was taken for dead may wake up again
-        events: list[CallEvent] = []
+        events: list[CallEvent | MediaOnlyCall] = []
         if isinstance(site_input, FlowResults):
             self.order.take_flows(site_input)
         elif isinstance(site_input, SignallingRecord):
@@ -80,8 +81,7 @@ class SiteCalls:
             self.order.expire(site_input.source)
         for step in self.order.steps():
             events += self._work_off(step)
-        rows = (self.judge.judge(event) for event in events)
-        return [row for row in rows if row is not None]
+        return list(self.judge.judge_all(events))
 
     def vote_update(self, votes: Iterable[Vote], allowed: frozenset[str]) -> VoteUpdate | None:
         """Return what is new in the votes that count and the allow-list, None when nothing is."""
@@ -98,8 +98,8 @@ class SiteCalls:
             return self.order.knows(origin.source, Topic.SIGNALLING, partition, origin.sequence)
         return False
 
-    def _work_off(self, step: ReadyStep) -> list[CallEvent]:
-        events: list[CallEvent] = []
+    def _work_off(self, step: ReadyStep) -> list[CallEvent | MediaOnlyCall]:
+        events: list[CallEvent | MediaOnlyCall] = []
         for results in step.flows:
             self.assembler.add_running(results.running)
             events += self.assembler.add_flows(self._reports(results))

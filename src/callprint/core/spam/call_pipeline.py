@@ -8,10 +8,10 @@ from collections.abc import Iterable
 
 from callprint.core.call import CallRecord
 from callprint.core.calls.assembly import CallAssembler
-from callprint.core.calls.events import CallEvent
 from callprint.core.calls.settings import CallSettings
 from callprint.core.declared.table import NO_NAMES, NameTable
 from callprint.core.ground.arrays import Array
+from callprint.core.ground.table import Rows
 from callprint.core.signalling.identity import IdentityReader
 from callprint.core.signalling.reader import RawMessage
 from callprint.core.spam.histories import CallHistory
@@ -39,28 +39,24 @@ class CallPipeline:
         self.assembler = CallAssembler(settings, identities, names)
         self.judge = CallJudge(history, detector, settings.maximum_calls + 1)
 
-    def add_flows(self, reports: Iterable[FlowReport]) -> list[CallRecord]:
+    def add_flows(self, reports: Iterable[FlowReport]) -> Rows[CallRecord]:
         """Take flows that have ended, before the packets of the batch in which their end was noticed."""
-        return self._judged(self.assembler.add_flows(reports))
+        return self.judge.judge_all(self.assembler.add_flows(reports))
 
     def process(
         self, data: Array, packets: Array, records: Array | None = None, capture: str | None = None
-    ) -> list[CallRecord]:
+    ) -> Rows[CallRecord]:
         """Take a batch; return the rows that it completes. The arguments are those of CallAssembler.process."""
-        return self._judged(self.assembler.process(data, packets, records, capture))
+        return self.judge.judge_all(self.assembler.process(data, packets, records, capture))
 
-    def message(self, message: RawMessage) -> list[CallRecord]:
+    def message(self, message: RawMessage) -> Rows[CallRecord]:
         """Take one whole SIP message; return the rows that it completes."""
-        return self._judged(self.assembler.message(message))
+        return self.judge.judge_all(self.assembler.message(message))
 
-    def advance(self, now_ns: int) -> list[CallRecord]:
+    def advance(self, now_ns: int) -> Rows[CallRecord]:
         """Let packet time pass up to `now_ns` without a packet; return the rows that it completes."""
-        return self._judged(self.assembler.advance(now_ns))
+        return self.judge.judge_all(self.assembler.advance(now_ns))
 
-    def finish(self) -> list[CallRecord]:
+    def finish(self) -> Rows[CallRecord]:
         """End everything: the capture is over. Returns the rows of all calls that were still open."""
-        return self._judged(self.assembler.finish())
-
-    def _judged(self, events: list[CallEvent]) -> list[CallRecord]:
-        rows = (self.judge.judge(event) for event in events)
-        return [row for row in rows if row is not None]
+        return self.judge.judge_all(self.assembler.finish())

@@ -283,6 +283,13 @@ def fill_end(call: Row, vector: NDArray[np.float64]) -> None:
 
 
 @compiled
+def fill_ends(calls: Array, vectors: NDArray[np.float64]) -> None:
+    """Fill the END columns of `vectors`, (n, FEATURE_COUNT), of (n,) calls."""
+    for at in range(calls.size):
+        fill_end(calls[at], vectors[at])
+
+
+@compiled
 def finish(callers: Table, campaigns: Table, call: Row) -> None:
     """Count the outcome of a call that is over."""
     if call.caller != 0:

@@ -1,6 +1,6 @@
 """What every spam detector can do: judge calls, learn from votes, remember."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -32,6 +32,16 @@ class SpamDetector(Protocol):
         calls of its caller and its campaign, for the reason.
         """
         ...
+
+    def judge_media_only(self, facts: Any, features: Vector, now_ns: Sequence[int]) -> list[Judgement]:
+        """Judge calls without signalling, which have ended and whose parties nobody knows, as `judge` would one by one.
+
+        facts: (n,) CALL rows; features: (n, FEATURE_COUNT); now_ns: packet times of the judgements.
+        """
+        return [
+            self.judge(call, vector, Phase.END, at_ns)
+            for call, vector, at_ns in zip(facts, features, now_ns, strict=True)
+        ]
 
     def teach(self, calls: Iterable[CallRecord], votes: Iterable[Vote], now_ns: int) -> None:
         """Take in earlier votes, once at the start; calls: END rows of the callers voted on, the earliest first."""

@@ -5,14 +5,18 @@ closes, its outcome goes into the histories.
 """
 
 from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from itertools import groupby
 from typing import Any
 
 import numpy as np
 
 from callprint.core.call import NOT_JUDGED, Action, CallRecord, Judgement
 from callprint.core.calls.events import CallEvent, CallStep
+from callprint.core.calls.media_only import MediaOnlyCall, media_only_calls
 from callprint.core.ground.changed import changed
-from callprint.core.spam.compiled_histories import fill_end
+from callprint.core.ground.table import Rows, Same, ValueTable
+from callprint.core.spam.compiled_histories import fill_end, fill_ends
 from callprint.core.spam.features import FEATURE_COUNT
 from callprint.core.spam.histories import CallHistory
 from callprint.core.spam.interface import SpamDetector, Vector
@@ -39,6 +43,39 @@ class CallJudge:
         self.vectors: OrderedDict[tuple[str, str, int], Vector] = OrderedDict()
         self.allowed: set[str] = set()
         self.detector_state: str | None = None  # as rows give it (user_votes.py)
+
+    def judge_all(self, events: Iterable[CallEvent | MediaOnlyCall]) -> Rows[CallRecord]:
+        """Take events, in the order of packet time; return the judged rows."""
+        rows: Rows[CallRecord] = Rows()
+        for kind, group in groupby(events, key=type):
+            if kind is MediaOnlyCall:
+                rows.extend(self._media_only([event for event in group if isinstance(event, MediaOnlyCall)]))
+            else:
+                judged = (self.judge(event) for event in group if isinstance(event, CallEvent))
+                rows.extend(row for row in judged if row is not None)
+        return rows
+
+    def _media_only(self, events: Sequence[MediaOnlyCall]) -> ValueTable[CallRecord]:
+        """Judge calls without signalling: nobody knows their parties, so that no history has them."""
+        calls = media_only_calls(events)
+        vectors = np.full((len(events), FEATURE_COUNT), np.nan)
+        fill_ends(calls.facts, vectors)
+        judgements = [NOT_JUDGED] * len(events)
+        if self.detector is not None:
+            judged_at_ns = [event.judged_at_ns for event in events]
+            judgements = self.detector.judge_media_only(calls.facts, vectors, judged_at_ns)
+        if "" in self.allowed:
+            judgements = list(map(_allowed, judgements))
+        judged: dict[str, Sequence[Any] | Same] = {
+            "spam_score": [judgement.score for judgement in judgements],
+            "spam": [judgement.spam for judgement in judgements],
+            "action": [judgement.action for judgement in judgements],
+            "reason": [judgement.reason for judgement in judgements],
+            "detector": [judgement.detector for judgement in judgements],
+            "features": list(map(tuple, vectors.tolist())),
+            "detector_state": Same(self.detector_state),
+        }
+        return ValueTable(CallRecord, calls.columns | judged, len(events))
 
     def judge(self, event: CallEvent) -> CallRecord | None:
         """Take an event, in the order of packet time; return the judged row, None when a call only closes."""

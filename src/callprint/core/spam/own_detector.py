@@ -5,7 +5,7 @@ It starts from a scorecard that was learned once (scorecard.py), remembers calle
 (vote_model.py). The same calls and votes in the same order give the same judgements.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -19,11 +19,11 @@ from callprint.core.spam.batch import base_rate_shift
 from callprint.core.spam.fair_votes import VOTES_PER_DAY
 from callprint.core.spam.feature_columns import STORED, read_columns, stored_names
 from callprint.core.spam.features import FEATURE_COUNT, NAMES
-from callprint.core.spam.interface import NEITHER_SEEN, SeenOfBoth, Vector, in_order
+from callprint.core.spam.interface import NEITHER_SEEN, SeenOfBoth, SpamDetector, Vector, in_order
 from callprint.core.spam.known_callers import AS_USUAL, KnownCaller, KnownCallers, as_group, usual_caller
 from callprint.core.spam.known_votes import KnownVote, KnownVotes
 from callprint.core.spam.prior_weights import WEIGHTS
-from callprint.core.spam.reasons import in_words
+from callprint.core.spam.reasons import all_in_words, in_words
 from callprint.core.spam.scorecard import load
 from callprint.core.spam.thresholds import Thresholds
 from callprint.core.spam.vote_model import (
@@ -44,7 +44,7 @@ LEARN_EVERY_NS = 3_600_000_000_000
 CALLERS_FOR_BASE_RATE = 500  # callers from which on the base rate is estimated instead of assumed
 
 
-class OwnDetector:
+class OwnDetector(SpamDetector):
     """A SpamDetector (interface.py). `capacity`: callers remembered; `votes_per_day`: of one user, that count."""
 
     def __init__(
@@ -87,6 +87,22 @@ class OwnDetector:
         reason = in_words(features, points, alike + own, spam_votes, len(votes) - spam_votes, *seen)
         limits = self.thresholds
         return Judgement(score, score >= limits.watch, limits.action(score), reason, NAME)
+
+    def judge_media_only(self, facts: Any, features: Vector, now_ns: Sequence[int]) -> list[Judgement]:
+        """Judge calls of parties whom nobody knows, as `judge` would one by one."""
+        if self.votes.all() or len(self._lesson.pull) or self.callers.get(0) is not None:
+            return super().judge_media_only(facts, features, now_ns)
+        points, logits = self.card.weigh_all(features, at_end=True)
+        priors = []
+        for logit, at_ns in zip(logits.tolist(), now_ns, strict=True):
+            self._learn_when_due(at_ns)
+            priors.append(self.card.prior_logit(logit, 1.0, self._shift))
+        scores = sigmoid(np.array(priors)).tolist()
+        limits = self.thresholds
+        return [
+            Judgement(score, score >= limits.watch, limits.action(score), reason, NAME)
+            for score, reason in zip(scores, all_in_words(features, points), strict=True)
+        ]
 
     def teach(self, calls: Iterable[CallRecord], votes: Iterable[Vote], now_ns: int) -> None:
         """Take in earlier votes, once at the start.

@@ -22,7 +22,7 @@ from callprint.core.spam.clustering import Clustering, Settings, fit
 from callprint.core.spam.fair_votes import BoundedVotes
 from callprint.core.spam.feature_columns import STORED, read_columns, stored_names
 from callprint.core.spam.features import FEATURE_COUNT, NAMES, PAPER_COLUMNS, PAPER_SETUP_COLUMNS, transform
-from callprint.core.spam.interface import NEITHER_SEEN, SeenOfBoth, Vector, in_order
+from callprint.core.spam.interface import NEITHER_SEEN, SeenOfBoth, SpamDetector, Vector, in_order
 
 Floats = NDArray[np.float64]
 
@@ -51,7 +51,7 @@ class _Model:
         return np.asarray(self.spam_votes > self.other_votes)
 
 
-class PaperDetector:
+class PaperDetector(SpamDetector):
     """One of the paper's algorithms as a SpamDetector (interface.py).
 
     `algorithm`: a key of `ALGORITHMS`; `window`: ended calls that are clustered; `refit_every`: ended calls

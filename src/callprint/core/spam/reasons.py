@@ -22,6 +22,9 @@ MOST_CLAUSES = 4
 ENOUGH_FOR_PERCENT = 10  # of fewer calls the count itself is given
 
 
+_NOTHING = "nothing unusual known about this caller"
+
+
 def counted(number: int, what: str) -> str:
     """Return "1 call", "2 calls"."""
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
@@ -134,18 +137,42 @@ def in_words(
     the side that the sum is on, the weightiest first.
     """
     side = 1.0 if points.sum() + vote_logit >= 0.0 else -1.0
-    value_of, weight_of = raw.tolist(), (side * points).tolist()
     of_users = []
     if spam_votes or other_votes:
         of_users.append(f"users marked this caller: {spam_votes} spam, {other_votes} not spam")
     elif side * vote_logit > 1.0:
         kind = "spam" if side > 0 else "not spam"
         of_users.append(f"users marked similar callers as {kind}")
+    weights = side * points
+    order = np.argsort(-weights).tolist()
+    clauses = _clauses(raw.tolist(), weights.tolist(), order, side > 0.0, caller, campaign)
+    return "; ".join(of_users + clauses) or _NOTHING
+
+
+def all_in_words(raw: Floats, points: Floats) -> list[str]:
+    """Return the reasons for judgements of calls without votes whose callers nobody knows: (n, FEATURE_COUNT) each."""
+    side = np.where(points.sum(1) >= 0.0, 1.0, -1.0)
+    weights = side[:, None] * points
+    columns = zip(
+        raw.tolist(), weights.tolist(), np.argsort(-weights).tolist(), (side > 0.0).tolist(), strict=True
+    )
+    return ["; ".join(_clauses(*row, NOTHING_SEEN, NOTHING_SEEN)) or _NOTHING for row in columns]
+
+
+def _clauses(
+    value_of: list[float],
+    weight_of: list[float],
+    order: list[int],
+    against: bool,
+    caller: Seen,
+    campaign: Seen,
+) -> list[str]:
+    """Return what speaks for a judgement, the weightiest first; against: it speaks against the caller."""
     of_caller: list[str] = []
     of_campaign: list[str] = []
     clauses: list[list[str]] = []  # by weight; what is about the same calls stands together
     count = 0
-    for column in np.argsort(-side * points).tolist():
+    for column in order:
         feature, value = FEATURES[column], value_of[column]
         if weight_of[column] < LEAST_POINTS or count == MOST_CLAUSES:
             break
@@ -155,7 +182,7 @@ def in_words(
             # The origin shows one number only: what is true of the campaign is true of the caller.
             feature = _OF_CAMPAIGN.get(feature, feature)
         if feature in _OF_CALL:
-            puzzling = feature in _TIES and (value >= 0.5) == (side > 0.0)
+            puzzling = feature in _TIES and (value >= 0.5) == against
             denied = _denied(feature, value, caller)
             text = "" if puzzling or denied else _OF_CALL[feature](value)
             clauses += [[text]] if text else []
@@ -167,8 +194,7 @@ def in_words(
         else:
             text = ""
         count += bool(text)
-    reason = "; ".join(of_users + [", ".join(clause) for clause in clauses])
-    return reason or "nothing unusual known about this caller"
+    return [", ".join(clause) for clause in clauses]
 
 
 def _denied(feature: Feature, value: float, caller: Seen) -> bool:

@@ -76,6 +76,13 @@ class Scorecard:
             standard,
         )
 
+    def weigh_all(self, raw: Floats, at_end: bool) -> tuple[Floats, Floats]:
+        """Return the points of each feature, (n, FEATURE_COUNT), and the logits, (n,), as `weigh` does for one call."""
+        points, standard = np.empty_like(raw), np.empty_like(raw)
+        table = self.end_points if at_end else self.setup_points
+        _weigh_all(raw, LOGARITHMIC, self.edges, table, self.offset, self.scale, points, standard)
+        return points, points.sum(1) + (self.end_intercept if at_end else self.setup_intercept)
+
     def prior_logit(self, mean_logit: float, calls: float, shift: float) -> float:
         """Return what `prior_logits` does, for one caller."""
         mean = min(max(mean_logit, -MOST_LOGIT), MOST_LOGIT)
@@ -156,6 +163,22 @@ def _weigh(
             value = math.log1p(max(value, 0.0))
         points[column] = _points_of(value, edges, table, column)
         standard[column] = 0.0 if np.isnan(value) else (value - offset[column]) / scale[column]
+
+
+@compiled
+def _weigh_all(
+    raw: Floats,
+    logarithmic: Array,
+    edges: Floats,
+    table: Floats,
+    offset: Floats,
+    scale: Floats,
+    points: Floats,
+    standard: Floats,
+) -> None:
+    """Do what `_weigh` does for (n, d) vectors."""
+    for row in range(raw.shape[0]):
+        _weigh(raw[row], logarithmic, edges, table, offset, scale, points[row], standard[row])
 
 
 @compiled

@@ -1,0 +1,105 @@
+"""Values as columns, for what every flow and call goes through: an object is made when somebody looks at one."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import cache
+from itertools import chain, repeat
+from typing import Any, Generic, NamedTuple, TypeVar, overload
+
+Value = TypeVar("Value")
+
+
+class Same(NamedTuple):
+    """A column of which every cell is the same."""
+
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class ValueTable(Generic[Value]):
+    """Values of a dataclass, as columns by the names of its fields."""
+
+    kind: type[Value]
+    columns: Mapping[str, Sequence[Any] | Same]
+    length: int
+
+    def __len__(self) -> int:
+        """Return the number of values."""
+        return self.length
+
+    def __iter__(self) -> Iterator[Value]:
+        """Make the values."""
+        kind: Any = self.kind
+        return map(kind, *(self.cells(name) for name in names_of(kind)))
+
+    def cells(self, name: str) -> Iterable[Any]:
+        """Return the cells of a column."""
+        column = self.columns[name]
+        return repeat(column.value, self.length) if isinstance(column, Same) else column
+
+
+@cache
+def names_of(kind: Any) -> tuple[str, ...]:
+    """Return the names of the fields of a dataclass, in their order."""
+    return tuple(field.name for field in fields(kind))
+
+
+class Rows(Sequence[Value]):
+    """Values in their order, some of them as columns."""
+
+    __slots__ = ("parts",)
+
+    def __init__(self, values: Iterable[Value] = ()) -> None:
+        """Begin with some values."""
+        self.parts: list[list[Value] | ValueTable[Value]] = []
+        self.extend(values)
+
+    def extend(self, values: Iterable[Value]) -> None:
+        """Put values at the end; what is a ValueTable, or in one, stays in it."""
+        if isinstance(values, Rows):
+            for part in values.parts:
+                self.extend(part)
+        elif isinstance(values, ValueTable):
+            self.parts += [values] if len(values) else []
+        elif self.parts and isinstance(self.parts[-1], list):
+            self.parts[-1] += values
+        elif found := list(values):
+            self.parts.append(found)
+
+    def clear(self) -> None:
+        """Let go of all values."""
+        self.parts.clear()
+
+    def __len__(self) -> int:
+        """Return the number of values."""
+        return sum(map(len, self.parts))
+
+    def __iter__(self) -> Iterator[Value]:
+        """Give the values, made as they are needed."""
+        return chain.from_iterable(self.parts)
+
+    @overload
+    def __getitem__(self, at: int) -> Value: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> list[Value]: ...
+
+    def __getitem__(self, at: int | slice) -> Value | list[Value]:
+        """Make all values and return some."""
+        return list(self)[at]
+
+    def __eq__(self, other: object) -> bool:
+        """Compare with any other sequence of values."""
+        return isinstance(other, Sequence) and list(self) == list(other)
+
+    def __add__(self, others: Iterable[Value]) -> list[Value]:
+        """Return these values, then the others."""
+        return [*self, *others]
+
+    def __radd__(self, others: Iterable[Value]) -> list[Value]:
+        """Return the others, then these values."""
+        return [*others, *self]
+
+    def __hash__(self) -> int:
+        """Raise TypeError: this can grow."""
+        raise TypeError("rows have no hash")
