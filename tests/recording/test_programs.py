@@ -33,6 +33,12 @@ FLATPAK = "[Application]\nname=org.jitsi.jitsi-meet\n[Instance]\napp-commit=0123
             ["jami"],
             Program("jami", "", "/tmp/.mount_JamiAbC123/usr/bin/jami"),
         ),
+        ("/usr/bin/python3", ["python3", "-X", "dev", "phone.py"], Program("phone", "", "/home/me/phone.py")),
+        ("/usr/bin/java", ["java", "-cp", "a.jar:b", "Phone"], Program("Phone", "", "/home/me/Phone")),
+        ("/opt/-2+3", ["x"], Program("2+3", "", "/opt/-2+3")),
+        ("/opt/=cmd", ["x"], Program("_cmd", "", "/opt/=cmd")),
+        ("/opt/...", ["x"], Program("unnamed", "", "/opt/...")),
+        ("/opt/" + "a" * 300, ["x"], Program("a" * 64, "", "/opt/" + "a" * 300)),
         ("/opt/a\x1b[31m\u202eb", ["x"], Program("a_31m_b", "", "/opt/a\x1b[31m\u202eb")),
     ],
 )
@@ -74,3 +80,21 @@ def test_this_process_holds_its_sockets():
     assert program.name
     assert Path(sys.executable).exists()
     assert program_of(2**22 + 1) is None
+
+
+def test_in_a_container_no_package_of_this_machine_is_asked(tmp_path, monkeypatch):
+    proc = tmp_path / "proc"
+    own = proc / "7" / "root" / "usr" / "bin" / "phone"
+    own.parent.mkdir(parents=True)
+    own.write_bytes(b"phone")
+    (proc / "7" / "exe").symlink_to("/usr/bin/phone")
+    (proc / "7" / "cwd").symlink_to("/")
+    (proc / "7" / "cmdline").write_bytes(b"phone\0")
+    program = program_of(7, proc)
+    assert program == Program("phone", "", f"{proc}/7/root/usr/bin/phone")
+    monkeypatch.setattr("callprint.recording.programs.PROC", proc)
+
+    def ask(*command: str) -> str:
+        raise AssertionError(command)
+
+    assert version_of(program.file, ask) == f"sha256 {hashlib.sha256(b'phone').hexdigest()[:12]}"

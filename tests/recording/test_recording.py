@@ -3,12 +3,15 @@
 import csv
 import hashlib
 import io
+import ipaddress
 import os
 import shutil
 import socket
 import subprocess
 import sys
 import textwrap
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from verdict_samples import LINPHONE, summary, verdict
@@ -17,7 +20,7 @@ from callprint.core.ground.errors import DatasetError
 from callprint.core.ground.sock_diag import UdpSocket
 from callprint.core.verdict import FlowReport
 from callprint.recording.label_file import add_labels
-from callprint.recording.recorder import NOT_HERE, Recorder
+from callprint.recording.recorder import NOT_HERE, Recorder, _is_here
 from callprint.recording.sockets import SocketHistory
 from callprint.recording.watch import SocketWatch
 from callprint.training.dataset import build_dataset
@@ -88,6 +91,32 @@ def test_two_processes_at_one_port_at_once_name_nobody():
     assert owner(listed((one, 11, 0, 30), (other, 12, 0, 30))) is None
 
 
+def test_a_second_program_that_joins_at_the_same_port_leaves_nobody_named():
+    one, other = UdpSocket(HERE, ANYWHERE, 0, 1), UdpSocket(HERE, ANYWHERE, 0, 2)
+    assert owner(listed((one, 11, 0, 30), (other, 12, 15, 30))) is None
+    assert owner(listed((one, 11, 0, 30), (other, 12, 25, 30))) == 11, "it came after the flow"
+    assert owner(listed((one, 11, 0, 30), (other, 11, 15, 30))) == 11, "two workers of one program"
+
+
+def test_a_port_may_be_of_two_programs_one_for_each_version_of_ip():
+    four, six = UdpSocket(("0.0.0.0", 4000), ANYWHERE, 0, 1), UdpSocket(("::", 4000), ("::", 0), 0, 2)
+    history = listed((four, 11, 0, 30), (six, 12, 0, 30))
+    assert owner(history) == 11
+    told = history.sender(("2001:db8::1", 4000), ("2001:db8::9", 5000), 10, 20)
+    assert told is not None
+    assert told.owner == 12
+    assert listed((four, 11, 0, 30)).sender(("2001:db8::1", 4000), ("2001:db8::9", 5000), 10, 20) is None
+
+
+def test_a_link_local_address_is_of_this_machine():
+    found = [line.split() for line in Path("/proc/net/if_inet6").read_text().splitlines()]
+    local = [ipaddress.IPv6Address(bytes.fromhex(line[0])) for line in found if line[0].startswith("fe80")]
+    if not local:
+        pytest.skip("no interface has a link-local address")
+    assert _is_here(str(local[0]))
+    assert not _is_here("fe80::dead:beef:dead:beef")
+
+
 def test_a_socket_that_nobody_holds_any_more_is_no_news():
     assert SocketHistory().look([UdpSocket(HERE, THERE, 0, 0)], 1) == []
 
@@ -118,6 +147,27 @@ def test_labels_are_added_and_further_columns_stay(tmp_path):
     path.write_text("something,else\n")
     with pytest.raises(DatasetError, match="does not label flows"):
         add_labels(tmp_path, [])
+
+
+def test_labels_are_their_owners_alone_and_a_link_is_not_followed(tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_text("secret")
+    folder = tmp_path / "calls"
+    folder.mkdir()
+    (folder / "flows.new").symlink_to(secret)
+    add_labels(folder, [{"capture": "b.pcap", "application": "y"}])
+    assert secret.read_text() == "secret"
+    assert (folder / "flows.csv").stat().st_mode & 0o777 == 0o600
+
+
+def test_of_two_recordings_that_end_at_once_neither_loses_its_labels(tmp_path):
+    def add(number: int) -> None:
+        add_labels(tmp_path, [{"capture": f"{number}.pcap", "application": "y"}])
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(add, range(40)))
+    rows = list(csv.DictReader((tmp_path / "flows.csv").open()))
+    assert sorted(row["capture"] for row in rows) == sorted(f"{number}.pcap" for number in range(40))
 
 
 @pytest.mark.live

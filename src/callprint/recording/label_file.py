@@ -1,6 +1,7 @@
 """flows.csv: which flow in which capture was sent by which application (docs/use/models.md), written row by row."""
 
 import csv
+import fcntl
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 from callprint.core.ground.errors import DatasetError
 from callprint.training.dataset import LABEL_FILE, REQUIRED_COLUMNS
 
+OWNER_ONLY = 0o600
 COLUMNS = (
     *("dataset", "capture", "call", "src_ip", "src_port", "dst_ip", "dst_port", "kind"),
     *("application", "engine", "version", "codec", "packets"),
@@ -18,11 +20,22 @@ Labels = Sequence[dict[str, str]]
 
 
 def add_labels(folder: Path, labels: Labels) -> None:
-    """Add rows to the labels of a folder; whatever happens, the file is the old one or the new one.
+    """Add rows to the labels of a folder; whatever happens, the file is the old one or the new one, and its owner's.
 
     Raises DatasetError when it cannot be written, or holds something else.
     """
-    path = folder / LABEL_FILE
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise DatasetError(f"{folder} cannot be written: {error.strerror}") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)  # of two programs that end at once, neither loses its rows
+        _add(folder / LABEL_FILE, labels)
+    finally:
+        os.close(descriptor)
+
+
+def _add(path: Path, labels: Labels) -> None:
     columns, rows = list(COLUMNS), list(labels)
     try:
         if path.exists():
@@ -35,7 +48,10 @@ def add_labels(folder: Path, labels: Labels) -> None:
             columns += [name for name in names if name not in columns]
             rows = [{name: row.get(name) or "" for name in columns} for row in before] + rows
         new = path.with_suffix(".new")
-        with new.open("w", newline="", encoding="utf-8") as file:
+        new.unlink(missing_ok=True)
+        # Made anew: root may be recording into the folder of someone who has put a link there.
+        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY)
+        with open(descriptor, "w", newline="", encoding="utf-8") as file:  # noqa: PTH123 - of a descriptor
             writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
             writer.writeheader()
             writer.writerows(rows)

@@ -20,6 +20,19 @@ _APP_IMAGE = re.compile(
     r"/tmp/\.mount_([A-Za-z0-9_-]+?).{6}/"
 )  # the mount point ends in six random characters
 _SNAP = re.compile(r"/(?:var/lib/snapd/)?snap/([^/]+)/([^/]+)/")
+_WITH_VALUE = (
+    "-X",
+    "-W",
+    "-cp",
+    "-classpath",
+    "--class-path",
+    "--module-path",
+    "-r",
+    "--require",
+    "--import",
+    "-I",
+)
+"""Options of interpreters that take the next argument, so that it is no script."""
 _COMMAND_S = 10.0
 _LONGEST = 64  # characters of a name or version
 _SMALL, _LARGE = 1 << 16, 1 << 30  # bytes of a description, and of a program
@@ -59,9 +72,13 @@ def program_of(process: int, proc: Path = PROC) -> Program | None:
         arguments = (folder / "cmdline").read_bytes().decode("utf-8", "replace").split("\0")
         home = (folder / "cwd").readlink()
         flatpak = _small_file(folder / "root" / ".flatpak-info")
+        elsewhere = not (folder / "root").samefile(
+            "/"
+        )  # a container: its files are not those of these names here
     except OSError:
         return None
-    return named(binary, arguments, home, flatpak)
+    program = named(binary, arguments, home, flatpak)
+    return program._replace(file=f"{folder}/root{program.file}") if elsewhere and program.file else program
 
 
 def _small_file(path: Path) -> str:
@@ -100,6 +117,8 @@ def _script(arguments: Sequence[str]) -> tuple[str, str] | None:
             return argument.partition(".")[0], ""
         if argument in ("-c", "-e"):
             return None
+        if before in _WITH_VALUE:
+            continue
         if argument and not argument.startswith("-"):
             return Path(argument).stem, argument
     return None
@@ -107,7 +126,8 @@ def _script(arguments: Sequence[str]) -> tuple[str, str] | None:
 
 def _clean(text: str) -> str:
     """Return a text from outside as a name that a table, a file and a terminal can bear."""
-    return re.sub(r"[^A-Za-z0-9._+ -]+", "_", text).strip()[:_LONGEST] or "unnamed"
+    # What begins with a sign would be a formula to a spreadsheet.
+    return re.sub(r"[^A-Za-z0-9._+ -]+", "_", text).lstrip("+-. ")[:_LONGEST].rstrip() or "unnamed"
 
 
 def _output(*command: str) -> str:
@@ -119,7 +139,12 @@ def _output(*command: str) -> str:
 
 
 def version_of(binary: str, ask: Callable[..., str] = _output) -> str:
-    """Return the version of a binary: that of its Debian or RPM package, else the start of its SHA-256; "" for none."""
+    """Return the version of a binary: that of its Debian or RPM package, else the start of its SHA-256; "" for none.
+
+    A binary below /proc is in a container, of whose packages nothing is known here.
+    """
+    if binary.startswith(f"{PROC}/"):
+        return _digest(binary)
     # Where /bin is a link to /usr/bin, a package may list either.
     paths = () if _PATTERN.search(binary) else dict.fromkeys((binary, binary.removeprefix("/usr")))
     for path in paths:
@@ -131,6 +156,10 @@ def version_of(binary: str, ask: Callable[..., str] = _output) -> str:
         "rpm", "--query", "--file", "--queryformat=%{NAME} %{VERSION}-%{RELEASE}", "--", binary
     ):
         return _clean(package)
+    return _digest(binary)
+
+
+def _digest(binary: str) -> str:
     try:
         if not Path(binary).is_file() or Path(binary).stat().st_size > _LARGE:
             return ""

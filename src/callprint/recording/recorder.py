@@ -30,8 +30,8 @@ KEPT_KINDS = (
 """What a network learns from. Signalling, which holds names and numbers, is not kept."""
 
 NOT_HERE = "sent by another machine"
-NO_SOCKET = "no socket was listed: closed before it could be asked, or in another network namespace"
-NO_PROCESS = "the process ended before it could be asked, or two share the port"
+NO_SOCKET = "no socket was listed: closed before it was asked, in another network namespace, or of two programs"
+NO_PROCESS = "the process ended before it could be asked"
 TOO_SHORT = f"fewer than {LEAST_PACKETS} RTP packets"
 SEVERAL = "two programs sent from the same port to the same port"
 
@@ -123,9 +123,15 @@ class Recorder:
 def _is_here(address: str) -> bool:
     """Return whether an address is one of this machine's."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    # A link-local address is one of an interface.
+    scopes = [number for number, _ in socket.if_nameindex()] if address.startswith("fe80:") else [0]
+    return any(_can_bind(family, (address, 0, 0, scope)[: 4 if ":" in address else 2]) for scope in scopes)
+
+
+def _can_bind(family: int, end: tuple[object, ...]) -> bool:
     try:
         with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            probe.bind((address, 0))
+            probe.bind(end)
     except OSError:
         return False
     return True

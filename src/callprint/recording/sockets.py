@@ -72,30 +72,41 @@ class SocketHistory:
         """Return the socket that sent from `source` to `destination` in a span of time; None: none was listed.
 
         Of several at one port the one connected to the destination counts, then the one bound to the address; of
-        these, the one that was there longest in that time. Two equal ones with different owners name nobody.
+        these, the one that was there longest in that time. Where another one with another owner was there at the same
+        time (SO_REUSEPORT), nobody is named.
         """
-        best: tuple[int, int] | None = None
-        chosen: Owned | None = None
-        for owned in self._by_port.get(source[1], []):
-            fit = _fit(owned.socket, source, destination)
-            if fit is None:
-                continue
-            overlap = min(to_ns, owned.last_ns) - max(from_ns, owned.first_ns)
-            rank = fit, overlap
-            if best is None or rank > best:
-                best, chosen = rank, owned
-            elif rank == best and chosen is not None and owned.owner != chosen.owner:
-                chosen = None
-        return chosen
+        fits = [(_fit(each.socket, source, destination), each) for each in self._by_port.get(source[1], [])]
+        best = max((fit for fit, _ in fits if fit is not None), default=None)
+        equal = [each for fit, each in fits if fit is not None and fit == best]
+        if not equal:
+            return None
+
+        def span(of: Owned) -> tuple[int, int]:
+            return max(from_ns, of.first_ns), min(to_ns, of.last_ns)
+
+        chosen = max(equal, key=lambda each: span(each)[1] - span(each)[0])
+        begin_ns, end_ns = span(chosen)
+        rivals = (span(each) for each in equal if each.owner != chosen.owner)
+        shared = any(min(end_ns, other_end) > max(begin_ns, other) for other, other_end in rivals)
+        return None if shared else chosen
 
 
 def _fit(one: UdpSocket, source: Endpoint, destination: Endpoint) -> int | None:
     """Return how well a socket fits a flow, the greater the better; None: it cannot have sent it."""
     (address, _), (far_address, far_port) = one.local, one.remote
-    anywhere = ipaddress.ip_address(address).is_unspecified
-    if not anywhere and address != source[0]:
+    own = ipaddress.ip_address(address)
+    version = 6 if ":" in source[0] else 4
+    if own.is_unspecified:
+        if own.version < version:
+            return None
+        exact = (
+            own.version == version
+        )  # else an IPv6 socket that sends IPv4, unless there is one for IPv4 besides
+    elif address != source[0]:
         return None
+    else:
+        exact = True
     connected = far_port != 0
     if connected and (far_address, far_port) != destination:
         return None
-    return 2 * connected + (not anywhere)
+    return 4 * connected + 2 * (not own.is_unspecified) + exact
