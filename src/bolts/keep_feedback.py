@@ -9,7 +9,7 @@ from callprint.core.ground.errors import RowError
 from callprint.core.wire.votes import decode_feedback
 from callprint.stores import VerdictStore
 from callprint.topology.partition_stream import FEEDBACK_RECORDS
-from callprint.topology.tuples import text_to_bytes
+from callprint.topology.tuples import received_bytes
 
 
 class KeepFeedback(StoringBolt):
@@ -19,8 +19,8 @@ class KeepFeedback(StoringBolt):
 
     def store(self, tup: Any) -> bool:
         """Store one feedback record."""
-        _, text = tup.values
-        data = text_to_bytes(text)
+        _, sent = tup.values
+        data = received_bytes(sent)
         record = decode_feedback(data, time.time_ns())
 
         def write(store: VerdictStore) -> None:

@@ -8,9 +8,10 @@ from callprint.topology.dead_letters import DeadLetters
 from callprint.topology.partition_stream import TopicFormat
 from callprint.topology.patient_store import PatientStore
 from callprint.topology.settings import TopologySettings
+from callprint.topology.storm_pipe import OnStormPipe
 
 
-class StoringBolt(Bolt):
+class StoringBolt(OnStormPipe, Bolt):
     """Stores what a tuple holds, then acknowledges it.
 
     While the store is down it tries a few times, then fails the tuple: the spout will read it again. What the store

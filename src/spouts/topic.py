@@ -7,10 +7,11 @@ from streamparse import Spout
 
 from callprint.topology.partition_stream import Ticket, TopicFormat
 from callprint.topology.settings import TopologySettings
+from callprint.topology.storm_pipe import OnStormPipe
 from callprint.topology.topic_reader import SpoutTuple, TopicReader
 
 
-class TopicSpout(Spout):
+class TopicSpout(OnStormPipe, Spout):
     """Reads one topic; a subclass names it and says what its tuples look like."""
 
     records: ClassVar[TopicFormat]

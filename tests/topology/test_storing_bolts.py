@@ -12,7 +12,7 @@ from callprint.core.wire.rows import rows_to_text
 from callprint.core.wire.votes import Disallow, encode_feedback
 from callprint.stores import VerdictQuery
 from callprint.stores.sqlite import SqliteStore
-from callprint.topology.tuples import bytes_to_text, evidence_to_text
+from callprint.topology.tuples import evidence_to_text
 
 pytest.importorskip("streamparse", reason="the extra `cluster` is not installed")
 
@@ -115,7 +115,7 @@ def test_nothing_is_set_aside_because_the_store_is_down(bolt, monkeypatch):
 
 
 def feedback(*records):
-    return [Sent(record.caller, bytes_to_text(encode_feedback(record))) for record in records]
+    return [Sent(record.caller, encode_feedback(record)) for record in records]
 
 
 def test_votes_and_changes_of_the_allow_list_are_stored(path):
