@@ -5,12 +5,12 @@ spout and each bolt (Storm's and Kafka's own JVMs come on top), and the bytes th
 """
 
 import argparse
-import json
 import tempfile
 import time
 from collections.abc import Iterable
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from traffic import write_calls
 
@@ -23,13 +23,12 @@ from callprint.core.wire.media import MediaBatch, PartKind, decode_media, encode
 from callprint.core.wire.rows import rows_to_text, text_to_summaries, text_to_verdicts
 from callprint.inference import DEFAULT_MODEL, load_model
 from callprint.sources import open_captures
+from callprint.topology.frames import Frame, encode_message
 from callprint.topology.partition_stream import PartitionStream, Ticket
-from callprint.topology.tuples import (
-    bytes_to_text,
-    text_to_bytes,
-)
 
 PARTITIONS = 8
+TUPLE_HEAD = b"T" + 3 * b"\xff\xff" + bytes(4)
+EMIT_HEAD_BYTES = 16  # length, kind, flag, no names, task, no anchors
 FLUSH_BATCHES = 4  # capture batches between flushes: an agent flushes every 0.2 s
 
 
@@ -80,19 +79,30 @@ def ship(paths: list[Path], flows: int, costs: Costs) -> tuple[int, list[list[by
     return packets, topics
 
 
+def frame_of(*values: object) -> bytes:
+    """Return a tuple as Storm passes it on to the next bolt."""
+    emit = b"".join(encode_message({"command": "emit", "tuple": values}))
+    return TUPLE_HEAD + emit[EMIT_HEAD_BYTES:]
+
+
+def received(frame: bytes) -> list[Any]:
+    """Return the values of such a tuple."""
+    return list(Frame(frame).message()["tuple"])
+
+
 def work_off(topics: list[list[bytes]], model: Path, together: int, costs: Costs) -> tuple[int, int]:
     """Run the work of spout and bolts; return verdicts and bytes of tuples. `together`: tuples judged at once."""
     identifier = load_model(model)
     verdicts = tuple_bytes = 0
-    waiting: list[tuple[PartJudge, str]] = []
+    waiting: list[tuple[PartJudge, bytes]] = []
 
-    def identify() -> list[str]:
+    def identify() -> list[bytes]:
         """Do the bolt's work on tuples that came within a few milliseconds; return the rows of each."""
         with costs.of("identify_application"):
-            work = [(judge, decode_media(text_to_bytes(json.loads(text)))) for judge, text in waiting]
+            work = [(judge, decode_media(received(frame)[0])) for judge, frame in waiting]
             waiting.clear()
             return [
-                json.dumps([rows_to_text(said.verdicts), rows_to_text(said.summaries)])
+                frame_of(rows_to_text(said.verdicts), rows_to_text(said.summaries))
                 for said in judge_together(work)
             ]
 
@@ -105,24 +115,24 @@ def work_off(topics: list[list[bytes]], model: Path, together: int, costs: Costs
         for offset, record in enumerate(topic):
             with costs.of("spout"):
                 taken = stream.take(offset, record, 0.0)
-                text = json.dumps(bytes_to_text(record))
+                frame = frame_of(record)
             with costs.of("assemble_flows"):
-                came = json.loads(text)
-                batch = decode_media(text_to_bytes(came))
+                came = received(frame)[0]
+                batch = decode_media(came)
                 told = assembly.absorb(batch)
-                assembled = json.dumps(came if told is batch else bytes_to_text(encode_media(told)))
+                assembled = frame_of(came if told is batch else encode_media(told))
             waiting.append((judge, assembled))
             said = identify() if len(waiting) == together or offset + 1 == len(topic) else []
             for rows in said:
                 with costs.of("store_verdicts, without the store"):
-                    first, second = json.loads(rows)
+                    first, second = received(rows)
                     verdicts += len(text_to_verdicts(first))
                     text_to_summaries(second)
                 tuple_bytes += len(rows)
             with costs.of("spout"):
                 assert taken is not None
                 stream.acked(Ticket.parse(taken[0].text()))
-            tuple_bytes += len(text) + len(assembled)
+            tuple_bytes += len(frame) + len(assembled)
     return verdicts, tuple_bytes
 
 

@@ -1,7 +1,7 @@
 """End to end on real services: time from a flow's k-th packet to its row readable in Cassandra, and throughput.
 
 Needs `make cluster-up`. An agent in this process replays captures at their own speed (or all at once), while another
-thread asks Cassandra for new rows every 50 ms. The cost of the topology's processes is read from /proc.
+thread asks Cassandra for new rows every 50 ms. The cost of each process is read from /proc.
 """
 
 import argparse
@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from cassandra.cluster import Cluster
+from process_costs import cost_of, table
 from traffic import write_calls, write_overlapping
 
 from callprint.core.capture.packet_order import OrderedBatch
@@ -22,7 +23,7 @@ from callprint.core.flow.engine import EngineSettings
 from callprint.inference import DEFAULT_MODEL, load_model
 from callprint.messaging.settings import KafkaSettings
 from callprint.messaging.topics import TopicNames, create_topics
-from callprint.services.comparison import compare, embedded
+from callprint.services.comparison import Expected, compare, embedded
 from callprint.services.deployed_topology import DeployedTopology
 from callprint.services.layout import HOST, standard_layout
 from callprint.services.service import services
@@ -47,13 +48,7 @@ COMPONENTS = (
     "FeedbackSpout",
     "KeepFeedback",
 )
-TICKS = os.sysconf("SC_CLK_TCK")
-
-
-def processor_seconds(pid: int) -> float:
-    """Return the processor time of a process so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
+SERIALIZERS = {"frames": "callprint.FrameSerializer", "json": "org.apache.storm.multilang.JsonSerializer"}
 
 
 def put_first(pids: Iterable[int]) -> None:
@@ -102,17 +97,18 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1, help="JVMs that the tasks are spread over")
     parser.add_argument("--flows", type=int, default=2000, help="to generate, 500 packets each")
     parser.add_argument(
+        "--serializer",
+        nargs="+",
+        default=["frames"],
+        choices=SERIALIZERS,
+        help="between Storm and Python; with several, the same is run with one after the other",
+    )
+    parser.add_argument(
         "--first",
         action="store_true",
         help="give everything that is measured priority over other jobs of the machine (root)",
     )
     chosen = parser.parse_args()
-    layout = standard_layout()
-    topic = f"bench-{int(time.time())}"
-    kafka = KafkaSettings((f"{HOST}:{layout.kafka}",))
-    create_topics(kafka, 8, 1, TopicNames(topic, f"{topic}-sip"))
-    url = f"cassandra://{HOST}:{layout.cassandra}/callprint_{topic.replace('-', '_')}"
-    topology = DeployedTopology(layout, Path(__file__).parents[1], "callprint-bench")
     with tempfile.TemporaryDirectory() as folder:
         captures = chosen.captures
         if not captures:
@@ -124,26 +120,43 @@ def main() -> None:
             )
             captures = [Path(folder) / "together.pcap"]
             write_overlapping(captures[0], files, chosen.overlap, chosen.repeats)
-        topology.submit(
-            {
-                "callprint.store": url,
-                "callprint.model": str(DEFAULT_MODEL),
-                "callprint.media_topic": topic,
-                "callprint.signaling_topic": f"{topic}-sip",
-                "callprint.parallelism.assemble_flows": chosen.tasks,
-                "callprint.parallelism.identify_application": chosen.tasks,
-                "topology.workers": chosen.workers,
-                "topology.worker.childopts": "-Xmx768m",
-            }
-        )
-        try:
-            measure(captures, chosen.speed, chosen.first, topology, url, kafka, topic, Path(folder))
-        finally:
-            topology.kill()
+        expected = embedded(captures, load_model(DEFAULT_MODEL))
+        for serializer in chosen.serializer:
+            print(f"{serializer}:")
+            deploy(chosen, serializer, captures, expected)
+
+
+def deploy(chosen: argparse.Namespace, serializer: str, captures: list[Path], expected: Expected) -> None:
+    """Submit a topology with topics and a keyspace of its own, measure, and end it."""
+    layout = standard_layout()
+    topic = f"bench-{int(time.time())}"
+    kafka = KafkaSettings((f"{HOST}:{layout.kafka}",))
+    create_topics(kafka, 8, 1, TopicNames(topic, f"{topic}-sip"))
+    url = f"cassandra://{HOST}:{layout.cassandra}/callprint_{topic.replace('-', '_')}"
+    topology = DeployedTopology(layout, Path(__file__).parents[1], "callprint-bench")
+    topology.submit(
+        {
+            "callprint.store": url,
+            "callprint.model": str(DEFAULT_MODEL),
+            "callprint.media_topic": topic,
+            "callprint.signaling_topic": f"{topic}-sip",
+            "callprint.parallelism.assemble_flows": chosen.tasks,
+            "callprint.parallelism.identify_application": chosen.tasks,
+            "topology.multilang.serializer": SERIALIZERS[serializer],
+            "topology.workers": chosen.workers,
+            "topology.worker.childopts": "-Xmx768m",
+        }
+    )
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            measure(captures, expected, chosen.speed, chosen.first, topology, url, kafka, topic, Path(folder))
+    finally:
+        topology.kill()
 
 
 def measure(
     captures: list[Path],
+    expected: Expected,
     speed: float,
     first: bool,
     topology: DeployedTopology,
@@ -153,7 +166,6 @@ def measure(
     folder: Path,
 ) -> None:
     """Send the captures through a running topology and print times and costs."""
-    expected = embedded(captures, load_model(DEFAULT_MODEL))
     watched = components(topology)
     watched |= {
         name: [services(topology.layout)[name].process.pid or 0]
@@ -161,12 +173,12 @@ def measure(
     }
     if first:
         put_first([os.getpid(), *(pid for pids in watched.values() for pid in pids)])
-    before = {name: sum(map(processor_seconds, pids)) for name, pids in watched.items()}
+    quiet = {name: cost_of(pids) for name, pids in watched.items()}
     idle_from = time.time()
     time.sleep(IDLE_S)
-    idle = {name: sum(map(processor_seconds, pids)) - before[name] for name, pids in watched.items()}
+    before = {name: cost_of(pids) for name, pids in watched.items()}
     idle_s = time.time() - idle_from
-    before = {name: seconds + idle[name] for name, seconds in before.items()}
+    idle = {name: cost.since(quiet[name]).seconds / idle_s for name, cost in before.items()}
     clock, seen, stop = Clock(), {}, threading.Event()
 
     def look() -> None:
@@ -188,7 +200,8 @@ def measure(
     agent = CaptureAgent(settings, Publisher(kafka, spool), spool)
     began, began_cpu = time.time(), time.thread_time()
     pace = partial(paced, speed=speed, stopping=StopRequest(), longest_silence_s=5)
-    agent.run(open_captures(captures), through=lambda batches: clock.watch(pace(batches)))
+    source = open_captures(captures)
+    agent.run(source, source, lambda batches: clock.watch(pace(batches)))
     agent.finish(60.0)
     sent_s, agent_cpu = time.time() - began, time.thread_time() - began_cpu
     while len(seen) < len(expected.verdicts):
@@ -198,7 +211,7 @@ def measure(
     done_s = (max(seen.values()) if seen else time.time()) - began
     stop.set()
     looking.join()
-    after = {name: sum(map(processor_seconds, pids)) for name, pids in watched.items()}
+    spent = {name: cost_of(pids).since(before[name]) for name, pids in watched.items()}
     with open_store(url) as store:
         print(f"{agent.read} packets, {len(expected.summaries)} flows: {compare(store, expected).text()}")
     print(
@@ -211,12 +224,7 @@ def measure(
         if waits and speed:
             median, most = np.percentile(waits, [50, 99])
             print(f"{what} to readable row, {len(waits)} rows: median {median:.2f} s, 99 % {most:.2f} s")
-    for name, pids in watched.items():
-        used = after[name] - before[name]
-        print(
-            f"{name:22} {len(pids)} x {used:6.2f} s of processor, "
-            f"{used / len(expected.summaries) * 1e6:7.0f} us a flow, idle {idle[name] / idle_s:6.1%} of a core"
-        )
+    print(table(spent, idle, len(expected.summaries)), flush=True)
 
 
 if __name__ == "__main__":

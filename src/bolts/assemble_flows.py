@@ -9,12 +9,13 @@ from callprint.core.relay.continuity import Continuity, Turn
 from callprint.core.relay.flow_assembly import AssemblyCounters, PartitionAssembly
 from callprint.core.wire.media import decode_media, encode_media
 from callprint.topology.milestones import Milestones
-from callprint.topology.tuples import ASSEMBLED_FIELDS, EXPIRE, bytes_to_text, text_to_bytes
+from callprint.topology.storm_pipe import OnStormPipe
+from callprint.topology.tuples import ASSEMBLED_FIELDS, EXPIRE, received_bytes
 
 log = logging.getLogger(__name__)
 
 
-class AssembleFlows(Bolt):
+class AssembleFlows(OnStormPipe, Bolt):
     """Emits exactly one tuple for each that it takes, so that the next bolt notices when it misses one."""
 
     outputs: ClassVar[list[str]] = list(ASSEMBLED_FIELDS)
@@ -28,7 +29,7 @@ class AssembleFlows(Bolt):
 
     def process(self, tup: Any) -> None:
         """Take a batch in and pass on what is to be judged."""
-        partition, epoch, sequence, action, text = tup.values
+        partition, epoch, sequence, action, data = tup.values
         turn = self._continuity.setdefault(partition, Continuity()).turn(epoch, sequence)
         if turn is Turn.FAIL:
             self.fail(tup)
@@ -36,13 +37,13 @@ class AssembleFlows(Bolt):
         if turn is not Turn.STALE:
             if turn is Turn.BEGIN:
                 self._assemblies[partition] = PartitionAssembly()
-            batch = decode_media(text_to_bytes(text))
+            batch = decode_media(received_bytes(data))
             assembly = self._assemblies[partition]
             assembled = assembly.expire(batch.origin) if action == EXPIRE else assembly.absorb(batch)
             self._watch(partition, assembly.counters)
             if assembled is not batch:
-                text = bytes_to_text(encode_media(assembled))
-            self.emit([partition, epoch, sequence, text])
+                data = encode_media(assembled)
+            self.emit([partition, epoch, sequence, data])
         self.ack(tup)
 
     def _watch(self, partition: int, counters: AssemblyCounters) -> None:

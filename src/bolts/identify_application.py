@@ -18,13 +18,14 @@ from callprint.topology.models import ModelFile
 from callprint.topology.pacing import PacedIdentifier, Pulse
 from callprint.topology.settings import TopologySettings
 from callprint.topology.steady_identifier import SteadyIdentifier
+from callprint.topology.storm_pipe import OnStormPipe
 from callprint.topology.tuples import (
     FLOW_FIELDS,
     FLOWS,
     VERDICT_FIELDS,
     evidence_to_text,
     number_to_text,
-    text_to_bytes,
+    received_bytes,
 )
 
 
@@ -37,7 +38,7 @@ class _Work(NamedTuple):
     sequences: Counter[int]  # of the tuple's partition
 
 
-class IdentifyApplication(TicklessBatchingBolt):
+class IdentifyApplication(OnStormPipe, TicklessBatchingBolt):
     """Emits verdicts and summaries. All tuples of a partition come to one task, in order.
 
     Tuples that come within a few milliseconds are judged together: one run of the network over all their logs.
@@ -91,7 +92,7 @@ class IdentifyApplication(TicklessBatchingBolt):
 
     def _take(self, tup: Any) -> _Work | None:
         """Return the work that a tuple means; None, once the tuple is answered, if there is none."""
-        partition, epoch, sequence, text = tup.values
+        partition, epoch, sequence, data = tup.values
         turn = self._continuity.setdefault(partition, Continuity()).turn(epoch, sequence)
         if turn is Turn.FAIL:
             self.fail(tup)
@@ -104,7 +105,7 @@ class IdentifyApplication(TicklessBatchingBolt):
                 self._identifier, keep_unknown=self._keep_unknown, names=shipped_names()
             )
             self._sequences[partition] = Counter()
-        batch = decode_media(text_to_bytes(text))
+        batch = decode_media(received_bytes(data))
         return _Work(tup, self._judges[partition], batch, self._sequences[partition])
 
     def _emit(self, work: _Work, output: JudgeOutput) -> None:

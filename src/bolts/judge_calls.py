@@ -22,12 +22,13 @@ from callprint.topology.patient_store import PatientStore
 from callprint.topology.record_fetcher import RecordFetcher
 from callprint.topology.settings import TopologySettings
 from callprint.topology.sites import Sites
-from callprint.topology.tuples import EXPIRE, FLOWS, text_to_bytes, text_to_number
+from callprint.topology.storm_pipe import OnStormPipe
+from callprint.topology.tuples import EXPIRE, FLOWS, received_bytes, text_to_number
 
 REST_S = 1.0  # after the store did not answer
 
 
-class JudgeCalls(TicklessBatchingBolt):
+class JudgeCalls(OnStormPipe, TicklessBatchingBolt):
     """Takes signalling and the judged flows of identify_application; stores the rows of calls itself.
 
     The tuples of some milliseconds are worked off together, so that one write to the journal serves them all.
@@ -122,8 +123,8 @@ def _flow_results(
     return FlowResults(text_to_number(source), partition, number, *rows, tuple(text_to_running(running)))
 
 
-def _signalling(partition: int, action: str, offset: int, batch: str) -> SiteInput:
-    record = decode_record(text_to_bytes(batch))
+def _signalling(partition: int, action: str, offset: int, batch: bytes | str) -> SiteInput:
+    record = decode_record(received_bytes(batch))
     if action == EXPIRE:
         return SourceSilent(record.origin.source)
     return SignallingRecord(RecordOffset(partition, offset), record)

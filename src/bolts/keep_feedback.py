@@ -1,15 +1,15 @@
 """Stores votes and changes of the allow-list, where judge_calls looks for them."""
 
 import time
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from bolts.storing import StoringBolt
+from bolts.storing import Piece, StoringBolt
 from callprint.core.call import AllowEntry, Vote
-from callprint.core.ground.errors import RowError
 from callprint.core.wire.votes import decode_feedback
 from callprint.stores import VerdictStore
 from callprint.topology.partition_stream import FEEDBACK_RECORDS
-from callprint.topology.tuples import text_to_bytes
+from callprint.topology.tuples import received_bytes
 
 
 class KeepFeedback(StoringBolt):
@@ -17,21 +17,24 @@ class KeepFeedback(StoringBolt):
 
     records = FEEDBACK_RECORDS
 
-    def store(self, tup: Any) -> bool:
-        """Store one feedback record."""
-        _, text = tup.values
-        data = text_to_bytes(text)
-        record = decode_feedback(data, time.time_ns())
+    def write(self, store: VerdictStore, tups: Sequence[Any]) -> None:
+        """Store feedback records."""
+        for tup in tups:
+            _, sent = tup.values
+            _keep(store, received_bytes(sent))
 
-        def write(store: VerdictStore) -> None:
-            if isinstance(record, Vote):
-                store.put_votes([record])
-            elif isinstance(record, AllowEntry):
-                store.put_allowed([record])
-            else:
-                store.remove_allowed(record.caller)
+    def pieces(self, tup: Any) -> Iterator[Piece]:
+        """Yield the record."""
+        _, sent = tup.values
+        data = received_bytes(sent)
+        yield Piece(lambda store: _keep(store, data), -1, data)
 
-        try:
-            return self._store.write(write)
-        except RowError as error:
-            return self.set_aside(-1, error, data)
+
+def _keep(store: VerdictStore, data: bytes) -> None:
+    record = decode_feedback(data, time.time_ns())
+    if isinstance(record, Vote):
+        store.put_votes([record])
+    elif isinstance(record, AllowEntry):
+        store.put_allowed([record])
+    else:
+        store.remove_allowed(record.caller)

@@ -1,51 +1,36 @@
 """Stores verdicts, flow summaries and the evidence of unknown flows."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from bolts.storing import StoringBolt
-from callprint.core.ground.errors import RowError
+from bolts.storing import Piece, StoringBolt
 from callprint.core.wire.rows import rows_to_text, text_to_summaries, text_to_verdicts
 from callprint.stores import VerdictStore
 from callprint.topology.partition_stream import MEDIA_RECORDS
 from callprint.topology.tuples import evidence_to_text, text_to_evidence
 
-Write = Callable[[VerdictStore], None]
-
 
 class StoreVerdicts(StoringBolt):
-    """Stores the rows of a tuple together, or one by one when the store refuses one of them for good."""
+    """Stores the rows of tuples together, or one by one when the store refuses one of them for good."""
 
     records = MEDIA_RECORDS
 
-    def store(self, tup: Any) -> bool:
-        """Store the rows of one tuple."""
+    def write(self, store: VerdictStore, tups: Sequence[Any]) -> None:
+        """Store the rows of tuples: verdicts first, so that nobody sees a summary without its verdict."""
+        rows = [tup.values for tup in tups]
+        store.put_verdicts([row for _, verdicts, _, _ in rows for row in text_to_verdicts(verdicts)])
+        store.put_flows([row for _, _, summaries, _ in rows for row in text_to_summaries(summaries)])
+        store.put_unknown_evidence([kept for *_, unknown in rows for kept in text_to_evidence(unknown)])
+
+    def pieces(self, tup: Any) -> Iterator[Piece]:
+        """Yield each row."""
         partition, verdicts, summaries, unknown = tup.values
-
-        def write(store: VerdictStore) -> None:
-            store.put_verdicts(text_to_verdicts(verdicts))
-            store.put_flows(text_to_summaries(summaries))
-            store.put_unknown_evidence(text_to_evidence(unknown))
-
-        try:
-            return self._store.write(write)
-        except RowError:
-            rows = _one_by_one(verdicts, summaries, unknown)
-            return all(self._write_row(partition, row, text) for row, text in rows)
-
-    def _write_row(self, partition: int, row: Write, text: str) -> bool:
-        """Return whether the row is in the store or among the dead letters."""
-        try:
-            return self._store.write(row)
-        except RowError as error:
-            return self.set_aside(partition, error, text.encode())
-
-
-def _one_by_one(verdicts: str, summaries: str, unknown: str) -> Iterator[tuple[Write, str]]:
-    """Yield a function that writes the row, and the row as text, for each row."""
-    for verdict in text_to_verdicts(verdicts):
-        yield (lambda store, row=verdict: store.put_verdicts([row])), rows_to_text([verdict])
-    for summary in text_to_summaries(summaries):
-        yield (lambda store, row=summary: store.put_flows([row])), rows_to_text([summary])
-    for kept in text_to_evidence(unknown):
-        yield (lambda store, row=kept: store.put_unknown_evidence([row])), evidence_to_text([kept])
+        for verdict in text_to_verdicts(verdicts):
+            text = rows_to_text([verdict])
+            yield Piece(lambda store, row=verdict: store.put_verdicts([row]), partition, text.encode())
+        for summary in text_to_summaries(summaries):
+            text = rows_to_text([summary])
+            yield Piece(lambda store, row=summary: store.put_flows([row]), partition, text.encode())
+        for kept in text_to_evidence(unknown):
+            text = evidence_to_text([kept])
+            yield Piece(lambda store, row=kept: store.put_unknown_evidence([row]), partition, text.encode())

@@ -1,23 +1,37 @@
 """What the bolts that only store rows have in common."""
 
-from typing import Any, ClassVar
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, ClassVar, NamedTuple
 
-from streamparse import Bolt
+from streamparse import TicklessBatchingBolt
 
+from callprint.core.ground.errors import RowError
+from callprint.stores import VerdictStore
 from callprint.topology.dead_letters import DeadLetters
 from callprint.topology.partition_stream import TopicFormat
 from callprint.topology.patient_store import PatientStore
 from callprint.topology.settings import TopologySettings
+from callprint.topology.storm_pipe import OnStormPipe
 
 
-class StoringBolt(Bolt):
-    """Stores what a tuple holds, then acknowledges it.
+class Piece(NamedTuple):
+    """A part of a tuple that the store takes or refuses by itself."""
 
-    While the store is down it tries a few times, then fails the tuple: the spout will read it again. What the store
+    write: Callable[[VerdictStore], None]
+    partition: int
+    data: bytes  # for the dead letters
+
+
+class StoringBolt(OnStormPipe, TicklessBatchingBolt):
+    """Stores what tuples hold, then acknowledges them; those of some milliseconds are stored together.
+
+    While the store is down it tries a few times, then fails the tuples: the spout will read them again. What the store
     will never take would come back for ever: it becomes a dead letter of `records`' topic.
     """
 
     auto_ack = False
+    auto_fail = False
+    secs_between_batches = 0.01
     outputs: ClassVar[list[str]] = []
     records: ClassVar[TopicFormat]
 
@@ -28,17 +42,42 @@ class StoringBolt(Bolt):
         self._topic = self.records.topic(settings)
         self._dead_letters = DeadLetters(settings)
 
-    def store(self, tup: Any) -> bool:
-        """Store what the tuple holds; return whether all of it is in the store or among the dead letters."""
+    def write(self, store: VerdictStore, tups: Sequence[Any]) -> None:
+        """Store what tuples hold, in their order. Raises StoreError and RowError as the store does."""
         raise NotImplementedError
 
-    def process(self, tup: Any) -> None:
+    def pieces(self, tup: Any) -> Iterator[Piece]:
+        """Yield what a tuple holds in pieces, for when the store refuses one of them."""
+        raise NotImplementedError
+
+    def group_key(self, _tup: Any) -> None:
+        """Put all tuples into one batch, in the order in which they came."""
+        return
+
+    def process_batch(self, _key: None, tups: list[Any]) -> None:
         """Store, then answer."""
-        if self.store(tup):
+        try:
+            stored = len(tups) if self._store.write(lambda store: self.write(store, tups)) else 0
+        except RowError:
+            stored = self._store_in_pieces(tups)
+        for tup in tups[:stored]:
             self.ack(tup)
-        else:
+        for tup in tups[stored:]:
             self.fail(tup)
 
-    def set_aside(self, partition: int, reason: object, data: bytes) -> bool:
-        """Put what the store refuses among the dead letters; return whether that worked."""
-        return self._dead_letters.put(self._topic, partition, -1, str(reason), data)
+    def _store_in_pieces(self, tups: list[Any]) -> int:
+        """Return how many tuples are in the store or among the dead letters; it ends where one is not.
+
+        To go on while store or Kafka are down would take longer than Storm waits for a sign of life.
+        """
+        for stored, tup in enumerate(tups):
+            if not all(map(self._take, self.pieces(tup))):
+                return stored
+        return len(tups)
+
+    def _take(self, piece: Piece) -> bool:
+        """Return whether the piece is in the store or among the dead letters."""
+        try:
+            return self._store.write(piece.write)
+        except RowError as error:
+            return self._dead_letters.put(self._topic, piece.partition, -1, str(error), piece.data)

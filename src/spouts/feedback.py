@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from callprint.core.wire.votes import decode_feedback
 from callprint.topology.partition_stream import FEEDBACK_RECORDS
 from callprint.topology.topic_reader import SpoutTuple
-from callprint.topology.tuples import FEEDBACK_FIELDS, bytes_to_text
+from callprint.topology.tuples import FEEDBACK_FIELDS
 from spouts.topic import TopicSpout
 
 
@@ -18,4 +18,4 @@ class FeedbackSpout(TopicSpout):
 
     def values(self, found: SpoutTuple) -> list[Any]:
         """Return FEEDBACK_FIELDS."""
-        return [decode_feedback(found.data, time.time_ns()).caller, bytes_to_text(found.data)]
+        return [decode_feedback(found.data, time.time_ns()).caller, found.data]

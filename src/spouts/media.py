@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 from callprint.topology.partition_stream import MEDIA_RECORDS
 from callprint.topology.topic_reader import SpoutTuple
-from callprint.topology.tuples import SPOUT_FIELDS, bytes_to_text
+from callprint.topology.tuples import SPOUT_FIELDS
 from spouts.topic import TopicSpout
 
 
@@ -17,4 +17,4 @@ class MediaSpout(TopicSpout):
     def values(self, found: SpoutTuple) -> list[Any]:
         """Return SPOUT_FIELDS."""
         ticket = found.ticket
-        return [ticket.partition, ticket.epoch, found.sequence, found.action, bytes_to_text(found.data)]
+        return [ticket.partition, ticket.epoch, found.sequence, found.action, found.data]

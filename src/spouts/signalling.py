@@ -6,7 +6,7 @@ from callprint.core.wire.frame import frame_source
 from callprint.core.wire.source import site_of
 from callprint.topology.partition_stream import SIGNALLING_RECORDS
 from callprint.topology.topic_reader import SpoutTuple
-from callprint.topology.tuples import SIGNALLING_FIELDS, bytes_to_text, number_to_text
+from callprint.topology.tuples import SIGNALLING_FIELDS, number_to_text
 from spouts.topic import TopicSpout
 
 
@@ -21,4 +21,4 @@ class SignallingSpout(TopicSpout):
         ticket = found.ticket
         site = number_to_text(site_of(frame_source(found.data)))
         numbers = [ticket.partition, ticket.epoch, found.sequence, found.action, ticket.offset]
-        return [site, *numbers, bytes_to_text(found.data)]
+        return [site, *numbers, found.data]

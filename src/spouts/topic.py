@@ -7,10 +7,13 @@ from streamparse import Spout
 
 from callprint.topology.partition_stream import Ticket, TopicFormat
 from callprint.topology.settings import TopologySettings
+from callprint.topology.storm_pipe import OnStormPipe
 from callprint.topology.topic_reader import SpoutTuple, TopicReader
 
+MOST_BYTES = 1 << 20  # that a spout emits when Storm asks once, give or take a record
 
-class TopicSpout(Spout):
+
+class TopicSpout(OnStormPipe, Spout):
     """Reads one topic; a subclass names it and says what its tuples look like."""
 
     records: ClassVar[TopicFormat]
@@ -28,10 +31,15 @@ class TopicSpout(Spout):
         self._reader = TopicReader(settings, self.records, tasks.index(self.task_id), len(tasks))
 
     def next_tuple(self) -> None:
-        """Emit one record if there is one."""
-        found = self._reader.next(time.monotonic())
-        if found is not None:
+        """Emit a record if there is one, and with it what has been fetched already, so that Storm asks less often."""
+        now_s = time.monotonic()
+        found = self._reader.next(now_s)
+        sent = 0
+        while found is not None:
             self.emit(self.values(found), tup_id=found.ticket.text())
+            sent += len(found.data)
+            ready = sent < MOST_BYTES and self._reader.has_fetched
+            found = self._reader.next(now_s) if ready else None
 
     def ack(self, tup_id: str) -> None:
         """Everything that this record led to is stored."""

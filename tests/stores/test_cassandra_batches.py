@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callprint.stores.cassandra_batches import BATCH_BYTES, BATCH_PARTITIONS, BATCH_ROWS, batches
+from callprint.stores.cassandra_binding import Bound
 from callprint.stores.cassandra_rows import Row
 
 ROWS = st.lists(
@@ -19,11 +20,10 @@ def packed(rows):
     """Return the batches of rows, each a list of (node, partition, bytes, number)."""
 
     def bind(row: Row):
-        return SimpleNamespace(values=row.values, partition=row.partition[0], number=row.columns[0])
+        statement = SimpleNamespace(values=row.values, partition=row.partition[0], number=row.columns[0])
+        return Bound(statement, len(row.values[0]))
 
-    made = [
-        Row("t", (partition,), (str(i),), (b"x" * size, None, 5)) for i, (partition, size) in enumerate(rows)
-    ]
+    made = [Row("t", (partition,), (str(i),), (b"x" * size,)) for i, (partition, size) in enumerate(rows)]
     return [
         [(each.partition % NODES, each.partition, len(each.values[0]), each.number) for each in batch]
         for batch in batches(made, bind, lambda statement: statement.partition % NODES)

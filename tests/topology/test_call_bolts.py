@@ -25,7 +25,7 @@ from bolts.judge_calls import JudgeCalls
 from callprint.topology.sites import Sites
 from callprint.topology.steady_identifier import SteadyIdentifier
 from callprint.topology.topic_reader import SpoutTuple
-from callprint.topology.tuples import BATCH, FLOWS, bytes_to_text
+from callprint.topology.tuples import BATCH, FLOWS
 from spouts.media import MediaSpout
 from spouts.signalling import SignallingSpout
 
@@ -189,7 +189,7 @@ def test_a_network_that_fails_ends_no_worker_and_loses_no_flow(tmp_path):
         for number, data in enumerate(records if name[0] == MEDIA else []):
             stream = PartitionStream(name[1], 0, {}, 1, MEDIA_RECORDS)
             ticket, _ = stream.take(number, data, 0.0)
-            tup = Sent("default", [name[1], ticket.epoch, number, bytes_to_text(data)])
+            tup = Sent("default", [name[1], ticket.epoch, number, data])
             for bolt in (with_network, without):
                 bolt.begin()
                 bolt.process_batch(None, [tup])

@@ -24,7 +24,7 @@ pytest.importorskip("streamparse", reason="the extra `cluster` is not installed"
 
 from bolts.judge_calls import JudgeCalls
 from callprint.topology.sites import Sites
-from callprint.topology.tuples import BATCH, FLOWS, bytes_to_text, number_to_text
+from callprint.topology.tuples import BATCH, FLOWS, number_to_text
 
 WINDOW = 6
 
@@ -104,7 +104,7 @@ class Partition:
         entry = site_input.record
         data = encode_progress(entry) if isinstance(entry, Progress) else encode_signalling(entry)
         site = number_to_text(site_of(entry.origin.source))
-        values = [site, partition, self.epoch, sequence, BATCH, offset, bytes_to_text(data)]
+        values = [site, partition, self.epoch, sequence, BATCH, offset, data]
         return Sent(identity, "default", values)
 
     def answered(self, acked, failed):

@@ -12,7 +12,7 @@ from callprint.core.wire.rows import rows_to_text
 from callprint.core.wire.votes import Disallow, encode_feedback
 from callprint.stores import VerdictQuery
 from callprint.stores.sqlite import SqliteStore
-from callprint.topology.tuples import bytes_to_text, evidence_to_text
+from callprint.topology.tuples import evidence_to_text
 
 pytest.importorskip("streamparse", reason="the extra `cluster` is not installed")
 
@@ -82,7 +82,7 @@ TOO_LARGE = 1 << 63
 def test_one_row_that_never_fits_is_set_aside_and_the_others_are_stored(bolt):
     verdicts = rows_to_text([replace(unsure(), decided_at_ns=TOO_LARGE), verdict()])
     summaries = rows_to_text([summary(packets=TOO_LARGE), summary()])
-    bolt.process(Sent(3, verdicts, summaries, evidence_to_text([(unsure(), b"\x80")])))
+    bolt.process_batch(None, [Sent(3, verdicts, summaries, evidence_to_text([(unsure(), b"\x80")]))])
     assert bolt.answers == ["ack"]
     (row,) = stored(bolt)
     assert (row.verdict, row.summary) == (verdict(), summary())
@@ -92,12 +92,20 @@ def test_one_row_that_never_fits_is_set_aside_and_the_others_are_stored(bolt):
     assert [str(TOO_LARGE) in json.dumps(row) for *_, row in letters] == [True, True]
 
 
+def test_of_several_tuples_those_before_the_one_that_cannot_be_set_aside_are_stored(bolt):
+    bolt._dead_letters.down = True
+    times_ns = START_NS, TOO_LARGE, START_NS + 1
+    rows = [[verdict(decided_at_ns=time_ns)] for time_ns in times_ns]
+    bolt.process_batch(None, [Sent(3, rows_to_text(row), "[]", "[]") for row in rows])
+    assert bolt.answers == ["ack", "fail", "fail"]
+
+
 def test_the_tuple_fails_while_the_dead_letters_are_down(bolt):
     bolt._dead_letters.down = True
     tup = Sent(3, rows_to_text([verdict(decided_at_ns=TOO_LARGE)]), rows_to_text([]), evidence_to_text([]))
-    bolt.process(tup)
+    bolt.process_batch(None, [tup])
     bolt._dead_letters.down = False
-    bolt.process(tup)
+    bolt.process_batch(None, [tup])
     assert bolt.answers == ["fail", "ack"]
     assert len(bolt._dead_letters.found) == 1
 
@@ -109,22 +117,22 @@ def test_nothing_is_set_aside_because_the_store_is_down(bolt, monkeypatch):
     monkeypatch.setattr("callprint.topology.patient_store.FIRST_BACK_OFF_S", 0.0)
     monkeypatch.setattr(bolt._store.opened(), "put_verdicts", down)
     monkeypatch.setattr(bolt._store, "close", lambda: None)
-    bolt.process(Sent(3, rows_to_text([verdict(decided_at_ns=START_NS)]), "[]", "[]"))
-    assert bolt.answers == ["fail"]
+    tup = Sent(3, rows_to_text([verdict(decided_at_ns=START_NS)]), "[]", "[]")
+    bolt.process_batch(None, [tup, tup])
+    assert bolt.answers == ["fail"] * 2
     assert bolt._dead_letters.found == []
 
 
 def feedback(*records):
-    return [Sent(record.caller, bytes_to_text(encode_feedback(record))) for record in records]
+    return [Sent(record.caller, encode_feedback(record)) for record in records]
 
 
 def test_votes_and_changes_of_the_allow_list_are_stored(path):
     bolt = Feedback(path)
     vote = Vote("c@x", "t", "+4930111111", "ann", START_NS, True)
     entry = AllowEntry("+4930222222", "bob", START_NS)
-    for tup in feedback(vote, entry, AllowEntry("+4930333333", "bob", START_NS)):
-        bolt.process(tup)
-    bolt.process(*feedback(Disallow("+4930333333", "bob", START_NS)))
+    taken_off = AllowEntry("+4930333333", "bob", START_NS), Disallow("+4930333333", "bob", START_NS)
+    bolt.process_batch(None, feedback(vote, entry, *taken_off))
     store = bolt._store.opened()
     assert (list(store.votes()), list(store.allowed())) == ([vote], [entry])
     assert bolt.answers == ["ack"] * 4
@@ -136,7 +144,7 @@ def test_feedback_that_the_store_never_takes_is_set_aside(path, monkeypatch):
 
     bolt = Feedback(path)
     monkeypatch.setattr(bolt._store.opened(), "put_votes", refuse)
-    bolt.process(*feedback(Vote("c@x", "t", "+4930111111", "ann", START_NS, True)))
+    bolt.process_batch(None, feedback(Vote("c@x", "t", "+4930111111", "ann", START_NS, True)))
     assert bolt.answers == ["ack"]
     ((topic, partition, offset, reason, record),) = bolt._dead_letters.found
     assert (topic, partition, offset, reason) == ("feedback", -1, -1, "never")

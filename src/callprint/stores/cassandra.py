@@ -30,6 +30,7 @@ from callprint.stores.base import (
     VerdictStore,
 )
 from callprint.stores.cassandra_batches import BATCH_ROWS, batches
+from callprint.stores.cassandra_binding import Binder
 from callprint.stores.cassandra_call_state import CallStates
 from callprint.stores.cassandra_connection import cluster_of
 from callprint.stores.cassandra_queries import Queries
@@ -321,17 +322,8 @@ class CassandraStore(VerdictStore):
             yield from (row for row in rows if (row.table, *row.values) not in self._known_partitions)
 
     def _write(self, rows: list[Row], using: str) -> None:
-        inserts: dict[tuple[str, tuple[str, ...]], Any] = {}
-
-        def bind(row: Row) -> Any:
-            prepared = inserts.get((row.table, row.columns))
-            if prepared is None:
-                insert = insert_statement(row.table, row.columns) + using
-                prepared = inserts[row.table, row.columns] = self._prepared(insert)
-            return prepared.bind(row.values)
-
         asked = []
-        for statements in batches(rows, bind, self._node_of):
+        for statements in batches(rows, Binder(self._prepared, using).bind, self._node_of):
             batch = BatchStatement(BatchType.UNLOGGED)
             for statement in statements:
                 batch.add(statement)

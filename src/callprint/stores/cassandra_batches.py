@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from callprint.stores.cassandra_binding import Bound
 from callprint.stores.cassandra_rows import Row, by_partition
 
 BATCH_ROWS = 50  # more gain nothing
@@ -28,7 +29,7 @@ class _Batch:
 
 
 def batches(
-    rows: Iterable[Row], bind: Callable[[Row], Any], node_of: Callable[[Any], object]
+    rows: Iterable[Row], bind: Callable[[Row], Bound], node_of: Callable[[Any], object]
 ) -> Iterator[list[Any]]:
     """Yield the statements of rows in batches, each for one node, within the limits.
 
@@ -37,11 +38,10 @@ def batches(
     """
     filled: dict[object, _Batch] = {}
     for partition, group in enumerate(by_partition(rows)):
-        statements = list(map(bind, group))
-        node = node_of(statements[0])
+        bound = list(map(bind, group))
+        node = node_of(bound[0].statement)
         batch = filled.setdefault(node, _Batch())
-        for statement in statements:
-            size = sum(len(cell) for cell in statement.values if isinstance(cell, bytes))
+        for statement, size in bound:
             if batch.statements and not batch.has_room(partition, size):
                 yield batch.statements
                 batch = filled[node] = _Batch()

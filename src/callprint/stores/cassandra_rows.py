@@ -33,7 +33,13 @@ class Row(NamedTuple):
     table: str
     partition: tuple[object, ...]
     columns: tuple[str, ...]
-    values: tuple[object, ...]
+    cells: tuple[object, ...]  # one tuple for all rows that hold the same
+    apart: tuple[object, ...] = ()  # what comes after them in this row
+
+    @property
+    def values(self) -> tuple[object, ...]:
+        """A value for each column."""
+        return (*self.cells, *self.apart)
 
 
 def groups_of(call: CallRecord) -> Iterator[tuple[str, str]]:
@@ -126,7 +132,7 @@ def _row(
     columns: tuple[str, ...],
     cells: tuple[object, ...],
 ) -> Row:
-    return Row(table, partition, (*columns, *apart), (*cells, *partition[-len(apart) :]))
+    return Row(table, partition, (*columns, *apart), cells, partition[-len(apart) :])
 
 
 def _cells(

@@ -162,6 +162,11 @@ class TopicReader(ConsumerRebalanceListener):
                 return taken
         return None
 
+    @property
+    def has_fetched(self) -> bool:
+        """Whether records are at hand, so that `next` does not wait."""
+        return bool(self._buffer)
+
     def marks(self) -> list[int]:
         """Return the low-water mark of each partition of this task, by partition."""
         return [self._streams[number].low_water.mark for number in sorted(self._streams)]

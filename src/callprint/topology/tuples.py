@@ -1,8 +1,7 @@
-"""The fields of Storm tuples, and how values become the numbers and strings that a tuple may hold.
+"""The fields of Storm tuples, and how values become the numbers, texts and bytes that a tuple may hold.
 
-Nothing else may be in one: pystorm's serialiser drops a tuple with raw bytes, logs that, and acknowledges its input,
-which is a silent loss; and a list becomes a JSONArray in the worker's JVM, which dies trying to send it to another
-worker.
+Nothing else may be in one: no frame has a list, and in JSON it becomes a JSONArray in the worker's JVM, which dies
+trying to send it to another worker. Bytes travel as they are in frames, and as base64 in JSON (topology/storm_pipe.py).
 """
 
 import base64
@@ -32,6 +31,11 @@ FEEDBACK_FIELDS = ("caller", "record")
 def bytes_to_text(data: bytes) -> str:
     """Return bytes as base64, which needs no escaping in JSON."""
     return base64.b64encode(data).decode("ascii")
+
+
+def received_bytes(value: bytes | str) -> bytes:
+    """Return the bytes that were sent as a field of a tuple. Raises DecodeError for a text that is not base64."""
+    return value if isinstance(value, bytes) else text_to_bytes(value)
 
 
 def text_to_bytes(text: str) -> bytes:

@@ -1,0 +1,67 @@
+"""What processes have cost so far, as /proc knows it: processor time, wake-ups, calls that read or write, bytes."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class Cost(NamedTuple):
+    """The cost of some processes up to a moment, or between two."""
+
+    seconds: float  # of processor
+    wakeups: float  # times that a thread had waited for something and went on
+    calls: float  # of read, write and their like; sockets that use recv and send are not among them
+    read: float  # bytes, by these calls
+    written: float
+
+    def since(self, before: "Cost") -> "Cost":
+        """Return the cost from `before` to this moment."""
+        return Cost(*(now - then for now, then in zip(self, before, strict=True)))
+
+    def each(self, count: int) -> "Cost":
+        """Return the share of one of `count`."""
+        return Cost(*(value / count for value in self))
+
+
+def cost_of(pids: Iterable[int]) -> Cost:
+    """Return what these processes have cost so far; one that has ended counts as nothing."""
+    found = [_cost(pid) for pid in pids]
+    return Cost(*(sum(column) for column in zip(*found, strict=True))) if found else Cost(0, 0, 0, 0, 0)
+
+
+def _cost(pid: int) -> Cost:
+    folder = Path(f"/proc/{pid}")
+    try:
+        times = (folder / "stat").read_text().rpartition(")")[2].split()
+        lines = (folder / "io").read_text().splitlines()
+        io = {name: int(value) for name, _, value in (line.partition(":") for line in lines)}
+        wakeups = sum(_wakeups(task) for task in (folder / "task").iterdir())
+    except OSError:
+        return Cost(0, 0, 0, 0, 0)
+    seconds = (int(times[11]) + int(times[12])) / TICKS
+    return Cost(seconds, wakeups, io["syscr"] + io["syscw"], io["rchar"], io["wchar"])
+
+
+def _wakeups(task: Path) -> int:
+    try:
+        status = (task / "status").read_text()
+    except OSError:
+        return 0  # the thread has ended
+    return int(status.partition("\nvoluntary_ctxt_switches:")[2].split()[0])
+
+
+def table(costs: dict[str, Cost], idle: dict[str, float], flows: int) -> str:
+    """Return a line for each process, its cost of a flow; `idle`: of a core, while nothing is sent."""
+    lines = [
+        "process, a flow         processor us  wake-ups  reads, writes  KB read  KB written  idle, of a core"
+    ]
+    for name, cost in costs.items():
+        one = cost.each(flows)
+        lines.append(
+            f"{name:22} {one.seconds * 1e6:13,.0f} {one.wakeups:9.2f} {one.calls:14.2f} "
+            f"{one.read / 1e3:8.1f} {one.written / 1e3:11.1f} {idle[name]:16.1%}"
+        )
+    return "\n".join(lines)
