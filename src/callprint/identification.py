@@ -195,7 +195,11 @@ class CaptureRun:
         """Store what was found and is not stored yet. `finish` does so at the end; call it after a failure."""
         if self.store is not None:
             self.store.put_verdicts(self._verdicts)
-            self.store.put_flows([report.summary for report in self._reports] + self._announced)
+            # What is announced completes what its flow ended with: one row, not two.
+            complete = {(summary.flow, summary.last_seen_ns) for summary in self._announced}
+            ended = (report.summary for report in self._reports)
+            rest = [flow for flow in ended if (flow.flow, flow.last_seen_ns) not in complete]
+            self.store.put_flows(rest + self._announced)
             self.store.put_calls(self._calls)
             self.store.put_unknown_evidence(self._unknown)
         self._verdicts.clear()

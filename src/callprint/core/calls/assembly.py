@@ -100,7 +100,7 @@ class CallAssembler:
 
         What is stored is what `said` keeps: it does not depend on how soon the end of a flow was noticed.
         """
-        return [self.said.of(report, self._live.parties(report)) for report in reports]
+        return [self.said.so_far(report, self._live.parties(report)) for report in reports]
 
     def add_flows(self, reports: Iterable[FlowReport]) -> list[CallEvent | MediaOnlyCall]:
         """Take flows that have ended, before the packets of the batch in which their end was noticed.

@@ -99,7 +99,8 @@ class LiveMedia:
         There can be several: when the next call uses the same ports and SSRC at once, both share one long flow.
         """
         flow, last_ns = report.verdict.flow, report.summary.last_seen_ns
-        chosen = _of_their_time(self._fitting(flow, last_ns), flow.first_seen_ns, last_ns)
+        fitting = self._fitting(flow, last_ns)
+        chosen = _of_their_time(fitting, flow.first_seen_ns, last_ns) if fitting else []
         for call, side in chosen:
             self._give(call, side, report)
         return [call for call, _ in chosen]
@@ -125,16 +126,21 @@ class LiveMedia:
         settle depends on the host.
         """
         flow, last_ns = report.verdict.flow, report.summary.last_seen_ns
+        fitting = self._fitting(flow, last_ns)
+        if not fitting:
+            return []
 
         def apart_ns(candidate: tuple[Attempt, Side]) -> tuple[int, int, str, str]:
             call, _ = candidate
             return _apart_ns(call, flow.first_seen_ns, last_ns), call.started_ns, call.call_id, call.from_tag
 
-        found = sorted(self._fitting(flow, last_ns), key=apart_ns)
+        found = sorted(fitting, key=apart_ns)
         return [(call.party(side), call.party(side.other)) for call, side in found]
 
     def _fitting(self, flow: FlowKey, last_ns: int) -> list[tuple[Attempt, Side]]:
         """Return the calls that a flow fits best, each with its sender."""
+        if not self._calls:
+            return []
         source, destination = (flow.src_ip, flow.src_port), (flow.dst_ip, flow.dst_port)
         known: dict[int, Attempt] = {}
         for key in (source, destination, flow.ssrc):

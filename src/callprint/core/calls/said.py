@@ -7,7 +7,7 @@ from callprint.core.declared.name import Declared
 from callprint.core.declared.table import NameTable
 from callprint.core.ground.changed import changed
 from callprint.core.quality.measures import with_codec
-from callprint.core.verdict import FlowReport, FlowSummary, Verdict
+from callprint.core.verdict import RUNNING, FlowReport, FlowSummary, Verdict
 
 Parties = list[tuple[Party, Party]]
 """The sender and the receiver of a flow in each call that it fits, the best first."""
@@ -22,6 +22,9 @@ class SaidOfFlows:
         self._settles_after_ns = settles_after_ns
         self._summaries: list[FlowSummary] = []
         self._verdicts: list[Verdict] = []
+        self._so_far: dict[
+            int, tuple[FlowReport, FlowReport]
+        ] = {}  # by id of a flow: it, and what fits no call
 
     def of(self, report: FlowReport, parties: Parties) -> FlowReport:
         """Return a flow that has ended with what signalling says about it.
@@ -29,14 +32,24 @@ class SaidOfFlows:
         With a declared name its verdict is another, later one, of when the flow settles: one that is stored never
         changes (ADR 0014).
         """
+        if not parties:
+            return FlowReport(report.verdict, with_codec(report.summary, None))
         settled_ns = report.summary.last_seen_ns + self._settles_after_ns
         return FlowReport(
             _declared(report.verdict, parties, self.names, settled_ns), _announced(report.summary, parties)
         )
 
+    def so_far(self, report: FlowReport, parties: Parties) -> FlowReport:
+        """Return what `of` does, for a flow that goes on, or that has ended and will settle."""
+        said = self.of(report, parties)
+        if not parties and report.summary.ended != RUNNING:  # most flows: what costs time is not done again
+            self._so_far[id(report)] = report, said
+        return said
+
     def settle(self, report: FlowReport, parties: Parties) -> FlowReport:
         """Keep what signalling says about a flow that settles; return the flow with it."""
-        said = self.of(report, parties)
+        known = self._so_far.pop(id(report), None)
+        said = self.of(report, parties) if parties or known is None else known[1]
         if said.summary is not report.summary:
             self._summaries.append(said.summary)
         if said.verdict is not report.verdict:
