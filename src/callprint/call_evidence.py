@@ -10,14 +10,12 @@ from pathlib import Path
 from callprint.core.call import CallRecord
 from callprint.core.calls.ladder import LadderKeeper, LadderMessage
 from callprint.core.ground.errors import CaptureError, StoreError
-from callprint.core.spam.call_pipeline import CallPipeline
-from callprint.core.verdicts.pipeline import IdentificationPipeline
 from callprint.evidence_file import evidence_of, kept_beside
-from callprint.identification import CaptureRun
 from callprint.sources import open_captures
 from callprint.sources.captures import in_memory
 from callprint.stores import VerdictStore
 from callprint.stores.kept_calls import KEY_VARIABLE, KeptCalls, folder_beside, read_key
+from callprint.usual_run import usual_run
 
 
 def has_kept_packets(store: VerdictStore, record: CallRecord, folder: Path | None = None) -> bool:
@@ -58,9 +56,8 @@ def messages_in(capture: bytes, record: CallRecord) -> tuple[list[LadderMessage]
     Raises StoreError when the capture is damaged.
     """
     keeper = LadderKeeper(lambda call_id: call_id == record.call_id, 1)
-    calls = CallPipeline()
+    run, calls = usual_run()
     calls.assembler.on_message = keeper.take_message
-    run = CaptureRun(IdentificationPipeline(None), None, calls=calls)
     run.signalling_ports = kept_beside(capture).ports or run.signalling_ports
     run.on_call = keeper.take_record
     with ExitStack() as stack:

@@ -18,12 +18,9 @@ from callprint import compile_ahead
 from callprint.core.call import CallRecord
 from callprint.core.ground.errors import ConfigError
 from callprint.core.packets import Outcome
-from callprint.core.spam.call_pipeline import CallPipeline
 from callprint.core.spam.detector_names import OWN
 from callprint.core.spam.detectors import make_detector
 from callprint.core.verdict import FlowKey, FlowSummary, Verdict
-from callprint.core.verdicts.pipeline import IdentificationPipeline
-from callprint.declared_names import shipped_names
 from callprint.identification import CaptureRun
 from callprint.load_identifier import engine_settings, load_identifier
 from callprint.model_names import put_into_use
@@ -33,6 +30,7 @@ from callprint.output.tables import Library, Tables, tables
 from callprint.sources import FileReport, PacketSource, open_captures, open_interfaces
 from callprint.sources.captures import in_memory
 from callprint.stores import open_store
+from callprint.usual_run import usual_run
 from callprint.votes import VoteListener
 
 Capture = str | os.PathLike[str] | bytes | BinaryIO
@@ -251,17 +249,11 @@ def _opened(
         if store is not None and identifier is not None:
             put_into_use(store, identifier, time.time_ns())
         detector = make_detector(OWN)
-        names = shipped_names()
-        calls = CallPipeline(detector=detector, names=names)
+        run, calls = usual_run(identifier, engine_settings(identifier), store=store, detector=detector)
         if store is not None:
             VoteListener(store, calls.judge, detector)  # takes in what users have voted so far
         found: list[CallRecord] = []
-        run = CaptureRun(
-            IdentificationPipeline(identifier, engine_settings(identifier), names=names),
-            store,
-            calls=calls,
-            on_call=found.append,
-        )
+        run.on_call = found.append
         stack.callback(run.store_rest)
         return Identification(source, run, found, stack.pop_all())
 

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 import callprint
 from callprint.call_evidence import evidence_of_call, has_kept_packets
-from callprint.cli import main
 from callprint.core.calls.kept import KeptCall, block_of, kept_in
 from callprint.core.ground.errors import CallprintError
 from callprint.core.verdicts.looks import ROW_BYTES, JudgedLook, Look
@@ -44,15 +43,8 @@ PUBLIC_CAPTURES = (
 
 
 @pytest.fixture
-def run(capsys, monkeypatch):
-    def run(*words):
-        monkeypatch.setenv("COLUMNS", "150")
-        monkeypatch.delenv("CALLPRINT_KEY_FILE", raising=False)
-        capsys.readouterr()
-        code = main([*map(str, words)])
-        return code, *capsys.readouterr()
-
-    return run
+def run(command):
+    return lambda *words: command(*words, columns=150)
 
 
 @pytest.fixture

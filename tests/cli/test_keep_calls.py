@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 import callprint
-from callprint.cli import main
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "samples" / "applications.pcapng"
@@ -16,17 +15,9 @@ CALL_ID = "LnsehGSl2D"
 
 
 @pytest.fixture
-def run(capsys, monkeypatch):
-    """Run a command without a network; returns (exit code, standard output, standard error)."""
-
-    def run(*words):
-        monkeypatch.setenv("COLUMNS", "120")
-        monkeypatch.delenv("CALLPRINT_KEY_FILE", raising=False)
-        capsys.readouterr()
-        code = main([*map(str, words), "--model", "none"])
-        return code, *capsys.readouterr()
-
-    return run
+def run(command):
+    """Run a command without a network."""
+    return lambda *words: command(*words, "--model", "none")
 
 
 def kept_files(store):

@@ -2,6 +2,7 @@
 
 from cluster_fixtures import (  # noqa: F401 - fixtures
     _submitted,
+    driver_session,
     layout,
     model,
     running,

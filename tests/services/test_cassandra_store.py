@@ -17,23 +17,16 @@ KEYSPACE = "callprint_contract"
 
 
 @pytest.fixture(scope="session")
-def url(start, layout):
-    """The URL of a running node."""
-    start("cassandra")
+def url(driver_session, layout):
+    """The URL of a store on the running node."""
     return f"cassandra://{HOST}:{layout.cassandra}/{KEYSPACE}"
 
 
 @pytest.fixture(scope="session")
-def session(url, layout):
+def session(driver_session):
     """A plain session of the driver, to query tables directly."""
-    from cassandra.cluster import Cluster  # noqa: PLC0415 - the extra `cluster`
-
-    cluster = Cluster([HOST], port=layout.cassandra, protocol_version=5)
-    session = cluster.connect()
-    session.default_timeout = 60
-    session.execute(f"DROP KEYSPACE IF EXISTS {KEYSPACE}")
-    yield session
-    cluster.shutdown()
+    driver_session.execute(f"DROP KEYSPACE IF EXISTS {KEYSPACE}")
+    return driver_session
 
 
 @pytest.fixture

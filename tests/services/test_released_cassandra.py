@@ -13,16 +13,9 @@ THEN_US = 1_760_000_000_000_000
 
 
 @pytest.fixture(scope="module")
-def session(start, layout):
+def session(driver_session):
     """A plain session of the driver: the frozen statements must not go through the code of today."""
-    from cassandra.cluster import Cluster  # noqa: PLC0415 - the extra `cluster`
-
-    start("cassandra")
-    cluster = Cluster([HOST], port=layout.cassandra, protocol_version=5)
-    session = cluster.connect()
-    session.default_timeout = 60
-    yield session
-    cluster.shutdown()
+    return driver_session
 
 
 def statements(name: str):

@@ -12,6 +12,8 @@ import pytest
 from callprint.core.ground.errors import CaptureError
 from callprint.core.packets import PacketKind
 from callprint.sources import open_interfaces
+from callprint.sources.live import LiveSource
+from callprint.sources.packet_ring import RingStatistics
 
 SCENARIOS = Path(__file__).parents[1] / "live_scenarios.py"
 
@@ -51,6 +53,24 @@ def test_what_the_kernel_drops_is_counted_and_adds_up():
     seen = scenario("overload")
     assert seen["dropped"] > 0
     assert seen["read"] + seen["dropped"] == seen["passed"] == 30_000
+
+
+class CountedRing:
+    """Counts how often it is asked, and drops a packet meanwhile."""
+
+    asked = 0
+
+    def statistics(self):
+        self.asked += 1
+        return RingStatistics("eth0", 0, self.asked, 0)
+
+
+def test_the_kernel_is_asked_once_a_second_what_it_dropped_and_at_the_end():
+    ring = CountedRing()
+    source = LiveSource([ring])
+    assert [source.dropped for _ in range(1000)] == [1] * 1000
+    source.stop()
+    assert source.dropped == 2
 
 
 @pytest.mark.live

@@ -30,15 +30,9 @@ from callprint.core.ground.errors import ConfigError, StoreError
 from callprint.core.identify.card import card_text
 from callprint.core.signalling.reader import RawMessage
 from callprint.core.signalling.sip import SipMessage
-from callprint.core.spam.call_pipeline import CallPipeline
-from callprint.core.spam.detector_names import OWN
-from callprint.core.spam.detectors import make_detector
 from callprint.core.verdict import FlowReport, Verdict
 from callprint.core.verdicts.looks import LookKeeper
-from callprint.core.verdicts.pipeline import IdentificationPipeline
-from callprint.declared_names import shipped_names
 from callprint.evidence_file import evidence_of, kept_beside
-from callprint.identification import CaptureRun
 from callprint.load_identifier import engine_settings, load_identifier
 from callprint.output.call_json import call_object
 from callprint.output.columns import Line, joined, plain, print_line
@@ -49,6 +43,7 @@ from callprint.output.pcapng_writer import PcapngWriter
 from callprint.sources import open_captures
 from callprint.sources.captures import STANDARD_INPUT
 from callprint.stores import CallQuery, VerdictQuery, VerdictStore, open_store
+from callprint.usual_run import usual_run
 
 MOST_CALLS = 1_000
 """Looked at when no Call-ID is given, or a part of one."""
@@ -211,14 +206,12 @@ class _Heard:
 def _from_captures(args: argparse.Namespace, heard: _Heard, warnings: list[str]) -> list[Ladder]:
     """Read captures as `callprint identify` does, without a store."""
     identifier = load_identifier(args.model)
-    calls = CallPipeline(identities=identity_reader(args), detector=make_detector(OWN), names=shipped_names())
+    run, calls = usual_run(identifier, engine_settings(identifier), identities=identity_reader(args))
     calls.assembler.on_message = heard.take_message
-    pipeline = IdentificationPipeline(identifier, engine_settings(identifier), names=shipped_names())
     if args.evidence:
         heard.looks = look_keeper(identifier)
         heard.card = card_text(identifier.card) if identifier else ""
-        pipeline.on_looks = heard.looks.take_looks
-    run = CaptureRun(pipeline, None, calls=calls)
+        run.pipeline.on_looks = heard.looks.take_looks
     run.order, run.signalling_ports = PacketOrder(OrderSettings(args.reorder_window_ms)), _ports(args)
     run.on_report, run.on_call = heard.ladders.take_flow, heard.ladders.take_record
     run.on_verdict = heard.take_verdict

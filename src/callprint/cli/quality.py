@@ -10,17 +10,13 @@ from callprint.cli.answers import add_json_option, add_store_option, write_data
 from callprint.cli.parsers import Subparsers, add_command, add_time_options, positive
 from callprint.cli.reading import read_captures
 from callprint.cli.targets import check_not_store
-from callprint.core.spam.call_pipeline import CallPipeline
-from callprint.core.spam.detector_names import OWN
-from callprint.core.spam.detectors import make_detector
 from callprint.core.verdict import FlowReport
-from callprint.core.verdicts.pipeline import IdentificationPipeline
-from callprint.identification import CaptureRun
 from callprint.output.console import make_console, make_messages, printable, quantity
 from callprint.output.json_lines import Reported
 from callprint.output.quality_report import print_quality, worst_first, write_quality
 from callprint.sources import open_captures
 from callprint.stores import VerdictQuery, open_store
+from callprint.usual_run import usual_run
 
 FLOWS_FOR_PEOPLE = 50
 MOST_FLOWS = 100_000
@@ -88,9 +84,8 @@ def _of_captures(args: argparse.Namespace, limit: int) -> int:
         if len(kept) >= 2 * MOST_FLOWS:
             kept[:] = heapq.nsmallest(MOST_FLOWS, kept, key=worst_first)
 
-    capture_run = CaptureRun(
-        IdentificationPipeline(None), None, on_report=keep, calls=CallPipeline(detector=make_detector(OWN))
-    )
+    capture_run, _ = usual_run()
+    capture_run.on_report = keep
     console = make_console(data_on_stdout=bool(args.json))
     interrupted = read_captures(source, capture_run, console)
     capture_run.finish()

@@ -4,17 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from callprint.core.spam.call_pipeline import CallPipeline
 from callprint.core.spam.detector_names import OWN
 from callprint.core.spam.detectors import make_detector
 from callprint.core.verdict import FlowKey, FlowReport, FlowSummary, Verdict
 from callprint.core.verdicts.identifier import Identifier
-from callprint.core.verdicts.pipeline import IdentificationPipeline
-from callprint.declared_names import shipped_names
-from callprint.identification import CaptureRun
 from callprint.sources import open_captures
 from callprint.stores import CallQuery, VerdictQuery, VerdictStore
 from callprint.stores.base import StoredVerdict
+from callprint.usual_run import usual_run
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +37,9 @@ def embedded(captures: Sequence[str | Path], identifier: Identifier | None, dete
     def take_announced(summary: FlowSummary) -> None:
         summaries[summary.flow] = summary
 
-    run = CaptureRun(
-        IdentificationPipeline(identifier, names=shipped_names()),
-        None,
-        on_verdict=verdicts.add,
-        on_report=take_report,
-        calls=CallPipeline(detector=make_detector(detector), names=shipped_names()),
-        on_call=lambda call: calls.add(repr(call)),
-        on_announced=take_announced,
-    )
+    run, _ = usual_run(identifier, detector=make_detector(detector))
+    run.on_verdict, run.on_report, run.on_announced = verdicts.add, take_report, take_announced
+    run.on_call = lambda call: calls.add(repr(call))
     for _ in run.process_all(open_captures([str(capture) for capture in captures])):
         pass
     run.finish()

@@ -23,6 +23,9 @@ RING_BYTES = 64 << 20
 IDLE_MS = 1000
 """Without packets there is an empty batch this often, so that the consumer can look at its clock and stop."""
 
+DROPS_EVERY_S = 1.0
+"""How often the kernel is asked what it dropped: whoever reads batches asks after each."""
+
 
 class LiveSource:
     """Iterates over the batches of one or more interfaces until `stop`.
@@ -43,6 +46,8 @@ class LiveSource:
         self.warnings: list[CaptureError] = []
         self._rings = rings
         self._stopped = False
+        self._dropped = 0
+        self._ask_again_s = 0.0
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
 
     def __iter__(self) -> Iterator[Batch]:
@@ -103,8 +108,12 @@ class LiveSource:
 
     @property
     def dropped(self) -> int:
-        """Packets that the kernel had to drop so far."""
-        return sum(ring.dropped for ring in self.statistics())
+        """Packets that the kernel had to drop so far; while the capture goes on, as of the last second."""
+        now_s = time.monotonic()
+        if self._stopped or now_s >= self._ask_again_s:
+            self._ask_again_s = now_s + DROPS_EVERY_S
+            self._dropped = sum(ring.dropped for ring in self.statistics())
+        return self._dropped
 
     def statistics(self) -> list[RingStatistics]:
         """Return the kernel's counters of each interface: what passed its filter and what it had to drop."""
