@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from cassandra.cluster import Cluster
-from process_costs import cost_of, table
+from process_costs import cost_of, resident_mib, table
 from traffic import write_calls, write_overlapping
 
 from callprint.core.capture.packet_order import OrderedBatch
@@ -95,7 +95,12 @@ def main() -> None:
     )
     parser.add_argument("--tasks", type=int, default=1, help="of assemble_flows and of identify_application")
     parser.add_argument("--workers", type=int, default=1, help="JVMs that the tasks are spread over")
-    parser.add_argument("--flows", type=int, default=2000, help="to generate, 500 packets each")
+    parser.add_argument("--flows", type=int, default=2000, help="to generate")
+    parser.add_argument("--packets", type=int, default=500, help="of each of them (default: %(default)s)")
+    watch = (
+        "for long runs: look for rows only that often, and print what is stored and resident memory in MiB"
+    )
+    parser.add_argument("--watch", type=float, default=0.0, metavar="SECONDS", help=watch)
     parser.add_argument(
         "--serializer",
         nargs="+",
@@ -113,7 +118,7 @@ def main() -> None:
         captures = chosen.captures
         if not captures:
             captures = [Path(folder) / "calls.pcap"]
-            write_calls(captures[0], chosen.flows, 500)
+            write_calls(captures[0], chosen.flows, chosen.packets)
         elif chosen.overlap:
             files = sorted(
                 file for path in captures for file in ([path] if path.is_file() else path.iterdir())
@@ -149,16 +154,15 @@ def deploy(chosen: argparse.Namespace, serializer: str, captures: list[Path], ex
     )
     try:
         with tempfile.TemporaryDirectory() as folder:
-            measure(captures, expected, chosen.speed, chosen.first, topology, url, kafka, topic, Path(folder))
+            measure(chosen, captures, expected, topology, url, kafka, topic, Path(folder))
     finally:
         topology.kill()
 
 
 def measure(
+    chosen: argparse.Namespace,
     captures: list[Path],
     expected: Expected,
-    speed: float,
-    first: bool,
     topology: DeployedTopology,
     url: str,
     kafka: KafkaSettings,
@@ -171,7 +175,7 @@ def measure(
         name: [services(topology.layout)[name].process.pid or 0]
         for name in ("kafka", "cassandra", "zookeeper")
     }
-    if first:
+    if chosen.first:
         put_first([os.getpid(), *(pid for pids in watched.values() for pid in pids)])
     quiet = {name: cost_of(pids) for name, pids in watched.items()}
     idle_from = time.time()
@@ -187,11 +191,15 @@ def measure(
         query = (
             "SELECT src_ip, src_port, dst_ip, dst_port, ssrc, final, k, decided_at_ns FROM verdict_by_flow"
         )
-        while not stop.wait(POLL_S if speed else 3.0):
+        while not stop.wait(chosen.watch or (POLL_S if chosen.speed else 3.0)):
             for row in rows.execute(query):
                 seen.setdefault(tuple(row), time.time())
+            if chosen.watch:
+                memory = ", ".join(f"{name} {resident_mib(pids):.0f}" for name, pids in watched.items())
+                print(f"{time.time() - began:.0f} s: {len(seen)} verdicts; {memory}", flush=True)
         cluster.shutdown()
 
+    began = time.time()
     looking = threading.Thread(target=look)
     looking.start()
     spool = Spool(folder / "spool", 1 << 30)
@@ -199,14 +207,14 @@ def measure(
     settings = AgentSettings(engine, media_topic=topic, signalling_topic=f"{topic}-sip")
     agent = CaptureAgent(settings, Publisher(kafka, spool), spool)
     began, began_cpu = time.time(), time.thread_time()
-    pace = partial(paced, speed=speed, stopping=StopRequest(), longest_silence_s=5)
+    pace = partial(paced, speed=chosen.speed, stopping=StopRequest(), longest_silence_s=5)
     source = open_captures(captures)
     agent.run(source, source, lambda batches: clock.watch(pace(batches)))
     agent.finish(60.0)
     sent_s, agent_cpu = time.time() - began, time.thread_time() - began_cpu
     while len(seen) < len(expected.verdicts):
         time.sleep(0.1)
-        if time.time() - max(seen.values(), default=began + sent_s) > SETTLE_TIMEOUT_S:
+        if time.time() - max(seen.values(), default=began + sent_s) > max(SETTLE_TIMEOUT_S, 3 * chosen.watch):
             break  # nothing new comes; the comparison below names what is missing
     done_s = (max(seen.values()) if seen else time.time()) - began
     stop.set()
@@ -221,7 +229,7 @@ def measure(
     )
     for final, what in ((False, "k-th packet"), (True, "end of the evidence")):
         waits = [wall - clock.wall_s(row[-1]) for row, wall in seen.items() if row[5] is final]
-        if waits and speed:
+        if waits and chosen.speed:
             median, most = np.percentile(waits, [50, 99])
             print(f"{what} to readable row, {len(waits)} rows: median {median:.2f} s, 99 % {most:.2f} s")
     print(table(spent, idle, len(expected.summaries)), flush=True)

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -51,6 +52,15 @@ def _wakeups(task: Path) -> int:
     except OSError:
         return 0  # the thread has ended
     return int(status.partition("\nvoluntary_ctxt_switches:")[2].split()[0])
+
+
+def resident_mib(pids: Iterable[int]) -> float:
+    """Return the resident memory of these processes."""
+    found = 0
+    for pid in pids:
+        with suppress(OSError):
+            found += int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return found * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
 
 
 def table(costs: dict[str, Cost], idle: dict[str, float], flows: int) -> str:

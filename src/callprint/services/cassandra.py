@@ -73,6 +73,8 @@ cdc_raw_directory: {folder}/cdc_raw
 # An acknowledged write is on disk; with the default, `periodic`, kill -9 loses acknowledged writes.
 commitlog_sync: group
 commitlog_sync_group_window: 10ms
+# A write waits in its thread for the sync, so the default, 32, would be the number of partitions written in 10 ms.
+concurrent_writes: 256
 commitlog_segment_size: 8MiB
 commitlog_total_space: 128MiB
 memtable_heap_space: 96MiB
