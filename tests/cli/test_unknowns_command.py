@@ -90,6 +90,42 @@ def test_from_a_cluster_to_training_data(store, tmp_path, capsys):
     assert "there is no cluster" in capsys.readouterr().err
 
 
+def unknown_flows(capsys, common):
+    assert main(["unknowns", *common, "--json"]) == 0
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    return [member for each in found for member in each["members"]], found
+
+
+def test_one_flow_or_all_of_a_host_get_a_name(store, tmp_path, capsys):
+    named = tmp_path / "named"
+    common = ["--store", str(store), "--named", str(named)]
+    flows, _ = unknown_flows(capsys, common)
+    one = flows[0]
+    assert main(["unknowns", "name", "--flow", one["flow"], "Zoiper", *common]) == 0
+    assert "1 flow of flow" in capsys.readouterr().out
+    assert main(["unknowns", "name", "--flow", one["flow"], "Zoiper", *common]) == 4, "it has its name"
+    other = next(flow for flow in flows if flow["src_ip"] != one["src_ip"])
+    assert main(["unknowns", "name", other["src_ip"], "Bria", *common]) == 0
+    capsys.readouterr()
+    rows = list(csv.DictReader((named / "flows.csv").open()))
+    own = [flow for flow in flows if flow["src_ip"] == other["src_ip"]]
+    assert [row["application"] for row in rows] == ["Zoiper", *["Bria"] * len(own)]
+    assert {row["src_ip"] for row in rows[1:]} == {other["src_ip"]}
+    assert main(["unknowns", "name", other["src_ip"], "Bria", *common]) == 4
+    assert "sent no unknown flow" in capsys.readouterr().err
+    for path in [named, *named.rglob("*")]:
+        assert path.stat().st_mode & 0o077 == 0, "voice is for its owner alone"
+
+
+def test_what_flows_declare_is_a_hint(store, tmp_path, capsys):
+    flows, clusters = unknown_flows(capsys, ["--store", str(store), "--named", str(tmp_path)])
+    declared = [flow["declared"] for flow in flows if flow["declared"]]
+    assert declared, "baresip, linphone and others say in RTCP what they are"
+    counted = sum(count for each in clusters for count in each.get("declared", {}).values())
+    single = [member for each in clusters if each["cluster"] is None for member in each["members"]]
+    assert counted == len(declared) - sum(bool(member["declared"]) for member in single)
+
+
 def test_a_known_application_keeps_its_engine(store, tmp_path, capsys):
     common = ["--store", str(store), "--named", str(tmp_path / "named")]
     assert main(["unknowns", *common, "--json"]) == 0

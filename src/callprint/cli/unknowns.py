@@ -1,7 +1,9 @@
 """`callprint unknowns`: what the flows that no model names have in common, and a name for them."""
 
 import argparse
+import ipaddress
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,13 +22,15 @@ from callprint.stores import data_folder, open_store
 
 if TYPE_CHECKING:
     from callprint.inference import OnnxIdentifier
-    from callprint.unknowns.clusters import Cluster, UnknownMap
+    from callprint.unknowns.clusters import Cluster, KeptFlow, UnknownMap
 
 EXAMPLES = 2  # flows shown of each cluster: the most typical ones
+SINGLE_SHOWN = 10  # flows shown that are in no cluster: the latest
 
 DESCRIPTION = """\
 Cluster the flows that `callprint identify --keep-unknown` kept because no application could be named, so that an
-analyst can look at candidates for new applications and name them. Flows that already have a name are left out.
+analyst can look at candidates for new applications and name them. Flows that already have a name are left out;
+those in no cluster (–) can be named one by one.
 """
 
 EPILOG = """\
@@ -35,7 +39,9 @@ examples:
   callprint unknowns                                  the clusters, with typical flows
   callprint unknowns --map map.svg                    and a picture
   callprint unknowns name 3f9a1c07 Zoiper             this cluster is Zoiper: training data from now on
-  callprint train calls.npz ~/.local/share/callprint/named --out models/mine.onnx
+  callprint unknowns name 192.0.2.17 Zoiper           so is all that this host sent
+  callprint unknowns name --flow 52c40a7e Zoiper      so is this one flow
+  callprint train --add ~/.local/share/callprint/named --out mine.onnx
 
 docs/use/unknowns.md walks through it. A cluster keeps its name as long as its oldest flow is kept; the name of any
 of its flows (see the picture's tooltips) stands for the cluster as well.
@@ -47,15 +53,20 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
     parser = add_command(subparsers, "unknowns", DESCRIPTION, EPILOG)
     _add_common_options(parser)
     parser.add_argument("--map", type=output_path, metavar="FILE", help="write a picture of the flows (SVG)")
-    add_json_option(parser, "a JSON object for each cluster")
+    add_json_option(parser, "a JSON object for each cluster, and one for the flows in none")
     parser.set_defaults(run=show)
     actions = parser.add_subparsers(title="actions", metavar="ACTION")
     name = actions.add_parser(
         "name",
-        help="turn a cluster into training data",
-        description="Turn a cluster into training data for an application.",
+        help="turn a cluster, the flows of a host, or one flow into training data",
+        description="Turn a cluster, the unknown flows of a host, or one flow into training data for an application.",
     )
-    name.add_argument("cluster", metavar="CLUSTER", help="its name, as `callprint unknowns` shows it")
+    name.add_argument(
+        "cluster",
+        metavar="WHAT",
+        help="a cluster, as `callprint unknowns` shows it, or the address of a host",
+    )
+    name.add_argument("--flow", action="store_true", help="WHAT is a flow, and it alone gets the name")
     name.add_argument("application", metavar="APPLICATION", help="its name; a known one gets more data")
     name.add_argument("--engine", metavar="NAME", help="its media stack (default: the application itself)")
     _add_common_options(name, default=argparse.SUPPRESS)
@@ -109,6 +120,9 @@ def show(args: argparse.Namespace) -> int:
         with open_target(args.json) as stream:
             for cluster in found.clusters:
                 print(json.dumps(_object(found, cluster), ensure_ascii=False), file=stream)
+            if found.single:
+                rest = {"cluster": None, "members": [_member(found.flows[i]) for i in found.single]}
+                print(json.dumps(rest, ensure_ascii=False), file=stream)
         return 0
     console = make_console(data_on_stdout=False)
     if not found.flows:
@@ -129,17 +143,21 @@ def _print(console: Console, found: "UnknownMap") -> None:
 
     table = make_table()
     typical: list[tuple[Cell, Cell, Cell]] = []
-    for title in ("", "cluster", "flows", "hosts", "codec", "nearest known"):
+    for title in ("", "cluster", "flows", "hosts", "codec", "nearest known", "declared"):
         table.add_column(title, justify="right" if title in ("flows", "hosts") else "left")
     for number, cluster in enumerate(found.clusters):
         letter = cluster_letter(number)
         counts = (f"{len(cluster.members):,}", f"{cluster.hosts:,}")
-        table.add_row(letter, cluster.name, *counts, _counted(cluster.codecs), _counted(cluster.guesses))
+        likely = (_counted(each) for each in (cluster.codecs, cluster.guesses, cluster.declared))
+        table.add_row(letter, cluster.name, *counts, *likely)
         for i in cluster.members[:EXAMPLES]:
             typical.append((cell(letter), _who(found, i), cell(found.flows[i].digest)))
             letter = ""
     if found.clusters:
         console.print(table)
+    single = found.single[-SINGLE_SHOWN:]
+    typical.extend((cell("–"), _who(found, i), cell(found.flows[i].digest)) for i in single)
+    if typical:
         columns = (Column(""), Column("typical flows", narrowest=ENDPOINT_WIDTH), Column("flow"))
         shown = column_table(columns, typical, console.width, narrow=True)
         console.print(shown or Lines(one_below_the_other(typical, console.width)))
@@ -168,32 +186,53 @@ def _object(found: "UnknownMap", cluster: "Cluster") -> dict[str, object]:
         "hosts": cluster.hosts,
         "codecs": dict(cluster.codecs),
         "nearest_known": dict(cluster.guesses),
-        "members": [
-            {"flow": found.flows[i].digest, **found.flows[i].kept.flow._asdict()} for i in cluster.members
-        ],
+        "declared": dict(cluster.declared),
+        "members": [_member(found.flows[i]) for i in cluster.members],
     }
 
 
+def _member(flow: "KeptFlow") -> dict[str, object]:
+    return {"flow": flow.digest, **flow.kept.flow._asdict(), "declared": flow.declared or None}
+
+
 def name_cluster(args: argparse.Namespace) -> int:
-    """Write a cluster's flows to the training folder. Raises DatasetError when there is no such cluster."""
-    from callprint.unknowns.clusters import find_cluster  # noqa: PLC0415
+    """Write flows to the training folder. Raises DatasetError when there are none of what was named."""
     from callprint.unknowns.naming import check_application, write_named  # noqa: PLC0415
 
     application = check_application(args.application)
     found, identifier = _find(args)
-    cluster = find_cluster(found, args.cluster)
-    if cluster is None:
-        raise DatasetError(
-            f"there is no cluster {args.cluster}; `callprint unknowns` shows these: "
-            + (", ".join(each.name for each in found.clusters) or "none")
-        )
+    what, members = _chosen(found, args.cluster, args.flow)
     card = identifier.card
     engine = args.engine or (
         card.engines[card.classes.index(application)] if application in card.classes else application
     )
-    added = write_named(args.named, application, engine, (found.flows[i] for i in cluster.members))
+    added = write_named(args.named, application, engine, (found.flows[i] for i in members))
     make_console(data_on_stdout=False).print(
-        f"{quantity(added, 'flow')} of cluster {cluster.name} are now training data for {application} in {args.named}; "
-        f"train with: callprint train DATASET {args.named} --out MODEL.onnx"
+        Text(
+            f"{quantity(added, 'flow')} of {what} are now training data for {application} in {args.named}; "
+            f"train with: callprint train --add {args.named} --out MODEL.onnx"
+        )
     )
     return 0
+
+
+def _chosen(found: "UnknownMap", name: str, one_flow: bool) -> tuple[str, tuple[int, ...]]:
+    """Return what a name means, and its flows. Raises DatasetError when there are none."""
+    from callprint.unknowns.clusters import find_cluster, flow_of_name, flows_of_host  # noqa: PLC0415
+
+    if one_flow:
+        if members := flow_of_name(found, name):
+            return f"flow {name}", members
+        raise DatasetError(f"there is no unknown flow {printable(name)} without a name")
+    with suppress(ValueError):
+        address = str(ipaddress.ip_address(name))
+        if members := flows_of_host(found, address):
+            return f"host {address}", members
+        raise DatasetError(f"{address} sent no unknown flow that has no name yet")
+    cluster = find_cluster(found, name)
+    if cluster is None:
+        raise DatasetError(
+            f"there is no cluster {printable(name)}; `callprint unknowns` shows these: "
+            + (", ".join(each.name for each in found.clusters) or "none")
+        )
+    return f"cluster {cluster.name}", cluster.members

@@ -2,7 +2,7 @@
 
 The network gets scores for the new applications and goes on training, all of its layers, on windows of the added flows
 and on its exemplars (training/exemplars.py), every application counting the same. Then the open-set score is fitted
-anew to both. docs/results/learning.md says what else was tried.
+anew to both. docs/results/notes.md says what else was tried.
 """
 
 import copy

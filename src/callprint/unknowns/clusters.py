@@ -15,9 +15,11 @@ from sklearn.cluster import HDBSCAN
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 
+from callprint.core.declared.evidence_texts import declared_in
 from callprint.core.evidence import EVIDENCE_RTP, split
 from callprint.core.flow.payload_types import CODEC_NAMES
 from callprint.core.verdict import FlowKey
+from callprint.declared_names import shipped_names
 from callprint.inference import OnnxIdentifier
 from callprint.stores import UnknownEvidence
 
@@ -38,6 +40,7 @@ class KeptFlow:
     codec: str  # of most packets: RFC 3551, or `dynamic 111`
     best_application: str  # what the model would guess
     confidence: float
+    declared: str = ""  # the application that its packets declare; "" for none
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,9 @@ class Cluster:
     codecs: tuple[tuple[str, int], ...]  # codec and flows, the most frequent first
     guesses: tuple[tuple[str, int], ...]  # best guess of the model and flows
     hosts: int  # different senders
+    declared: tuple[
+        tuple[str, int], ...
+    ] = ()  # application that flows declare, and flows; those that declare one
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +123,7 @@ def whole_map(kept: Iterable[UnknownEvidence], identifier: OnnxIdentifier) -> Un
     evidence, spans = _joined(found)
     embedding = identifier.embedding(evidence, spans)
     decisions = identifier.identify(evidence, spans)
+    declared = declared_in(evidence, spans, shipped_names())
     flows = tuple(
         KeptFlow(
             each,
@@ -124,9 +131,10 @@ def whole_map(kept: Iterable[UnknownEvidence], identifier: OnnxIdentifier) -> Un
             usual_codec(each.evidence),
             identifier.applications[int(application)],
             float(confidence),
+            (declared[i].application or "") if i in declared else "",
         )
-        for each, application, confidence in zip(
-            found, decisions.application, decisions.confidence, strict=True
+        for i, (each, application, confidence) in enumerate(
+            zip(found, decisions.application, decisions.confidence, strict=True)
         )
     )
     labels = cluster_labels(embedding)
@@ -180,6 +188,7 @@ def _cluster(name: str, flows: Sequence[KeptFlow], embedding: np.ndarray, member
         tuple(Counter(flows[i].codec for i in ordered).most_common()),
         tuple(Counter(flows[i].best_application for i in ordered).most_common()),
         len({flows[i].kept.flow.src_ip for i in ordered}),
+        tuple(Counter(flows[i].declared for i in ordered if flows[i].declared).most_common()),
     )
 
 
@@ -192,6 +201,16 @@ def find_cluster(found: UnknownMap, name: str) -> Cluster | None:
         if any(found.flows[i].digest == name for i in cluster.members):
             return cluster
     return None
+
+
+def flows_of_host(found: UnknownMap, address: str) -> tuple[int, ...]:
+    """Return the flows that an address sent, in clusters or in none."""
+    return tuple(i for i, flow in enumerate(found.flows) if flow.kept.flow.src_ip == address)
+
+
+def flow_of_name(found: UnknownMap, name: str) -> tuple[int, ...]:
+    """Return the one flow of this name, or none."""
+    return tuple(i for i, flow in enumerate(found.flows) if flow.digest == name)
 
 
 def positions(embedding: np.ndarray) -> np.ndarray:

@@ -58,17 +58,20 @@ def write_named(folder: Path, application: str, engine: str, flows: "Iterable[Ke
     labels = folder / LABEL_FILE
     rows = []
     try:
-        (folder / application).mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # evidence may hold voice
+        (folder / application).mkdir(exist_ok=True, mode=0o700)
         _check_columns(labels)
         for flow in flows:
             if flow.digest in known:
                 continue
             capture = Path(application) / f"{flow.digest}.pcap"
             key = flow.kept.flow
+            (folder / capture).touch(mode=0o600)
             (folder / capture).write_bytes(flow_capture(key, flow.kept.evidence))
             rows.append((capture.as_posix(), *key[:4], application, engine, session_name(key), flow.codec))
         # Labels come last: a capture without a label is ignored, a label without a capture would be an error.
         new = not labels.exists()
+        labels.touch(mode=0o600)
         with labels.open("a", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             if new:
