@@ -143,3 +143,48 @@ def test_a_site_completes_the_same_summaries(frames, seed):
 
 def test_rows_of_calls_are_those_of_before(frames):
     assert {row.caller_codec for row in embedded_rows(frames) if row.phase is Phase.END} == {"speex", "opus"}
+
+
+TWO_MEDIA = "a=rtpmap:8 {}\r\nm=video {} RTP/AVP 8\r\na=rtpmap:8 VP8/90000\r\n"
+
+
+def test_audio_and_video_may_use_the_same_payload_type():
+    """RFC 8866 5.14: a payload type belongs to its medium, so the port says which one is meant."""
+    offer, answer = TWO_MEDIA.format("opus/48000/2", 4004), TWO_MEDIA.format("opus/48000/2", 5004)
+    assert announced(offer, answer, flow(CALLER, CALLEE, 3, 23)) == ("opus", 48_000)
+    video = flow((CALLER[0], 4004), (CALLEE[0], 5004), 3, 23)
+    assert announced(offer, answer, video) == ("VP8", 90_000)
+    assert announced(offer, "", flow(CALLEE, CALLER, 3, 23)) == ("opus", 48_000)
+    rewritten = flow(
+        CALLER, (CALLEE[0], 9998), 3, 23
+    )  # by a NAT on the way: audio, unless a port says otherwise
+    assert announced(offer, answer, rewritten) == ("opus", 48_000)
+
+
+def test_a_restart_keeps_payload_types_of_media_apart():
+    before, after = CallPipeline().assembler, CallPipeline().assembler
+    offer = TWO_MEDIA.format("opus/48000/2", 4004)
+    before.message(RawMessage(at(0), "10.0.0.1", CALL.request("INVITE", sdp=sdp(*CALLER, offer))))
+    after.restore(Snapshot.unpack(before.snapshot().pack()))
+    (found,) = after.with_announced([flow(CALLEE, (CALLER[0], 4004), 3, 23)])
+    assert found.summary.announced_codec == "VP8"
+
+
+@pytest.mark.parametrize(
+    ("line", "wanted"),
+    [
+        ("a=rtpmap:8 OPUS/48000/2\r\n", ("opus", 48_000)),  # RFC 4855 3: capitals make no difference
+        ("a=rtpmap:8\tilbc/8000\r\n", ("iLBC", 8_000)),
+        ("a=rtpmap:8 G.729a/8000 \r\n", ("G.729a", 8_000)),  # no registered name: as it is written
+    ],
+)
+def test_encodings_are_spelled_as_they_are_registered(line, wanted):
+    assert announced(line, "", flow(CALLEE, CALLER, 3, 23)) == wanted
+
+
+def test_digits_are_not_the_codec_that_is_offered():
+    engine = CallPipeline()
+    offer = sdp(*CALLER, "a=rtpmap:101 telephone-event/8000\r\n").replace("RTP/AVP 8", "RTP/AVP 101 13 8")
+    engine.message(RawMessage(at(0), "10.0.0.1", CALL.request("INVITE", sdp=offer)))
+    (end,) = [row for row in engine.finish() if row.phase is Phase.END]
+    assert end.caller_codec == "PCMA"

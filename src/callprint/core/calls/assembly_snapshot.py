@@ -20,6 +20,7 @@ from callprint.core.ground.addresses import Endpoint
 from callprint.core.ground.errors import DecodeError
 from callprint.core.ground.named_rows import plain_types
 from callprint.core.signalling.identity import Identity
+from callprint.core.signalling.sdp import Rtpmap
 from callprint.core.verdict import DECLARED_BY, FlowReport, FlowSummary, Verdict
 from callprint.core.verdicts.rows import SUMMARIES, VERDICTS
 
@@ -137,6 +138,7 @@ def _party_out(party: Party, reports: ReportTable) -> Plain:
         "flows": [reports.add(report) for report in party.flows],
         "clock_rates_hz": {str(payload_type): rate for payload_type, rate in party.clock_rates_hz.items()},
         "claim": _claim_out(party.claim),
+        "of_ports": [{"port": port, **rtpmap._asdict()} for (port, _), rtpmap in party.of_ports.items()],
     }
 
 
@@ -152,7 +154,13 @@ def _party_in(values: Plain, reports: Sequence[FlowReport]) -> Party:
         [reports[number] for number in values["flows"]],
         {int(payload_type): int(rate) for payload_type, rate in values.get("clock_rates_hz", {}).items()},
         _claim_in(values.get("claim")),
+        dict(map(_of_port, values.get("of_ports", []))),
     )
+
+
+def _of_port(values: dict[str, Any]) -> tuple[tuple[int, int], Rtpmap]:
+    rtpmap = Rtpmap(int(values["payload_type"]), str(values["name"]), int(values["clock_rate_hz"]))
+    return (int(values["port"]), rtpmap.payload_type), rtpmap
 
 
 def _claim_out(claim: Claim | None) -> Plain:

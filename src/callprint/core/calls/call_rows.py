@@ -105,5 +105,5 @@ def _codec(sender: Party, receiver: Party) -> str | None:
     if not sender.flows:
         return sender.offered
     summary = _longest_first(sender.flows)[0].summary
-    found = announced(sender, receiver, summary.payload_type)
+    found = announced(sender, receiver, summary.flow, summary.payload_type)
     return found.codec if found is not None else summary.codec

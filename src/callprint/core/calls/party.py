@@ -8,15 +8,18 @@ from callprint.core.calls.claims import Claim
 from callprint.core.flow.payload_types import CODEC_NAMES
 from callprint.core.ground.addresses import Endpoint
 from callprint.core.signalling.identity import Identity
-from callprint.core.signalling.sdp import Rtpmap, SessionDescription
+from callprint.core.signalling.sdp import Medium, Rtpmap, SessionDescription
 from callprint.core.signalling.sip import SipMessage
 from callprint.core.signalling.text import printable
-from callprint.core.verdict import FlowReport
+from callprint.core.verdict import FlowKey, FlowReport
 
 MAXIMUM_KEPT = 16
 """Most SSRCs, dialogs or flows that are kept for one party of a call."""
 MAXIMUM_ENDPOINTS = 128
 """Most endpoints that are kept for one party of a call; the oldest make room."""
+
+_NO_CODECS = (None, "telephone-event", "CN")
+"""Encodings that carry no voice (RFC 4733, RFC 3389), and what nobody has named."""
 
 _T = TypeVar("_T")
 
@@ -46,6 +49,9 @@ class Party:
     flows: list[FlowReport] = field(default_factory=list)  # that this party sends
     clock_rates_hz: dict[int, int] = field(default_factory=dict)  # of `codecs`, by payload type
     claim: Claim | None = None  # the name that its messages declare
+    of_ports: dict[tuple[int, int], Rtpmap] = field(
+        default_factory=dict
+    )  # by port and payload type: see `announce`
 
     def keep_endpoint(self, endpoint: Endpoint) -> bool:
         """Keep an endpoint as the newest; True when the oldest had to make room for it."""
@@ -63,8 +69,13 @@ class Party:
             self.user_agent = printable(agent) if agent else None
 
     def announce(self, session: SessionDescription) -> int:
-        """Note where and what it wants to receive; return how many endpoints had to make room."""
+        """Note where and what it wants to receive; return how many endpoints had to make room.
+
+        A payload type belongs to its medium (RFC 8866 5.14): where audio and video use the same one, the port tells
+        them apart, and audio has the one that is looked up without a port.
+        """
         displaced = 0
+        ambiguous = _ambiguous(session)
         for medium in session.media:
             if medium.refused:
                 continue
@@ -72,13 +83,25 @@ class Party:
                 displaced += self.keep_endpoint(endpoint)
             for ssrc in medium.ssrcs:
                 keep(self.ssrcs, ssrc)
-            for payload_type, name, clock_rate_hz in medium.codecs:
+            for rtpmap in medium.codecs:
+                payload_type, name, clock_rate_hz = rtpmap
+                if payload_type in ambiguous:
+                    self._keep_of_ports(rtpmap, [port for _, port in medium.endpoints()])
+                    if medium.kind != "audio":
+                        continue
                 if len(self.codecs) < 4 * MAXIMUM_KEPT:
                     self.codecs[payload_type] = name
                     self.clock_rates_hz[payload_type] = clock_rate_hz
             if self.offered is None and medium.kind == "audio" and medium.formats:
-                self.offered = _codec_name(medium.formats[0], medium.codecs)
+                self.offered = _offered_codec(medium)
         return displaced
+
+    def _keep_of_ports(self, rtpmap: Rtpmap, ports: list[int]) -> None:
+        for port in ports:
+            self.of_ports.pop((port, rtpmap.payload_type), None)
+            self.of_ports[port, rtpmap.payload_type] = rtpmap
+        while len(self.of_ports) > 4 * MAXIMUM_KEPT:
+            del self.of_ports[next(iter(self.of_ports))]
 
 
 class Announced(NamedTuple):
@@ -88,9 +111,12 @@ class Announced(NamedTuple):
     clock_rate_hz: int | None
 
 
-def announced(sender: Party, receiver: Party, payload_type: int) -> Announced | None:
-    """Return what a payload type stands for: what the RECEIVER announced (RFC 3264 5.1), else the sender."""
-    for party in (receiver, sender):
+def announced(sender: Party, receiver: Party, flow: FlowKey, payload_type: int) -> Announced | None:
+    """Return what a payload type of a flow stands for: what the RECEIVER announced (RFC 3264 5.1), else the sender."""
+    for party, port in ((receiver, flow.dst_port), (sender, flow.src_port)):
+        of_port = party.of_ports.get((port, payload_type)) if party.of_ports else None
+        if of_port is not None:
+            return Announced(of_port.name, of_port.clock_rate_hz or None)
         name = party.codecs.get(payload_type)
         if name is not None:
             return Announced(name, party.clock_rates_hz.get(payload_type) or None)
@@ -101,6 +127,21 @@ def keep(kept: dict[_T, None], value: _T) -> None:
     """Keep a value unless there are MAXIMUM_KEPT already."""
     if len(kept) < MAXIMUM_KEPT:
         kept.setdefault(value)
+
+
+def _ambiguous(session: SessionDescription) -> set[int]:
+    """Return the payload types that stand for something else in one medium than in another."""
+    if len(session.media) < 2:
+        return set()
+    names: dict[int, str] = {}
+    used = (rtpmap for medium in session.media if not medium.refused for rtpmap in medium.codecs)
+    return {number for number, name, _ in used if names.setdefault(number, name) != name}
+
+
+def _offered_codec(medium: Medium) -> str | None:
+    """Return the first codec of a medium; one of digits or silence only where there is no other."""
+    names = [_codec_name(payload_type, medium.codecs) for payload_type in medium.formats]
+    return next((name for name in names if name not in _NO_CODECS), names[0])
 
 
 def _codec_name(payload_type: str, codecs: tuple[Rtpmap, ...]) -> str | None:

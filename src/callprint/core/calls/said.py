@@ -65,7 +65,7 @@ class SaidOfFlows:
 
 def _announced(summary: FlowSummary, parties: Parties) -> FlowSummary:
     for sender, receiver in parties:
-        found = announced(sender, receiver, summary.payload_type)
+        found = announced(sender, receiver, summary.flow, summary.payload_type)
         if found is not None:
             return changed(
                 with_codec(summary, found.codec),

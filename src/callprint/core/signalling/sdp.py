@@ -35,9 +35,19 @@ DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
 _OCTET = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
 _IPV4 = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}", re.ASCII)
 """IPv4 addresses in the only form that `ip_address` takes."""
-_RTPMAP = re.compile(r"(\d{1,3}) +([^/ ]{1,64})/(\d{1,7})(?:/.*)?", re.ASCII)
+_RTPMAP = re.compile(r"(\d{1,3})[ \t]+([^/ \t]{1,64})/(\d{1,7})(?:/.*)?", re.ASCII)
 _SSRC = re.compile(r"(\d{1,10})(?: .*)?", re.ASCII)
 _RTCP = re.compile(r"(\d{1,5})(?: +IN +IP[46] +(\S+))? *", re.ASCII)
+
+
+_SPELLED = {
+    name.lower(): name
+    for name in (
+        *("PCMU", "PCMA", "GSM", "G722", "G723", "G726-32", "G728", "G729", "CN", "telephone-event", "opus"),
+        *("speex", "iLBC", "SILK", "AMR", "AMR-WB", "EVS", "L16", "DVI4", "red", "rtx", "ulpfec"),
+        *("VP8", "VP9", "H263", "H263-1998", "H264", "H265", "AV1"),
+    )
+}
 
 
 class Rtpmap(NamedTuple):
@@ -196,7 +206,7 @@ class _Section:
                 raise SipError(SipDefect.SDP_ATTRIBUTE, 0, f"a=rtpmap:{printable(rest, 40)}")
             if len(self.codecs) < MAXIMUM_ATTRIBUTES:
                 payload_type, clock_rate_hz = int(match.group(1)), int(match.group(3))
-                self.codecs.append(Rtpmap(payload_type, printable(match.group(2), 64), clock_rate_hz))
+                self.codecs.append(Rtpmap(payload_type, _spelled(match.group(2)), clock_rate_hz))
         elif name == "ssrc":
             match = _SSRC.fullmatch(rest)
             if match is None or int(match.group(1)) >= 2**32:
@@ -231,6 +241,11 @@ class _Section:
             candidates=tuple(self.candidates),
             bundle_only=self.bundle_only,
         )
+
+
+def _spelled(encoding: str) -> str:
+    """Return the name of an encoding as it is registered: capitals make no difference (RFC 4855 3)."""
+    return _SPELLED.get(encoding.lower()) or printable(encoding, 64)
 
 
 def canonical_address(text: str) -> str:
