@@ -55,8 +55,8 @@ def write_products_report(folder: Path, identifier: OnnxIdentifier, page: Path) 
     )
     report.add(
         f"Of {len(strange)} flows of products that the network does not know {share(wrong, len(strange))} got a sure "
-        "name, which is wrong. Products that it knows are marked with \\*: another version, or a file that is played, "
-        "may be another sender all the same."
+        "name: a wrong one, unless the capture has no product. Products that it knows are marked with "
+        "\\*: another version, or a file that is played, may be another sender all the same."
     )
     report.table(
         [
