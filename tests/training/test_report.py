@@ -104,11 +104,29 @@ def test_captures_of_known_applications_are_listed_apart(tmp_path):
     assert flows
     strangers, known = report.text.split("further flows are of applications that it knows")
     assert f"{flows} flows of at least" in strangers
-    assert f"| Viber | {flows} |" in strangers
     assert strangers.rstrip().endswith(str(flows))
     assert "sipp.pcap" not in strangers
     assert known.count("| sipp.pcap | SIPp scenario |") == flows
     assert "phone.pcap" not in known
+
+
+def test_sure_names_are_counted_by_product(tmp_path):
+    from callprint.lab.identification.products_report import write_products_report  # noqa: PLC0415 - as above
+
+    folder = tmp_path / "public"
+    folder.mkdir()
+    for name in ("phone.pcap", "sipp.pcap", "another.pcap"):
+        shutil.copy(SAMPLE, folder / name)
+    (folder / "manifest.csv").write_text("file,app\nphone.pcap,Viber\nsipp.pcap,SIPp scenario\n")
+    model = load_model(DEFAULT_MODEL)
+    write_products_report(folder, model, tmp_path / "products.md")
+    text = (tmp_path / "products.md").read_text()
+    flows, unknown, names = next(line for line in text.splitlines() if "| Viber |" in line).split(" | ")[1:4]
+    assert int(flows) > int(unknown)
+    assert sum(int(name.rstrip(")").split("(")[1]) for name in names.split(", ")) == int(flows) - int(unknown)
+    assert f"Of {2 * int(flows)} flows of products that the network does not know" in text
+    assert f"| SIPp scenario\\* | {flows} |" in text
+    assert f"| not named | {flows} |" in text
 
 
 def test_a_capture_is_of_a_class_by_its_first_word():

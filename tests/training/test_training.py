@@ -28,10 +28,10 @@ def torch():
 
 @pytest.fixture(scope="module")
 def training(torch):
-    from callprint.training import calibration, models, train  # noqa: PLC0415 - needs torch
+    from callprint.training import models, train  # noqa: PLC0415 - needs torch
 
     settings = train.TrainingSettings(seed=3, epochs=3, windows_per_flow=8, batch=64)
-    return SimpleNamespace(calibration=calibration, models=models, train=train, settings=settings)
+    return SimpleNamespace(models=models, train=train, settings=settings)
 
 
 @pytest.fixture(scope="module")
@@ -99,12 +99,7 @@ def test_the_model_that_is_written_says_what_the_network_says(training, dataset,
     network = fit(settings)
     target = np.unique(dataset.application, return_inverse=True)[1]
     logits = training.train.logits_of(network, rows)
-    flows = dataset.of_split("dataset1")
-    novelty = training.train.network_novelty(network, dataset, flows, target)
-    held_out = training.calibration.out_of_fold(dataset, flows, target, 3, settings, 2)
-    offsets = training.calibration.class_offsets(held_out, 3)
-    assert np.abs(offsets).max() > 0
-    novelty = novelty.with_offsets(offsets)
+    novelty = training.train.network_novelty(network, dataset, dataset.of_split("dataset1"), target)
     from_file, novelty_from_file, packets = model.scores(dataset.buffer, dataset.spans)
     np.testing.assert_allclose(from_file, logits, atol=1e-4)
     np.testing.assert_allclose(
@@ -116,31 +111,9 @@ def test_the_model_that_is_written_says_what_the_network_says(training, dataset,
     assert packets.tolist() == [100] * 36
 
 
-def test_a_class_whose_flows_lie_close_together_gets_an_offset(training, dataset):
-    calibration, count = training.calibration, 400
-    rows = np.tile(features(dataset.buffer, dataset.spans[:1], 100), (count, 1))
-    rng = np.random.default_rng(8)
-    target = np.arange(count) % 2
-    part = calibration.HeldOut(
-        logits=np.eye(3, dtype=np.float32)[target],
-        target=target,
-        novelty=(np.where(target == 0, 0.2, 1.0) * rng.random(count)).astype(np.float32),
-        features=rows,
-        flow=np.zeros(count, np.int64),
-    )
-    offsets = calibration.class_offsets({FINAL: part}, 3)
-    assert not offsets[0].any(), "no row is from before the horizon"
-    assert offsets[1, 0] < -0.6
-    assert 0 < offsets[1, 1] < 0.1
-    assert offsets[1, 2] == 0, "nothing is known of a class that no row is named"
-    settled = calibration.with_offsets(part, offsets).novelty
-    close, far = (np.quantile(settled[target == i], calibration.USUAL_SHARE) for i in (0, 1))
-    assert abs(close - far) < 0.1
-    headers = {replace(FINAL, headers=True): part}
-    assert not calibration.class_offsets({**headers, FINAL: replace(part, novelty=part.novelty * 0)}, 3).any()
-
-
 def test_how_headers_alone_are_judged_is_fitted_on_the_same_folds(training, dataset, tmp_path):
+    from callprint.lab.identification import header_limits  # noqa: PLC0415 - needs torch
+
     path = tmp_path / "compact.onnx"
     settings = replace(training.settings, epochs=8)
     card = training.models.make_compact_model(dataset, path, settings, version="test", folds=2)
@@ -150,6 +123,10 @@ def test_how_headers_alone_are_judged_is_fitted_on_the_same_folds(training, data
     found = examine_view(dataset, model, flows, replace(FINAL, headers=True))
     assert found.packets.tolist() == [100] * 12
     assert found.right.mean() >= 0.9
+    # A card that was written before this was known gets the same.
+    means = header_limits.graph_means(path)
+    later = header_limits.with_header_policy(replace(card, headers=None), means, dataset)
+    assert later == card
 
 
 def test_a_group_of_features_that_is_left_out_says_nothing(training, dataset, fit):

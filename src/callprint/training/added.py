@@ -16,12 +16,10 @@ from callprint.training.calibration import (
     HeldOut,
     calibration_views,
     call_folds,
-    class_offsets,
     missing_payload,
     novelty_thresholds,
     temperatures,
     view_scores,
-    with_offsets,
 )
 from callprint.training.classes import TRAINING_SPLITS
 from callprint.training.dataset import Dataset
@@ -63,9 +61,6 @@ def add_to_model(
     novelty = added_novelty(network, exemplars, added, added.flows)
     on_stage(f"calibrating on {folds} folds by call")
     held_out, calls = _out_of_fold(base, exemplars, added, settings, folds)
-    offsets = _offsets(base, held_out, len(added.classes))
-    held_out = {view: with_offsets(part, offsets) for view, part in held_out.items()}
-    novelty = novelty.with_offsets(offsets)
     policy, headers = _policies(base.card, held_out, missing_payload(network))
     on_stage("measuring what drift is")
     graph = compact_graph(network, novelty)
@@ -110,14 +105,6 @@ def add_to_model(
         exemplars_path(out),
     )
     return card
-
-
-def _offsets(base: Loaded, held_out: dict[View, HeldOut], classes: int) -> np.ndarray:
-    """Return the offsets of all classes, (2, classes): of the base's as they were, for exemplars were trained on."""
-    offsets = class_offsets(held_out, classes)
-    known = np.stack([base.novelty.early.offsets, base.novelty.horizon.offsets])
-    offsets[:, : known.shape[1]] = known
-    return offsets
 
 
 def _accuracy(dataset: Dataset, identifier: OnnxIdentifier) -> dict[str, object]:

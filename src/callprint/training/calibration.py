@@ -1,13 +1,12 @@
 """Calibration from calls that a network has not trained on: folds of the training split, by call."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from callprint.core.identify.card import HeaderPolicy, Policy
 from callprint.core.identify.feature_row import group_columns
-from callprint.core.identify.features import packet_counts
 from callprint.training.dataset import Dataset
 from callprint.training.network import CompactNetwork
 from callprint.training.novelty import LEAST_PACKETS, Novelty
@@ -32,9 +31,6 @@ HEADER_LEAST_PACKETS = LEAST_PACKETS
 
 With these, applications that were left out of dataset1 are named less often by headers than by whole packets.
 """
-
-USUAL_SHARE = 0.95  # the offset of a class is by how much this quantile of its scores exceeds that of all
-OFFSET_DOUBT = 10  # scores of all classes that count beside those of a class
 
 REFERENCE_VIEW = View(f"{HORIZON} packets from 0", 0, HORIZON, True)
 """The calibration view that is a final verdict from the flow's start."""
@@ -136,38 +132,6 @@ def out_of_fold(
         )
         for view, parts in found.items()
     }
-
-
-def _stage(part: HeldOut) -> np.ndarray:
-    """Return the spaces that score each row, (n,) int64: 0 the early ones, 1 those of the horizon."""
-    stage: np.ndarray = (packet_counts(part.features) >= HORIZON).astype(np.int64)
-    return stage
-
-
-def class_offsets(held_out: dict[View, HeldOut], classes: int) -> np.ndarray:
-    """Return the offset of each class in the early spaces and those of the horizon, (2, classes) float64."""
-    parts = [part for view, part in held_out.items() if not view.headers and view.packets >= LEAST_PACKETS]
-    stage = np.concatenate([_stage(part) for part in parts])
-    named = np.concatenate([part.logits.argmax(1) for part in parts])
-    right = named == np.concatenate([part.target for part in parts])
-    score = np.concatenate([part.novelty for part in parts])
-    offsets = np.zeros((2, classes))
-    for i in (0, 1):
-        usual = right & (stage == i)
-        if not usual.any():
-            continue
-        of_all = np.quantile(score[usual], USUAL_SHARE)
-        for application in np.unique(named[usual]):
-            own = score[usual & (named == application)]
-            believed = len(own) / (len(own) + OFFSET_DOUBT)
-            offsets[i, application] = believed * (np.quantile(own, USUAL_SHARE) - of_all)
-    return offsets
-
-
-def with_offsets(part: HeldOut, offsets: np.ndarray) -> HeldOut:
-    """Return the same scores as a network with these offsets gives them."""
-    less = offsets[_stage(part), part.logits.argmax(1)].astype(np.float32)
-    return replace(part, novelty=part.novelty - less)
 
 
 def missing_payload(network: CompactNetwork) -> np.ndarray:

@@ -84,10 +84,7 @@ def _score(graph: _Graph, name: str, chosen: str, whitened: str, spaces: Spaces)
     features = _strangeness(graph, name, whitened, named, spaces.features)
     hidden_whitened = _whitened(graph, f"{name}.hidden", _rows(graph, "hidden", chosen), spaces.hidden)
     hidden = _strangeness(graph, f"{name}.hidden", hidden_whitened, named, spaces.hidden)
-    larger = graph.node("Max", [features, hidden], f"{name}.larger")
-    offsets = graph.constant(f"{name}.offsets", spaces.offsets)
-    of_named = graph.node("Gather", [offsets, named], f"{name}.offset", axis=0)
-    return graph.node("Sub", [larger, of_named], f"{name}.score")
+    return graph.node("Max", [features, hidden], f"{name}.score")
 
 
 def _hidden(graph: _Graph, members: int) -> None:

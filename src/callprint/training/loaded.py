@@ -48,8 +48,7 @@ def load_network(path: Path) -> Loaded:
     constants = {each.name: numpy_helper.to_array(each) for each in graph.initializer}
     try:
         network = _network(constants, len(identifier.applications))
-        classes = len(identifier.applications)
-        novelty = Novelty(*(_spaces(constants, name, classes) for name in ("early", "horizon")))
+        novelty = Novelty(_spaces(constants, "early"), _spaces(constants, "horizon"))
         same = _is_same(identifier, network, novelty)
     except (KeyError, ValueError, IndexError, TypeError, RuntimeError):
         same = False
@@ -78,10 +77,8 @@ def _network(constants: dict[str, np.ndarray], classes: int) -> CompactNetwork:
     return network.eval()
 
 
-def _spaces(constants: dict[str, np.ndarray], name: str, classes: int) -> Spaces:
-    # Compact 5 and what was added to it have no offsets.
-    offsets = np.array(constants.get(f"{name}.offsets", np.zeros(classes, np.float32)))
-    return Spaces(_space(constants, name), _space(constants, f"{name}.hidden"), offsets)
+def _spaces(constants: dict[str, np.ndarray], name: str) -> Spaces:
+    return Spaces(_space(constants, name), _space(constants, f"{name}.hidden"))
 
 
 def _space(constants: dict[str, np.ndarray], name: str) -> Space:

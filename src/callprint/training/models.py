@@ -13,13 +13,11 @@ from callprint.core.identify.feature_row import FEATURE_NAMES
 from callprint.inference.onnx_identifier import OnnxIdentifier
 from callprint.training.calibration import (
     REFERENCE_VIEW,
-    class_offsets,
     header_policy,
     missing_payload,
     novelty_thresholds,
     out_of_fold,
     temperatures,
-    with_offsets,
 )
 from callprint.training.classes import TRAINING_SPLITS, classes_of, training_flows
 from callprint.training.dataset import Dataset, of_applications
@@ -62,10 +60,7 @@ def make_compact_model(
     )
     on_stage(f"calibrating on {folds} folds by call")
     held_out = out_of_fold(dataset, flows, target, len(classes), settings, folds)
-    offsets = class_offsets(held_out, len(classes))
-    held_out = {view: with_offsets(part, offsets) for view, part in held_out.items()}
-    novelty = network_novelty(network, dataset, flows, target).with_offsets(offsets)
-    graph = compact_graph(network, novelty)
+    graph = compact_graph(network, network_novelty(network, dataset, flows, target))
     policy = Policy(
         THRESHOLD,
         temperatures(held_out),

@@ -8,12 +8,8 @@ within an application count for little. The logarithms of both distances are sta
 the spaces, and the larger one is the score: being strange in one space is enough. docs/results/identification.md
 compares it with other scores on applications held out of dataset1.
 
-The flows of some applications lie close together, those of others far apart, and one limit for all would let strangers
-pass as the former. So each class has an offset, which calibration finds on flows that the network has not trained on.
-
 There is a pair of spaces for early looks and one for the horizon, where more is known about a flow: its RTCP as well.
-All are fitted on flows as they were recorded, as if another peer had answered, and as other releases might have sent
-them. Recorded pairs alone make narrow
+All are fitted on flows as they were recorded and as if another peer had answered. Recorded pairs alone make narrow
 classes, which a known application leaves as soon as its peer is another one; the limit, which must let it pass, would
 then let strangers pass as well.
 """
@@ -24,19 +20,16 @@ import numpy as np
 
 from callprint.core.identify.features import packet_counts
 from callprint.training.dataset import Dataset
-from callprint.training.releases import as_other_release
 from callprint.training.sampling import FINAL, HORIZON, MIDFLOW, Rows, View, view_rows
 
 FEATURE_RIDGE = 0.01  # added to every variance: features that never vary in training must not decide alone
 HIDDEN_RIDGE = 1e-4  # of hidden layers of unit length
 FLOOR = np.float32(1e-3)  # added to a distance before its logarithm is taken
 SPREAD_SHARE = 0.95  # a standardised distance of 1 is this quantile of the fitted flows, 0 their median
-KNOWN_SHARE = 0.95
+KNOWN_SHARE = 0.98
 """Of held-out flows of known applications, half of them renegotiated: how many the limit of a name lets pass."""
-ENGINE_SHARE = 0.95
-"""The same of the limit of an engine: with .98, 5 % more flows of other versions got their engine, and 4 %
-more strangers a wrong one."""
-FITTING_SEED = 1  # of what is varied in them
+ENGINE_SHARE = 0.98
+"""The same of the limit of an engine, which could be wider: a relative of the known applications may pass."""
 LEAST_PACKETS = 10  # spaces are not fitted on windows with fewer
 EMBEDDING_CLIP = 6.0  # standard deviations of a whitened column, as the embedding of a flow holds them
 
@@ -90,16 +83,13 @@ class Spaces:
 
     features: Space
     hidden: Space
-    offsets: (
-        np.ndarray
-    )  # (classes,) float32: how much larger the score of a class usually is than that of all
 
     def score(self, scaled: np.ndarray, hidden: np.ndarray, named: np.ndarray) -> np.ndarray:
-        """Return the larger of the two standardised distances less the offset of the class, (n,) float32."""
+        """Return the larger of the two standardised distances, (n,) float32."""
         found: np.ndarray = np.maximum(
             self.features.strangeness(scaled, named), self.hidden.strangeness(hidden, named)
         )
-        return found - self.offsets[named]
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +98,6 @@ class Novelty:
 
     early: Spaces
     horizon: Spaces
-
-    def with_offsets(self, offsets: np.ndarray) -> "Novelty":
-        """Return the score with the offsets of `class_offsets` (2, classes)."""
-        return Novelty(
-            replace(self.early, offsets=offsets[0].astype(np.float32)),
-            replace(self.horizon, offsets=offsets[1].astype(np.float32)),
-        )
 
     def score(
         self, features: np.ndarray, scaled: np.ndarray, hidden: np.ndarray, logits: np.ndarray
@@ -156,15 +139,12 @@ def fit_spaces(scaled: np.ndarray, hidden: np.ndarray, target: np.ndarray, logit
     return Spaces(
         fit_space(scaled, target, named, classes, FEATURE_RIDGE),
         fit_space(hidden, target, named, classes, HIDDEN_RIDGE),
-        np.zeros(classes, np.float32),
     )
 
 
 def fitting_rows(dataset: Dataset, flows: np.ndarray, views: tuple[View, ...]) -> Rows:
-    """Return the windows that spaces are fitted on: each as it was and as another release might have sent it."""
+    """Return the windows that spaces are fitted on."""
     found = [view_rows(dataset, flows, view) for view in views]
     rows = Rows(*(np.concatenate([getattr(each, name) for each in found]) for name in Rows.__slots__))
     kept = rows.packets >= LEAST_PACKETS
-    rows = Rows(rows.features[kept], rows.flow[kept], rows.packets[kept])
-    varied = as_other_release(rows.features, np.random.default_rng(FITTING_SEED))
-    return Rows(np.concatenate([rows.features, varied]), np.tile(rows.flow, 2), np.tile(rows.packets, 2))
+    return Rows(rows.features[kept], rows.flow[kept], rows.packets[kept])

@@ -1,7 +1,7 @@
 """The training loop of the compact network: seeded, resumable, by call."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,6 @@ from callprint.core.identify.feature_row import group_columns
 from callprint.training.dataset import Dataset
 from callprint.training.network import CompactNetwork
 from callprint.training.novelty import EARLY_VIEWS, HORIZON_VIEWS, Novelty, fit_spaces, fitting_rows
-from callprint.training.releases import OTHER_RELEASE_SHARE, as_other_release
 from callprint.training.sampling import RENEGOTIATED_SHARE, Rows, training_rows
 from callprint.training.settings import TrainingSettings
 
@@ -59,13 +58,7 @@ def train_network(
     """
     torch.manual_seed(settings.seed)
     device = _device()
-
-    def rows_of(epoch: int) -> Rows:
-        seed = _epoch_seed(settings, epoch)
-        drawn = training_rows(dataset, flows, settings.windows_per_flow, seed, renegotiated)
-        return replace(drawn, features=as_other_release(drawn.features, np.random.default_rng(seed)))
-
-    rows = rows_of(0)
+    rows = training_rows(dataset, flows, settings.windows_per_flow, _epoch_seed(settings, 0), renegotiated)
     deviation = torch.from_numpy(rows.features.std(0) + 1e-3)
     for group in without:
         deviation[group_columns(group)] = torch.inf  # so every value counts as the usual one
@@ -84,14 +77,14 @@ def train_network(
         "flows": len(flows),
         "without": list(without),
         "renegotiated": renegotiated,
-        "other_release": OTHER_RELEASE_SHARE,
     }
     done = _resume(state_file, identity, network, optimizer, schedule) if state_file else 0
     network.train()
     for epoch in range(done, settings.epochs):
         torch.manual_seed(_epoch_seed(settings, epoch))
         if epoch:
-            rows = rows_of(epoch)
+            seed = _epoch_seed(settings, epoch)
+            rows = training_rows(dataset, flows, settings.windows_per_flow, seed, renegotiated)
         loss, accuracy = run_epoch(network, rows, target[rows.flow], settings, optimizer, schedule, device)
         if state_file:
             _keep(state_file, identity, network, optimizer, schedule, epoch + 1)

@@ -22,11 +22,9 @@ from callprint.training.calibration import (
     HeldOut,
     calibration_views,
     call_folds,
-    class_offsets,
     novelty_thresholds,
     temperatures,
     view_scores,
-    with_offsets,
 )
 from callprint.training.classes import TRAINING_SPLITS, classes_of, training_flows
 from callprint.training.dataset import Dataset
@@ -45,7 +43,7 @@ HELD_OUT_FOLDS = 4
 APPLICATION_ROUNDS = 6
 LEAST_LEFT = 10  # flows of other versions of an application, for a version of it to be left out
 VIEWS = (EARLY, View("first 40 packets", 0, 40, False), FINAL)
-FORMAT = 2  # of the cache
+FORMAT = 1  # of the cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +142,6 @@ def _judge_round(dataset: Dataset, of: Round, settings: TrainingSettings) -> Ite
         return view_scores(network, novelty, dataset, of_flows, target, view)
 
     calibrating = {view: part for view in calibration_views() if (part := scores(held, view)) is not None}
-    offsets = class_offsets(calibrating, len(classes))
-    calibrating = {view: with_offsets(part, offsets) for view, part in calibrating.items()}
     policy = Policy(
         THRESHOLD,
         temperatures(calibrating),
@@ -157,7 +153,6 @@ def _judge_round(dataset: Dataset, of: Round, settings: TrainingSettings) -> Ite
         for view in VIEWS:
             part = scores(of_flows, view)
             assert part is not None, "a flow that counts has at least ten packets"
-            part = with_offsets(part, offsets)
             packets = np.full(len(part.flow), view.packets)
             said = decide(policy, engines, 2, part.logits, part.novelty, packets)
             engine = np.where(said.engine == NO_APPLICATION, "", np.array(engines)[said.engine])

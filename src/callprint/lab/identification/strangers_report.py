@@ -1,7 +1,6 @@
 """The report's section on captures by others, most of them of applications that the model does not know."""
 
 import csv
-from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
 
@@ -59,11 +58,6 @@ def strangers_section(report: Report, folder: Path, identifier: OnnxIdentifier) 
         ["capture", "named", "confidence", "packets"],
         [[name, verdict.application, f"{verdict.confidence:.1%}", str(verdict.k)] for name, verdict in sure],
     )
-    report.add("By product, as the manifest of the captures names it:")
-    report.table(
-        ["product", "flows", "`unknown`", "of these an engine sure", "sure wrong names"],
-        _by_product([(applications.get(name) or "not named", verdict) for name, verdict in strangers]),
-    )
     if known:
         report.add(
             f"{len(known)} further flows are of applications that it knows, by the name of their capture. (Another "
@@ -82,21 +76,6 @@ def strangers_section(report: Report, folder: Path, identifier: OnnxIdentifier) 
                 for name, verdict in known
             ],
         )
-
-
-def _by_product(strangers: list[tuple[str, Verdict]]) -> list[list[str]]:
-    rows = []
-    for product in sorted({product for product, _ in strangers}):
-        verdicts = [verdict for other, verdict in strangers if other == product]
-        unknown = [verdict for verdict in verdicts if verdict.application == UNKNOWN]
-        engines = Counter(verdict.engine for verdict in unknown if verdict.engine not in (None, UNKNOWN))
-        names = Counter(verdict.application for verdict in verdicts if verdict.application != UNKNOWN)
-        rows.append([product, str(len(verdicts)), str(len(unknown)), _counted(engines), _counted(names)])
-    return rows
-
-
-def _counted(names: Counter[str]) -> str:
-    return ", ".join(f"{name} ({count})" for name, count in names.most_common()) or "–"
 
 
 def judge_capture(path: Path, identifier: OnnxIdentifier) -> list[FlowReport]:
