@@ -22,7 +22,7 @@ def main() -> None:
     shutil.copy(DEFAULT_MODEL, out)
     card = DEFAULT_MODEL.with_suffix(".json").read_text()
     version = asked[asked.index("--model-version") + 1]
-    card = card.replace('"compact"', '"own"').replace('"version": "5"', f'"version": "{version}"')
+    card = card.replace('"compact"', '"own"').replace('"version": "6"', f'"version": "{version}"')
     out.with_suffix(".json").write_text(card.replace("compact.onnx", out.name))
 
 

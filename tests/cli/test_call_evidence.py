@@ -224,7 +224,7 @@ def test_what_is_no_evidence(run, words, code, message):
 def test_another_network_is_not_asked(run, evidence):
     code, _, err = run("call", "--check", evidence, "--model", "none")
     assert code == 4
-    assert "compact 5" in err
+    assert "compact 6" in err
 
 
 def packet_blocks(data):

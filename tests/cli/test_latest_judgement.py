@@ -93,7 +93,7 @@ def test_after_a_vote(agree, answers):
 
 def test_after_another_model_of_the_same_name(agree, cautious, capsys):
     shipped = agree()
-    assert {row["model"] for row in shipped.values() if row["type"] == "flow"} == {"compact 5"}
+    assert {row["model"] for row in shipped.values() if row["type"] == "flow"} == {"compact 6"}
     other = agree("--model", cautious)
     flows = [key for key in shipped if key[0] == "flow"]
     assert [shipped[key]["model"] for key in flows] == [other[key]["model"] for key in flows]

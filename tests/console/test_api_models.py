@@ -55,12 +55,12 @@ def test_clusters_are_listed_named_split_and_merged(robot):
 
 def test_training_and_drift_say_where_they_stand(robot):
     found = asked(robot, "training").json()
-    assert (found["state"], found["in_place"]) == ("none", "compact 5")
+    assert (found["state"], found["in_place"]) == ("none", "compact 6")
     assert asked(robot, "training", kind="start").status_code == 409  # no dataset
     write_strangers(robot.settings.named)
     assert asked(robot, "training", kind="stop").status_code == 409
     models = ready(robot, "drift")["models"]
-    assert any(each["name"] == "compact 5" for each in models)
+    assert any(each["name"] == "compact 6" for each in models)
 
 
 def test_viewers_and_pages_of_others_change_nothing(robot):

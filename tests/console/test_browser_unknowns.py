@@ -122,7 +122,7 @@ def test_drift_appears_by_itself_and_is_accessible(chromium, served, tmp_path):
     store = fill(tmp_path / "store.sqlite")
     flows = [LINPHONE._replace(src_port=i) for i in range(60)]
     with open_store(str(store)) as filled:
-        filled.put_verdicts([verdict(flow, "linphone", k=100, model="compact 5") for flow in flows])
+        filled.put_verdicts([verdict(flow, "linphone", k=100, model="compact 6") for flow in flows])
     page, base = opened(chromium, served, store, placed=tmp_path / "networks.json")
     page.goto(f"{base}/models")
     page.wait_for_selector("text=Divergence", timeout=WAIT_MS)

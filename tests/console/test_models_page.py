@@ -27,7 +27,7 @@ def test_drift_is_measured_beside_the_page(tmp_path):
                     "linphone",
                     best_application="linphone",
                     k=100,
-                    model="compact 5",
+                    model="compact 6",
                 )
                 for i in range(60)
             ]

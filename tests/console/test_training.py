@@ -169,7 +169,7 @@ def test_damaged_state_is_said(visitor, folder):
 
 def test_identify_uses_the_network_in_place(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
-    assert load_identifier().name == "compact 5"
+    assert load_identifier().name == "compact 6"
     other = tmp_path / "own-1.onnx"
     shutil.copy(DEFAULT_MODEL, other)
     card = DEFAULT_MODEL.with_suffix(".json").read_text()
@@ -177,10 +177,10 @@ def test_identify_uses_the_network_in_place(tmp_path, monkeypatch):
         card.replace("compact.onnx", "own-1.onnx").replace('"compact"', '"own"')
     )
     put_in_place(other)
-    assert load_identifier().name == "own 5"
+    assert load_identifier().name == "own 6"
     assert len(networks_in_place()) == 1
     assert roll_back()
-    assert load_identifier().name == "compact 5"
+    assert load_identifier().name == "compact 6"
     assert not roll_back()
 
 

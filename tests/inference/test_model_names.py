@@ -42,13 +42,13 @@ def test_another_network_of_the_same_name_is_not_put_into_use(store, tmp_path):
     assert shipped.name == other.name
     assert shipped.digest != other.digest
     put_into_use(store, shipped, 1)
-    with pytest.raises(ModelError, match=r"other\.onnx is called 'compact 5', and so is another network"):
+    with pytest.raises(ModelError, match=r"other\.onnx is called 'compact 6', and so is another network"):
         put_into_use(store, other, 2)
     put_into_use(store, shipped, 3)
-    assert [(model.name, model.first_used_ns) for model in store.models()] == [("compact 5", 1)]
+    assert [(model.name, model.first_used_ns) for model in store.models()] == [("compact 6", 1)]
 
 
-@pytest.mark.parametrize("changes", [{"name": "mine"}, {"version": "6"}])
+@pytest.mark.parametrize("changes", [{"name": "mine"}, {"version": "7"}])
 def test_with_another_name_or_version_it_is(store, tmp_path, changes):
     for model in (SHIPPED, copied(tmp_path / "a", **changes)):
         put_into_use(store, load_model(model), 1)

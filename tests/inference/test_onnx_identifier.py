@@ -44,7 +44,7 @@ def logs():
 
 def test_what_the_pipeline_relies_on(shipped):
     assert shipped.name == f"{shipped.card.name} {shipped.card.version}"
-    assert len(shipped.applications) == 21
+    assert len(shipped.applications) == 22
     assert shipped.minimum_k >= 2
     decisions = shipped.identify(*logs())
     assert decisions.application.dtype == np.int16
