@@ -12,4 +12,5 @@
   :resource-paths ["_resources"]
   :target-path "_build"
   :min-lein-version "2.0.0"
+  :uberjar-exclusions [#"^(?!callprint/|resources/|META-INF/)"]
   :jar-exclusions [#"^resources/callprint/" #"__pycache__" #"\.pyc$" #"\.java$"])

@@ -128,6 +128,11 @@ def test_what_is_no_frame_is_named(data, error):
         storm.read_message()
 
 
+def test_an_emit_may_name_a_task_and_ask_for_the_tasks():
+    frame = b"".join(encode_message({"command": "emit", "tuple": [], "task": 7}))
+    assert frame == sent(b"E\x01\xff\xff\xff\xff" + struct.pack(">iHH", 7, 0, 0))
+
+
 @pytest.mark.parametrize("value", [True, [1], {"a": 1}, 1 << 63])
 def test_a_value_that_no_frame_holds_is_refused_before_anything_is_sent(value):
     with pytest.raises(ValueError, match="a tuple with"):

@@ -9,7 +9,7 @@ PATH, both of which are this module again:
     storm version      Maven's jars contain no such script: this one prints the version that Maven resolves
     storm jar          Flux ignores --local on Storm 2: Storm's LocalCluster runs Flux, with the topology's jar first on
                        the class path, because Flux's own jar would hide its `resources/`
-    lein deps :tree    project.clj has no dependencies, but streamparse wants a line that names storm-core
+    lein deps :tree    project.clj does not name storm-core, but streamparse wants a line that does
 
 What `sparse submit` does before it submits is done here, too: settings and topics are checked, the store is prepared.
 The network is read from its path, because there is no blobstore.

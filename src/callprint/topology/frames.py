@@ -27,7 +27,7 @@ _COMMANDS = {_ACK: "ack", _FAIL: "fail"}
 def encode_message(message: Mapping[str, Any]) -> list[bytes]:
     """Return a component's message as the parts of a frame. Raises ValueError for a tuple that no frame can hold."""
     command = message.get("command")
-    if command == "emit" and "task" not in message:
+    if command == "emit":
         parts = _emit(message)
     elif command in _ANSWERS:
         parts = [bytes((_ANSWERS[command],)), _name(message["id"])]
@@ -47,7 +47,7 @@ def _emit(message: Mapping[str, Any]) -> list[bytes]:
         bytes((_EMIT, message.get("need_task_ids", True))),
         _name(message.get("id")),
         _name(message.get("stream")),
-        _INTEGER.pack(0),  # any task
+        _INTEGER.pack(message.get("task", 0)),  # 0: any
         _SHORT.pack(len(anchors)),
         *map(_name, anchors),
         *_values(message["tuple"]),

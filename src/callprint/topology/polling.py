@@ -11,6 +11,7 @@ from typing import Any
 from kafka.structs import MemberState
 
 IDLE_TIMEOUT_MS = 20  # a spout with nothing to read sleeps; acknowledgements wait for it at most this long
+REST_TIMEOUT_MS = 250  # where none can come; a record ends any poll at once
 JOIN_TIMEOUT_MS = 1000  # shorter polls end before the join does on a busy machine: one took a minute to join
 LONGEST_PAUSE_S = 1.0
 
@@ -30,10 +31,11 @@ class Poller:
             return []
         return self.records(now_s, most=1)
 
-    def records(self, now_s: float, most: int | None = None) -> list[Any]:
-        """Return at most `most` records, after a short wait for the first."""
+    def records(self, now_s: float, most: int | None = None, *, in_flight: bool = True) -> list[Any]:
+        """Return at most `most` records, after a short wait for the first; `in_flight`: acknowledgements may come."""
         self._next_s = now_s + LONGEST_PAUSE_S
-        timeout_ms = IDLE_TIMEOUT_MS if self._stable() else JOIN_TIMEOUT_MS
+        idle_ms = IDLE_TIMEOUT_MS if in_flight else REST_TIMEOUT_MS
+        timeout_ms = idle_ms if self._stable() else JOIN_TIMEOUT_MS
         polled = self._consumer.poll(timeout_ms=timeout_ms, max_records=most)
         return [record for records in polled.values() for record in records]
 

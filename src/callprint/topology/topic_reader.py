@@ -135,7 +135,8 @@ class TopicReader(ConsumerRebalanceListener):
         if now_s >= self._next_commit_s:
             self._next_commit_s = now_s + COMMIT_EVERY_S
             self.commit()
-        if sum(stream.in_flight for stream in self._streams.values()) >= self._settings.maximum_in_flight:
+        in_flight = sum(stream.in_flight for stream in self._streams.values())
+        if in_flight >= self._settings.maximum_in_flight:
             return None
         if any(stream.low_water.held >= MOST_HELD for stream in self._streams.values()):
             return None
@@ -147,7 +148,7 @@ class TopicReader(ConsumerRebalanceListener):
                 return expiry
         self._resume(now_s)
         if not self._buffer:
-            self._buffer.extend(self._poller.records(now_s))
+            self._buffer.extend(self._poller.records(now_s, in_flight=in_flight > 0))
         while self._buffer:
             record = self._buffer.popleft()
             if record.partition not in self._streams or record.partition in self._rewound:

@@ -126,7 +126,11 @@ public class FrameSerializer implements ISerializer {
             case 'J':
                 JsonSerializer json = new JsonSerializer();
                 json.initialize(OutputStream.nullOutputStream(), frame.rest());
-                return json.readShellMsg();
+                try {
+                    return json.readShellMsg();
+                } catch (RuntimeException error) {
+                    throw new IOException("a frame's JSON is no message", error);
+                }
             default:
                 throw new IOException("a frame of unknown kind " + (int) frame.kind);
         }
