@@ -66,6 +66,7 @@ class CaptureRun:
             self._note_running(mark_ns)
             done = at
         self._process_until_mark(data, packets[done:], records[done:], capture)
+        self._store_many()
 
     def _process_until_mark(
         self, data: np.ndarray, packets: np.ndarray, records: np.ndarray, capture: str | None
@@ -145,6 +146,7 @@ class CaptureRun:
         self._report_flows(output.reports)
         if self.calls is not None:
             self._add_calls(self.calls, self.calls.finish())
+        self._store_many()
 
     @property
     def counters(self) -> list[int]:
@@ -160,8 +162,6 @@ class CaptureRun:
         self.flows = self.pipeline.engine.gauges["flows_created"]
         for verdict in output.verdicts:
             self.on_verdict(verdict)
-        if len(self._verdicts) + len(self._reports) + EVIDENCE_WEIGHT * len(self._unknown) >= STORE_BATCH:
-            self.store_rest()
 
     def _report_flows(self, reports: list[FlowReport]) -> None:
         for report in reports if self.calls is None else self.calls.assembler.with_announced(reports):
@@ -188,7 +188,11 @@ class CaptureRun:
         if self.on_call is not nobody_listens:  # who counts only needs no objects
             for call in calls:
                 self.on_call(call)
-        if len(self._calls) >= STORE_BATCH:
+
+    def _store_many(self) -> None:
+        """Store when there is enough, of whole batches: then most flows come with all that is said of them."""
+        waiting = len(self._verdicts) + len(self._reports) + len(self._calls)
+        if waiting + EVIDENCE_WEIGHT * len(self._unknown) >= STORE_BATCH:
             self.store_rest()
 
     def store_rest(self) -> None:

@@ -112,18 +112,17 @@ def _finite(value: object) -> float:
 
 
 _encode = json.JSONEncoder(allow_nan=False).encode
-_float_text = float.__repr__
 
 
 def numbers_text(values: Sequence[float]) -> str:
     """Return the JSON list that `numbers` reads. Raises ValueError for infinity."""
     try:
-        text = ", ".join(["null" if math.isnan(value) else _float_text(value) for value in values])
+        text = ", ".join(map(float.__repr__, values))
     except TypeError:  # a whole number
         return _encode([None if math.isnan(value) else value for value in values])
     if "inf" in text:
         raise ValueError("infinity is not JSON")
-    return f"[{text}]"
+    return f"[{text.replace('nan', 'null')}]"
 
 
 def flow_keys_text(flows: Sequence[FlowKey]) -> str:

@@ -166,9 +166,9 @@ def _described(call: MediaOnlyCall) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     if len(flows) > 1:
         flows = sorted(flows, key=lambda report: (report.verdict.flow.first_seen_ns, report.verdict.flow))
     first = flows[0].verdict.flow
-    source = _source(flows[0])
+    source = first.src_ip, first.src_port
     caller = [report for report in flows if _source(report) == source]
-    callee = [report for report in flows if _source(report) != source]
+    callee = [report for report in flows if _source(report) != source] if len(caller) < len(flows) else []
     started_ns, ended_ns = first.first_seen_ns, max(report.summary.last_seen_ns for report in flows)
     answered_ns = callee[0].verdict.flow.first_seen_ns if callee else None
     digest = blake2b(" ".join(map(str, first)).encode(), digest_size=12).hexdigest()

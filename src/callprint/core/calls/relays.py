@@ -29,6 +29,8 @@ NEAR_NS = 500_000_000
 
 def each_stream_once(flows: Sequence[FlowReport]) -> list[FlowReport]:
     """Return one flow of each stream: that with the most packets, of equals the one that was seen first."""
+    if len(flows) < 2:  # of most parties: nothing to compare
+        return list(flows)
     return [max(stream, key=_received) for stream in _streams(flows)]
 
 
@@ -37,7 +39,7 @@ def relay_of(flows: Sequence[FlowReport]) -> str | None:
 
     It is where one hop ends and the next one begins; of a relay with two addresses the one from which it sends.
     """
-    for stream in _streams(flows):
+    for stream in _streams(flows) if len(flows) > 1 else ():
         for one, other in combinations((report.verdict.flow for report in stream), 2):
             if _source(one) != _source(other) and _destination(one) != _destination(other):
                 # The first packet on the nearer hop may have been lost on its way to the capture.
@@ -59,8 +61,6 @@ def relay_between(one: FlowReport, other: FlowReport) -> str | None:
 
 def _streams(flows: Sequence[FlowReport]) -> list[list[FlowReport]]:
     """Return the flows of each stream, in the order in which they were first seen."""
-    if len(flows) < 2:  # of most parties: nothing to compare
-        return [list(flows)] if flows else []
     streams: list[list[FlowReport]] = []
     for report in sorted(flows, key=_place):
         for stream in streams:

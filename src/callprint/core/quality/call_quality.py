@@ -40,7 +40,9 @@ def call_quality(
 def _voice(flows: Sequence[FlowSummary]) -> FlowSummary | None:
     """Return the longest flow that is no video."""
     voices = [flow for flow in flows if flow.clock_rate_hz != _VIDEO_HZ]
-    return max(voices, key=lambda flow: (flow.packets + flow.long_packets, flow.flow), default=None)
+    if len(voices) < 2:
+        return voices[0] if voices else None
+    return max(voices, key=lambda flow: (flow.packets + flow.long_packets, flow.flow))
 
 
 def _notes(who: str, voice: FlowSummary | None) -> list[str]:
