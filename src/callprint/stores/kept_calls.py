@@ -28,6 +28,8 @@ KEPT_VARIABLE = "CALLPRINT_KEPT_CALLS"
 KEY_BYTES = 32
 MAGIC = b"callprint kept 1"
 LARGEST_FILE = 4 << 30
+NEAR_NS = 1_000_000_000
+"""Two captures of a call, by an agent and by `callprint identify` beside it, may date its first packet so far apart."""
 
 PLAIN, ENCRYPTED = ".pcapng", ".pcapng.enc"
 _NONCE = 12
@@ -172,7 +174,7 @@ class KeptCalls:
             return None  # another process deleted it just now, as its bounds say
         except OSError as error:
             raise StoreError(f"{path}: {error.strerror}") from error
-        name = self._name(call)
+        name = path.name.partition(".")[0]
         if path.name.endswith(PLAIN):
             capture, seal = data[:-_SEAL_BYTES], data[-_SEAL_BYTES:]
             if seal != _seal(name, capture):
@@ -196,14 +198,26 @@ class KeptCalls:
 
     def _file(self, call: CallRecord) -> Path | None:
         name = self._name(call)
-        found = (self._folder / (name + ending) for ending in (ENCRYPTED, PLAIN))
+        found = [self._folder / (name + ending) for ending in (ENCRYPTED, PLAIN)]
+        found += self._near(name, call.started_ns)
         return next((path for path in found if _regular(path) is not None), None)
+
+    def _near(self, name: str, started_ns: int) -> list[Path]:
+        """Return files of a call that another capture saw begin at nearly the same time, the nearest first."""
+        digest = name.partition("~")[0]
+        apart = []
+        for path in self._folder.glob(f"{digest}~*"):
+            began = path.name.partition("~")[2].partition(".")[0]
+            if path.name.endswith((PLAIN, ENCRYPTED)) and began.lstrip("-").isdecimal():
+                apart.append((abs(int(began) - started_ns), path))
+        return [path for away_ns, path in sorted(apart) if away_ns <= NEAR_NS]
 
     @staticmethod
     def _name(call: CallRecord) -> str:
-        """Return the name of a call's file: a digest, because a Call-ID may hold anything."""
-        key = "\0".join((call.call_id, call.from_tag, str(call.started_ns)))
-        return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+        """Return the name of a call's file: a digest, because a Call-ID may hold anything, and when the call began."""
+        key = "\0".join((call.call_id, call.from_tag))
+        digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+        return f"{digest}~{call.started_ns}"
 
     def _found(self) -> dict[Path, tuple[float, int]]:
         if self._files is None or not self._until_listed:
