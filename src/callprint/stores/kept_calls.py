@@ -8,6 +8,7 @@ its call: by a digest at its end, or, with a key, by AES-256-GCM, which nobody w
 import contextlib
 import hashlib
 import os
+import re
 import stat
 import time
 from collections.abc import Callable
@@ -32,6 +33,7 @@ NEAR_NS = 1_000_000_000
 """Two captures of a call, by an agent and by `callprint identify` beside it, may date its first packet so far apart."""
 
 PLAIN, ENCRYPTED = ".pcapng", ".pcapng.enc"
+_BEGAN = re.compile(r"~(-?\d{1,19})\.pcapng(?:\.enc)?\Z", re.ASCII)
 _NONCE = 12
 _SEAL_TYPE = 0x8CA11E02  # reserved for local use, as BLOCK_TYPE of core/calls/kept.py
 _SEAL_BYTES = 12 + 32
@@ -207,9 +209,9 @@ class KeptCalls:
         digest = name.partition("~")[0]
         apart = []
         for path in self._folder.glob(f"{digest}~*"):
-            began = path.name.partition("~")[2].partition(".")[0]
-            if path.name.endswith((PLAIN, ENCRYPTED)) and began.lstrip("-").isdecimal():
-                apart.append((abs(int(began) - started_ns), path))
+            found = _BEGAN.search(path.name)
+            if found:
+                apart.append((abs(int(found[1]) - started_ns), path))
         return [path for away_ns, path in sorted(apart) if away_ns <= NEAR_NS]
 
     @staticmethod
