@@ -26,6 +26,7 @@ import httpx
 
 from callprint.console import shown
 from callprint.console.app import make_app
+from callprint.console.call_ids import CallIds
 from callprint.console.sessions import Sessions
 from callprint.console.settings import ConsoleSettings
 from callprint.core.call import Action, AllowEntry, CallRecord, CallState, EndedBy, Phase, Vote
@@ -130,6 +131,8 @@ def fill(store: VerdictStore, traffic: Traffic) -> None:
         store.put_verdicts([verdict for i in some for verdict in traffic.verdicts(i)])
         store.put_flows([traffic.summary(i) for i in some])
         store.put_calls([traffic.call(i) for i in some])
+        if some.stop * 20 // traffic.rows > at * 20 // traffic.rows:
+            print(f"{some.stop:,} of {traffic.rows:,} after {time.perf_counter() - began:.0f} s", flush=True)
     spammers = [traffic.call(i) for i in range(0, traffic.rows, max(1, traffic.rows // 50) // 20 * 20 or 20)]
     store.put_votes(
         Vote(call.call_id, call.from_tag, call.caller, "ann", call.started_ns, True)
@@ -143,8 +146,8 @@ def fill(store: VerdictStore, traffic: Traffic) -> None:
     )
 
 
-def paths(traffic: Traffic) -> dict[str, str]:
-    """Return what is asked for, by what it is called in the table."""
+def paths(traffic: Traffic, ids: CallIds) -> dict[str, str]:
+    """Return what is asked for, by what it is called in the table; ids: those of the console's calls."""
     late, early = traffic.rows - traffic.rows // 50, traffic.rows // 50
     spam = traffic.rows // 2 // 20 * 20
     call, spam_call = traffic.call(late - late % 20 + 1), traffic.call(spam)
@@ -169,7 +172,7 @@ def paths(traffic: Traffic) -> dict[str, str]:
         key = shown.flow_id(traffic.flow(i))
         found |= {f"a {name} flow": f"/flows/{key}", f"api, a {name} flow": f"/api/v1/flows/{key}"}
     for name, one in (("call", call), ("spam call", spam_call)):
-        key = shown.call_id(one)
+        key = ids.of(one)
         found |= {f"a {name}": f"/calls/{key}", f"api, a {name}": f"/api/v1/calls/{key}"}
     found |= {
         "desk": "/desk",
@@ -229,13 +232,17 @@ class Browser:
 
 async def measure(url: str, folder: Path, traffic: Traffic) -> None:
     """Ask for every page and print the table."""
-    asked = paths(traffic)
+    asked = paths(traffic, CallIds(folder / "call-ids.key"))
     took: dict[str, list[float]] = {name: [] for name in asked}
     async with Browser(url, folder) as browser:
-        first, text = await browser.ms("/flows")
-        following = re.search(r'href="(/flows\?[^"]*after=[^"]+)"', text)
-        if following:
-            asked["the next page of flows"], took["the next page of flows"] = unescape(following[1]), []
+        first, _ = await browser.ms("/flows")
+        for kind in ("flows", "calls"):
+            following = re.search(rf'href="(/{kind}\?[^"]*after=[^"]+)"', (await browser.ms(f"/{kind}"))[1])
+            if following:
+                asked[f"the next page of {kind}"], took[f"the next page of {kind}"] = (
+                    unescape(following[1]),
+                    [],
+                )
         for _ in range(1 + ROUNDS):
             for name, path in asked.items():
                 took[name].append((await browser.ms(path))[0])

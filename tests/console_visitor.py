@@ -121,6 +121,8 @@ def add_judged(path: Path) -> FlowKey:
                     ended_ns=flow.first_seen_ns + 90 * SECOND_NS,
                     caller_flows=(flow,),
                     callee_flows=(back,),
+                    caller_application="unknown",
+                    callee_application="linphone",
                     caller_mos=3.87,
                     callee_mos=4.39,
                     media_notes="caller_loss_before_capture",

@@ -161,6 +161,21 @@ def test_what_cannot_be_is_an_error_of_the_documented_family(arguments, options,
     assert str(raised.value)
 
 
+def test_quality_is_that_of_the_command_line(flows, tmp_path):
+    out = tmp_path / "out.jsonl"
+    assert main(["quality", "--json", str(out), str(SAMPLE)]) == 0
+    lines = {(line["src_ip"], line["ssrc"]): line for line in map(json.loads, out.read_text().splitlines())}
+    assert len(lines) == len(flows)
+    for flow in flows:
+        line = lines[flow.src_ip, flow.key.ssrc]
+        assert line["mos"] == (None if flow.mos is None else pytest.approx(flow.mos, abs=0.01))
+        assert [(each["begins_s"], each["lost"], each["mos"]) for each in line["windows"]] == [
+            (window.begins_s, window.lost, window.mos) for window in flow.quality
+        ]
+        assert all(isinstance(window, callprint.QualityWindow) for window in flow.quality)
+    assert any(window.mos for flow in flows for window in flow.quality)
+
+
 def test_every_stable_name_is_there_and_documented():
     page = (ROOT / "docs" / "use" / "python.md").read_text()
     for name in callprint.__all__:

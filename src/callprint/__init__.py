@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         StoreError,
     )
     from callprint.core.verdict import FlowKey, FlowSummary, Verdict
-    from callprint.interface import Flow, Identification, identify
+    from callprint.interface import Flow, Identification, QualityWindow, identify
     from callprint.output.tables import Tables
     from callprint.stores import CallQuery, VerdictQuery, open_store
 
@@ -40,6 +40,7 @@ __all__ = [
     "FlowSummary",
     "Identification",
     "ModelError",
+    "QualityWindow",
     "StoreError",
     "Tables",
     "Verdict",
@@ -58,7 +59,7 @@ _PLACES = {
         "StoreError",
     ),
     "callprint.core.verdict": ("FlowKey", "FlowSummary", "Verdict"),
-    "callprint.interface": ("Flow", "Identification", "identify"),
+    "callprint.interface": ("Flow", "Identification", "QualityWindow", "identify"),
     "callprint.output.tables": ("Tables",),
     "callprint.stores": ("CallQuery", "VerdictQuery", "open_store"),
 }

@@ -73,7 +73,8 @@ def evidence_of(capture: bytes, kept: KeptCall, record: CallRecord, key: bytes |
     key: of the pseudonyms, by default a random one that nobody keeps. Raises StoreError when
     the packets cannot be read, or the verdicts beside them are on flows of another call.
     """
-    if not {*kept.flows} <= {*record.caller_flows, *record.callee_flows}:
+    ours = {flow[:-1] for flow in (*record.caller_flows, *record.callee_flows)}
+    if not {flow[:-1] for flow in kept.flows} <= ours:  # when each began, two captures may say differently
         raise StoreError("the packets that are kept of the call are those of another call")
     ports = kept.ports or SIGNALLING_PORTS
     names = Pseudonyms(key or os.urandom(KEY_BYTES), {*ports, *SIGNALLING_PORTS})

@@ -38,6 +38,25 @@ Capture = str | os.PathLike[str] | bytes | BinaryIO
 
 
 @dataclass(frozen=True, slots=True)
+class QualityWindow:
+    """The quality of a stretch of a flow, ten seconds or, in a long flow, more (docs/use/quality.md)."""
+
+    begins_s: int
+    """After the flow's first packet."""
+    covers_s: int
+    expected: int
+    """Packets sent, by their sequence numbers."""
+    lost: int
+    late: int
+    """Packets too late for a jitter buffer of 60 ms."""
+    jitter_ms: float
+    """The mean of the interarrival jitter (RFC 3550)."""
+    r_factor: float | None
+    mos: float | None
+    """None where none is claimed: `summary.quality_notes` says why, or there were too few packets."""
+
+
+@dataclass(frozen=True, slots=True)
 class Flow:
     """A one-way media flow with its last verdict: what most programs ask for by name, the rest in its two parts.
 
@@ -96,6 +115,30 @@ class Flow:
     def codec(self) -> str:
         """The codec: as SDP announced it, else by the payload type (RFC 3551), else `dynamic`."""
         return self.summary.announced_codec or self.summary.codec
+
+    @property
+    def mos(self) -> float | None:
+        """The MOS of the whole flow by the E-model; None where none is claimed."""
+        return self.summary.mos
+
+    @property
+    def quality(self) -> list[QualityWindow]:
+        """The quality over time, the first window first."""
+        from callprint.output.quality_report import rated_windows  # noqa: PLC0415 - it loads what draws tables
+
+        return [
+            QualityWindow(
+                window.begins_s,
+                window.covers_s,
+                window.heard.expected,
+                window.heard.lost,
+                window.heard.late,
+                window.heard.jitter_mean_us / 1000,
+                window.rating.r,
+                window.rating.mos,
+            )
+            for window in rated_windows(self.summary)
+        ]
 
     def as_dict(self) -> dict[str, Any]:
         """Return all fields by name, rounded, as in a line of `callprint identify --json`."""

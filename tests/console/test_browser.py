@@ -14,6 +14,7 @@ from console_visitor import HOSTILE, MEASURED, add_judged, fill, fill_busy, fill
 from verdict_samples import JAMI_IPV6, verdict
 
 from callprint.console import agents, shown, watch
+from callprint.console.topology import DeadLetterCount, Progress, TopologyState
 from callprint.stores import open_store
 from capture_agent.metrics import exposition
 
@@ -43,9 +44,22 @@ def patience(monkeypatch):
     monkeypatch.setattr(watch, "PATIENCE_S", 20.0)
 
 
-def opened(chromium, served, store: Path, agents=("http://127.0.0.1:1/metrics",), **options):
+class AtWork:
+    """A topology that is a little behind, as values: no Kafka runs beside a browser."""
+
+    def ask(self):
+        """Return what Kafka would say."""
+        read = (
+            Progress("media", 212, 0, True),
+            Progress("signaling", 3, 0, True),
+            Progress("feedback", 0, 0, True),
+        )
+        return TopologyState(read, DeadLetterCount("dead-letters", 2, 0))
+
+
+def opened(chromium, served, store: Path, agents=("http://127.0.0.1:1/metrics",), kafka=(), **options):
     """Return a page that has come in, and the address of a console that asks agents."""
-    return console_browser.opened(chromium, served, store, options, agents=agents)
+    return console_browser.opened(chromium, served, store, options, agents=agents, kafka=kafka)
 
 
 def filled(path: Path) -> Path:
@@ -161,10 +175,11 @@ def test_pictures_of_the_docs(chromium, served, tmp_path, monkeypatch):
     monkeypatch.setattr(
         agents, "fetch", lambda url: exposition(AGENT | {PACKETS_READ: 10_000_000 + len(url)})
     )
+    monkeypatch.setattr(watch, "topology_of", lambda _: AtWork())
     store = fill_busy(tmp_path / "store.sqlite")
     flow = f"/flows/{shown.flow_id(add_judged(store))}"
     urls = ("http://agent1:9100/metrics", "http://agent-west:9100/metrics")
-    page, base = opened(chromium, served, store, urls)
+    page, base = opened(chromium, served, store, urls, kafka=("kafka1:9092",))
     page.goto(f"{base}/calls?q={MEASURED}")
     call = page.locator("td.time a").first.get_attribute("href")
     for name, path in (("now", "/"), ("desk", "/desk"), ("call", call), ("flow", flow)):
@@ -175,3 +190,8 @@ def test_pictures_of_the_docs(chromium, served, tmp_path, monkeypatch):
                 path=picture, full_page=name == "flow", clip=FLOW_PICTURE if name == "flow" else None
             )
         assert 5_000 < picture.stat().st_size < 250_000
+    picture = PICTURES / "console-quality.png"
+    if not picture.exists():
+        page.goto(base + flow)
+        page.locator("section.card", has_text="Quality over time").screenshot(path=picture)
+    assert 2_000 < picture.stat().st_size < 100_000

@@ -34,6 +34,18 @@ def test_a_call_is_kept_and_replaced(tmp_path):
     assert len(list(folder.path.iterdir())) == 1
 
 
+def test_a_call_that_another_capture_dated_a_little_differently_is_found(tmp_path):
+    folder = KeptCalls(tmp_path)
+    one = call()
+    for away_ns in (0, 5_000_000):
+        folder.put(replace(one, started_ns=one.started_ns + away_ns), str(away_ns).encode())
+    near = [(-3_000, b"0"), (3_000, b"0"), (0, b"0"), (4_999_999, b"5000000"), (10**9, b"5000000")]
+    for away_ns, found in near:
+        assert folder.get(replace(one, started_ns=one.started_ns + away_ns)) == found
+    assert not folder.has(replace(one, started_ns=one.started_ns + 2 * 10**9))
+    assert not folder.has(replace(one, call_id="another", started_ns=one.started_ns))
+
+
 @pytest.mark.parametrize(
     ("limits", "left"),
     [(KeptLimits(calls=3), [7, 8, 9]), (KeptLimits(mebibytes=2), [7, 8, 9]), (KeptLimits(), list(range(10)))],

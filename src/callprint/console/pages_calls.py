@@ -244,6 +244,13 @@ def _scorecard() -> Scorecard:
     return load(WEIGHTS)
 
 
+def _in_words(value: float, unit: str) -> str:
+    if unit == "0/1":
+        return "yes" if value else "no"
+    words = {"ratio": "", "numbers": "", "1/d": "a day"}.get(unit, unit)
+    return f"{value:,.3g} {words}".strip()
+
+
 def _bars(call: CallRecord) -> Any:
     """Draw what the scorecard's points say about the call alone; votes come on top of them."""
     if len(call.features) != FEATURE_COUNT or call.spam_score is None:
@@ -254,7 +261,7 @@ def _bars(call: CallRecord) -> Any:
     rows = []
     for i in order:
         value = call.features[i]
-        words = "not known" if math.isnan(value) else f"{value:,.3g} {FEATURES[i].unit}".strip()
+        words = "not known" if math.isnan(value) else _in_words(value, FEATURES[i].unit)
         name = FEATURES[i].column.removesuffix("_s").removesuffix("_ms").replace("_", " ")
         rows.append((name, words, float(points[i])))
     return charts.balance(rows, "What spoke for spam and against it") if rows else ""

@@ -8,6 +8,7 @@ its call: by a digest at its end, or, with a key, by AES-256-GCM, which nobody w
 import contextlib
 import hashlib
 import os
+import re
 import stat
 import time
 from collections.abc import Callable
@@ -28,8 +29,11 @@ KEPT_VARIABLE = "CALLPRINT_KEPT_CALLS"
 KEY_BYTES = 32
 MAGIC = b"callprint kept 1"
 LARGEST_FILE = 4 << 30
+NEAR_NS = 1_000_000_000
+"""Two captures of a call, by an agent and by `callprint identify` beside it, may date its first packet so far apart."""
 
 PLAIN, ENCRYPTED = ".pcapng", ".pcapng.enc"
+_BEGAN = re.compile(r"~(-?\d{1,19})\.pcapng(?:\.enc)?\Z", re.ASCII)
 _NONCE = 12
 _SEAL_TYPE = 0x8CA11E02  # reserved for local use, as BLOCK_TYPE of core/calls/kept.py
 _SEAL_BYTES = 12 + 32
@@ -172,7 +176,7 @@ class KeptCalls:
             return None  # another process deleted it just now, as its bounds say
         except OSError as error:
             raise StoreError(f"{path}: {error.strerror}") from error
-        name = self._name(call)
+        name = path.name.partition(".")[0]
         if path.name.endswith(PLAIN):
             capture, seal = data[:-_SEAL_BYTES], data[-_SEAL_BYTES:]
             if seal != _seal(name, capture):
@@ -196,14 +200,26 @@ class KeptCalls:
 
     def _file(self, call: CallRecord) -> Path | None:
         name = self._name(call)
-        found = (self._folder / (name + ending) for ending in (ENCRYPTED, PLAIN))
+        found = [self._folder / (name + ending) for ending in (ENCRYPTED, PLAIN)]
+        found += self._near(name, call.started_ns)
         return next((path for path in found if _regular(path) is not None), None)
+
+    def _near(self, name: str, started_ns: int) -> list[Path]:
+        """Return files of a call that another capture saw begin at nearly the same time, the nearest first."""
+        digest = name.partition("~")[0]
+        apart = []
+        for path in self._folder.glob(f"{digest}~*"):
+            found = _BEGAN.search(path.name)
+            if found:
+                apart.append((abs(int(found[1]) - started_ns), path))
+        return [path for away_ns, path in sorted(apart) if away_ns <= NEAR_NS]
 
     @staticmethod
     def _name(call: CallRecord) -> str:
-        """Return the name of a call's file: a digest, because a Call-ID may hold anything."""
-        key = "\0".join((call.call_id, call.from_tag, str(call.started_ns)))
-        return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+        """Return the name of a call's file: a digest, because a Call-ID may hold anything, and when the call began."""
+        key = "\0".join((call.call_id, call.from_tag))
+        digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+        return f"{digest}~{call.started_ns}"
 
     def _found(self) -> dict[Path, tuple[float, int]]:
         if self._files is None or not self._until_listed:
