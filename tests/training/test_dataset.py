@@ -2,6 +2,8 @@
 
 import csv
 import struct
+from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -152,3 +154,56 @@ def test_spans_outside_the_buffer_are_refused(folder, tmp_path):
     save_dataset(dataset, tmp_path / "d.npz")
     with pytest.raises(DatasetError, match="spans"):
         load_dataset(tmp_path / "d.npz")
+
+
+@pytest.mark.parametrize(
+    ("at", "value"),
+    [
+        (8, 0),
+        (9, 200),
+        (9, 1),
+        (10, 9),
+    ],  # an RTP packet of no bytes, one beyond the end, a long one, another kind
+)
+def test_what_is_no_evidence_is_refused(folder, tmp_path, at, value):
+    write_labels(folder, label(4000, 5000))
+    dataset, _ = build_dataset(folder)
+    buffer = dataset.buffer.copy()
+    buffer[at] = value
+    save_dataset(replace(dataset, buffer=buffer), tmp_path / "d.npz")
+    with pytest.raises(DatasetError, match="no evidence"):
+        load_dataset(tmp_path / "d.npz")
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("application", np.zeros_like),
+        ("packets", lambda array: array.astype(str)),
+        ("packets", lambda array: array[0]),
+        ("spans", lambda array: array[:, 0]),
+        ("buffer", lambda array: array.astype(np.float32)),
+    ],
+)
+def test_columns_of_another_kind_are_refused(folder, tmp_path, name, change):
+    write_labels(folder, label(4000, 5000))
+    dataset, _ = build_dataset(folder)
+    changed = change(np.ones(1) if name == "application" else getattr(dataset, name))
+    save_dataset(replace(dataset, **{name: changed}), tmp_path / "d.npz")
+    with pytest.raises(DatasetError):
+        load_dataset(tmp_path / "d.npz")
+
+
+def test_damaged_files_load_or_are_refused(folder, tmp_path):
+    write_labels(folder, label(4000, 5000))
+    dataset, _ = build_dataset(folder)
+    save_dataset(dataset, tmp_path / "d.npz")
+    data = (tmp_path / "d.npz").read_bytes()
+    rng = np.random.default_rng(4)
+    for _ in range(300):
+        damaged = bytearray(data)
+        for at in rng.integers(0, len(data), 3):
+            damaged[at] = rng.integers(256)
+        (tmp_path / "d.npz").write_bytes(damaged[: int(rng.integers(1, len(data) + 1))])
+        with suppress(DatasetError):
+            load_dataset(tmp_path / "d.npz")

@@ -148,7 +148,7 @@ def run_label(args: argparse.Namespace) -> int:
             candidates += capture_candidates(path)
         except CaptureError as error:
             damaged += 1
-            console.print(Text(f"left out: {printable(str(path))}: {printable(str(error))}"))
+            console.print(Text(f"left out: {printable(str(error))}"))
     if args.store:
         with open_store(args.store) as store:
             candidates += store_candidates(store)

@@ -6,7 +6,9 @@ through the same reader, order of packets, dissector and flow engine.
 
 import csv
 import hashlib
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -16,8 +18,10 @@ import numpy as np
 
 from callprint.core.capture.packet_order import OrderedBatch, PacketOrder
 from callprint.core.dissect import dissect
+from callprint.core.evidence import EVIDENCE_HEADER, EVIDENCE_RTP, EVIDENCE_RTP_HEADER
 from callprint.core.flow.engine import EngineSettings, FlowEngine
 from callprint.core.ground.addresses import address_text
+from callprint.core.ground.compiled import compiled_allocating, read_only
 from callprint.core.ground.errors import CaptureError, DatasetError
 from callprint.sources import open_captures
 
@@ -27,6 +31,9 @@ DEFAULT_SPLIT = "dataset1"
 
 WHOLE_FLOW_PACKETS = 1000  # RTP packets kept of each flow: 10 s at 10 ms, room for windows from the middle
 WHOLE_FLOW_RTCP = 512
+LONGEST_RECORD = 255  # bytes of a packet in evidence
+RTP_HEADER = 12
+_DAMAGE = (zipfile.BadZipFile, zlib.error, tokenize.TokenError)
 
 
 class Quad(NamedTuple):
@@ -289,6 +296,24 @@ def save_dataset(dataset: Dataset, path: Path) -> None:
         np.savez(file, **{field.name: getattr(dataset, field.name) for field in fields(Dataset)})
 
 
+@compiled_allocating
+def _are_logs(buffer, spans):
+    """Return whether every span is a row of records as the flow engine writes them, to its end."""
+    for i in range(spans.shape[0]):
+        at = spans[i, 0]
+        end = spans[i, 1]
+        while at < end:
+            if at + EVIDENCE_HEADER > end:
+                return False
+            size = np.int64(buffer[at + 8]) | np.int64(buffer[at + 9]) << 8
+            kind = buffer[at + 10]
+            at += EVIDENCE_HEADER + size
+            short = kind == EVIDENCE_RTP and size < RTP_HEADER
+            if at > end or size > LONGEST_RECORD or kind > EVIDENCE_RTP_HEADER or short:
+                return False
+    return True
+
+
 def load_dataset(path: Path) -> Dataset:
     """Read what `save_dataset` wrote. Raises DatasetError naming what is missing or does not fit."""
     try:
@@ -298,16 +323,21 @@ def load_dataset(path: Path) -> Dataset:
                 for field in fields(Dataset)
                 if field.name != "version" or field.name in stored
             }
-        columns.setdefault("version", np.full(len(columns["packets"]), ""))  # files of 0.1.0 lack it
+        columns.setdefault("version", np.full(columns["packets"].size, ""))  # files of 0.1.0 lack it
     except KeyError as error:
         raise DatasetError(f"{path}: {error.args[0]}") from None
     except OSError as error:
         raise DatasetError(f"{path}: {error.strerror or 'not a dataset file'}") from error
-    except (ValueError, zipfile.BadZipFile, EOFError) as error:
+    except MemoryError:
+        raise DatasetError(f"{path}: not a dataset file: it claims to be larger than the memory") from None
+    except (ValueError, EOFError, NotImplementedError, RuntimeError, SyntaxError, *_DAMAGE) as error:
         raise DatasetError(f"{path}: not a dataset file: {error}") from None
     dataset = Dataset(**columns)
-    flows = len(dataset.packets)
+    flows = dataset.packets.size
     for field in fields(Dataset):
+        column, kinds = columns[field.name], "iu" if field.name in ("buffer", "spans", "packets") else "U"
+        if column.ndim != (2 if field.name == "spans" else 1) or column.dtype.kind not in kinds:
+            raise DatasetError(f"{path}: {field.name} holds something else")
         if field.name != "buffer" and len(columns[field.name]) != flows:
             raise DatasetError(f"{path}: {field.name} has {len(columns[field.name])} rows, packets {flows}")
     spans = dataset.spans
@@ -321,4 +351,6 @@ def load_dataset(path: Path) -> Dataset:
         or (spans[:, 1] < spans[:, 0]).any()
     ):
         raise DatasetError(f"{path}: spans do not lie in buffer")
+    if not _are_logs(read_only(dataset.buffer), read_only(spans)):
+        raise DatasetError(f"{path}: what lies in buffer is no evidence")
     return dataset
