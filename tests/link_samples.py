@@ -85,6 +85,9 @@ LABELS = mpls(mpls(IPV4), last=False)
 TUNNELS = {
     "VLAN": (ethernet(vlan(IPV4), 0x8100), 1),
     "QinQ": (ethernet(vlan(vlan(IPV6, 0x86DD), 0x8100), 0x88A8), 2),
+    "VLAN with SNAP": (ethernet(vlan(SNAP + IPV4, len(IPV4) + 8), 0x8100), 1),
+    "VLAN and Cisco metadata": (ethernet(vlan(b"\1\1\0\1\0\x64\x08\0" + IPV4, 0x8909), 0x8100), 2),
+    "802.1ah": (ethernet(vlan(b"\0\0\0\1" + FRAME, 0x88E7), 0x88A8), 2),
     "MPLS": (ethernet(LABELS, 0x8847), 2),
     "MPLS pseudowire": (ethernet(mpls(bytes(4) + FRAME), 0x8847), 1),
     "PPPoE": (ethernet(b"\x11\0\0\x01\0\0\0\x21" + IPV4, 0x8864), 1),

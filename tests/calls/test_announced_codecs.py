@@ -188,3 +188,17 @@ def test_digits_are_not_the_codec_that_is_offered():
     engine.message(RawMessage(at(0), "10.0.0.1", CALL.request("INVITE", sdp=offer)))
     (end,) = [row for row in engine.finish() if row.phase is Phase.END]
     assert end.caller_codec == "PCMA"
+
+
+def test_who_only_listens_sends_comfort_noise_and_speaks_the_codec_that_was_offered():
+    """RFC 3389 4: noise may have a dynamic type, and be most of what someone sends who says nothing."""
+    engine = CallPipeline()
+    offer = "a=rtpmap:97 iLBC/8000\r\na=rtpmap:8 CN/8000\r\n"
+    script = [
+        (0, CALL.request("INVITE", sdp=sdp(*CALLER, offer).replace("RTP/AVP 8", "RTP/AVP 97 8"))),
+        (3, CALL.response(200, sdp=sdp(*CALLEE, offer).replace("RTP/AVP 8", "RTP/AVP 97 8"))),
+        (23, CALL.request("BYE", cseq=2, to_tag="tag-b")),
+    ]
+    engine.add_flows([flow(CALLER, CALLEE, 3, 23)])
+    (row,) = [row for row in play(engine, script) if row.phase is Phase.END]
+    assert (len(row.caller_flows), row.caller_codec) == (1, "iLBC")

@@ -75,6 +75,21 @@ def test_another_type_has_its_own_clock_and_takes_over_when_it_has_more_packets(
     assert (flow["payload_type"], flow["clock_rate_hz"], flow["jitter"]) == (111, 48000, 0.0)
 
 
+@pytest.mark.parametrize("kinds", [(0, 111, 0), (111, 0, 111), (0, 111, 0, 111, 0, 111)])
+def test_after_another_clock_a_type_begins_anew(kinds):
+    """RFC 7160 4: time stamps go on through each change, in ticks of the clock of the type; paced exactly."""
+    packets, timestamp = [], 0
+    for i in range(70 * len(kinds)):
+        kind = kinds[i // 70]
+        packets.append(Packet(time_ms=20 * i, sequence=i, timestamp=timestamp, payload_type=kind))
+        timestamp += 960 if kind == 111 else 160
+    engine = FlowEngine(SMALL)
+    flow = flow_of(packets, engine)
+    assert flow["jitter"] == 0.0
+    types = engine._tables.types[:TYPES_OF_FLOW]
+    assert max(row["jitter"] for row in types if row["packets"]) == 0.0
+
+
 def test_types_change_places_as_often_as_they_lead():
     packets = []
     for i, kind in enumerate([0] * 10 + [8] * 15 + [0] * 10 + [18] * 30 + [8] * 20):

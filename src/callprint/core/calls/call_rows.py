@@ -5,7 +5,7 @@ from typing import Any
 
 from callprint.core.call import NOT_JUDGED, CallRecord, Phase
 from callprint.core.calls.attempt import Attempt
-from callprint.core.calls.party import Party, announced
+from callprint.core.calls.party import NO_CODECS, Party, announced
 from callprint.core.calls.relays import relay_of
 from callprint.core.declared.name import Declared, declared_in_verdict
 from callprint.core.quality.call_quality import call_quality
@@ -106,4 +106,5 @@ def _codec(sender: Party, receiver: Party) -> str | None:
         return sender.offered
     summary = _longest_first(sender.flows)[0].summary
     found = announced(sender, receiver, summary.flow, summary.payload_type)
-    return found.codec if found is not None else summary.codec
+    codec = found.codec if found is not None else summary.codec
+    return sender.offered or codec if codec in NO_CODECS else codec  # of someone who listened all the time

@@ -18,7 +18,7 @@ MAXIMUM_KEPT = 16
 MAXIMUM_ENDPOINTS = 128
 """Most endpoints that are kept for one party of a call; the oldest make room."""
 
-_NO_CODECS = (None, "telephone-event", "CN")
+NO_CODECS = (None, "telephone-event", "CN")
 """Encodings that carry no voice (RFC 4733, RFC 3389), and what nobody has named."""
 
 _T = TypeVar("_T")
@@ -141,7 +141,7 @@ def _ambiguous(session: SessionDescription) -> set[int]:
 def _offered_codec(medium: Medium) -> str | None:
     """Return the first codec of a medium; one of digits or silence only where there is no other."""
     names = [_codec_name(payload_type, medium.codecs) for payload_type in medium.formats]
-    return next((name for name in names if name not in _NO_CODECS), names[0])
+    return next((name for name in names if name not in NO_CODECS), names[0])
 
 
 def _codec_name(payload_type: str, codecs: tuple[Rtpmap, ...]) -> str | None:

@@ -9,7 +9,9 @@ import numpy as np
 
 from callprint.core.dissect.hep import BROKEN, is_hep, read_hep
 from callprint.core.dissect.layers import (
+    BACKBONE,
     CISCO_HDLC,
+    CISCO_METADATA,
     COOKED,
     COOKED2,
     ETHERNET,
@@ -66,6 +68,7 @@ from callprint.core.dissect.links import (
 from callprint.core.dissect.network import TO_THE_END, step_ipv4, step_ipv6
 from callprint.core.dissect.payload import classify_udp, is_cut_rtp
 from callprint.core.dissect.tunnels import (
+    step_cisco_metadata,
     step_geneve,
     step_gre,
     step_gtp_u,
@@ -267,6 +270,10 @@ def _step(layer: int, data: Array, at: int, end: int) -> tuple[int, int]:
         return step_vn_tag(data, at, end)
     if layer == TZSP:
         return step_tzsp(data, at, end)
+    if layer == CISCO_METADATA:
+        return step_cisco_metadata(data, at, end)
+    if layer == BACKBONE:
+        return layer_behind(ETHERNET, at, 4, end)  # behind the service tag of a provider (IEEE 802.1ah)
     if layer == COOKED:
         return step_cooked(data, at, end)
     if layer == COOKED2:

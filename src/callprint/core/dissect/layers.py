@@ -41,6 +41,8 @@ TEREDO = 30
 PPI = 31
 VN_TAG = 32
 TZSP = 33
+CISCO_METADATA = 34
+BACKBONE = 35
 
 FIRST_KIND = 100
 SHORT = FIRST_KIND - 1
@@ -87,11 +89,21 @@ def layer_of_ethertype(ethertype: int) -> int:
         return PPPOE
     if ethertype == 0x8926:  # the VN-Tag of Cisco's fabric extenders (802.1BR's predecessor)
         return VN_TAG
+    if ethertype == 0x8909:  # between the VLAN tag and the packet, where TrustSec tags groups
+        return CISCO_METADATA
+    if ethertype == 0x88E7:
+        return BACKBONE
     if ethertype == 0x6558:  # transparent Ethernet bridging, in GRE and Geneve
         return ETHERNET
     if ethertype in (0x880B, 0x876B):  # PPP as EtherType: enhanced GRE, TCP/IP compression
         return PPP
     return NOT_IP
+
+
+@compiled
+def layer_of_type_or_length(value: int) -> int:
+    """Return the layer that an EtherType announces; below 1,536 it is a length (IEEE 802.3 3.2.6), and LLC follows."""
+    return LLC if value < 0x600 else layer_of_ethertype(value)
 
 
 @compiled

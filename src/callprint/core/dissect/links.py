@@ -27,6 +27,7 @@ from callprint.core.dissect.layers import (
     WIFI,
     layer_behind,
     layer_of_ethertype,
+    layer_of_type_or_length,
     layer_of_version,
 )
 from callprint.core.ground.arrays import Array
@@ -74,10 +75,7 @@ def step_ethernet(data: Array, at: int, end: int) -> tuple[int, int]:
     """Ethernet II or 802.3: two addresses and a type, or a length and LLC."""
     if end - at < 14:
         return SHORT, at
-    ethertype = be16(data, at + 12)
-    if ethertype < 0x600:
-        return LLC, at + 14
-    return layer_of_ethertype(ethertype), at + 14
+    return layer_of_type_or_length(be16(data, at + 12)), at + 14
 
 
 @compiled

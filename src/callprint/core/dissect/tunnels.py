@@ -20,6 +20,7 @@ from callprint.core.dissect.layers import (
     WIFI,
     layer_behind,
     layer_of_ethertype,
+    layer_of_type_or_length,
     layer_of_version,
 )
 from callprint.core.dissect.links import step_raw_ip
@@ -40,10 +41,7 @@ def step_vlan(data: Array, at: int, end: int) -> tuple[int, int]:
     """A VLAN tag: tag control, then the next EtherType, or a length and LLC."""
     if end - at < 4:
         return SHORT, at
-    ethertype = be16(data, at + 2)
-    if ethertype < 0x600:
-        return NOT_IP, at
-    return layer_of_ethertype(ethertype), at + 4
+    return layer_of_type_or_length(be16(data, at + 2)), at + 4
 
 
 @compiled
@@ -51,10 +49,20 @@ def step_vn_tag(data: Array, at: int, end: int) -> tuple[int, int]:
     """A VN-Tag: direction and interfaces in four bytes, then the next EtherType, or a length and LLC."""
     if end - at < 6:
         return SHORT, at
-    ethertype = be16(data, at + 4)
-    if ethertype < 0x600:
+    return layer_of_type_or_length(be16(data, at + 4)), at + 6
+
+
+@compiled
+def step_cisco_metadata(data: Array, at: int, end: int) -> tuple[int, int]:
+    """Cisco metadata (TrustSec): version 1, length in options of four bytes, these, then the next EtherType."""
+    if end - at < 2:
+        return SHORT, at
+    size = 2 + 4 * load8(data, at + 1)
+    if data[at] != 1:
         return NOT_IP, at
-    return layer_of_ethertype(ethertype), at + 6
+    if end - at < size + 2:
+        return SHORT, at
+    return layer_of_type_or_length(be16(data, at + size)), at + size + 2
 
 
 @compiled

@@ -8,6 +8,9 @@ telephone events (RFC 4733) between its voice. So each type has its own time bas
     another type                                  for that type              its row of `Tables.types`
     static comfort noise, a telephone event       for none                   nothing
 
+Time stamps go on from one type to the next, in ticks of whichever clock the source has then. So after packets by
+another clock a type begins a new time base (RFC 7160 4); types of one clock go on as they were.
+
 A type that has more packets than the flow's type takes its place, with its jitter. Comfort noise and events have the
 place only as long as nothing else was sent. RTP alone does not say which dynamic type is for events; those
 with digits are known by their form. Any other such type is kept out of the jitter because it is not the flow's type.
@@ -30,7 +33,9 @@ CLOCK_SETTLED = 4
 
 _WINDOW_NS = 250_000_000  # the least time that says anything: a video frame comes in one burst of packets
 _GIVE_UP_AFTER = 64 * WINDOW  # packets: time stamps that fit no clock by then fit none
-_CLOCK_RATES_HZ = np.array([8000, 11025, 16000, 22050, 24000, 32000, 44100, 48000, 90000], dtype=np.float64)
+_CLOCK_RATES_HZ = np.array(
+    [8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 90000], dtype=np.float64
+)
 
 # RFC 3551 tables 4 and 5; 0: dynamic or unassigned.
 _STATIC_HZ = np.zeros(128, dtype=np.uint32)
@@ -48,6 +53,9 @@ CODEC_NAMES = {
     25: "CelB", 26: "JPEG", 28: "nv", 31: "H261", 32: "MPV", 33: "MP2T", 34: "H263",
 }  # fmt: skip
 """Encoding names of the static payload types, RFC 3551 section 6."""
+
+_INTERRUPTED_NS = -(1 << 61)
+"""In place of the last arrival of a type, after packets by another clock: its next packet is a new time base."""
 
 _COMFORT_NOISE = 13
 _FIRST_DYNAMIC = 96
@@ -165,9 +173,20 @@ def _take_other(tables: Tables, row: int, payload_type: int, timestamp: int, arr
             and _window_ends(other, timestamp, arrival_ns - other.window_ns, other.packets)
         ):
             other.window_ns = arrival_ns
+        if _by_other_clock(flow, other) and flow.last_arrival_ns != _INTERRUPTED_NS:
+            other.last_arrival_ns = _INTERRUPTED_NS
         _update_jitter(other, timestamp, arrival_ns)
+    if _by_other_clock(flow, other):
+        flow.last_arrival_ns = _INTERRUPTED_NS
     if other.packets > flow.received - about.packets or flow.payload_type == _COMFORT_NOISE:
         _change_places(tables, row, found)
+
+
+@compiled
+def _by_other_clock(flow: Row, other: Row) -> bool:
+    """Return whether the clock rates of two types are known to differ."""
+    known = flow.clock_rate_hz != 0 and other.clock_rate_hz != 0
+    return known and flow.clock_rate_hz != other.clock_rate_hz
 
 
 @compiled
