@@ -43,9 +43,7 @@ class CaptureRun:
     on_announced: Callable[[FlowSummary], None] = lambda _summary: None  # completes the row of its flow
     order: PacketOrder = field(default_factory=PacketOrder)
     on_packets: Callable[[np.ndarray, np.ndarray, np.ndarray], None] = lambda _data, _packets, _records: None
-    on_calls: Callable[[Rows[CallRecord]], None] = lambda _calls: (
-        None
-    )  # as they come, some of them as columns
+    on_calls: Callable[[Rows[CallRecord]], None] = nobody_listens  # hears them together, many as columns
     packets: int = 0
     flows: int = 0
     _marks: TimeMarks = field(default_factory=lambda: TimeMarks(RUNNING_EVERY_NS))

@@ -22,9 +22,8 @@ class SaidOfFlows:
         self._settles_after_ns = settles_after_ns
         self._summaries: list[FlowSummary] = []
         self._verdicts: list[Verdict] = []
-        self._so_far: dict[
-            int, tuple[FlowReport, FlowReport]
-        ] = {}  # by id of a flow: it, and what fits no call
+        # By the id of a flow that fits no call: the flow, and what is said of it, until it settles.
+        self._so_far: dict[int, tuple[FlowReport, FlowReport]] = {}
 
     def of(self, report: FlowReport, parties: Parties) -> FlowReport:
         """Return a flow that has ended with what signalling says about it.

@@ -121,6 +121,7 @@ class IdentificationPipeline:
         ends = np.flatnonzero(events["kind"] == EVENT_END)
         found, last_found = self._fingerprints.take(drain, resolution.flows, resolution.given, ends)
         verdicts = flow_verdicts(resolution.flows[resolution.given], names, found)
+        by_event = dict(zip(resolution.given.tolist(), verdicts, strict=True))  # without declared names
         for i, declared in declare_all(verdicts, drain, resolution.given, self._names).items():
             self._declared[verdicts[i].flow] = declared
         output.verdicts += verdicts
@@ -129,7 +130,13 @@ class IdentificationPipeline:
             self.on_looks(verdicts, drain.evidence, np.column_stack([given["start"], given["end"]]))
         if self._keep_unknown:
             output.unknown += unknown_evidence(verdicts, events[resolution.given], drain.evidence)
-        last = list(map(self._with_declared, flow_verdicts(resolution.flows[ends], names, last_found)))
+        # Most flows get their verdict when they end.
+        apart = ~np.isin(ends, resolution.given)
+        texts = [text for text, is_apart in zip(last_found, apart.tolist(), strict=True) if is_apart]
+        by_event |= zip(
+            ends[apart].tolist(), flow_verdicts(resolution.flows[ends[apart]], names, texts), strict=True
+        )
+        last = [self._with_declared(by_event[end]) for end in ends.tolist()]
         causes = [ENDED_NAMES[number] for number in events["ended"][ends].tolist()]
         keys = [verdict.flow for verdict in last]
         windows = FlowWindows(drain.windows, events["windows"][ends], drain.reported[ends])
