@@ -30,7 +30,9 @@ KEPT_KINDS = (
 """What a network learns from. Signalling, which holds names and numbers, is not kept."""
 
 NOT_HERE = "sent by another machine"
-NO_SOCKET = "no socket was listed: closed before it was asked, in another network namespace, or of two programs"
+NO_SOCKET = (
+    "no socket was listed: closed before it was asked, in another network namespace, or of two programs"
+)
 NO_PROCESS = "the process ended before it could be asked"
 TOO_SHORT = f"fewer than {LEAST_PACKETS} RTP packets"
 SEVERAL = "two programs sent from the same port to the same port"
