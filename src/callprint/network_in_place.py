@@ -1,7 +1,11 @@
 """Which network is used where none is named: the one that was put in its place last, or the one that ships."""
 
+import fcntl
 import json
+import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from callprint.core.ground.errors import ConfigError
@@ -42,18 +46,34 @@ def network_in_place(file: Path | None = None) -> Path:
 def put_in_place(network: Path, file: Path | None = None) -> None:
     """Let a network be used from now on. Raises ConfigError."""
     file = file or place_file()
-    with _LOCK:
+    with _alone(file):
         _write(file, (*networks_in_place(file), network.absolute())[-MOST_NETWORKS:])
 
 
 def roll_back(file: Path | None = None) -> bool:
     """Use the network before the one in place again. False: that is the one that ships. Raises ConfigError."""
     file = file or place_file()
-    with _LOCK:
+    with _alone(file):
         found = networks_in_place(file)
         if found:
             _write(file, found[:-1])
         return bool(found)
+
+
+@contextmanager
+def _alone(file: Path) -> Iterator[None]:
+    """Keep other threads and programs from the list meanwhile. Raises ConfigError when its folder cannot be used."""
+    with _LOCK:
+        try:
+            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY)
+        except OSError as error:
+            raise ConfigError(f"{file} cannot be written: {error.strerror}") from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
 
 
 def _write(file: Path, networks: tuple[Path, ...]) -> None:

@@ -1,0 +1,33 @@
+"""The list of networks that were put in place, when several programs write it at once."""
+
+import multiprocessing
+from pathlib import Path
+
+import pytest
+
+from callprint.core.ground.errors import ConfigError
+from callprint.network_in_place import networks_in_place, put_in_place, roll_back
+
+
+def put_five(number: int, file: Path) -> None:
+    for i in range(5):
+        put_in_place(Path(f"/n/{number}-{i}.onnx"), file)
+
+
+def test_of_programs_that_write_at_once_none_loses_its_network(tmp_path):
+    file = tmp_path / "data" / "networks.json"
+    context = multiprocessing.get_context("fork")
+    programs = [context.Process(target=put_five, args=(number, file)) for number in range(4)]
+    for program in programs:
+        program.start()
+    for program in programs:
+        program.join()
+    assert len(set(networks_in_place(file))) == 20
+    assert roll_back(file)
+    assert len(networks_in_place(file)) == 19
+
+
+def test_a_folder_that_is_none_is_an_error_that_says_so(tmp_path):
+    (tmp_path / "data").write_text("a file")
+    with pytest.raises(ConfigError, match="cannot be written"):
+        put_in_place(Path("/n/a.onnx"), tmp_path / "data" / "networks.json")
