@@ -5,6 +5,7 @@ from console_visitor import HOSTILE, Visitor
 from hypothesis import given
 from hypothesis import strategies as st
 
+from callprint.cli import main
 from callprint.console import watch
 from callprint.console.topology import (
     DeadLetterCount,
@@ -84,3 +85,10 @@ def test_a_kafka_that_does_not_answer_is_an_alarm(store, tmp_path, monkeypatch):
     visitor = Visitor(store, tmp_path / "console", kafka=(NOBODY,))
     assert "Kafka does not answer" in visitor.get("/").text
     assert "Kafka does not answer" in visitor.get("/api/v1/health").json()["topology"]["problem"]
+
+
+@pytest.mark.parametrize("names", ["", "a,b,c", "a,b,c,d,e", "a,,c,d"])
+def test_names_of_topics_that_are_not_four_are_refused(names, capsys):
+    with pytest.raises(SystemExit):
+        main(["console", "--topics", names])
+    assert "is not four names" in capsys.readouterr().err

@@ -3,17 +3,21 @@
 import re
 from dataclasses import replace
 from html import unescape
+from pathlib import Path
 
 import pytest
 from call_samples import call
 from console_visitor import Visitor, fill
 from verdict_samples import LINPHONE, SECOND_NS, START_NS, verdict
 
+from callprint.cli import main
 from callprint.core.call import Action, AllowEntry, Vote
 from callprint.services.layout import HOST
 from callprint.stores import CallQuery, VerdictQuery, cassandra_activity, open_store
 from callprint.stores.queries import Where
 
+SAMPLE = Path(__file__).resolve().parents[2] / "samples" / "applications.pcapng"
+CALL_ID = "LnsehGSl2D"
 pytestmark = pytest.mark.services
 KEYSPACE = "callprint_console"
 MINUTE = START_NS // (60 * SECOND_NS)
@@ -256,3 +260,21 @@ def test_evidence_is_given_latest_first_whatever_the_limit(empty):
             assert [each.evidence for each in store.unknown_evidence(limit)] == found[:limit]
         store.put_verdicts([kept[5][0]])
         assert [each.evidence for each in store.evidence_of(kept[5][0].flow)] == [b"\x05"]
+
+
+def test_packets_of_calls_are_kept_in_a_named_folder(empty, tmp_path, capsys):
+    folder, pcap = tmp_path / "kept", tmp_path / "one.pcapng"
+    command = ["identify", str(SAMPLE), "--store", empty, "--model", "none", "--quiet"]
+    assert main([*command, "--keep-calls", "all", "--kept-calls", str(folder)]) == 0
+    asked = ["call", CALL_ID, "--store", empty, "--model", "none"]
+    assert main([*asked, "--kept-calls", str(folder), "--pcap", str(pcap)]) == 0
+    assert "ACK" in capsys.readouterr().out
+    assert pcap.stat().st_size > 10_000
+    assert main([*asked, "--pcap", str(pcap)]) == 4  # beside Cassandra there is no folder
+    with open_store(empty, create=False) as store:
+        (found,) = store.calls(CallQuery(call_id=CALL_ID))
+    visitor = Visitor(empty, tmp_path / "console", kept_calls=folder)
+    page = f"/calls/{visitor.key_of(found)}"
+    assert "Its packets are kept" in visitor.get(page).text
+    assert visitor.get(f"{page}/call.pcapng").content == pcap.read_bytes()
+    assert "INVITE" in visitor.get(f"{page}/messages").text
