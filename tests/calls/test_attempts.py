@@ -314,3 +314,22 @@ def test_histories_hear_of_a_failover_only_what_became_of_it():
     play_until += engine.message(RawMessage(at(70), "10.0.0.1", Talk("next", from_tag="n").request("INVITE")))
     assert play_until[-1].features[Feature.REFUSED_RATIO] < 0.1
     assert play_until[-1].features[Feature.ANSWER_RATIO] > 0.5
+
+
+def test_a_call_in_the_name_of_one_that_is_over_is_a_call_of_its_own():
+    """RFC 3261 8.1.1.4 forbids that; a caller who does it hides no call."""
+    first = [(0, invite("a")), (1, reply(200, "a", body=ANSWER)), (5, BYE)]
+    engine = CallPipeline()
+    second = [
+        (10, invite("b", cseq=10)),
+        (12, reply(200, "b", cseq=10, tag="new", body=ANSWER)),
+        (20, CALL.request("BYE", cseq=11, to_tag="new", branch="z")),
+    ]
+    ends = [row for row in play(engine, first + second) if row.phase is Phase.END]
+    assert [(row.state, row.started_ns, row.answered_ns, row.ended_ns) for row in ends] == [
+        (CallState.COMPLETED, at(0), at(1), at(5)),
+        (CallState.COMPLETED, at(10), at(12), at(20)),
+    ]
+    # Neither what is repeated nor a branch of the first call that comes late is a new call.
+    late = [(6, invite("a")), (7, invite("c"))]
+    assert len([row for row in play(CallPipeline(), first + late) if row.phase is Phase.END]) == 1

@@ -161,6 +161,11 @@ def test_text_cut_inside_a_header_is_refused_at_its_end():
     assert (caught.value.defect, caught.value.offset) == (SipDefect.NO_HEADER_END, len(cut))
 
 
+def test_zeros_before_a_number_do_not_count():
+    """RFC 3261 25.1 sets no limit on digits, RFC 4475 3.1.1.1 has some."""
+    assert parse_message(INVITE.replace(b"314159 INVITE", b"0000000000314159 INVITE")).cseq == 314159
+
+
 def test_bytes_after_content_length_are_dropped():
     assert parse_message(INVITE + b"INVITE sip:smuggled@x SIP/2.0\r\n").body == b"v=0"
 

@@ -232,15 +232,17 @@ class CallAssembler:
             if message.from_.recovered or message.to.recovered:
                 self.body_defects[SipDefect.DISPLAY_NAME] += 1
             found = self._table.find(message)
+            if found is not None and found[0].is_followed_by(message, found[1]):
+                self._settled(found[0], self._now_ns)
+                found = None
             if found is not None:
                 self._in_call(*found, message, raw)
                 self.on_message(found[0], raw, message)
             elif message.method == "INVITE" and message.is_request and not message.to.tag:
                 self._begin(message, raw)
-            elif message.method in _IN_DIALOG:
-                self.outcomes[MessageOutcome.NO_CALL] += 1
             else:
-                self.outcomes[MessageOutcome.OUTSIDE_CALLS] += 1
+                in_dialog = message.method in _IN_DIALOG
+                self.outcomes[MessageOutcome.NO_CALL if in_dialog else MessageOutcome.OUTSIDE_CALLS] += 1
         except SipError as error:
             self.defects[error.defect] += 1
         while self._table.too_large():

@@ -244,6 +244,15 @@ class Attempt:
             and not self.branches.knows(branch_key(message))
         )
 
+    def is_followed_by(self, message: SipMessage, sender: Side) -> bool:
+        """True for an INVITE that begins another call in the name of this one, which was answered and is over.
+
+        RFC 3261 8.1.1.4 forbids it, so whoever does it must not hide a call that way.
+        """
+        again = message.method == "INVITE" and message.is_request and not message.to.tag
+        over = self.ended and self.answered_ns is not None
+        return over and again and sender is Side.CALLER and message.cseq > self.invite_cseq
+
     def go_on(self) -> None:
         """Take back the end of a refused or cancelled attempt, if it has ended: its caller has taken longer."""
         if self.ended:

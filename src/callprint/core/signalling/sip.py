@@ -78,7 +78,7 @@ _EMPTY_LINE = re.compile(rb"\n\r?\n")
 _REQUEST = re.compile(rf"({_TOKEN}) +(\S+) +SIP/(\d+\.\d+)[ \t]*", re.IGNORECASE | re.ASCII)
 _RESPONSE = re.compile(r"SIP/(\d+\.\d+) +(\d{1,10})(?: (.*))?", re.IGNORECASE | re.DOTALL | re.ASCII)
 _HEADER = re.compile(rf"({_TOKEN})[ \t]*:")
-_CSEQ = re.compile(rf"(\d{{1,10}})\s+({_TOKEN})", re.ASCII)
+_CSEQ = re.compile(rf"0*(\d{{1,10}})\s+({_TOKEN})", re.ASCII)
 _NEEDED = ("call-id", "from", "to", "cseq")
 
 
