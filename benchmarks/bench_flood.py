@@ -19,20 +19,25 @@ from rtp_capture import FILE_HEADER, rtp_block
 
 ROOT = Path(__file__).resolve().parents[1]
 AT_A_TIME, PACKETS_EACH, PAYLOAD = 10_000, 10, 32
-SECONDS, SOURCE, SSRC = slice(0, 4), slice(42, 46), slice(66, 70)  # places in a record of rtp_block
+WAVES_A_SECOND = 5
+# Places in a record of rtp_block.
+SECONDS, MICROSECONDS, SOURCE, SSRC = slice(0, 4), slice(4, 8), slice(42, 46), slice(66, 70)
 
 
 def write_flood(path: Path, flows: int) -> None:
     """Write a capture of so many flows, a multiple of AT_A_TIME."""
     generator = np.random.default_rng(1)
     block = rtp_block(0, AT_A_TIME * PACKETS_EACH, AT_A_TIME, PAYLOAD, generator)
-    first_s = block[:, SECONDS].copy().view("<u4")
+    first_s, first_us = block[:, SECONDS].copy().view("<u4"), block[:, MICROSECONDS].copy().view("<u4")
     source, ssrc = block[:, SOURCE].copy().view(">u4"), block[:, SSRC].copy().view(">u4")
     with path.open("wb") as file:
         file.write(FILE_HEADER.tobytes())
         for wave in range(flows // AT_A_TIME):
-            # A second passes every five waves; within it, all begin anew at its start: times may step back a little.
-            block[:, SECONDS] = (first_s + wave // 5).view(np.uint8)
+            seconds, part = divmod(wave, WAVES_A_SECOND)
+            block[:, SECONDS] = (first_s + seconds).astype("<u4").view(np.uint8)
+            block[:, MICROSECONDS] = (
+                (first_us + part * (1_000_000 // WAVES_A_SECOND)).astype("<u4").view(np.uint8)
+            )
             block[:, SOURCE] = (source + (wave << 8)).astype(">u4").view(np.uint8)
             block[:, SSRC] = (ssrc + wave * AT_A_TIME).astype(">u4").view(np.uint8)
             file.write(block.tobytes())
