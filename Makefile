@@ -14,7 +14,7 @@ ROUNDS ?= 1
 SECONDS ?= 600
 SEED ?= 1
 
-.PHONY: help run console test test-unit test-services test-faults check format bench bench-identify fuzz wheel constraints clean \
+.PHONY: help run console test test-unit test-services test-faults check format bench bench-identify bench-costs fuzz wheel constraints clean \
 	cluster-up cluster-down cluster-status demo-cluster setup-run setup-test setup-cluster setup-all
 
 help: ## show this list
@@ -87,6 +87,9 @@ bench: setup-test ## measure the packet path beside ndpiReader and NFStream
 bench-identify: setup-test ## measure all of `callprint identify` beside ndpiReader
 	@sh tools/debian_packages.sh libndpi-bin || echo 'the ratio to ndpiReader will be missing' >&2
 	$(BIN)/python benchmarks/bench_identify.py
+
+bench-costs: setup-test ## measure what a flow, a call and a start cost; BEFORE=root of an older clone
+	$(BIN)/python benchmarks/bench_costs.py $(if $(BEFORE),--before $(BEFORE))
 
 fuzz: setup-test ## damage captures at random and identify them; SECONDS=600 CAPTURES="folders and files" SEED=1
 	$(BIN)/python tools/fuzz_captures.py --seconds $(SECONDS) --seed $(SEED) $(CAPTURES)

@@ -22,6 +22,9 @@ def main() -> int:
             check=True,
             env={**os.environ, "NUMBA_CACHE_DIR": folder},
         )
+        for ready in Path(folder).glob("ready-*"):
+            machine_code.SHIPPED.mkdir(exist_ok=True)
+            shutil.copy(ready, machine_code.SHIPPED)
         for kept in sorted(path for path in Path(folder).iterdir() if path.is_dir()):
             module, _, digest = kept.name.rsplit("-", 2)  # with the place of this installation between them
             (files,) = kept.iterdir()

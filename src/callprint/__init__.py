@@ -9,6 +9,7 @@ What `__all__` lists is the interface for programs (docs/use/python.md); everyth
 """
 
 import importlib
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from callprint import machine_code
@@ -71,7 +72,13 @@ def _prepare() -> None:
     numba_import.prepare()
 
 
-machine_code.install(_prepare)
+def _ready(name: str, otherwise: Callable[[], Callable[..., Any]]) -> Callable[..., Any] | None:
+    from callprint import ready_made  # noqa: PLC0415 - as above
+
+    return ready_made.find(name, otherwise)
+
+
+machine_code.install(_prepare, _ready)
 
 
 def __getattr__(name: str) -> Any:

@@ -4,6 +4,7 @@ Numba compiles in one thread. So each processor gets a process that takes some o
 their machine code on disk, where the program then finds it. What goes wrong there is compiled as it is needed.
 """
 
+import contextlib
 import hashlib
 import importlib.metadata
 import os
@@ -12,7 +13,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -30,11 +30,16 @@ COSTS_S = {
 """The steps of warm_up.py, and what each takes on one processor: they are shared out by this."""
 
 WORKER = """
-import sys
+import contextlib, sys
+from callprint import ready_making
+from callprint.core.ground.compilation import Compilation
 from callprint.warm_up import STEPS
+Compilation.ready = None  # all of it is to go through Numba
 for name in sys.argv[1:]:
     STEPS[name]()
     print(name, flush=True)
+with contextlib.suppress(Exception):  # a Numba that has changed inside: it is called itself, as without an image
+    ready_making.keep_parts()
 """
 
 
@@ -58,10 +63,19 @@ def run_if_needed() -> None:
     with _progress() as show:
         if not compile_on(processors, show):
             return
+    _make_ready()
     for old in folder.glob("complete-*"):
         old.unlink(missing_ok=True)
     (folder / name).touch()
     print(f"callprint: compiled in {time.monotonic() - begin:.0f} s", file=sys.stderr, flush=True)
+
+
+def _make_ready() -> None:
+    from callprint import ready_making  # noqa: PLC0415 - once in the life of a version
+    from callprint.object_code import NotSimpleError  # noqa: PLC0415
+
+    with contextlib.suppress(OSError, KeyError, ValueError, NotSimpleError):
+        ready_making.make()  # without it, Numba is called
 
 
 def compile_on(processors: int, show: Callable[[str, int], None] = lambda _name, _cost_s: None) -> bool:
@@ -111,7 +125,7 @@ def _follow(worker: "subprocess.Popen[str]", show: Callable[[str, int], None]) -
     worker.wait()
 
 
-@contextmanager
+@contextlib.contextmanager
 def _progress() -> Iterator[Callable[[str, int], None]]:
     if not sys.stderr.isatty():
         yield lambda _name, _cost_s: None

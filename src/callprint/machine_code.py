@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from callprint.core.ground.compilation import Compilation
 
@@ -45,12 +46,16 @@ COMPILING = (
 )
 
 
-def install(prepare: Callable[[], None]) -> None:
+def install(
+    prepare: Callable[[], None],
+    ready: Callable[[str, Callable[[], Callable[..., Any]]], Callable[..., Any] | None],
+) -> None:
     """Make the core keep its machine code in these folders. Call it before anything compiled is called.
 
-    prepare: called before Numba is imported.
+    prepare: called before Numba is imported. ready: finds what can be called without Numba (ready_made.py).
     """
     Compilation.folder_of = folder_of
+    Compilation.ready = ready
     Compilation.prepare = prepare
 
 

@@ -11,11 +11,13 @@ from callprint.core.capture import bpf
 from callprint.core.declared.evidence_texts import declared_in
 from callprint.core.fingerprint.fingerprint import fingerprints
 from callprint.core.flow import engine
+from callprint.core.identify.evidence_tables import logs_by_headers
 from callprint.core.identify.features import features
 from callprint.core.identify.k_matrix import k_matrices
 from callprint.core.relay import shipping
 from callprint.core.spam.histories import CallHistory
 from callprint.core.spam.own_detector import OwnDetector
+from callprint.core.spam.sightings import Sightings
 from callprint.declared_names import shipped_names
 
 
@@ -25,11 +27,16 @@ def _identification() -> None:
     k_matrices(*nothing, 2)
     declared_in(nothing[0], np.zeros((1, 2), np.int64), shipped_names())
     fingerprints(nothing[0], np.zeros((1, 2), np.int64))
+    logs_by_headers(*nothing)
 
 
 def _calls() -> None:
     call = np.zeros(1, CALL)[0]
-    history, detector = CallHistory(capacity=16), OwnDetector()
+    call["caller"] = 1
+    history, detector, sightings = CallHistory(capacity=16), OwnDetector(), Sightings(16)
+    sightings.begin(call)
+    sightings.end(call)
+    sightings.seen(1)
     at_setup = history.setup(call)
     detector.judge(call, at_setup, Phase.SETUP, 0)
     detector.judge(call, history.end(call, at_setup), Phase.END, 0)

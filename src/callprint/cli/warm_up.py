@@ -1,8 +1,9 @@
 """`callprint warm-up`: compile once what every capture needs, so that the first one does not wait."""
 
 import argparse
+import sys
 
-from callprint import machine_code
+from callprint import machine_code, ready_making
 from callprint.cli.parsers import Subparsers, add_command
 from callprint.warm_up import STEPS
 
@@ -25,4 +26,6 @@ def run(args: argparse.Namespace) -> int:  # noqa: ARG001 - every command has th
     machine_code.Announcement.wanted = True
     for warm_up in STEPS.values():
         warm_up()
+    if "numba" in sys.modules:
+        ready_making.make_here()
     return 0

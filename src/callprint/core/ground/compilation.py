@@ -4,6 +4,7 @@ Apart from core/ground/compiled.py, because setting it must not cost the import 
 """
 
 from collections.abc import Callable
+from typing import Any
 
 
 class Compilation:
@@ -11,6 +12,9 @@ class Compilation:
 
     folder_of: Callable[[str, str], str] | None = None
     """folder_of(source file, folder that the user asked for or "") -> folder for its code. None: Numba's own choice."""
+
+    ready: Callable[[str, Callable[[], Callable[..., Any]]], Callable[..., Any] | None] | None = None
+    """ready(name of a function, maker of what else is called) -> what calls its code without the compiler, or None."""
 
     prepare: Callable[[], None] | None = None
     """Called once, before Numba is imported."""

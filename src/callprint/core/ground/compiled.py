@@ -68,8 +68,15 @@ class Compiled:
         return self._call(*arguments, **named)
 
     def _first_call(self, *arguments: Any, **named: Any) -> Any:
-        self._call = self.dispatcher()
+        with _LOCK:
+            if self._call == self._first_call:
+                self._call = self._ready() or self.dispatcher()
         return self._call(*arguments, **named)
+
+    def _ready(self) -> Callable[..., Any] | None:
+        if Compilation.ready is None:
+            return None
+        return Compilation.ready(_name(self), self.dispatcher)
 
     def dispatcher(self, *, by_compiled_code: bool = False) -> Any:
         """Return Numba's own object for this function, always the same: one for each kind of caller."""
@@ -96,6 +103,18 @@ Numba copies slices byte by byte, ten times slower. The caller has checked the b
 _LOCK = threading.RLock()
 """Numba has one folder for the whole process, see `_kept`; two threads may call their first functions at once."""
 
+_ENTRY_POINTS: dict[str, Any] = {}
+
+
+def entry_points() -> dict[str, Any]:
+    """Return Numba's objects for the functions that Python has called through Numba so far, by name."""
+    with _LOCK:
+        return dict(_ENTRY_POINTS)
+
+
+def _name(function: Compiled) -> str:
+    return f"{function.__module__}.{function._function.__qualname__}"
+
 
 @functools.cache
 def _dispatcher(function: Compiled, by_compiled_code: bool) -> Any:
@@ -108,7 +127,9 @@ def _dispatcher(function: Compiled, by_compiled_code: bool) -> Any:
             function._function
         )
     with _kept(function._function):
-        return numba.njit(cache=True, **function._options)(function._function)
+        dispatcher = numba.njit(cache=True, **function._options)(function._function)
+    _ENTRY_POINTS[_name(function)] = dispatcher
+    return dispatcher
 
 
 @functools.cache

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from callprint.core.ground.compiled import compiled, compiled_allocating
+from callprint.core.ground.compiled import compiled
 from callprint.core.ground.errors import ConfigError
 from callprint.core.ground.snapshot import Snapshot
 from callprint.core.spam.compiled_histories import SHORT_CALL_S
@@ -95,7 +95,8 @@ class Sightings:
         if row is None:
             return NOTHING_SEEN
         filled = min(int(self._counts[row]), RING)
-        counts, span_s, talk_s = _summed(self._entries[row, :filled])
+        counts = np.zeros(len(COUNTS), np.int64)
+        span_s, talk_s = _summed(self._entries[row, :filled], counts)
         named = dict(zip(COUNTS, counts.tolist(), strict=True))
         return Seen(span_s=span_s, talk_s=talk_s, **named)
 
@@ -171,9 +172,9 @@ def _position(entries: Any, started_ns: int, caller: int, callee: int) -> int:
     return found
 
 
-@compiled_allocating
-def _summed(entries: Any) -> tuple[NDArray[np.int64], float, float]:
-    """Return `COUNTS` of the calls in a ring, span_s and talk_s."""
+@compiled
+def _summed(entries: Any, counts: NDArray[np.int64]) -> tuple[float, float]:
+    """Add up `COUNTS` of the calls in a ring; return span_s and talk_s."""
     last_ns = entries[0].started_ns
     for entry in entries:
         last_ns = max(last_ns, entry.started_ns)
@@ -181,7 +182,6 @@ def _summed(entries: Any) -> tuple[NDArray[np.int64], float, float]:
     for entry in entries:
         within_hour += entry.started_ns > last_ns - HOUR_NS
     from_ns = last_ns - (HOUR_NS if within_hour > 1 else DAY_NS)
-    counts = np.zeros(10, np.int64)
     first_ns, talk_s = last_ns, 0.0
     for at in range(entries.size):
         entry = entries[at]
@@ -211,4 +211,4 @@ def _summed(entries: Any) -> tuple[NDArray[np.int64], float, float]:
             counts[8] += 1
         elif entry.status >= 400:
             counts[9] += 1
-    return counts, (last_ns - first_ns) * 1e-9, talk_s
+    return (last_ns - first_ns) * 1e-9, talk_s

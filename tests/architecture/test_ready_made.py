@@ -1,0 +1,134 @@
+"""Entry points that are called without Numba: the same results, the same errors, and Numba for everything else."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from callprint.object_code import NotSimpleError, linked
+from callprint.ready_types import NotKnownError, described, fit_for
+
+ROOT = Path(__file__).parents[2]
+SAMPLE = ROOT / "samples" / "applications.pcapng"
+
+
+def run(program: str) -> str:
+    """Run a program in a process of its own, in which nothing compiled was called before; return what it prints."""
+    finished = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    return finished.stdout
+
+
+BEGIN = """
+import sys
+import numpy as np
+from callprint import ready_making, ready_made
+from callprint.cli import main
+from callprint.core.ground.compilation import Compilation
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _image() -> None:
+    """Have an image: of all that the sample needs."""
+    made = run(
+        BEGIN
+        + """
+if not ready_made._entry_points():
+    find, Compilation.ready = Compilation.ready, None
+    from callprint.warm_up import STEPS
+    for step in STEPS.values():
+        step()
+    ready_making.keep_parts()
+    ready_making.make()
+    ready_made._entry_points.cache_clear()
+    del sys.modules["numba"]
+print(len(ready_made._entry_points()))
+"""
+    )
+    if int(made) == 0:
+        pytest.skip("this processor gets no image")
+
+
+def test_a_capture_is_identified_without_numba_with_the_same_output():
+    """The whole table of the sample, by the image and by Numba."""
+    program = (
+        BEGIN
+        + """
+{}
+main(["identify", "samples/applications.pcapng", "--no-store", "--json"])
+print("numba" in sys.modules)
+"""
+    )
+    ready, numba = run(program.format("")), run(program.format("Compilation.ready = None"))
+    assert ready.endswith("False\n")
+    assert numba.endswith("True\n")
+    assert ready.removesuffix("False\n") == numba.removesuffix("True\n")
+
+
+def test_other_types_go_through_numba_from_then_on():
+    """Every other row of a table: Numba compiles for it, and the image is not asked again."""
+    printed = run(
+        BEGIN
+        + """
+from callprint.core.spam.sightings import ENTRY, _position
+entries = np.zeros(3, ENTRY)
+entries["started_ns"] = (5, 6, 7)
+print(_position(entries, np.int64(6), np.uint64(0), np.uint64(0)), "numba" in sys.modules)
+print(_position(entries[::2], np.int64(7), np.uint64(0), np.uint64(0)), "numba" in sys.modules)
+print(_position(entries, np.int64(6), np.uint64(0), np.uint64(0)), "numba" in sys.modules)
+"""
+    )
+    assert printed.split() == ["1", "False", "1", "True", "1", "True"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        np.zeros((2, 3), np.float32),
+        np.zeros((2, 3, 1)),
+        np.zeros((4, 3))[::2],
+        np.zeros((3, 2)).T,
+        np.zeros((2, 3), ">f8"),
+        [[0.0]],
+        None,
+    ],
+)
+def test_an_array_of_another_kind_does_not_fit(wrong):
+    """Machine code trusts its arguments."""
+    fit = fit_for(["array", "<f8", 2, True])
+    assert fit(np.zeros((2, 3)))
+    assert not fit(wrong)
+
+
+def test_an_array_that_must_not_be_written_to_does_not_fit_where_it_would_be():
+    values = np.zeros(3, np.uint8)
+    for writeable in (True, False):
+        values.flags.writeable = writeable
+        assert [fit_for(["array", "|u1", 1, mutable])(values) for mutable in (True, False)] == [
+            writeable,
+            not writeable,
+        ]
+
+
+def test_types_are_described_as_numba_sees_the_arguments():
+    """Structured types with padding, arrays in them and structures in structures come back as they were."""
+    numba = pytest.importorskip("numba")
+    inner = np.dtype([("a", "u1"), ("b", "<f8")], align=True)
+    row = np.dtype([("c", "<u2"), ("d", inner), ("e", "<i4", (3,))], align=True)
+    for value in (np.zeros(2, row), np.zeros(1, row)[0], 5, np.uint64(1 << 63), 2.5, True, None):
+        fit = fit_for(described(numba.typeof(value)))
+        assert fit(value)
+        assert not fit("text")
+    assert not fit_for(described(numba.typeof(np.zeros(2, row))))(np.zeros(2, inner))
+    with pytest.raises(NotKnownError):
+        described(numba.typeof("text"))
+
+
+@pytest.mark.parametrize("damage", [b"", b"MZ", b"\x7fELF\x02\x01\x01" + bytes(60)])
+def test_what_is_no_object_file_is_refused(damage):
+    with pytest.raises(NotSimpleError):
+        linked([damage])
