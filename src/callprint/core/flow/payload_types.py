@@ -186,7 +186,7 @@ def _take_other(tables: Tables, row: int, payload_type: int, timestamp: int, arr
 def _by_other_clock(flow: Row, other: Row) -> bool:
     """Return whether the clock rates of two types are known to differ."""
     known = flow.clock_rate_hz != 0 and other.clock_rate_hz != 0
-    return known and flow.clock_rate_hz != other.clock_rate_hz
+    return bool(known and flow.clock_rate_hz != other.clock_rate_hz)
 
 
 @compiled
