@@ -33,9 +33,7 @@ class Uri:
 
     scheme: str  # lower case: "sip", "sips", "tel" or another
     user: str  # percent-decoded, without parameters and password; "" when there is none
-    host: (
-        str  # lower case, without port and brackets; of tel: the domain in which a local number is one, or ""
-    )
+    host: str  # lower case, without port and brackets; of a local tel: number its domain, else ""
     phone: bool  # the URI marks the user part as a telephone number (tel:, user=phone)
 
 
