@@ -45,6 +45,7 @@ def _memory_of_party(party: Party) -> int:
         750 * (len(party.endpoints) + len(party.ssrcs))
         + 140 * len(party.codecs)
         + 1_500 * len(party.flows)
+        + 300 * len(party.of_ports)
         + len(party.identity.text)
         + (len(party.user_agent) if party.user_agent is not None else 0)
         + (450 if party.claim is not None else 0)
