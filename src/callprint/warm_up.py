@@ -15,6 +15,8 @@ from callprint.core.identify.evidence_tables import logs_by_headers
 from callprint.core.identify.features import features
 from callprint.core.identify.k_matrix import k_matrices
 from callprint.core.relay import shipping
+from callprint.core.spam.compiled_histories import fill_ends
+from callprint.core.spam.features import FEATURE_COUNT
 from callprint.core.spam.histories import CallHistory
 from callprint.core.spam.own_detector import OwnDetector
 from callprint.core.spam.sightings import Sightings
@@ -39,7 +41,11 @@ def _calls() -> None:
     sightings.seen(1)
     at_setup = history.setup(call)
     detector.judge(call, at_setup, Phase.SETUP, 0)
-    detector.judge(call, history.end(call, at_setup), Phase.END, 0)
+    at_end = history.end(call, at_setup)
+    detector.judge(call, at_end, Phase.END, 0)
+    ends = np.full((1, FEATURE_COUNT), np.nan)
+    fill_ends(np.zeros(1, CALL), ends)
+    detector.judge_media_only(np.zeros(1, CALL), ends, [0])
 
 
 STEPS: dict[str, Callable[[], None]] = {
