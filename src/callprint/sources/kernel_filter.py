@@ -31,8 +31,8 @@ PACKET_OUTGOING = 4
 
 TAGS = (0x8100, 0x88A8, 0x9100, 0x9200)
 VN_TAG, VN_TAG_BYTES = 0x8926, 6
-# MPLS, PPPoE, bridging, PPP, a VN-Tag below others: all of it passes.
-_CARRIERS = (0x8847, 0x8848, 0x8864, 0x6558, 0x880B, 0x876B, VN_TAG)
+# MPLS, PPPoE, bridging, PPP, Cisco metadata, a provider's backbone, a VN-Tag below others: all of it passes.
+_CARRIERS = (0x8847, 0x8848, 0x8864, 0x6558, 0x880B, 0x876B, 0x8909, 0x88E7, VN_TAG)
 TUNNELS = (4, 41, 47, 97, 137)  # IP protocols that carry packets
 OPTIONS = (0, 43, 60, 135, 139, 140)  # IPv6 extension headers that count in units of eight bytes
 FRAGMENT, AUTHENTICATION, TCP, UDP = 44, 51, 6, 17
@@ -142,6 +142,8 @@ def _link(program: Assembler) -> None:
             if at == 12:
                 program.emit(JUMP_EQUAL, VN_TAG, f"tags from {12 + VN_TAG_BYTES}")
                 program.emit(JUMP_AT_LEAST, 0x600, "", "snap")
+            else:
+                program.emit(JUMP_AT_LEAST, 0x600, "", "accept link")  # a length behind a tag
             program.jump("network")
             program.label(f"tag at {at}")
     program.label("snap")
