@@ -106,13 +106,15 @@ def test_a_call_that_is_evicted_is_what_it_was(script):
         for number, (_, message) in enumerate(script, start=1):
             events += calls.message(RawMessage(at(number / 100), "10.0.0.1", message))
         events += calls.message(RawMessage(at(1), "10.0.0.1", OTHER.request("INVITE"))) + calls.finish()
-        (end,) = [
+        settled = [
             event.record
             for event in events
             if event.step is CallStep.SETTLED and event.record.call_id == CALL.call_id
         ]
-        by = EndedBy.CAPTURE_END if end.ended_by is EndedBy.EVICTED else end.ended_by
-        ends.append(replace(end, ended_by=by, judged_at_ns=0))
+        by = [EndedBy.CAPTURE_END if end.ended_by is EndedBy.EVICTED else end.ended_by for end in settled]
+        ends.append(
+            [replace(end, ended_by=how, judged_at_ns=0) for end, how in zip(settled, by, strict=True)]
+        )
     assert ends[0] == ends[1]
 
 

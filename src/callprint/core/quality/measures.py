@@ -62,7 +62,7 @@ def quality_columns(flows: Array, codecs: list[str], found: FlowWindows) -> list
             codec,
             clock_rate_hz,
             round(about.packet_ms, 3) or None,
-            size / received,
+            size / max(received, 1),  # 0 in a damaged part
             about.round_trip_ms,
             doubts_of(about.doubts, received, duplicates),
         )

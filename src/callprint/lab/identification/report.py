@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnxruntime
 
+from callprint.core.ground.errors import DatasetError
 from callprint.core.identify.card import ModelCard
 from callprint.inference.onnx_identifier import OnnxIdentifier
 from callprint.lab.identification.adversity_report import TEXT, adversity_section
@@ -63,8 +64,13 @@ def write_report(
     command: str,
     extras: Extras | None = None,
 ) -> None:
-    """Examine the model on every split of EXAMINED that the dataset has, and write report and pictures."""
+    """Examine the model on every split of EXAMINED that the dataset has, and write report and pictures.
+
+    Raises DatasetError when the model knows none of the dataset's applications.
+    """
     extras = extras or Extras()
+    if not np.isin(dataset.application, identifier.applications).any():
+        raise DatasetError(f"{identifier.name} knows none of the applications in this dataset")
     report = Report(path)
     report.pictures.mkdir(parents=True, exist_ok=True)
     everything, dataset = dataset, of_applications(dataset, identifier.applications)
