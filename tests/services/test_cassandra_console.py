@@ -270,7 +270,8 @@ def test_packets_of_calls_are_kept_in_a_named_folder(empty, tmp_path, capsys):
     assert main([*asked, "--kept-calls", str(folder), "--pcap", str(pcap)]) == 0
     assert "ACK" in capsys.readouterr().out
     assert pcap.stat().st_size > 10_000
-    assert main([*asked, "--pcap", str(tmp_path / "other.pcapng")]) == 4  # beside Cassandra there is no folder
+    nowhere = [*asked, "--pcap", str(tmp_path / "other.pcapng")]  # beside Cassandra there is no folder
+    assert main(nowhere) == 4
     with open_store(empty, create=False) as store:
         (found,) = store.calls(CallQuery(call_id=CALL_ID))
     visitor = Visitor(empty, tmp_path / "console", kept_calls=folder)
