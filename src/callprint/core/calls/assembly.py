@@ -238,7 +238,7 @@ class CallAssembler:
             if found is not None:
                 self._in_call(*found, message, raw)
                 self.on_message(found[0], raw, message)
-            elif message.method == "INVITE" and message.is_request and not message.to.tag:
+            elif message.is_first_invite:
                 self._begin(message, raw)
             else:
                 in_dialog = message.method in _IN_DIALOG

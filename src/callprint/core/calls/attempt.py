@@ -249,9 +249,9 @@ class Attempt:
 
         RFC 3261 8.1.1.4 forbids it, so whoever does it must not hide a call that way.
         """
-        again = message.method == "INVITE" and message.is_request and not message.to.tag
         over = self.ended and self.answered_ns is not None
-        return over and again and sender is Side.CALLER and message.cseq > self.invite_cseq
+        again = message.is_first_invite and message.cseq > self.invite_cseq
+        return over and again and sender is Side.CALLER
 
     def go_on(self) -> None:
         """Take back the end of a refused or cancelled attempt, if it has ended: its caller has taken longer."""

@@ -103,6 +103,11 @@ class SipMessage:
         """True for a request."""
         return self.status == 0
 
+    @property
+    def is_first_invite(self) -> bool:
+        """True for an INVITE outside any dialog: it begins a call, or is sent again (RFC 3261 12.1, 13.2)."""
+        return self.method == "INVITE" and self.is_request and not self.to.tag
+
     def header(self, name: str) -> str | None:
         """Return the value of the first header of that name (lower-case, long form), or None."""
         return self.first.get(name)
