@@ -16,6 +16,7 @@ from callprint.core.capture.packet_order import OrderedBatch, OrderSettings
 from callprint.core.dissect import SIGNALLING_PORTS
 from callprint.core.evidence import HORIZON_PACKETS
 from callprint.core.flow.engine import EngineSettings
+from callprint.core.ground.compiled import load_compiler
 from callprint.core.ground.errors import CallprintError, ConfigError, ModelError
 from callprint.core.identify.card import parse_card
 from callprint.core.relay import packet_shipping
@@ -232,6 +233,7 @@ def _drop_privileges(user: str | None, live: bool) -> None:
         # Now, while files can be read: that user may not be able to.
         for load in (*STEPS.values(), packet_shipping.warm_up):
             load()
+        load_compiler()  # should a packet ever need what those have not called
         become(user)
     if not drop_capabilities() and live:
         print("warning: the agent stays root; --user NAME would drop its privileges", file=sys.stderr)

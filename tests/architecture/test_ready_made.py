@@ -1,5 +1,6 @@
 """Entry points that are called without Numba: the same results, the same errors, and Numba for everything else."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -132,3 +133,26 @@ def test_types_are_described_as_numba_sees_the_arguments():
 def test_what_is_no_object_file_is_refused(damage):
     with pytest.raises(NotSimpleError):
         linked([damage])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_a_process_that_has_given_up_its_privileges_compiles_without_keeping():
+    """A capture agent must not die of a function that it calls with other types after it has become nobody."""
+    printed = run(
+        BEGIN
+        + """
+import os
+from callprint.core.ground.compiled import load_compiler
+ready_made._entry_points()
+load_compiler()
+os.environ["HOME"] = "/nonexistent"
+os.setuid(65534)
+if not os.access(os.__file__, os.R_OK):
+    sys.exit(print("this Python is for its owner alone"))
+from callprint.core.spam.sightings import ENTRY, _position
+print(_position(np.zeros(9, ENTRY)[::3], np.int64(0), np.uint64(0), np.uint64(0)))
+"""
+    )
+    if "owner" in printed:
+        pytest.skip(printed)
+    assert printed.split() == ["0"]

@@ -112,6 +112,11 @@ def entry_points() -> dict[str, Any]:
         return dict(_ENTRY_POINTS)
 
 
+def load_compiler() -> None:
+    """Import Numba now: for a process that is going to give up the right to read it."""
+    _numba()
+
+
 def _name(function: Compiled) -> str:
     return f"{function.__module__}.{function._function.__qualname__}"
 
@@ -127,7 +132,12 @@ def _dispatcher(function: Compiled, by_compiled_code: bool) -> Any:
             function._function
         )
     with _kept(function._function):
-        dispatcher = numba.njit(cache=True, **function._options)(function._function)
+        try:
+            dispatcher = numba.njit(cache=True, **function._options)(function._function)
+        except (
+            RuntimeError
+        ):  # Numba may not write to the folder: this process has given up its privileges since
+            dispatcher = numba.njit(**function._options)(function._function)
     _ENTRY_POINTS[_name(function)] = dispatcher
     return dispatcher
 
