@@ -1,5 +1,6 @@
 """An endless stream of calls for the fault tests, and how far the topology has got with it."""
 
+import subprocess
 import threading
 import time
 from collections.abc import Sequence
@@ -73,9 +74,14 @@ class AgentRuns:
                     captures,
                     *("--speed", str(SPEED), "--statistics-every", "5"),
                 )
-                _, output = agent.communicate(timeout=AGENT_TIMEOUT_S)
+                try:
+                    _, output = agent.communicate(timeout=AGENT_TIMEOUT_S)
+                except subprocess.TimeoutExpired:
+                    agent.kill()
+                    return agent.wait(), f"an agent hung: {agent.communicate()[1]}"
                 if agent.returncode != NOT_STARTED or time.monotonic() > deadline_s:
                     return agent.returncode, output
+                print(f" (an agent did not start: {output.strip().splitlines()[-1:]})", end="", flush=True)
             time.sleep(0.2)
 
 
