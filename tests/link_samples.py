@@ -150,6 +150,8 @@ def zoom(kind: int, size: int, media: bytes, changes: dict[int, int] | None = No
 
 BY_SERVER = b"\5\0\3\0\x4f\x83\x79\4"
 DYNAMIC = rtp(payload_type=112)
+# RTP as Viber sends it: payload type 107, an extension of one byte
+EXTENDED = rtp(b"\xbe\xde\0\1\x10\x9b\0\0" + bytes(60), 107, first=0x90)
 # name -> (UDP payload, ports, the media in it)
 FRAMED = {
     "multiplexed TURN": (multiplexed(MEDIA), (40000, 3478), MEDIA),
@@ -163,4 +165,6 @@ FRAMED = {
     "Zoom video between parties": (zoom(16, 24, DYNAMIC, {20: 2}), (40000, 40002), DYNAMIC),
     "Zoom screen between parties": (zoom(30, 20, DYNAMIC), (40000, 40002), DYNAMIC),
     "Zoom RTCP between parties": (zoom(35, 16, rtcp()), (40000, 40002), rtcp()),
+    "Viber": (b"\xce\x40" + EXTENDED, (48564, 7985), EXTENDED),
+    "Viber RTCP": (b"\xce\xc0\x0a\0" + rtcp() * 2, (48564, 7985), rtcp() * 2),
 }

@@ -3,9 +3,11 @@
 import struct
 
 import pytest
+from capture_files import pcap
 from frames import ethernet, ipv4, records, rtcp, rtp, udp
-from link_samples import BY_SERVER, DYNAMIC, FRAMED, MEDIA, multiplexed, zoom
+from link_samples import BY_SERVER, DYNAMIC, EXTENDED, FRAMED, MEDIA, multiplexed, zoom
 
+import callprint
 from callprint.core import dissect
 from callprint.core.packets import PacketKind
 
@@ -57,6 +59,14 @@ def test_every_cut_of_a_framing_is_other_udp_or_shorter_media(name):
         (zoom(15, 19, MEDIA), (40000, 40002)),
         (zoom(16, 24, DYNAMIC), (40000, 40002)),
         (zoom(33, 16, rtcp(192)), (40000, 40002)),
+        (b"\xce\xc0" + EXTENDED, (48564, 7985)),
+        (b"\xce\x40" + DYNAMIC, (48564, 7985)),
+        (b"\xce\x40" + rtp(EXTENDED[12:], 8, first=0x90), (48564, 7985)),
+        (b"\xce\x40" + rtp(b"\xbe\xde\1\0" + bytes(60), 107, first=0x90), (48564, 7985)),
+        (b"\xce\x40\x0a\0" + rtcp(), (48564, 7985)),
+        (b"\xce\xc0\x0b\0" + rtcp(), (48564, 7985)),
+        (b"\xce\xc0\x0a\0" + rtcp() + bytes(4), (48564, 7985)),
+        (b"\xce\xc0\x0a\0" + rtcp(202) + rtcp(), (48564, 7985)),
     ],
     ids=[
         "text",
@@ -73,11 +83,37 @@ def test_every_cut_of_a_framing_is_other_udp_or_shorter_media(name):
         "static type between parties",
         "video without its mark",
         "no RTCP of RFC 3550",
+        "RTP in a message of Viber",
+        "RTP without an extension",
+        "static type behind two bytes",
+        "an extension that does not fit",
+        "RTCP without the bit of a message",
+        "another message of Viber",
+        "more than RTCP",
+        "RTCP that begins with no report",
     ],
 )
 def test_what_is_no_framing_of_media(payload, ports):
     row = one(payload, ports)
     assert (row["kind"], row["depth"], row["length"]) == (PacketKind.NOT_RTP, 0, len(payload))
+
+
+@pytest.mark.parametrize("number", [b"\x80\0", b"\xa0\x16", b"\0\1", b"\x16\x7e", b"\x40\0", b"SI"])
+def test_the_two_bytes_of_viber_may_look_like_another_protocol(number):
+    message = bytes([number[0], number[1] | 0x80])
+    assert (one(number + EXTENDED)["kind"], one(number + EXTENDED)["offset"]) == (PacketKind.RTP, 44)
+    row = one(message + b"\x0a\0" + rtcp())
+    assert (row["kind"], row["offset"]) == (PacketKind.RTCP, 46)
+
+
+def test_a_flow_behind_two_bytes_is_confirmed_by_its_sequence_numbers():
+    def flows_of(sequences: range) -> list[int]:
+        packets = [b"\xce\x40" + rtp(EXTENDED[12:], 107, at, 0x90) for at in sequences]
+        frames = [ethernet(ipv4(udp(packet, 48564, 7985))) for packet in packets]
+        return [flow.packets for flow in callprint.identify(pcap(frames), model="none")]
+
+    assert flows_of(range(100, 150)) == [50]
+    assert flows_of(range(0, 65000, 1300)) == []
 
 
 @pytest.mark.parametrize(

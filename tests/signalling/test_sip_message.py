@@ -5,7 +5,7 @@ from sip_samples import INVITE, MULTIPART
 
 from callprint.core.signalling.body import sdp_of
 from callprint.core.signalling.defects import SipDefect, SipError
-from callprint.core.signalling.sip import parse_message
+from callprint.core.signalling.sip import MAXIMUM_HEADERS, parse_message
 
 
 def test_a_request_is_read():
@@ -105,7 +105,7 @@ def test_addresses(from_, user, host, tag):
         (b"Alice <sip:alice@atlanta.example>", b"Alice", SipDefect.ADDRESS),
         (b'"Bob" <sip:', b'"Bob <sip', SipDefect.ADDRESS),
         (b"<sip:bob@biloxi.example>\r\nFrom", b"<sip:bob@>\r\nFrom", SipDefect.ADDRESS),
-        (b"Max-Forwards: 70\r\n", b"X: 1\r\n" * 300, SipDefect.TOO_LONG),
+        (b"Max-Forwards: 70\r\n", b"X: 1\r\n" * 43_000, SipDefect.TOO_LONG),
     ],
 )
 def test_a_broken_message_names_its_defect(old, new, defect):
@@ -124,6 +124,8 @@ def test_a_broken_message_names_its_defect(old, new, defect):
         (b"Content-Length: 3", b"Content-Length: -999", SipDefect.CONTENT_LENGTH),
         (b"Content-Length: 3", b"Content-Length: 9999", SipDefect.CONTENT_LENGTH),
         (b"Content-Length: 3", b"Content-Length: 3\r\nl: 2", SipDefect.CONTENT_LENGTH),
+        (b"Max-Forwards: 70\r\n", b"X: 1\r\n" * 300, SipDefect.TOO_LONG),
+        (b"SIP/2.0\r\nVia", b"SIP/2.0\r\n" + b"X: 1\r\n" * 300 + b"Via", SipDefect.TOO_LONG),
     ],
 )
 def test_nobody_hides_a_call_behind_a_defect_that_some_forgive(old, new, defect):
@@ -134,6 +136,23 @@ def test_nobody_hides_a_call_behind_a_defect_that_some_forgive(old, new, defect)
     assert not intact.forgiven
     assert (message.call_id, message.from_, message.to) == (intact.call_id, intact.from_, intact.to)
     assert message.body.startswith(intact.body)
+
+
+def test_beyond_256_headers_only_what_is_needed_and_missing_counts():
+    many = b"SIP/2.0\r\n" + b"X-1: 1\r\n" * MAXIMUM_HEADERS
+    late = INVITE.replace(b"SIP/2.0\r\n", many, 1).replace(
+        b"Max-Forwards", b"f: <sip:eve@evil.example>\r\nMax-Forwards"
+    )
+    message = parse_message(late)
+    needed = {"from", "to", "call-id", "cseq", "content-length"}
+    assert message.headers[:MAXIMUM_HEADERS] == (("x-1", "1"),) * MAXIMUM_HEADERS
+    assert sorted(name for name, _ in message.headers[MAXIMUM_HEADERS:]) == sorted(needed)
+    assert message.from_.uri.user == "eve"
+    crowded = INVITE.replace(
+        b"Content-Length", b"X-1: 1\r\n" * MAXIMUM_HEADERS + b"From: <sip:eve@evil.example>\r\nContent-Length"
+    )
+    assert parse_message(crowded).from_ == parse_message(INVITE).from_
+    assert parse_message(crowded).body == parse_message(INVITE).body
 
 
 def test_text_cut_after_all_that_is_needed_is_read_without_its_last_line():

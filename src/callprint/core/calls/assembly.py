@@ -231,7 +231,7 @@ class CallAssembler:
                 self.body_defects.update(message.forgiven)
             if message.from_.recovered or message.to.recovered:
                 self.body_defects[SipDefect.DISPLAY_NAME] += 1
-            found = self._table.find(message)
+            found = self._table.find(message) or self._table.challenged(message, self._identities)
             if found is not None and found[0].is_followed_by(message, found[1]):
                 self._settled(found[0], self._now_ns)
                 found = None

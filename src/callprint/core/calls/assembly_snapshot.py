@@ -29,7 +29,7 @@ Plain = Any
 
 VERSION = 2
 
-_NOT_PLAIN = ("caller", "callee", "state", "ended_by", "branches", "dialogs", "past_tags")
+_NOT_PLAIN = ("caller", "callee", "state", "ended_by", "branches", "dialogs", "past_tags", "later_tags")
 _PLAIN_FIELDS = {
     name: plain_types(annotation)
     for name, annotation in get_type_hints(Attempt).items()
@@ -73,6 +73,7 @@ def call_out(call: Attempt, reports: ReportTable) -> Plain:
         "transactions": call.branches.plain(),
         "dialogs": list(call.dialogs),
         "past_tags": list(call.past_tags),
+        "later_tags": list(call.later_tags),
     }
 
 
@@ -96,6 +97,7 @@ def call_in(values: Plain, reports: Sequence[FlowReport]) -> Attempt:
         branches=branches,
         dialogs=dict.fromkeys(map(str, values["dialogs"])),
         past_tags=dict.fromkeys(map(str, values.get("past_tags", ()))),
+        later_tags=dict.fromkeys(map(str, values.get("later_tags", ()))),
     )
 
 

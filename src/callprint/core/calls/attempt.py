@@ -10,6 +10,8 @@ nor cancelled. "Waits": for `retry_timeout_s`, 64 * T1, for a message that lets 
                    or with a higher CSeq                                      (3xx), 21.5.4, RFC 3263 4.3 (failover),
                                                                               RFC 3578 (overlap dialling)
     unanswered     INVITE again on the same branch               as before    17.1.1.2 (retransmission)
+    waits after    INVITE with another From tag of the same      unanswered   22.2 wants the same tag; some change it
+    401, 407       caller to the same callee
     unanswered     CANCEL of the last branch alive               waits        9.1 (one hop, one branch)
     unanswered     3xx-6xx on the last branch alive              waits        13.2.2.2, 13.2.2.3, 16.7
     unanswered     BYE of the caller                             waits        15 (early dialog), 15.1.2 (487 follows)
@@ -96,6 +98,9 @@ class Attempt:
     alive_ns: int = 0  # its media went on until then, at least: joined flows, and those that go on
     dialogs: dict[str, None] = field(default_factory=dict)  # To tags with a 2xx and no BYE yet
     past_tags: dict[str, None] = field(default_factory=dict)  # To tags of a refusal or of a BYE
+    later_tags: dict[str, None] = field(
+        default_factory=dict
+    )  # From tags of INVITEs that answered a challenge
 
     @property
     def ended(self) -> bool:

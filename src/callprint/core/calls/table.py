@@ -10,8 +10,10 @@ from collections import OrderedDict
 from enum import IntEnum
 
 from callprint.core.calls.attempt import Attempt
+from callprint.core.calls.challenge import answers_challenge, is_challenged
 from callprint.core.calls.party import Party, Side
 from callprint.core.calls.settings import NEVER_NS, CallSettings
+from callprint.core.signalling.identity import IdentityReader
 from callprint.core.signalling.sip import SipMessage
 
 _Key = tuple[str, str]
@@ -33,6 +35,7 @@ def memory_of(call: Attempt) -> int:
     return (
         2_600
         + 150 * (len(call.branches.pending) + len(call.branches.over) + len(call.dialogs))
+        + 300 * len(call.later_tags)
         + _memory_of_party(call.caller)
         + _memory_of_party(call.callee)
         + len(call.call_id)
@@ -58,6 +61,8 @@ class CallTable:
     def __init__(self, settings: CallSettings) -> None:
         self._settings = settings
         self._calls: dict[_Key, Attempt] = {}
+        self._by_later_tag: dict[_Key, Attempt] = {}
+        self._challenged: dict[str, _Key] = {}  # by Call-ID; those that are not any more are passed over
         self._ranks: tuple[OrderedDict[_Key, None], ...] = (OrderedDict(), OrderedDict(), OrderedDict())
         self._rank_of: dict[_Key, _Rank] = {}
         self._next_ns: dict[_Key, int] = {}  # the one entry of `_deadlines` that counts for a call
@@ -70,14 +75,30 @@ class CallTable:
 
     def find(self, message: SipMessage) -> tuple[Attempt, Side] | None:
         """Return the call of a message and which party SENT it; None when there is none."""
-        call = self._calls.get((message.call_id, message.from_.tag))
+        call = self._of_tag(message.call_id, message.from_.tag)
         requester = Side.CALLER
         if call is None and message.to.tag:
-            call = self._calls.get((message.call_id, message.to.tag))
+            call = self._of_tag(message.call_id, message.to.tag)
             requester = Side.CALLEE
         if call is None:
             return None
         return call, requester if message.is_request else requester.other
+
+    def _of_tag(self, call_id: str, tag: str) -> Attempt | None:
+        call = self._calls.get((call_id, tag))
+        if call is None and self._by_later_tag:
+            return self._by_later_tag.get((call_id, tag))
+        return call
+
+    def challenged(self, message: SipMessage, identities: IdentityReader) -> tuple[Attempt, Side] | None:
+        """Return the call that an INVITE goes on with under another From tag, by which it is found from now on."""
+        key = self._challenged.get(message.call_id) if message.is_first_invite else None
+        call = self._calls.get(key) if key is not None else None
+        if call is None or not answers_challenge(call, message, identities):
+            return None
+        call.later_tags[message.from_.tag] = None
+        self._by_later_tag[call.call_id, message.from_.tag] = call
+        return call, Side.CALLER
 
     def full(self) -> bool:
         """True when `victim` must leave before the next call is added."""
@@ -98,6 +119,8 @@ class CallTable:
         """Take a new call in."""
         key = (call.call_id, call.from_tag)
         self._calls[key] = call
+        for tag in call.later_tags:
+            self._by_later_tag[call.call_id, tag] = call
         self.touched(call)
 
     def touched(self, call: Attempt) -> None:
@@ -112,6 +135,8 @@ class CallTable:
         self._ranks[rank][key] = None
         self._ranks[rank].move_to_end(key)
         self.measure(call)
+        if is_challenged(call):
+            self._challenged[call.call_id] = key
         # A deadline that moves away is noticed when it is due; one that comes nearer must be noted now.
         deadline_ns = call.deadline_ns(self._settings)
         known_ns = self._next_ns.get(key)
@@ -130,6 +155,10 @@ class CallTable:
         key = (call.call_id, call.from_tag)
         self._bytes -= self._bytes_of.pop(key)
         del self._calls[key]
+        for tag in call.later_tags:
+            self._by_later_tag.pop((call.call_id, tag), None)
+        if self._challenged.get(call.call_id) == key:
+            del self._challenged[call.call_id]
         del self._ranks[self._rank_of.pop(key)][key]
         del self._next_ns[key]
 

@@ -5,9 +5,11 @@
     multiplexed TURN       [MS-TURN] 2.2.3: 0xff10, length of all that follows, session (8 bytes)
     Zoom, by its servers   type 5, sequence number, direction (8 bytes in all), then as between two parties
     Zoom, between parties  a media type, whose header is 16 to 27 bytes
+    Viber                  a number of its session (2 bytes); RTP if bit 7 is clear, else a message: type 10 is RTCP
 
-What is said of Zoom is what Princeton's zoom-analysis and nDPI have published. None of these headers proves much, so
-the caller takes one off only where RTP or RTCP is behind it; sequence numbers then have to confirm that.
+What is said of Zoom is what Princeton's zoom-analysis and nDPI have published, what is said of Viber is in
+docs/use/capture.md. None of these headers proves much, so the caller takes one off only where RTP or RTCP is behind
+it; sequence numbers then have to confirm that.
 """
 
 from callprint.core.ground.arrays import Array
@@ -17,11 +19,16 @@ from callprint.core.ground.loads import be16, be32
 CHANNEL_HEADER = 4
 MULTIPLEXED_HEADER = 12
 SFU_HEADER = 8
+VIBER_NUMBER = 2
+VIBER_MESSAGE = 4
 _SMALLEST_MEDIA = 8  # RTCP without reports
 
 _FIRST_ZOOM_PORT, _LAST_ZOOM_PORT = 8801, 8810  # of its servers
 _SERVER_SCREEN, _AUDIO, _VIDEO, _SCREEN = 13, 15, 16, 30
 _FIRST_RTCP, _LAST_RTCP = 33, 35
+
+_EXTENDED_RTP = 0x90  # version 2 with a header extension and no CSRC
+_VIBER_RTCP = 0x0A00  # 10, little endian
 
 
 @compiled
@@ -111,3 +118,33 @@ def _behind_zoom(data: Array, at: int, length: int, by_server: bool) -> tuple[in
     second = data[at + size + 1]
     fits = 200 <= second <= 207 if size == 16 else second & 0x7F >= 96
     return at + size, length - size if fits else 0
+
+
+@compiled
+def find_media_of_viber(data: Array, at: int, length: int) -> tuple[int, int]:
+    """Return (begin, length) of the RTP or RTCP behind Viber's two bytes, length 0 where there is none.
+
+    The two bytes may have any value, those that begin RTP, STUN or DTLS as well. What tells is behind them: the
+    one-byte extension (RFC 8285 4.2) that Viber's RTP has in every packet, or RTCP that fills the message to its end.
+    """
+    if length < VIBER_NUMBER + 16:
+        return at, 0
+    if data[at + 1] < 0x80:
+        begin = at + VIBER_NUMBER
+        if data[begin] == _EXTENDED_RTP and data[begin + 1] & 0x7F >= 96 and be16(data, begin + 12) == 0xBEDE:
+            return begin, length - VIBER_NUMBER
+    elif be16(data, at + VIBER_NUMBER) == _VIBER_RTCP:
+        begin = at + VIBER_MESSAGE
+        if _is_whole_compound(data, begin, at + length):
+            return begin, length - VIBER_MESSAGE
+    return at, 0
+
+
+@compiled
+def _is_whole_compound(data: Array, at: int, end: int) -> bool:
+    """Whether the bytes before `end` are packets of RFC 3550 6 alone, the first of which is a report."""
+    if data[at] >> 6 != 2 or data[at + 1] & 0xFE != 200:
+        return False
+    while end - at >= 4 and data[at] >> 6 == 2 and 200 <= data[at + 1] <= 207:
+        at += 4 * (be16(data, at + 2) + 1)
+    return at == end

@@ -119,7 +119,7 @@ class SipFramer:
             return self._give_up(0)
         self.examined += end.start()
         try:
-            length = content_length(read_headers(bytes(self._buffer[: end.start()]), 0), 0)
+            length = content_length(read_headers(bytes(self._buffer[: end.start()])), 0)
         except SipError:
             return self._give_up(end.start())
         # A stream needs Content-Length (RFC 3261 18.3); without it the only safe assumption is that there is no body.

@@ -8,7 +8,8 @@ last empty line, bytes after Content-Length in a datagram (dropped, as RFC 3261 
 UTF-8 is kept with its bytes escaped. Forgiven, but named in `forgiven`: a Content-Length that is no number or more than
 follows (the datagram ends the body), a needed header that comes twice (the first counts), text that stops inside
 a header line after all needed ones (that line is dropped). A user agent should refuse these (RFC 4475 3.1.2.2,
-3.1.2.3, 3.3.8), yet some do not, and nobody may hide a call behind them.
+3.1.2.3, 3.3.8), yet some do not, and nobody may hide a call behind them. For the same reason, of more headers than
+MAXIMUM_HEADERS those beyond count for nothing (TOO_LONG), but for one that is needed and has not come before.
 
 Invariant, fuzzed: any bytes give a SipMessage or a SipError whose offset lies within them; nothing else.
 """
@@ -139,7 +140,7 @@ def parse_message(data: bytes) -> SipMessage:
     lines = data[start:head_end].decode("utf-8", "backslashreplace").split("\n")
     method, status, request_uri = _start_line(lines[0].rstrip("\r"), start)
     cut = end is None and lines[-1] != ""
-    headers = _headers(lines[1:-1] if cut else lines[1:], start)
+    headers, beyond = _headers(lines[1:-1] if cut else lines[1:])
     first = dict(reversed(headers))
     if cut and not first.keys() >= set(_NEEDED):
         raise SipError(SipDefect.NO_HEADER_END, len(data), "no empty line after the headers")
@@ -158,7 +159,7 @@ def parse_message(data: bytes) -> SipMessage:
         cseq=cseq,
         headers=headers,
         body=body,
-        forgiven=(*((SipDefect.NO_HEADER_END,) if cut else ()), *repeated, *wrong_length),
+        forgiven=(*((SipDefect.NO_HEADER_END,) if cut else ()), *beyond, *repeated, *wrong_length),
         first=first,
     )
 
@@ -177,9 +178,9 @@ def content_length(headers: tuple[tuple[str, str], ...], offset: int) -> int | N
     return int(text)
 
 
-def read_headers(head: bytes, offset: int) -> tuple[tuple[str, str], ...]:
+def read_headers(head: bytes) -> tuple[tuple[str, str], ...]:
     """Return the headers of a message's head (start line first, no empty line): for the TCP framer."""
-    return _headers(head.decode("utf-8", "backslashreplace").split("\n")[1:], offset)
+    return _headers(head.decode("utf-8", "backslashreplace").split("\n")[1:])[0]
 
 
 def _start_line(line: str, offset: int) -> tuple[str, int, Uri | None]:
@@ -207,7 +208,7 @@ def _check_version(version: str, offset: int) -> None:
         raise SipError(SipDefect.VERSION, offset, f"SIP version {printable(version, 20)}")
 
 
-def _headers(lines: list[str], offset: int) -> tuple[tuple[str, str], ...]:
+def _headers(lines: list[str]) -> tuple[tuple[tuple[str, str], ...], tuple[SipDefect, ...]]:
     headers: list[tuple[str, str]] = []
     folded: list[str] = []  # lines of the last header
     for line in lines:
@@ -227,8 +228,15 @@ def _headers(lines: list[str], offset: int) -> tuple[tuple[str, str], ...]:
     if folded:
         headers[-1] = _unfolded(headers[-1], folded)
     if len(headers) > MAXIMUM_HEADERS:
-        raise SipError(SipDefect.TOO_LONG, offset, f"more than {MAXIMUM_HEADERS} headers")
-    return tuple(headers)
+        return _within_limit(headers), (SipDefect.TOO_LONG,)
+    return tuple(headers), ()
+
+
+def _within_limit(headers: list[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    kept = headers[:MAXIMUM_HEADERS]
+    missing = {*_NEEDED, "content-length"} - dict(kept).keys()
+    late = dict(reversed([header for header in headers[MAXIMUM_HEADERS:] if header[0] in missing]))
+    return (*kept, *late.items())
 
 
 def _unfolded(header: tuple[str, str], folded: list[str]) -> tuple[str, str]:
