@@ -43,11 +43,11 @@ def test_hold(text, held):
     assert parse_sdp(b"v=0\nm=audio 4000 RTP/AVP 0\n" + text).media[0].held is held
 
 
-def test_a_refused_medium_and_a_host_name_are_nowhere():
+def test_a_refused_medium_is_nowhere_and_a_host_name_has_a_port_alone():
     media = parse_sdp(
         b"c=IN IP4 1.2.3.4\nm=audio 0 RTP/AVP 0\nm=audio 4000 RTP/AVP 0\nc=IN IP4 media.example"
     ).media
-    assert [medium.endpoints() for medium in media] == [[], []]
+    assert [medium.endpoints() for medium in media] == [[], [("", 4000)]]
 
 
 def test_the_shape_tells_programs_apart_not_their_numbers():
@@ -81,9 +81,9 @@ def test_a_broken_line_costs_itself_and_no_more(line, defect):
 
 
 @pytest.mark.parametrize("line", [b"c=IN IP4", b"c=OUT IP4 1.2.3.4"])
-def test_a_broken_connection_is_nowhere(line):
+def test_of_a_broken_connection_the_port_alone_is_known(line):
     session = parse_sdp(AUDIO + line)
-    assert (session.defects, session.media[0].endpoints()) == ((SipDefect.SDP_CONNECTION,), [])
+    assert (session.defects, session.media[0].endpoints()) == ((SipDefect.SDP_CONNECTION,), [("", 4000)])
 
 
 def test_media_beyond_the_limit_are_passed_over():

@@ -7,6 +7,9 @@ A flow belongs to a call in progress, with its sender known, when
 2. its SSRC was announced (a=ssrc, RFC 5576): that finds flows both of whose addresses a NAT has rewritten, or
 3. its addresses are those of a flow joined before, reversed: the other direction of the same media.
 
+Where both parties announced names in place of addresses, their ports alone are known: a flow from one of them to the
+other belongs to the call if no other call fits.
+
 Joined flows teach the call their addresses, so that rule 3 is rule 1. Of several calls that fit, those that
 fit by both ends win over those that fit by one, and of calls at the same time the one wins whose talk begins and
 ends closest to the flow: gateways and test tools send many calls from one port. A flow settles at a packet
@@ -24,6 +27,8 @@ from callprint.core.calls.relays import MOST_HOPS
 from callprint.core.ground.addresses import Endpoint
 from callprint.core.verdict import FlowKey, FlowReport, RunningFlow
 
+NAMED = ""
+"""The address of an endpoint that was announced by a name."""
 NEAREST = 256
 """Most calls that are looked at for one endpoint: test tools send thousands from one port."""
 
@@ -141,6 +146,9 @@ class LiveMedia:
         """Return the calls that a flow fits best, each with its sender."""
         if not self._calls:
             return []
+        return self._fitting_by_address(flow, last_ns) or self._fitting_by_ports(flow, last_ns)
+
+    def _fitting_by_address(self, flow: FlowKey, last_ns: int) -> list[tuple[Attempt, Side]]:
         source, destination = (flow.src_ip, flow.src_port), (flow.dst_ip, flow.dst_port)
         known: dict[int, Attempt] = {}
         for key in (source, destination, flow.ssrc):
@@ -155,6 +163,17 @@ class LiveMedia:
                 candidates.append((strength, call, side))
         strongest = max((strength for strength, _, _ in candidates), default=0)
         return [(call, side) for strength, call, side in candidates if strength == strongest]
+
+    def _fitting_by_ports(self, flow: FlowKey, last_ns: int) -> list[tuple[Attempt, Side]]:
+        """Return the only call whose parties announced just the ports of a flow, with its sender."""
+        calls = self._calls.get((NAMED, flow.dst_port))
+        candidates = [
+            (call, side)
+            for call in (calls.near(flow.first_seen_ns).values() if calls is not None else ())
+            if (side := _sender_by_ports(call, flow)) is not None
+            and _overlap_ns(call, flow.first_seen_ns, last_ns) >= 0
+        ]
+        return candidates if len(candidates) == 1 else []
 
     def _give(self, call: Attempt, side: Side, report: FlowReport) -> None:
         flow = report.verdict.flow
@@ -180,6 +199,21 @@ def _sender(call: Attempt, source: Endpoint, destination: Endpoint, ssrc: int) -
     if strength[0] == strength[1]:
         return 0, None
     return max(strength), Side.CALLER if strength[0] > strength[1] else Side.CALLEE
+
+
+def _sender_by_ports(call: Attempt, flow: FlowKey) -> Side | None:
+    """Return who sends a flow between two ports whose addresses are not known; None when both might, or nobody."""
+    senders = [
+        side
+        for side in Side
+        if (NAMED, flow.src_port) in call.party(side).endpoints
+        and (NAMED, flow.dst_port) in call.party(side.other).endpoints
+    ]
+    if len(senders) == 2:  # the same port twice: where the call came from tells
+        senders = [Side.CALLER] * (flow.src_ip == call.signalling_ip) + [Side.CALLEE] * (
+            flow.dst_ip == call.signalling_ip
+        )
+    return senders[0] if len(senders) == 1 else None
 
 
 def _of_their_time(

@@ -37,6 +37,7 @@ _IPV4 = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}", re.ASCII)
 """IPv4 addresses in the only form that `ip_address` takes."""
 _RTPMAP = re.compile(r"(\d{1,3})[ \t]+([^/ \t]{1,64})/(\d{1,7})(?:/.*)?", re.ASCII)
 _SSRC = re.compile(r"(\d{1,10})(?: .*)?", re.ASCII)
+_DISCARD = 9  # the port of who has no endpoint yet (RFC 8840 4.1.1)
 _RTCP = re.compile(r"(\d{1,5})(?: +IN +IP[46] +(\S+))? *", re.ASCII)
 
 
@@ -94,10 +95,13 @@ class Medium:
         return self.direction in ("sendonly", "inactive") or self.address in UNSPECIFIED
 
     def endpoints(self) -> list[Endpoint]:
-        """Return every endpoint at which the party may receive RTP; none when the medium is refused."""
+        """Return every endpoint at which the party may receive RTP; none when the medium is refused.
+
+        The address of an endpoint is "" where the description has a name in its place.
+        """
         if self.refused:
             return []
-        somewhere = self.port != 0 and self.address not in ("", *UNSPECIFIED)
+        somewhere = self.port not in (0, _DISCARD) and self.address not in UNSPECIFIED
         here = [(self.address, self.port)] if somewhere else []
         return here + [candidate for candidate in self.candidates if candidate not in here]
 

@@ -18,14 +18,16 @@ def running_flows(
 ) -> list[RunningFlow]:
     """Return the flows from or to any of these endpoints, or of these sources; a few others may be among them.
 
-    flows: (n,) FLOW; due_ns: (n,) int64, NEVER_NS for rows not in use. A flow counts once it has had an event, which is
-    when agents begin to report it.
+    Of an endpoint without an address ("") the port counts. flows: (n,) FLOW; due_ns: (n,) int64, NEVER_NS for rows not
+    in use. A flow counts once it has had an event, which is when agents begin to report it.
     """
     rows = np.flatnonzero(due_ns != NEVER_NS)
     rows = rows[(flows["next_checkpoint"][rows] > 0) | (flows["evidence_state"][rows] == DECIDED)]
-    numbers = [(*address_numbers(ip), port) for ip, port in endpoints]
+    known = list(endpoints)
+    numbers = [(*address_numbers(ip), port) for ip, port in known if ip]
     wanted = _mixed(*np.array(numbers, np.uint64).reshape(-1, 3).T)
     fits = np.isin(flows["ssrc"][rows], np.fromiter(ssrcs, np.uint32))
+    fits |= np.isin(flows["dst_port"][rows], np.array([port for ip, port in known if not ip], np.uint16))
     for side in ("src", "dst"):
         columns = (flows[f"{side}_{part}"][rows].astype(np.uint64) for part in ("hi", "lo", "port"))
         fits |= np.isin(_mixed(*columns), wanted)
