@@ -25,6 +25,9 @@ _NO_DATA, _NO_RECORDS = np.empty(0, np.uint8), np.empty(0, RECORD)
 STORE_BATCH = 2_000
 """Verdicts, flows and calls that are stored together: one transaction of some 20 ms."""
 
+END_BATCH = 25 * STORE_BATCH
+"""The same when a capture ends: most flows are written once then, with all that is said of them when they settle."""
+
 EVIDENCE_WEIGHT = 10
 """How many other rows an evidence log counts for in a batch: it holds some 20 KB."""
 
@@ -138,12 +141,20 @@ class CaptureRun:
             self.process(batch.data, batch.records, batch.capture)
 
     def _end(self) -> None:
-        """End all flows and calls: their capture is over."""
-        output = self.pipeline.finish()
-        self._add_output(output)
-        self._report_flows(output.reports)
+        """End all flows and calls: their capture is over. In parts, as a flood leaves a million flows open."""
+        parts = self.pipeline.finish_in_parts()
+        try:
+            for output in parts:
+                self._add_output(output)
+                self._report_flows(output.reports)
+                self._store_many(END_BATCH)
+        finally:
+            for output in parts:  # a callback failed: the rest is stored all the same
+                self._keep(output)
         if self.calls is not None:
-            self._add_calls(self.calls, self.calls.finish())
+            for calls in self.calls.finish_in_parts():
+                self._add_calls(self.calls, calls)
+                self._store_many(END_BATCH)
         self._store_many()
 
     @property
@@ -152,11 +163,14 @@ class CaptureRun:
         outcomes = self.pipeline.engine.outcomes
         return [outcomes[outcome] for outcome in Outcome]
 
-    def _add_output(self, output: PipelineOutput) -> None:
-        # Kept for the store before any callback runs: one may fail, as when the reader of standard output leaves.
+    def _keep(self, output: PipelineOutput) -> None:
         self._verdicts += output.verdicts
         self._reports += output.reports
         self._unknown += output.unknown
+
+    def _add_output(self, output: PipelineOutput) -> None:
+        # Kept for the store before any callback runs: one may fail, as when the reader of standard output leaves.
+        self._keep(output)
         self.flows = self.pipeline.engine.gauges["flows_created"]
         for verdict in output.verdicts:
             self.on_verdict(verdict)
@@ -187,10 +201,10 @@ class CaptureRun:
             for call in calls:
                 self.on_call(call)
 
-    def _store_many(self) -> None:
+    def _store_many(self, enough: int = STORE_BATCH) -> None:
         """Store when there is enough, of whole batches: then most flows come with all that is said of them."""
         waiting = len(self._verdicts) + len(self._reports) + len(self._calls)
-        if waiting + EVIDENCE_WEIGHT * len(self._unknown) >= STORE_BATCH:
+        if waiting + EVIDENCE_WEIGHT * len(self._unknown) >= enough:
             self.store_rest()
 
     def store_rest(self) -> None:

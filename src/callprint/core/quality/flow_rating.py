@@ -1,6 +1,7 @@
 """From what is measured of a flow to R and MOS, with what was assumed, or why none is claimed."""
 
 from enum import StrEnum
+from functools import lru_cache
 from typing import NamedTuple
 
 from callprint.core.flow.window_layout import DOUBT_CUT, DOUBT_DROPS, LATE_AFTER_S
@@ -60,6 +61,7 @@ def doubts_of(flags: int, received: int, duplicates: int) -> tuple[str, ...]:
     )
 
 
+@lru_cache(maxsize=4096)
 def never_rated(measured: Measured) -> Rating | None:
     """Return the rating of a flow that gets no MOS whatever was heard of it; None where that decides."""
     if measured.doubts:
@@ -70,6 +72,11 @@ def never_rated(measured: Measured) -> Rating | None:
 
 def rated(measured: Measured, heard: Interval, least_packets: int = LEAST_PACKETS) -> Rating:
     """Return the rating of a flow, or of a window of it, by what was heard of it."""
+    return _rated(measured, heard.expected < least_packets, heard.missing_percent, heard.burst_ratio)
+
+
+@lru_cache(maxsize=4096)  # flows without loss are alike
+def _rated(measured: Measured, too_short: bool, missing_percent: float, burst_ratio: float) -> Rating:
     if measured.doubts:
         return Rating(None, None, None, measured.doubts)
     name, assumed = _codec(measured)
@@ -77,13 +84,13 @@ def rated(measured: Measured, heard: Interval, least_packets: int = LEAST_PACKET
     if found is None:
         return Rating(None, None, None, (Note.CODEC_UNKNOWN,))
     packet_ms = measured.packet_ms or _USUAL_PACKET_MS
-    if heard.expected < least_packets:
+    if too_short:
         return Rating(None, None, None, (Note.TOO_SHORT,))
     network_ms = (measured.round_trip_ms or 0.0) / 2
     r = rating(
         found.band,
-        loss_percent=heard.missing_percent,
-        burst_ratio=heard.burst_ratio,
+        loss_percent=missing_percent,
+        burst_ratio=burst_ratio,
         ie=found.ie,
         bpl=found.bpl,
         delay_ms=packet_ms + found.lookahead_ms + LATE_AFTER_S * 1e3 + network_ms,

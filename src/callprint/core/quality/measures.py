@@ -20,8 +20,11 @@ FIELDS = (
 )
 """The fields of a FlowSummary that are filled in here, in its order."""
 
-_UNKNOWN = (None,) * len(FIELDS)
+_FAR = ("round_trip_ms", "far_lost_share", "far_jitter_ms", "far_mos")
+_FAR_COUNTERS = ("reports", "jitter_reports", "far_mos_tenths")
 _G711 = ("PCMU", "PCMA")
+_RatingCells = tuple[float | None, float | None, str | None, str | None]
+"""R, MOS, band and notes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,36 +41,21 @@ def windows_of_none(flows: int) -> FlowWindows:
     return FlowWindows(np.zeros(0, WINDOW), np.zeros(flows, np.int64), np.zeros(flows, REPORTED))
 
 
-def quality_columns(flows: Array, codecs: list[str], found: FlowWindows) -> list[tuple[Any, ...]]:
-    """Return the values of FIELDS for each flow. flows: (n,) FLOW; codecs: of each, by RFC 3551."""
-    rows = intervals(found.windows)
-    of_flows = zip(
-        codecs,
-        found.counts.tolist(),
-        found.reported.tolist(),
-        *(flows[name].tolist() for name in ("clock_rate_hz", "bytes", "received", "duplicates")),
-        ((flows["last_rtp_ns"] - flows["first_seen_ns"]) * 1e-6).tolist(),
-        strict=True,
+def quality_columns(flows: Array, codecs: list[str], found: FlowWindows) -> dict[str, list[Any]]:
+    """Return the columns FIELDS of flows. flows: (n,) FLOW; codecs: of each, by RFC 3551."""
+    known = np.flatnonzero(found.counts)
+    if len(known) == len(flows):
+        return _columns(flows, codecs, found)
+    of_known = _columns(
+        flows[known],
+        [codecs[at] for at in known.tolist()],
+        FlowWindows(found.windows, found.counts[known], found.reported[known]),
     )
-    values = []
-    at = 0
-    for codec, count, reported, clock_rate_hz, size, received, duplicates, lasted_ms in of_flows:
-        parts = rows[at : at + count]
-        at += count
-        if not parts:
-            values.append(_UNKNOWN)
-            continue
-        about = _Reported(*reported)
-        measured = Measured(
-            codec,
-            clock_rate_hz,
-            round(about.packet_ms, 3) or None,
-            size / max(received, 1),  # 0 in a damaged part
-            about.round_trip_ms,
-            doubts_of(about.doubts, received, duplicates),
-        )
-        values.append(_values(parts, about, measured, lasted_ms))
-    return values
+    columns: dict[str, list[Any]] = {name: [None] * len(flows) for name in FIELDS}
+    for name, cells in of_known.items():
+        for at, cell in zip(known.tolist(), cells, strict=True):
+            columns[name][at] = cell
+    return columns
 
 
 def with_codec(summary: FlowSummary, codec: str | None) -> FlowSummary:
@@ -99,7 +87,7 @@ def measured_of(summary: FlowSummary, codec: str | None = None) -> Measured:
     )
 
 
-def _of_rating(rating: Rating) -> tuple[float | None, float | None, str | None, str | None]:
+def _of_rating(rating: Rating) -> _RatingCells:
     band = None if rating.band is None else rating.band.value
     return rating.r, rating.mos, band, ",".join(rating.notes) or None
 
@@ -151,35 +139,88 @@ class _Reported(NamedTuple):
         return self.far_mos_tenths / 10 if 10 <= self.far_mos_tenths <= 50 else None
 
 
-def _values(parts: list[Interval], about: _Reported, measured: Measured, lasted_ms: float) -> tuple[Any, ...]:
-    """Return the values of FIELDS for a flow."""
-    heard = merged(parts)
-    rating = (
-        rated(measured, heard) if measured.codec != UNNAMED else Rating(None, None, None, measured.doubts)
-    )
-    r, mos, band, notes = _of_rating(rating)
-    with_jitter = heard.jitter_packets > 0
-    sent_in_gaps = heard.expected - heard.burst_packets
-    return (
-        heard.jitter_min_us / 1e3 if with_jitter else None,
-        heard.jitter_mean_us / 1e3 if with_jitter else None,
-        heard.jitter_max_us / 1e3 if with_jitter else None,
-        heard.late if with_jitter else None,
-        _share(heard.burst_missing, heard.burst_packets, 6) if heard.expected else None,
-        _share(heard.missing - heard.burst_missing, sent_in_gaps, 6) if heard.expected else None,
-        heard.longest_gap_ms,
-        _share(heard.pause_ms, lasted_ms, 4) if with_jitter else None,
-        _share(heard.quiet, heard.listened, 4) if measured.codec in _G711 else None,
-        measured.packet_ms,
-        *(r, mos, band),
-        measured.round_trip_ms,
-        about.far_lost_share,
-        about.far_jitter_ms,
-        about.far_mos,
-        notes,
-        windows_text(about.span_s, parts),
-    )
+def _columns(flows: Array, codecs: list[str], found: FlowWindows) -> dict[str, list[Any]]:
+    """Return the columns FIELDS of flows that have windows."""
+    every = intervals(found.windows)
+    ends = np.cumsum(found.counts).tolist()
+    parts = [every[end - count : end] for end, count in zip(ends, found.counts.tolist(), strict=True)]
+    heard = list(map(merged, parts))
+    sums = np.array(heard, np.int64).reshape(-1, len(Interval._fields))
+    of = dict(zip(Interval._fields, sums.T, strict=True))
+    with_jitter, sent = of["jitter_packets"] > 0, of["expected"] > 0
+    lasted_ms = (flows["last_rtp_ns"] - flows["first_seen_ns"]) * 1e-6
+    packet_ms = [round(value, 3) or None for value in found.reported["packet_ms"].tolist()]
+    far = _far_columns(found.reported)
+    ratings = _ratings(flows, codecs, heard, packet_ms, far["round_trip_ms"], found.reported["doubts"])
+    r, mos, band, notes = zip(*ratings, strict=True) if ratings else ((), (), (), ())
+    g711 = np.array([codec in _G711 for codec in codecs], np.bool_)
+    return {
+        **{
+            f"jitter_{which}_ms": _where(with_jitter, (of[f"jitter_{which}_us"] / 1e3).tolist())
+            for which in ("min", "mean", "max")
+        },
+        "late": _where(with_jitter, of["late"].tolist()),
+        "burst_density": _where(sent, _shares(of["burst_missing"], of["burst_packets"], 6)),
+        "gap_density": _where(
+            sent, _shares(of["missing"] - of["burst_missing"], of["expected"] - of["burst_packets"], 6)
+        ),
+        "longest_gap_ms": of["longest_gap_ms"].tolist(),
+        "pause_share": _where(with_jitter, _shares(of["pause_ms"], lasted_ms, 4)),
+        "quiet_share": _where(g711, _shares(of["quiet"], of["listened"], 4)),
+        "packet_ms": packet_ms,
+        "r_factor": list(r),
+        "mos": list(mos),
+        "mos_band": list(band),
+        **far,
+        "quality_notes": list(notes),
+        "quality_windows": list(map(windows_text, found.reported["span_s"].tolist(), parts)),
+    }
 
 
-def _share(part: float, whole: float, decimals: int) -> float:
-    return round(min(1.0, max(0.0, part / whole)), decimals) if whole > 0 else 0.0
+def _ratings(
+    flows: Array,
+    codecs: list[str],
+    heard: list[Interval],
+    packet_ms: list[float | None],
+    round_trip_ms: list[float | None],
+    doubts: Array,
+) -> list[_RatingCells]:
+    """Return R, MOS, band and notes of flows; where only SDP says the codec, they come with it."""
+    numbers = (flows[name].tolist() for name in ("clock_rate_hz", "bytes", "received", "duplicates"))
+    columns = zip(codecs, heard, packet_ms, round_trip_ms, doubts.tolist(), *numbers, strict=True)
+    found: list[_RatingCells] = []
+    for codec, each, spacing_ms, trip_ms, flags, clock_rate_hz, size, received, duplicates in columns:
+        in_doubt = doubts_of(flags, received, duplicates)
+        if codec == UNNAMED:
+            found.append((None, None, None, ",".join(in_doubt) or None))
+            continue
+        octets = size / max(received, 1)  # 0 in a damaged part
+        measured = Measured(codec, clock_rate_hz, spacing_ms, octets, trip_ms, in_doubt)
+        found.append(_of_rating(rated(measured, each)))
+    return found
+
+
+def _far_columns(reported: Array) -> dict[str, list[Any]]:
+    """Return what RTCP reports of flows, (n,) REPORTED; nothing where none came."""
+    told = np.zeros(len(reported), np.bool_)
+    for name in (*(f"{end}_round_trip_ms" for end in ("receiver", "sender")), *_FAR_COUNTERS):
+        told |= reported[name] != 0
+    columns: dict[str, list[Any]] = {name: [None] * len(reported) for name in _FAR}
+    for at in np.flatnonzero(told).tolist():
+        about = _Reported(*reported[at].tolist())
+        for name in _FAR:
+            columns[name][at] = getattr(about, name)
+    return columns
+
+
+def _where(known: Array, cells: list[Any]) -> list[Any]:
+    """Return cells, None where they are not known; known: (n,) bool."""
+    return [cell if is_known else None for cell, is_known in zip(cells, known.tolist(), strict=True)]
+
+
+def _shares(parts: Array, wholes: Array, decimals: int) -> list[float]:
+    """Return the share that each part, (n,), is of its whole, between 0 and 1; 0 of nothing."""
+    shares = np.zeros(len(parts))
+    np.divide(parts, wholes, out=shares, where=wholes > 0)
+    found: list[float] = np.clip(shares, 0.0, 1.0).tolist()
+    return [share if share in (0.0, 1.0) else round(share, decimals) for share in found]

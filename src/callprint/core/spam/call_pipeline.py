@@ -4,7 +4,7 @@ Feed it, for each batch of packets, the flow reports of that batch first (`add_f
 (`process`); at the end `finish`. The rows are the same whatever the size of the batches.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from callprint.core.call import CallRecord
 from callprint.core.calls.assembly import CallAssembler
@@ -18,6 +18,9 @@ from callprint.core.spam.histories import CallHistory
 from callprint.core.spam.interface import SpamDetector
 from callprint.core.spam.judging import CallJudge
 from callprint.core.verdict import FlowReport
+
+JUDGED_TOGETHER = 4_096
+"""Events at the end of a capture whose rows are made together: tens of thousands of calls may still be open."""
 
 
 class CallPipeline:
@@ -60,3 +63,10 @@ class CallPipeline:
     def finish(self) -> Rows[CallRecord]:
         """End everything: the capture is over. Returns the rows of all calls that were still open."""
         return self.judge.judge_all(self.assembler.finish())
+
+    def finish_in_parts(self) -> Iterator[Rows[CallRecord]]:
+        """Do what `finish` does, some thousand events at a time, and hold no longer what was given."""
+        events = self.assembler.finish()
+        while events:
+            yield self.judge.judge_all(events[:JUDGED_TOGETHER])
+            del events[:JUDGED_TOGETHER]

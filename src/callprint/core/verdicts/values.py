@@ -12,7 +12,7 @@ from callprint.core.flow.rtp_statistics import expected_packets
 from callprint.core.ground.addresses import address_text
 from callprint.core.ground.arrays import Array
 from callprint.core.identify.decision import SURE
-from callprint.core.quality.measures import FIELDS, FlowWindows, quality_columns, windows_of_none
+from callprint.core.quality.measures import FlowWindows, quality_columns, windows_of_none
 from callprint.core.verdict import (
     BASED_ON_HEADERS,
     BASED_ON_PACKETS,
@@ -95,7 +95,6 @@ def flow_summaries(
     by number; windows: of each.
     """
     codecs = [CODEC_NAMES.get(number, "dynamic") for number in flows["payload_type"].tolist()]
-    quality = quality_columns(flows, codecs, windows or windows_of_none(len(flows)))
     expected = expected_packets(flows)
     by_sdp = [None] * len(flows)  # filled in where signalling is known
     rates, jitters = flows["clock_rate_hz"].tolist(), flows["jitter"].tolist()
@@ -114,9 +113,7 @@ def flow_summaries(
         "announced_codec": by_sdp,
         "announced_clock_rate_hz": by_sdp,
         "first_sequence": flows["base_sequence"] & 0xFFFF,
-        **dict(
-            zip(FIELDS, zip(*quality, strict=True), strict=True) if quality else dict.fromkeys(FIELDS, ())
-        ),
+        **quality_columns(flows, codecs, windows or windows_of_none(len(flows))),
         **{name: flows[name] for name in ("payload_type", "clock_rate_hz", "packets", "bytes")},
         **{name: flows[name] for name in ("long_packets", "rtcp_packets", "duplicates", "reordered")},
     }
