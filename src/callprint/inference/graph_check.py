@@ -53,7 +53,7 @@ def _check(data: memoryview, name: str) -> None:
     waiting = [("model", data)]
     while waiting:
         kind, message = waiting.pop()
-        for number, value in _fields(message):
+        for number, value in fields(message):
             if kind == "tensor" and (number == _EXTERNAL_DATA or (number == _DATA_LOCATION and value)):
                 raise ModelError(f"{name} keeps a tensor in another file: a network must be one file")
             if kind == "node" and number == _DOMAIN and isinstance(value, memoryview):
@@ -69,13 +69,13 @@ def _check(data: memoryview, name: str) -> None:
 
 def float_constant(data: bytes, name: str) -> Array | None:
     """Return a constant of a graph that was checked, float32 in one row; None when it has none of this name."""
-    for number, graph in _fields(memoryview(data)):
+    for number, graph in fields(memoryview(data)):
         if number != _GRAPH or not isinstance(graph, memoryview):
             continue
-        for kind, tensor in _fields(graph):
+        for kind, tensor in fields(graph):
             if kind != _INITIALIZER or not isinstance(tensor, memoryview):
                 continue
-            parts = dict(_fields(tensor))
+            parts = dict(fields(tensor))
             raw = parts.get(_RAW_DATA)
             is_named = parts.get(_NAME) == name.encode() and parts.get(_DATA_TYPE) == _FLOAT
             if is_named and isinstance(raw, memoryview) and len(raw) % 4 == 0:
@@ -83,7 +83,7 @@ def float_constant(data: bytes, name: str) -> Array | None:
     return None
 
 
-def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
+def fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
     """Give the number and value of each field. Raises IndexError or ValueError when the bytes are none."""
     at = 0
     while at < len(message):
