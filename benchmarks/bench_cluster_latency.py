@@ -29,6 +29,7 @@ from callprint.messaging.topics import TopicNames, create_topics
 from callprint.services.comparison import Expected, compare, embedded
 from callprint.services.deployed_topology import DeployedTopology
 from callprint.services.layout import HOST, standard_layout
+from callprint.services.process import LIGHT_JVM
 from callprint.services.service import services
 from callprint.sources import open_captures
 from callprint.stores import open_store
@@ -183,6 +184,7 @@ def deploy(chosen: argparse.Namespace, serializer: str, captures: list[Path], ex
     kafka = KafkaSettings((f"{HOST}:{layout.kafka}",))
     create_topics(kafka, 8, 1, TopicNames(topic, f"{topic}-sip"))
     url = f"cassandra://{HOST}:{layout.cassandra}/callprint_{topic.replace('-', '_')}"
+    open_store(url).close()  # tables are made before anything is measured
     topology = DeployedTopology(layout, Path(__file__).parents[1], "callprint-bench")
     topology.submit(
         {
@@ -194,7 +196,7 @@ def deploy(chosen: argparse.Namespace, serializer: str, captures: list[Path], ex
             "callprint.parallelism.identify_application": chosen.tasks,
             "topology.multilang.serializer": SERIALIZERS[serializer],
             "topology.workers": chosen.workers,
-            "topology.worker.childopts": "-Xmx768m",
+            "topology.worker.childopts": " ".join(("-Xmx768m", *LIGHT_JVM)),
         }
     )
     try:
