@@ -1,7 +1,9 @@
 """End to end on real services: time from a flow's k-th packet to its row readable in Cassandra, and throughput.
 
 Needs `make cluster-up`. An agent in this process replays captures at their own speed (or all at once), while another
-thread asks Cassandra for new rows every 50 ms. The cost of each process is read from /proc.
+thread asks Cassandra for new rows every 50 ms. The cost of each process is read from /proc. Where flows are sent all at
+once, rows are only read when no more come: until then one small partition says whether any did, and Cassandra itself
+knows when each was written.
 """
 
 import argparse
@@ -10,12 +12,13 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-from cassandra.cluster import Cluster
-from process_costs import cost_of, resident_mib, table
+from cassandra.cluster import Cluster, Session
+from process_costs import Cost, cost_of, resident_mib, table
 from traffic import write_calls, write_overlapping
 
 from callprint.core.capture.packet_order import OrderedBatch
@@ -26,6 +29,7 @@ from callprint.messaging.topics import TopicNames, create_topics
 from callprint.services.comparison import Expected, compare, embedded
 from callprint.services.deployed_topology import DeployedTopology
 from callprint.services.layout import HOST, standard_layout
+from callprint.services.process import LIGHT_JVM
 from callprint.services.service import services
 from callprint.sources import open_captures
 from callprint.stores import open_store
@@ -36,6 +40,10 @@ from capture_agent.spool import Spool
 from capture_agent.stopping import StopRequest
 
 POLL_S = 0.05
+NOTE_S = 0.5
+QUIET = 6  # times without news after which all rows are read
+KEY = "src_ip, src_port, dst_ip, dst_port, ssrc, final, k, decided_at_ns"
+ANY_MARK = "WHERE kind = '' AND day = 0 AND unit = 'any' AND at = 0"
 SETTLE_TIMEOUT_S = 90.0  # of silence
 IDLE_S = 10.0
 COMPONENTS = (
@@ -75,6 +83,44 @@ class Clock:
         """Return when the slice with that packet, or the first one after it, was handed on."""
         later = [wall for last_ns, wall in self.marks if last_ns >= packet_ns]
         return min(later) if later else self.marks[-1][1]
+
+
+class Seen:
+    """The verdicts that are in a keyspace, and the wall-clock time at which each was."""
+
+    def __init__(self, port: int, keyspace: str) -> None:
+        self.rows: dict[tuple[object, ...], float] = {}
+        self.last_s = 0.0  # when there was something new
+        self.stop = threading.Event()
+        self._port, self._keyspace = port, keyspace
+
+    def look(self, every_s: float) -> Iterator[None]:
+        """Read all rows again and again."""
+        with self._session() as session:
+            while not self.stop.wait(every_s):
+                for row in session.execute(f"SELECT {KEY} FROM verdict_by_flow"):
+                    self.last_s = self.rows.setdefault(tuple(row), time.time())
+                yield
+
+    def note(self) -> Iterator[None]:
+        """Read the mark that changes with every write; and all rows when none has come for a while."""
+        known, quiet = None, 0
+        with self._session() as session:
+            while not self.stop.wait(NOTE_S):
+                mark = session.execute(f"SELECT mark FROM written {ANY_MARK}").one()
+                quiet = quiet + 1 if mark == known else 0
+                if quiet == 0 and mark is not None:
+                    known, self.last_s = mark, time.time()
+                    yield
+                elif quiet % QUIET == 0 and mark is not None:
+                    query = f"SELECT {KEY}, WRITETIME(confidence) FROM verdict_by_flow"
+                    self.rows |= {tuple(row[:-1]): row[-1] / 1e6 for row in session.execute(query)}
+
+    @contextmanager
+    def _session(self) -> Iterator[Session]:
+        cluster = Cluster([HOST], port=self._port, protocol_version=5)
+        yield cluster.connect(self._keyspace)
+        cluster.shutdown()
 
 
 def components(topology: DeployedTopology) -> dict[str, list[int]]:
@@ -138,6 +184,7 @@ def deploy(chosen: argparse.Namespace, serializer: str, captures: list[Path], ex
     kafka = KafkaSettings((f"{HOST}:{layout.kafka}",))
     create_topics(kafka, 8, 1, TopicNames(topic, f"{topic}-sip"))
     url = f"cassandra://{HOST}:{layout.cassandra}/callprint_{topic.replace('-', '_')}"
+    open_store(url).close()  # tables are made before anything is measured
     topology = DeployedTopology(layout, Path(__file__).parents[1], "callprint-bench")
     topology.submit(
         {
@@ -149,7 +196,7 @@ def deploy(chosen: argparse.Namespace, serializer: str, captures: list[Path], ex
             "callprint.parallelism.identify_application": chosen.tasks,
             "topology.multilang.serializer": SERIALIZERS[serializer],
             "topology.workers": chosen.workers,
-            "topology.worker.childopts": "-Xmx768m",
+            "topology.worker.childopts": " ".join(("-Xmx768m", *LIGHT_JVM)),
         }
     )
     try:
@@ -173,7 +220,7 @@ def measure(
     watched = components(topology)
     watched |= {
         name: [services(topology.layout)[name].process.pid or 0]
-        for name in ("kafka", "cassandra", "zookeeper")
+        for name in ("kafka", "cassandra", "zookeeper", "nimbus", "supervisor-0")
     }
     if chosen.first:
         put_first([os.getpid(), *(pid for pids in watched.values() for pid in pids)])
@@ -183,52 +230,47 @@ def measure(
     before = {name: cost_of(pids) for name, pids in watched.items()}
     idle_s = time.time() - idle_from
     idle = {name: cost.since(quiet[name]).seconds / idle_s for name, cost in before.items()}
-    clock, seen, stop = Clock(), {}, threading.Event()
-
-    def look() -> None:
-        cluster = Cluster([HOST], port=topology.layout.cassandra, protocol_version=5)
-        rows = cluster.connect(url.rpartition("/")[2])
-        query = (
-            "SELECT src_ip, src_port, dst_ip, dst_port, ssrc, final, k, decided_at_ns FROM verdict_by_flow"
-        )
-        while not stop.wait(chosen.watch or (POLL_S if chosen.speed else 3.0)):
-            for row in rows.execute(query):
-                seen.setdefault(tuple(row), time.time())
-            if chosen.watch:
-                memory = ", ".join(f"{name} {resident_mib(pids):.0f}" for name, pids in watched.items())
-                print(f"{time.time() - began:.0f} s: {len(seen)} verdicts; {memory}", flush=True)
-        cluster.shutdown()
-
-    began = time.time()
-    looking = threading.Thread(target=look)
-    looking.start()
+    clock, seen = Clock(), Seen(topology.layout.cassandra, url.rpartition("/")[2])
     spool = Spool(folder / "spool", 1 << 30)
     engine = EngineSettings(checkpoints=load_model(DEFAULT_MODEL).card.checkpoints)
     settings = AgentSettings(engine, media_topic=topic, signalling_topic=f"{topic}-sip")
     agent = CaptureAgent(settings, Publisher(kafka, spool), spool)
-    began, began_cpu = time.time(), time.thread_time()
+    look = partial(seen.look, every_s=chosen.watch or POLL_S) if chosen.speed or chosen.watch else seen.note
+    began, own = time.time(), cost_of([os.getpid()])
+    spent_at: dict[str, Cost] = {}
+
+    def watch() -> None:
+        """Cost counts up to the last news."""
+        for _ in look():
+            spent_at.update({name: cost_of(pids) for name, pids in watched.items()})
+            if chosen.watch:
+                memory = ", ".join(f"{name} {resident_mib(pids):.0f}" for name, pids in watched.items())
+                print(f"{time.time() - began:.0f} s: {len(seen.rows)} verdicts; {memory}", flush=True)
+
+    looking = threading.Thread(target=watch)
+    looking.start()
     pace = partial(paced, speed=chosen.speed, stopping=StopRequest(), longest_silence_s=5)
     source = open_captures(captures)
     agent.run(source, source, lambda batches: clock.watch(pace(batches)))
     agent.finish(60.0)
-    sent_s, agent_cpu = time.time() - began, time.thread_time() - began_cpu
-    while len(seen) < len(expected.verdicts):
+    sent_s, of_agent = time.time() - began, cost_of([os.getpid()]).since(own)
+    while len(seen.rows) < len(expected.verdicts):
         time.sleep(0.1)
-        if time.time() - max(seen.values(), default=began + sent_s) > max(SETTLE_TIMEOUT_S, 3 * chosen.watch):
+        if time.time() - max(seen.last_s, began + sent_s) > max(SETTLE_TIMEOUT_S, 3 * chosen.watch):
             break  # nothing new comes; the comparison below names what is missing
-    done_s = (max(seen.values()) if seen else time.time()) - began
-    stop.set()
+    seen.stop.set()
     looking.join()
-    spent = {name: cost_of(pids).since(before[name]) for name, pids in watched.items()}
+    done_s = (max(seen.rows.values()) if seen.rows else time.time()) - began
+    spent = {"agent": of_agent} | {name: cost.since(before[name]) for name, cost in spent_at.items()}
+    idle["agent"] = 0.0
     with open_store(url) as store:
         print(f"{agent.read} packets, {len(expected.summaries)} flows: {compare(store, expected).text()}")
     print(
-        f"agent done after {sent_s:.1f} s (processor {agent_cpu:.1f} s); "
-        f"{len(seen)} verdicts after {done_s:.1f} s: "
-        f"{len(seen) / done_s:.0f} verdicts/s, {agent.read / done_s:.0f} packets/s"
+        f"agent done after {sent_s:.1f} s; {len(seen.rows)} verdicts after {done_s:.1f} s: "
+        f"{len(seen.rows) / done_s:.0f} verdicts/s, {agent.read / done_s:.0f} packets/s"
     )
     for final, what in ((False, "k-th packet"), (True, "end of the evidence")):
-        waits = [wall - clock.wall_s(row[-1]) for row, wall in seen.items() if row[5] is final]
+        waits = [wall - clock.wall_s(row[-1]) for row, wall in seen.rows.items() if row[5] is final]
         if waits and chosen.speed:
             median, most = np.percentile(waits, [50, 99])
             print(f"{what} to readable row, {len(waits)} rows: median {median:.2f} s, 99 % {most:.2f} s")

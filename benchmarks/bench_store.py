@@ -11,18 +11,18 @@ import argparse
 import random
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+from process_costs import cost_of
 
 from callprint.core.verdict import FlowKey, FlowSummary, Verdict
 from callprint.services.layout import HOST, standard_layout
 from callprint.services.service import services
 from callprint.stores import VerdictQuery, VerdictStore, open_store
 
-BATCH = 1000
 ASKED = 100  # of each query, each time about another flow, host or moment
 START_NS = 1_760_000_000_000_000_000
 STEP_NS = 10_000_000  # a hundred new flows a second: those of six thousand concurrent calls
@@ -51,8 +51,8 @@ def summary(i: int) -> FlowSummary:
     return FlowSummary(key, 0, "PCMU", 8000, 498, 85656, 0, 4, 500, 2, 0, 0, 1.6, end_ns, "idle")
 
 
-def fill(store: VerdictStore, flows: int) -> None:
-    """Write a verdict and a summary of each flow, and print the rates."""
+def fill(store: VerdictStore, flows: int, batch: int, node: Sequence[int] = ()) -> None:
+    """Write a verdict and a summary of each flow; print the rates, and processor time of writer and node."""
     verdicts = [verdict(i) for i in range(flows)]
     summaries = [summary(i) for i in range(flows)]
     for name, put, rows in (
@@ -60,10 +60,15 @@ def fill(store: VerdictStore, flows: int) -> None:
         ("flows", store.put_flows, summaries),
         ("the same verdicts again", store.put_verdicts, verdicts),
     ):
-        began = time.perf_counter()
-        for at in range(0, flows, BATCH):
-            put(rows[at : at + BATCH])
-        print(f"{name}: {flows / (time.perf_counter() - began):,.0f}/s in batches of {BATCH}")
+        began, began_cpu, of_node = time.perf_counter(), time.process_time(), cost_of(node)
+        for at in range(0, flows, batch):
+            put(rows[at : at + batch])
+        took, took_cpu = time.perf_counter() - began, time.process_time() - began_cpu
+        print(
+            f"{name}: {flows / took:,.0f}/s in batches of {batch}; of one: {took_cpu / flows * 1e6:.0f} us of "
+            f"processor, the node {cost_of(node).since(of_node).seconds / flows * 1e6:.0f}",
+            flush=True,
+        )
 
 
 def ask(store: VerdictStore, flows: int) -> None:
@@ -111,12 +116,12 @@ def bytes_below(folder: Path) -> int:
 
 
 @contextmanager
-def sqlite(flows: int) -> Iterator[str]:
+def sqlite(flows: int, batch: int) -> Iterator[str]:
     """Fill an SQLite file and give its name."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "verdicts.sqlite"
         with open_store(str(path)) as store:
-            fill(store, flows)
+            fill(store, flows, batch)
         print(
             f"file: {path.stat().st_size / flows:.0f} bytes a flow"
         )  # closing it has merged the log into it
@@ -124,7 +129,7 @@ def sqlite(flows: int) -> Iterator[str]:
 
 
 @contextmanager
-def cassandra(url: str, flows: int) -> Iterator[str]:
+def cassandra(url: str, flows: int, batch: int, rounds: int) -> Iterator[str]:
     """Fill a keyspace of the cluster of `make cluster-up`, and give its URL once everything is in files."""
     from cassandra.cluster import Cluster  # noqa: PLC0415 - the extra `cluster`
 
@@ -132,7 +137,8 @@ def cassandra(url: str, flows: int) -> Iterator[str]:
     node = services(layout)["cassandra"]
     keyspace = url.rpartition("/")[2].partition("?")[0]
     with open_store(url) as store:
-        fill(store, flows)
+        for _ in range(rounds):
+            fill(store, flows, batch, [node.process.pid or 0])
     node.stop()
     node.start()  # what was only in the commit log is in tables now
     for table in sorted((layout.service("cassandra") / "data" / keyspace).iterdir()):
@@ -154,8 +160,15 @@ def main() -> None:
     )
     parser.add_argument("--flows", type=int, default=200_000)
     parser.add_argument("--store", metavar="URL", help="of Cassandra, with a keyspace that may be dropped")
+    parser.add_argument("--batch", type=int, default=1000, help="rows of one call (default: %(default)s)")
+    rounds = "of Cassandra: fill it so often, the first time with machine code that is being made"
+    parser.add_argument("--rounds", type=int, default=1, help=rounds)
     chosen = parser.parse_args()
-    filled = cassandra(chosen.store, chosen.flows) if chosen.store else sqlite(chosen.flows)
+    filled = (
+        cassandra(chosen.store, chosen.flows, chosen.batch, chosen.rounds)
+        if chosen.store
+        else sqlite(chosen.flows, chosen.batch)
+    )
     with filled as url, open_store(url, create=False) as store:
         ask(store, chosen.flows)
 

@@ -74,4 +74,6 @@ def table(costs: dict[str, Cost], idle: dict[str, float], flows: int) -> str:
             f"{name:22} {one.seconds * 1e6:13,.0f} {one.wakeups:9.2f} {one.calls:14.2f} "
             f"{one.read / 1e3:8.1f} {one.written / 1e3:11.1f} {idle[name]:16.1%}"
         )
+    together_us = sum(cost.seconds for cost in costs.values()) / flows * 1e6
+    lines.append(f"{'together':22} {together_us:13,.0f}, {2e6 / together_us:,.0f} flows/s of two cores")
     return "\n".join(lines)

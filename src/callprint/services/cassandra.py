@@ -6,6 +6,7 @@ from pathlib import Path
 from callprint.core.ground.errors import ConfigError
 from callprint.services import certificates, jars
 from callprint.services.layout import HOST, Layout
+from callprint.services.process import LIGHT_JVM
 
 HEAP_MIB = 512
 ADD_EXPORTS = (
@@ -75,6 +76,10 @@ commitlog_sync: group
 commitlog_sync_group_window: 10ms
 # A write waits in its thread for the sync, so the default, 32, would be the number of partitions written in 10 ms.
 concurrent_writes: 256
+# A store sends many rows to a node at once. Beyond the default thresholds, 5 KiB and 10 partitions, Cassandra logs
+# and sends a warning about each.
+batch_size_warn_threshold: 50KiB
+unlogged_batch_across_partitions_warn_threshold: 100
 commitlog_segment_size: 8MiB
 commitlog_total_space: 128MiB
 memtable_heap_space: 96MiB
@@ -109,7 +114,7 @@ def prepare(layout: Layout) -> tuple[Sequence[str], Path]:
         "java",
         f"-Xms{HEAP_MIB}m",
         f"-Xmx{HEAP_MIB}m",
-        "-XX:+UseSerialGC",
+        *LIGHT_JVM,
         "-XX:MaxDirectMemorySize=256m",
         "-Xss512k",
         f"-javaagent:{agents[0]}",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from callprint.core.ground.errors import ConfigError
 from callprint.services import certificates, jars
 from callprint.services.layout import HOST, Layout
-from callprint.services.process import port_open
+from callprint.services.process import LIGHT_JVM, port_open
 
 if TYPE_CHECKING:
     from callprint.messaging.settings import KafkaSettings
@@ -57,7 +57,7 @@ def _java(layout: Layout) -> list[str]:
     return [
         "java",
         f"-Xmx{HEAP_MIB}m",
-        "-XX:+UseSerialGC",
+        *LIGHT_JVM,
         "-Dorg.slf4j.simpleLogger.defaultLogLevel=error",  # otherwise it prints hundreds of lines of settings
         "-cp",
         f"{classes}/*",

@@ -12,6 +12,8 @@ from pathlib import Path
 from callprint.core.ground.errors import ConfigError
 
 POLL_S = 0.2
+LIGHT_JVM = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+"""For services that live for minutes on few cores: the second compiler took half of their processor time."""
 
 
 def _start_ticks(pid: int) -> str | None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from callprint.services import jars
 from callprint.services.layout import HOST, Layout
-from callprint.services.process import port_open
+from callprint.services.process import LIGHT_JVM, port_open
 
 NIMBUS_HEAP_MIB = 256
 SUPERVISOR_HEAP_MIB = 128
@@ -51,7 +51,7 @@ def _yaml(layout: Layout, name: str, home: Path, supervisor: int) -> str:
         "supervisor.memory.capacity.mb": "8192.0",
         "supervisor.cpu.capacity": "800.0",
         "worker.heap.memory.mb": str(WORKER_HEAP_MIB),
-        "worker.childopts": f'"-Xmx{WORKER_HEAP_MIB}m -XX:+UseSerialGC"',
+        "worker.childopts": f'"-Xmx{WORKER_HEAP_MIB}m {" ".join(LIGHT_JVM)}"',
         "topology.worker.logwriter.childopts": '"-Xmx24m -XX:+UseSerialGC"',
         "nimbus.monitor.freq.secs": "5",
         "nimbus.task.timeout.secs": "30",
@@ -78,7 +78,7 @@ def _java(layout: Layout, name: str, home: Path, heap_mib: int, main: str) -> Se
     return [
         "java",
         f"-Xmx{heap_mib}m",
-        "-XX:+UseSerialGC",
+        *LIGHT_JVM,
         f"-Dstorm.home={home}",
         f"-Dstorm.log.dir={layout.logs}",
         f"-Dstorm.conf.file={home / 'conf' / 'storm.yaml'}",

@@ -7,8 +7,12 @@ from callprint.stores.cassandra_binding import Bound
 from callprint.stores.cassandra_rows import Row, by_partition
 
 BATCH_ROWS = 50  # more gain nothing
-BATCH_PARTITIONS = 10  # Cassandra warns of more
-BATCH_BYTES = 20_000  # it warns of 5 KiB and refuses 50; one row may be longer
+BATCH_PARTITIONS = (
+    50  # Cassandra warns of more than 10, unless it is told otherwise (docs/operate/cluster.md)
+)
+BATCH_BYTES = (
+    20_000  # it warns of 5 KiB and refuses 50, and adds 16 bytes to each cell; one row may be longer
+)
 
 
 class _Batch:

@@ -1,5 +1,7 @@
 """How a store reaches its Cassandra cluster."""
 
+import logging
+
 from cassandra import ConsistencyLevel
 from cassandra.auth import PlainTextAuthProvider
 from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile
@@ -10,6 +12,17 @@ from callprint.stores.cassandra_settings import CassandraSettings
 
 REQUEST_TIMEOUT_S = 10.0
 PROTOCOL_VERSION = 5  # Cassandra 4.0 and newer
+
+
+class _OurBatches(logging.Filter):
+    """Drops what nodes with their default thresholds say about every batch: these are larger on purpose."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        message = record.getMessage()
+        return not message.startswith(("Server warning: Batch ", "Server warning: Unlogged batch "))
+
+
+logging.getLogger("cassandra.protocol").addFilter(_OurBatches())
 
 
 def cluster_of(settings: CassandraSettings) -> Cluster:
