@@ -11,12 +11,14 @@ from callprint.core.signalling.body import sdp_of
 from callprint.core.signalling.defects import SipError
 from callprint.core.signalling.identity import IdentityReader, NumberingPlan, attestation
 from callprint.core.signalling.sdp import parse_sdp
-from callprint.core.signalling.sip import parse_message
+from callprint.core.signalling.sip import MAXIMUM_HEADERS, parse_message
 
 MULTIPART_INVITE = INVITE.replace(b"application/sdp", b'multipart/mixed;boundary="b1"').replace(
     b"Content-Length: 3\r\n\r\nv=0",
     b"P-Asserted-Identity: <tel:+49301234567>\r\nIdentity: a.b.c\r\n\r\n" + MULTIPART,
 )
+
+CROWDED_INVITE = INVITE.replace(b"Max-Forwards: 70\r\n", b"Max-Forwards: 70\r\n" * MAXIMUM_HEADERS)
 
 
 @st.composite
@@ -38,6 +40,7 @@ def damaged(draw, seed: bytes) -> bytes:
 def read_everything(data: bytes) -> None:
     try:
         message = parse_message(data)
+        assert len(message.headers) <= MAXIMUM_HEADERS + 5, "and what is needed"
         IdentityReader(NumberingPlan("49")).caller(message)
         attestation(message)
         for name, _ in message.headers:
@@ -49,7 +52,9 @@ def read_everything(data: bytes) -> None:
 
 
 @settings(max_examples=80, deadline=None)
-@given(st.one_of(st.binary(max_size=400), damaged(INVITE), damaged(MULTIPART_INVITE)))
+@given(
+    st.one_of(st.binary(max_size=400), damaged(INVITE), damaged(MULTIPART_INVITE), damaged(CROWDED_INVITE))
+)
 def test_sip_parses_or_raises_the_one_error(data):
     read_everything(data)
 

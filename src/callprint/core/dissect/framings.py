@@ -29,6 +29,8 @@ _FIRST_RTCP, _LAST_RTCP = 33, 35
 
 _EXTENDED_RTP = 0x90  # version 2 with a header extension and no CSRC
 _VIBER_RTCP = 0x0A00  # 10, little endian
+BEHIND_NUMBER = (_EXTENDED_RTP, _VIBER_RTCP >> 8)
+"""What may follow Viber's number before media: for a first look at every packet."""
 
 
 @compiled

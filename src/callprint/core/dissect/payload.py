@@ -3,7 +3,7 @@
 First byte  0..3 STUN, 16..19 ZRTP, 20..63 DTLS, 64..79 TURN channel, 128..191 RTP or RTCP; SIP is text.
 """
 
-from callprint.core.dissect.framings import find_media, find_media_of_viber
+from callprint.core.dissect.framings import BEHIND_NUMBER, find_media, find_media_of_viber
 from callprint.core.ground.arrays import Array
 from callprint.core.ground.compiled import compiled
 from callprint.core.ground.loads import be16, be32, load8
@@ -35,10 +35,11 @@ def classify_udp(data: Array, at: int, length: int, source: int, destination: in
     """
     if length == 0:
         return EMPTY, at, length
-    begin, inside = find_media_of_viber(data, at, length)
-    kind = _media_inside(data, begin, inside)
-    if kind != NOT_RTP:
-        return kind, begin, inside
+    if length > 2 and data[at + 2] in BEHIND_NUMBER:
+        begin, inside = find_media_of_viber(data, at, length)
+        kind = _media_inside(data, begin, inside)
+        if kind != NOT_RTP:
+            return kind, begin, inside
     first = data[at]
     if first >> 6 == 2:
         if first == 0x81 and _is_bacnet(data, at, length, source, destination):
