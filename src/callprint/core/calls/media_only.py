@@ -166,10 +166,12 @@ def _described(call: MediaOnlyCall) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     if len(flows) > 1:
         flows = sorted(flows, key=lambda report: (report.verdict.flow.first_seen_ns, report.verdict.flow))
     first = flows[0].verdict.flow
-    source = first.src_ip, first.src_port
-    caller = [report for report in flows if _source(report) == source]
-    callee = [report for report in flows if _source(report) != source] if len(caller) < len(flows) else []
-    started_ns, ended_ns = first.first_seen_ns, max(report.summary.last_seen_ns for report in flows)
+    source = first[:2]
+    caller: list[FlowReport] = []
+    callee: list[FlowReport] = []
+    for report in flows:
+        (caller if report.verdict.flow[:2] == source else callee).append(report)
+    started_ns, ended_ns = first.first_seen_ns, max([report.summary.last_seen_ns for report in flows])
     answered_ns = callee[0].verdict.flow.first_seen_ns if callee else None
     digest = blake2b(" ".join(map(str, first)).encode(), digest_size=12).hexdigest()
     quality = call_quality(
@@ -186,10 +188,6 @@ def _described(call: MediaOnlyCall) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     )
     media = media_of(caller, callee, started_ns, ended_ns)
     return columns, (started_ns, answered_ns or 0, ended_ns, 0, 0, 0, -1, -1, *media, 0, 0, 0)
-
-
-def _source(report: FlowReport) -> Endpoint:
-    return report.verdict.flow.src_ip, report.verdict.flow.src_port
 
 
 def _ends(report: FlowReport) -> _Ends:
