@@ -124,12 +124,17 @@ class IdentifyApplication(OnStormPipe, TicklessBatchingBolt):
             number_to_text(origin.source),
             origin.sequence,
         ]
-        rows_of_calls = map(rows_to_text, (results.verdicts, results.summaries, results.running))
-        flows = [*numbers, *rows_of_calls]
+        verdicts, summaries = rows_to_text(results.verdicts), rows_to_text(results.summaries)
+        flows = [*numbers, verdicts, summaries, rows_to_text(results.running)]
         self.emit(flows, stream=FLOWS, anchors=[work.tup])
         if output.verdicts or output.summaries:
-            rows = (rows_to_text(output.verdicts), rows_to_text(output.summaries))
-            self.emit([partition, *rows, evidence_to_text(output.unknown)], anchors=[work.tup])
+            # What calls need is often everything.
+            if len(results.verdicts) < len(output.verdicts):
+                verdicts = rows_to_text(output.verdicts)
+            if len(results.summaries) < len(output.summaries):
+                summaries = rows_to_text(output.summaries)
+            rows = [partition, verdicts, summaries, evidence_to_text(output.unknown)]
+            self.emit(rows, anchors=[work.tup])
 
     def process_tick(self, tup: Any) -> None:
         """Load a model that an operator put in place of the old one; verdicts from now on name it."""

@@ -16,10 +16,12 @@ class StoreVerdicts(StoringBolt):
     records = MEDIA_RECORDS
 
     def write(self, store: VerdictStore, tups: Sequence[Any]) -> None:
-        """Store the rows of tuples: verdicts first, so that nobody sees a summary without its verdict."""
+        """Store the rows of tuples."""
         rows = [tup.values for tup in tups]
-        store.put_verdicts([row for _, verdicts, _, _ in rows for row in text_to_verdicts(verdicts)])
-        store.put_flows([row for _, _, summaries, _ in rows for row in text_to_summaries(summaries)])
+        store.put_results(
+            [row for _, verdicts, _, _ in rows for row in text_to_verdicts(verdicts)],
+            [row for _, _, summaries, _ in rows for row in text_to_summaries(summaries)],
+        )
         store.put_unknown_evidence([kept for *_, unknown in rows for kept in text_to_evidence(unknown)])
 
     def pieces(self, tup: Any) -> Iterator[Piece]:

@@ -1,4 +1,4 @@
-"""Cassandra: one node that loses no acknowledged write when it is killed (commit log in group mode)."""
+"""Cassandra: one node that loses no acknowledged write when it is killed (commit log in batch mode)."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -72,9 +72,9 @@ hints_directory: {folder}/hints
 saved_caches_directory: {folder}/saved_caches
 cdc_raw_directory: {folder}/cdc_raw
 # An acknowledged write is on disk; with the default, `periodic`, kill -9 loses acknowledged writes.
-commitlog_sync: group
-commitlog_sync_group_window: 10ms
-# A write waits in its thread for the sync, so the default, 32, would be the number of partitions written in 10 ms.
+# `group` waits 10 ms for each partition of a request, one after the other.
+commitlog_sync: batch
+# A write waits in its thread for the sync, so the default, 32, would be the number of partitions written in one.
 concurrent_writes: 256
 # A store sends many rows to a node at once. Beyond the default thresholds, 5 KiB and 10 partitions, Cassandra logs
 # and sends a warning about each.

@@ -99,6 +99,14 @@ class VerdictStore(ABC):
     def put_flows(self, summaries: Iterable[FlowSummary]) -> None:
         """Store flow summaries; of two for one flow the greater by `summary_order` stays."""
 
+    def put_results(self, verdicts: Iterable[Verdict], summaries: Iterable[FlowSummary]) -> None:
+        """Store verdicts and flow summaries as `put_verdicts` and `put_flows` do.
+
+        Nobody sees a summary without its verdict.
+        """
+        self.put_verdicts(verdicts)
+        self.put_flows(summaries)
+
     @abstractmethod
     def verdicts(self, query: VerdictQuery) -> Iterator[StoredVerdict]:
         """Give the verdicts that match, by decided_at_ns from the latest on, then by flow key, then k."""

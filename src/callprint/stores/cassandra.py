@@ -7,7 +7,7 @@ docs/operate/reading-verdicts.md.
 import re
 import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from typing import Any
@@ -90,10 +90,15 @@ class CassandraStore(VerdictStore):
 
     def put_verdicts(self, verdicts: Iterable[Verdict]) -> None:
         """Store verdicts, each in the tables by flow, by host and by application."""
+        self.put_results(verdicts, ())
+
+    def put_results(self, verdicts: Iterable[Verdict], summaries: Iterable[FlowSummary]) -> None:
+        """Store both at once: a node takes a flow's verdict and summary, which share a partition key, as one write."""
         found, sequence = list(verdicts), _sequence()
         partitions = {("verdict", v.decided_at_ns // HOUR_NS, v.application) for v in found}
         rows = [row for verdict in found for row in verdict_rows(verdict, sequence)]
-        self._put(rows, partitions, last_stays=True)
+        of_flows = [summary_row(summary) for summary in summaries]
+        self._put([*rows, *of_flows], partitions, last_stays={row.table for row in rows})
         self._mark("verdict", bool(found), [v.decided_at_ns for v in found if v.final])
 
     def put_flows(self, summaries: Iterable[FlowSummary]) -> None:
@@ -110,7 +115,7 @@ class CassandraStore(VerdictStore):
         found, sequence = list(calls), _sequence()
         partitions = {("call", call.started_ns // HOUR_NS, "") for call in found}
         rows = [row for call in found for row in call_rows(call, sequence)]
-        self._put(rows, partitions, last_stays=not rebuilt)
+        self._put(rows, partitions, last_stays=() if rebuilt else {row.table for row in rows})
         self._mark("call", bool(found), [c.started_ns for c in found if c.phase is Phase.END])
 
     def calls(self, query: CallQuery) -> Iterator[CallRecord]:
@@ -272,19 +277,20 @@ class CassandraStore(VerdictStore):
         rows: list[Row],
         partitions: Iterable[tuple[str, int, str]] = (),
         *,
-        last_stays: bool = False,
+        last_stays: Container[str] = (),
     ) -> None:
         """Write rows in batches, preceded by the index rows of new partitions.
 
-        Of two writes of a row the first stays (cql/001), or the last: of a judgement these differ in the sequence.
+        Of two writes of a row the first stays (cql/001), or the last in these tables: of a judgement the two differ in
+        the sequence.
         """
         if self._cluster is None:
             raise StoreError(f"the store {self.url} is closed")
         with self._explained():
             index = list(self._new_index_rows(partitions))
-            self._write(index, "")
-            falling = rows and not last_stays
-            self._write(rows, f" USING TIMESTAMP {-time.time_ns() // 1000}" if falling else "")
+            self._write(index)
+            falling = f" USING TIMESTAMP {-time.time_ns() // 1000}"
+            self._write(rows, lambda row: "" if row.table in last_stays else falling)
             self._known_partitions.update((row.table, *row.values) for row in index)
 
     def _mark(self, kind: str, stored: bool, counted_ns: list[int]) -> None:
@@ -297,12 +303,12 @@ class CassandraStore(VerdictStore):
         with self._explained():
             # The mark on an hour says that those on its minutes are there. One batch does both at once.
             for rows in [[*minutes, *hours]] if len(minutes) < BATCH_ROWS // 2 else [minutes, hours]:
-                self._write(rows, "")
+                self._write(rows)
 
     def _keep(self, rows: list[Row]) -> None:
         """Keep what was counted for other readers; one that may not write counts for itself."""
         with suppress(Unauthorized):
-            self._write(rows, "")
+            self._write(rows)
 
     def _new_index_rows(self, partitions: Iterable[tuple[str, int, str]]) -> Iterator[Row]:
         if time.monotonic() - self._known_since > cassandra_schema.DAY_S:
@@ -321,7 +327,7 @@ class CassandraStore(VerdictStore):
             )
             yield from (row for row in rows if (row.table, *row.values) not in self._known_partitions)
 
-    def _write(self, rows: list[Row], using: str) -> None:
+    def _write(self, rows: list[Row], using: Callable[[Row], str] = lambda _row: "") -> None:
         asked = []
         for statements in batches(rows, Binder(self._prepared, using).bind, self._node_of):
             batch = BatchStatement(BatchType.UNLOGGED)

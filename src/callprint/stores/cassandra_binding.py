@@ -29,9 +29,12 @@ class _Insert(NamedTuple):
 
 
 class Binder:
-    """Binds the rows of one write, which it must not outlive. `prepare` prepares a statement."""
+    """Binds the rows of one write, which it must not outlive.
 
-    def __init__(self, prepare: Callable[[str], Any], using: str) -> None:
+    `prepare` prepares a statement; `using` says what follows it, the same for all rows of a table.
+    """
+
+    def __init__(self, prepare: Callable[[str], Any], using: Callable[[Row], str]) -> None:
         self._prepare = prepare
         self._using = using
         self._inserts: dict[tuple[str, tuple[str, ...]], _Insert] = {}
@@ -42,7 +45,7 @@ class Binder:
         key = row.table, row.columns
         insert = self._inserts.get(key)
         if insert is None:
-            prepared = self._prepare(insert_statement(row.table, row.columns) + self._using)
+            prepared = self._prepare(insert_statement(row.table, row.columns) + self._using(row))
             insert = self._inserts[key] = _Insert(prepared, tuple(c.type for c in prepared.column_metadata))
         try:
             cells, size = self._serialised(row.cells, insert)

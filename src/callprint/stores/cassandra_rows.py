@@ -28,7 +28,7 @@ _MODEL, _DETECTOR = VERDICT.names.index("model"), CALL.names.index("detector")
 
 
 class Row(NamedTuple):
-    """A row to write. Rows with the same table and partition may go in one batch."""
+    """A row to write. Rows with the same partition may go in one batch."""
 
     table: str
     partition: tuple[object, ...]
@@ -182,8 +182,8 @@ def summary_of(row: Any) -> FlowSummary:
 
 
 def by_partition(rows: Iterable[Row]) -> Iterator[list[Row]]:
-    """Group rows that go to one partition of one table."""
-    groups: dict[tuple[str, tuple[object, ...]], list[Row]] = {}
+    """Group rows with one partition key: a node takes those of a request as one write, whichever tables they are in."""
+    groups: dict[tuple[object, ...], list[Row]] = {}
     for row in rows:
-        groups.setdefault((row.table, row.partition), []).append(row)
+        groups.setdefault(row.partition, []).append(row)
     yield from groups.values()

@@ -17,7 +17,7 @@ import numpy as np
 
 from callprint.core.evidence import EVIDENCE_HEADER
 from callprint.core.flow.layout import DECIDED
-from callprint.core.ground.arrays import Array
+from callprint.core.ground.arrays import Array, joined, rows_of
 from callprint.core.wire.frame import Origin
 from callprint.core.wire.media import KEY_FIELDS, PART, SHIPPED_PACKET, MediaBatch, PartKind
 
@@ -65,18 +65,18 @@ def _log_bytes(batch: MediaBatch) -> list[int]:
 
 @dataclass(slots=True)
 class _Pending:
+    last: bytes | None = None  # PART, the newest part: an expired flow is judged by it
     records: int = 0  # passed on so far
     bytes: int = 0  # of its evidence log
     k: int = 0  # RTP packets among them
     headers: int = 0  # of these, headers alone
     broken: bool = False
-    last: Array | None = None  # (1,) PART, the newest part: an expired flow is judged by it
 
 
 def _as_horizons(flows: list[_Pending]) -> Array:
     """Return parts, (n,) PART, that ask for flows to be judged by what has come of them."""
     last = [pending.last for pending in flows if pending.last is not None]
-    parts = np.concatenate(last) if last else np.zeros(0, dtype=PART)
+    parts = np.frombuffer(bytearray().join(last), dtype=PART)
     parts["k"] = [pending.k for pending in flows if pending.last is not None]
     parts["evidence_headers"] = [pending.headers for pending in flows if pending.last is not None]
     parts["kind"] = PartKind.HORIZON
@@ -123,7 +123,11 @@ class _Changes:
         passed_on = np.array(self.passed_on, dtype=np.bool_)
         windows = batch.windows[np.repeat(passed_on, parts["windows"])]
         return MediaBatch(
-            batch.origin, parts[passed_on], batch.packets[of_packets], batch.payload[of_bytes], windows
+            batch.origin,
+            rows_of(parts, passed_on),
+            batch.packets[of_packets],
+            batch.payload[of_bytes],
+            windows,
         )
 
 
@@ -191,14 +195,15 @@ class PartitionAssembly:
                 changes.passed_on[i] = False
         for flow, i in newest.items():
             if flow in mine:
-                mine[flow].last = parts[i : i + 1].copy()  # a view would keep the batch in memory
+                # Bytes, because numpy copies such a row field by field; a view would keep the batch in memory.
+                mine[flow].last = parts[i : i + 1].tobytes()
         evicted = self._evict(mine)
         if not mine:
             del self._pending[source]
         changed = changes.apply(batch)
         if not evicted:
             return changed
-        return replace(changed, parts=np.concatenate((changed.parts, _as_horizons(evicted))))
+        return replace(changed, parts=joined((changed.parts, _as_horizons(evicted))))
 
     def expire(self, origin: Origin) -> MediaBatch:
         """Return parts that have every pending flow of a silent source judged by what it has sent."""

@@ -15,7 +15,7 @@ from callprint.core.declared.table import NO_NAMES, NameTable
 from callprint.core.flow.engine import FlowEvents
 from callprint.core.flow.layout import EVENT, EVENT_END, FLOW
 from callprint.core.flow.window_layout import REPORTED
-from callprint.core.ground.arrays import Array
+from callprint.core.ground.arrays import Array, joined, rows_of
 from callprint.core.quality.measures import FlowWindows
 from callprint.core.relay.evidence_logs import EvidenceLogs
 from callprint.core.relay.flow_assembly import FlowId, flow_ids
@@ -134,12 +134,12 @@ def _judge_slices(identifier: Identifier | None, slices: list[_Slice]) -> None:
     resolution = resolve(drain.events, drain.flows, ask(identifier, drain))
     given = resolution.given
     found = texts_of(fingerprints_of(drain, given))
-    verdicts = flow_verdicts(resolution.flows[given], Names.of(identifier), found)
+    verdicts = flow_verdicts(rows_of(resolution.flows, given), Names.of(identifier), found)
     declare_all(verdicts, drain, given, slices[0].judge.names)
     kinds = drain.events["kind"]
     summed = np.flatnonzero((kinds == PartKind.STATISTICS) | (kinds == EVENT_END))
     names, drain.flows["capture"] = np.unique(
-        _joined([each.parts["capture"] for each in slices]), return_inverse=True
+        joined([each.parts["capture"] for each in slices]), return_inverse=True
     )
     captures = [capture_name.decoded(name) for name in names.tolist()]
     windows = FlowWindows(
@@ -147,7 +147,7 @@ def _judge_slices(identifier: Identifier | None, slices: list[_Slice]) -> None:
         drain.events["windows"][summed],
         drain.reported[summed],
     )
-    summaries = _summaries(drain.events[summed], drain.flows[summed], captures, windows)
+    summaries = _summaries(rows_of(drain.events, summed), rows_of(drain.flows, summed), captures, windows)
 
     begins = np.cumsum([0, *(len(each.parts) for each in slices)])  # of each slice's parts among all
     given_at, summed_at = np.searchsorted(given, begins).tolist(), np.searchsorted(summed, begins).tolist()
@@ -166,7 +166,7 @@ def _drain_of(slices: list[_Slice]) -> FlowEvents:
 
     STATISTICS parts are among them: they have no evidence, and so ask for no verdict.
     """
-    parts = _joined([each.parts for each in slices])
+    parts = joined([each.parts for each in slices])
     events = np.zeros(len(parts), dtype=EVENT)
     flows = np.zeros(len(parts), dtype=FLOW)  # what was not shipped stays zero
     for name in ("time_ns", "k", "kind", "ended"):
@@ -182,8 +182,8 @@ def _drain_of(slices: list[_Slice]) -> FlowEvents:
     return FlowEvents(
         events,
         flows,
-        _joined([each.evidence for each in slices]),
-        _joined([each.windows for each in slices]),
+        joined([each.evidence for each in slices]),
+        joined([each.windows for each in slices]),
         np.frombuffer(parts["reported"].tobytes(), REPORTED),
     )
 
@@ -220,8 +220,3 @@ def _summaries(
         for goes_on, number in zip(running.tolist(), events["ended"].tolist(), strict=True)
     ]
     return flow_summaries(flows, flow_keys(flows), ended, captures, windows)
-
-
-def _joined(arrays: list[Array]) -> Array:
-    """Return arrays as one, without a copy when it is one."""
-    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)

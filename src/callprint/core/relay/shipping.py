@@ -10,7 +10,7 @@ from callprint.core.flow.engine import FlowEvents, no_windows
 from callprint.core.flow.hashing import media_session_hash
 from callprint.core.flow.layout import EVENT, EVENT_END, FLOW
 from callprint.core.flow.window_layout import REPORTED
-from callprint.core.ground.arrays import Array
+from callprint.core.ground.arrays import Array, joined, rows_of
 from callprint.core.ground.compiled import compiled
 from callprint.core.relay.logs import join_logs, split_logs
 from callprint.core.wire.frame import Origin
@@ -131,7 +131,7 @@ class Shipper:
             *(events, generations, in_event_order),
             *(self._records_tenant, self._sent_records, self._running, first_record),
         )
-        parts = _parts_of(flows[order], captures)
+        parts = _parts_of(rows_of(flows, order), captures)
         for name in ("time_ns", "k", "kind", "ended"):
             parts[name] = events[name][order]
         parts["first_record"] = first_record[order]
@@ -152,10 +152,10 @@ class Shipper:
         rows = np.flatnonzero(self._running)
         if not len(rows):
             return []
-        running = flows[rows]
+        running = rows_of(flows, rows)
         partition = session_hashes(running) % self._partitions
         order = np.argsort(partition, kind="stable")
-        parts = _parts_of(running[order], captures)
+        parts = _parts_of(rows_of(running, order), captures)
         parts["kind"] = PartKind.STATISTICS
         parts["time_ns"] = now_ns
         parts["first_record"] = self._sent_records[rows][order]
@@ -205,10 +205,10 @@ class Shipper:
         waiting = self._waiting[number]
         batch = MediaBatch(
             Origin(self._source, waiting.sequence, self._clock_ns),
-            np.concatenate(waiting.parts),
-            np.concatenate(waiting.packets),
-            np.concatenate(waiting.payload),
-            np.concatenate(waiting.windows),
+            joined(waiting.parts),
+            joined(waiting.packets),
+            joined(waiting.payload),
+            joined(waiting.windows),
         )
         self._waiting[number] = _Waiting(sequence=waiting.sequence + 1)
         return batch
@@ -218,8 +218,7 @@ def rows_at(rows: Array, firsts: Array, counts: Array) -> Array:
     """Return the runs of rows that begin at `firsts` and are `counts` long, one after the other."""
     ends = np.cumsum(counts)
     total = int(ends[-1]) if len(ends) else 0
-    found: Array = rows[np.arange(total) + np.repeat(firsts - (ends - counts), counts)]
-    return found
+    return rows_of(rows, np.arange(total) + np.repeat(firsts - (ends - counts), counts))
 
 
 def _parts_of(flows: Array, captures: Sequence[str | None]) -> Array:
