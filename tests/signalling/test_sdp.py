@@ -48,6 +48,8 @@ def test_a_refused_medium_is_nowhere_and_a_host_name_has_a_port_alone():
         b"c=IN IP4 1.2.3.4\nm=audio 0 RTP/AVP 0\nm=audio 4000 RTP/AVP 0\nc=IN IP4 media.example"
     ).media
     assert [medium.endpoints() for medium in media] == [[], [("", 4000)]]
+    nowhere_yet = parse_sdp(b"m=audio 9 RTP/AVP 0\nc=IN IP4 media.example").media
+    assert nowhere_yet[0].endpoints() == []
 
 
 def test_the_shape_tells_programs_apart_not_their_numbers():

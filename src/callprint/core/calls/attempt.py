@@ -98,9 +98,7 @@ class Attempt:
     alive_ns: int = 0  # its media went on until then, at least: joined flows, and those that go on
     dialogs: dict[str, None] = field(default_factory=dict)  # To tags with a 2xx and no BYE yet
     past_tags: dict[str, None] = field(default_factory=dict)  # To tags of a refusal or of a BYE
-    later_tags: dict[str, None] = field(
-        default_factory=dict
-    )  # From tags of INVITEs that answered a challenge
+    later_tags: dict[str, None] = field(default_factory=dict)  # From tags that answered a challenge
 
     @property
     def ended(self) -> bool:

@@ -35,7 +35,7 @@ def memory_of(call: Attempt) -> int:
     return (
         2_600
         + 150 * (len(call.branches.pending) + len(call.branches.over) + len(call.dialogs))
-        + 300 * len(call.later_tags)
+        + 600 * len(call.later_tags)
         + _memory_of_party(call.caller)
         + _memory_of_party(call.callee)
         + len(call.call_id)

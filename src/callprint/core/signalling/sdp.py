@@ -101,7 +101,8 @@ class Medium:
         """
         if self.refused:
             return []
-        somewhere = self.port not in (0, _DISCARD) and self.address not in UNSPECIFIED
+        unused = (0,) if self.address else (0, _DISCARD)
+        somewhere = self.port not in unused and self.address not in UNSPECIFIED
         here = [(self.address, self.port)] if somewhere else []
         return here + [candidate for candidate in self.candidates if candidate not in here]
 
