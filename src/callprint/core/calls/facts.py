@@ -105,6 +105,8 @@ def media_of(
 
 def _sent(flows: Sequence[FlowReport], started_ns: int, ended_ns: int) -> tuple[int, int]:
     """Return how many packets and bytes of payload a party sent."""
+    if not flows:
+        return 0, 0
     packets = octets = 0.0
     for report in flows:
         share = _share(report, started_ns, ended_ns) * _sent_once(report)

@@ -4,7 +4,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from itertools import islice
+from itertools import islice, takewhile
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -64,7 +64,7 @@ class MediaGroups:
             self._drop(ends)
         elif len(self._waiting) >= self._maximum:
             group = self._drop(next(iter(self._waiting)))
-        self.put_back(MediaGroup(until_ns, [report]))
+        self._put(ends, MediaGroup(until_ns, [report]))
         return [group] if group is not None else []
 
     def take(self, report: FlowReport) -> list[FlowReport]:
@@ -91,9 +91,7 @@ class MediaGroups:
         ends = _ends(group.flows[0])
         if ends in self._waiting:  # a damaged snapshot has two
             self._drop(ends)
-        self._waiting[ends] = group
-        for report in group.flows:
-            self._by_ssrc.setdefault(report.verdict.flow.ssrc, {})[ends] = None
+        self._put(ends, group)
 
     def next_ns(self) -> int:
         """Return when the next group has waited long enough; NEVER_NS when none waits."""
@@ -101,10 +99,13 @@ class MediaGroups:
 
     def expire(self, now_ns: int) -> list[MediaGroup]:
         """Return the groups that have waited long enough."""
-        done = []
-        while self._waiting and self.next_ns() <= now_ns:
-            done.append(self._drop(next(iter(self._waiting))))
-        return done
+        done = list(takewhile(lambda ends: self._waiting[ends].until_ns <= now_ns, self._waiting))
+        return list(map(self._drop, done))
+
+    def _put(self, ends: _Ends, group: MediaGroup) -> None:
+        self._waiting[ends] = group
+        for report in group.flows:
+            self._by_ssrc.setdefault(report.verdict.flow.ssrc, {})[ends] = None
 
     def _drop(self, ends: _Ends) -> MediaGroup:
         group = self._waiting.pop(ends)

@@ -93,11 +93,11 @@ class OwnDetector(SpamDetector):
         if self.votes.all() or len(self._lesson.pull) or self.callers.get(0) is not None:
             return super().judge_media_only(facts, features, now_ns)
         points, logits = self.card.weigh_all(features, at_end=True)
-        priors = []
-        for logit, at_ns in zip(logits.tolist(), now_ns, strict=True):
+        shifts = []
+        for at_ns in now_ns:
             self._learn_when_due(at_ns)
-            priors.append(self.card.prior_logit(logit, 1.0, self._shift))
-        scores = sigmoid(np.array(priors)).tolist()
+            shifts.append(self._shift)
+        scores = sigmoid(self.card.first_prior_logits(logits, np.array(shifts))).tolist()
         limits = self.thresholds
         return [
             Judgement(score, score >= limits.watch, limits.action(score), reason, NAME)

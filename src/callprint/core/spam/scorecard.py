@@ -91,6 +91,12 @@ class Scorecard:
         logit = of_one + mean * of_mean + mean * log * of_both + log * of_log
         return max(logit + shift, LOWEST_LOGIT)
 
+    def first_prior_logits(self, logits: Floats, shifts: Floats) -> Floats:
+        """Return what `prior_logit` does for callers of one call each, to the bit; logits, shifts: (n,)."""
+        of_one, of_mean, _, _ = map(float, self.caller_weights)  # the logarithm of one call is 0
+        found = of_one + np.clip(logits, -MOST_LOGIT, MOST_LOGIT) * of_mean
+        return np.maximum(found + shifts, LOWEST_LOGIT)
+
 
 def caller_inputs(mean_logits: Floats, calls: Floats) -> Floats:
     """Return what the caller's card weighs, (n, 4). Logits beyond MOST_LOGIT count as that."""
