@@ -25,6 +25,7 @@ COSTS_S = {
     "capture formats": 2,
     "calls": 2,
     "packet filters": 1,
+    "kept packets": 1,
     "wire format": 1,
 }
 """The steps of warm_up.py, and what each takes on one processor: they are shared out by this."""

@@ -4,7 +4,7 @@ import numpy as np
 
 from callprint.core.evidence import EVIDENCE_HEADER
 from callprint.core.ground.arrays import Array
-from callprint.core.ground.compiled import compiled
+from callprint.core.ground.compiled import compiled, read_only
 from callprint.core.wire.media import SHIPPED_PACKET
 
 
@@ -24,9 +24,7 @@ def _count(evidence: Array, starts: Array, ends: Array, records: Array) -> int:
 
 
 @compiled
-def _split(
-    evidence: Array, starts: Array, ends: Array, times: Array, lengths: Array, kinds: Array, payload: Array
-) -> None:
+def _split(evidence: Array, starts: Array, ends: Array, packets: Array, payload: Array) -> None:
     row = 0
     out = 0
     for i in range(starts.shape[0]):
@@ -36,9 +34,10 @@ def _split(
             for j in range(8):
                 time_ns |= np.int64(evidence[at + j]) << (8 * j)
             length = np.int64(evidence[at + 8]) | (np.int64(evidence[at + 9]) << 8)
-            times[row] = time_ns
-            lengths[row] = length
-            kinds[row] = evidence[at + 10]
+            packet = packets[row]
+            packet["time_ns"] = time_ns
+            packet["length"] = length
+            packet["kind"] = evidence[at + 10]
             at += EVIDENCE_HEADER
             for j in range(length):
                 payload[out + j] = evidence[at + j]
@@ -48,16 +47,17 @@ def _split(
 
 
 @compiled
-def _join(times: Array, lengths: Array, kinds: Array, payload: Array, log: Array) -> None:
+def _join(packets: Array, payload: Array, log: Array) -> None:
     at = 0
     taken = 0
-    for row in range(times.shape[0]):
+    for row in range(packets.shape[0]):
+        packet = packets[row]
         for j in range(8):
-            log[at + j] = (times[row] >> (8 * j)) & 255
-        length = np.int64(lengths[row])
+            log[at + j] = (packet["time_ns"] >> (8 * j)) & 255
+        length = np.int64(packet["length"])
         log[at + 8] = length & 255
         log[at + 9] = length >> 8
-        log[at + 10] = kinds[row]
+        log[at + 10] = packet["kind"]
         log[at + 11] = 0
         at += EVIDENCE_HEADER
         for j in range(length):
@@ -73,9 +73,9 @@ def split_logs(evidence: Array, starts: Array, ends: Array) -> tuple[Array, Arra
     Returns the number of records in each span (n,) int64, packets (m,) SHIPPED_PACKET, payload (bytes,) uint8.
     """
     records = np.zeros(len(starts), dtype=np.int64)  # (n,)
-    payload = np.empty(_count(evidence, starts, ends, records), dtype=np.uint8)
+    payload = np.empty(_count(read_only(evidence), starts, ends, records), dtype=np.uint8)
     packets = np.empty(int(records.sum()), dtype=SHIPPED_PACKET)  # (m,)
-    _split(evidence, starts, ends, packets["time_ns"], packets["length"], packets["kind"], payload)
+    _split(read_only(evidence), starts, ends, packets, payload)
     return records, packets, payload
 
 
@@ -89,5 +89,5 @@ def join_logs(records: Array, packets: Array, payload: Array) -> tuple[Array, Ar
     ends = np.concatenate(([0], np.cumsum(sizes)))  # (m + 1,)
     borders = ends[np.concatenate(([0], np.cumsum(records.astype(np.int64))))]  # (n + 1,)
     log = np.empty(int(ends[-1]), dtype=np.uint8)
-    _join(packets["time_ns"], packets["length"], packets["kind"], payload, log)
+    _join(read_only(packets), read_only(payload), log)
     return log, borders
