@@ -88,7 +88,8 @@ bench-identify: setup-test ## measure all of `callprint identify` beside ndpiRea
 	@sh tools/debian_packages.sh libndpi-bin || echo 'the ratio to ndpiReader will be missing' >&2
 	$(BIN)/python benchmarks/bench_identify.py
 
-bench-costs: setup-test ## measure what a flow, a call and a start cost; BEFORE=root of an older clone
+bench-costs: setup-test wheel ## measure what a flow, a call and a start cost; BEFORE=root of an older clone
+	@sh tools/debian_packages.sh libndpi-bin || echo 'the ratio to ndpiReader will be missing' >&2
 	$(BIN)/python benchmarks/bench_costs.py $(if $(BEFORE),--before $(BEFORE))
 
 fuzz: setup-test ## damage captures at random and identify them; SECONDS=600 CAPTURES="folders and files" SEED=1

@@ -1,126 +1,133 @@
 """What a flow, a call and a start cost, before and after, in one table: make bench-costs.
 
-    .venv/bin/python benchmarks/bench_costs.py --before ../older-clone [--cluster figures.json] [--quick]
+    .venv/bin/python benchmarks/bench_costs.py [--only flow --only call] [--before ../older-clone] [--quick]
 
-"Before" is another clone, measured in the same run by turns with this one; without `--before` its column has what
-was measured when the goals were set. What is compared with ndpiReader is measured by `make bench-identify` and
-`make bench`, the cluster by its own run: `--cluster` names a JSON object of line to [before, after].
-Writes docs/results/cost-of-a-flow.md; `--quick` writes nothing.
+The lines, their goals and the reasons of misses stand in cost_lines.toml. "Before" is what was measured when the goals
+were set, or with `--before` another clone, measured in the same run. Lines of the cluster are read from docs/results/,
+where their own benchmarks leave them. Writes docs/results/costs.md; `--quick` and `--only` write nothing.
 """
 
 import argparse
-import json
-import os
 import re
 import subprocess
-import sys
 import tempfile
-import time
-from collections.abc import Callable
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-import bench_start
+import cost_figures
 from bench_packet_path import machine_line
+from cost_figures import Figures, Run
 
 ROOT = Path(__file__).resolve().parents[1]
-RESULTS = ROOT / "docs" / "results" / "cost-of-a-flow.md"
+RESULTS = ROOT / "docs" / "results"
+PAGE = RESULTS / "costs.md"
+LINES = Path(__file__).with_name("cost_lines.toml")
 ROUNDS = 3
+NOT_MEASURED = "not measured"
 
 
 @dataclass(frozen=True)
 class Line:
-    """A figure with a goal; smaller is better."""
+    """A line of the table, as cost_lines.toml has it."""
 
     what: str
     unit: str
-    goal: float
-    was: str  # when the goal was set
-    measure: Callable[[Path], float]  # of the clone in a folder
+    before: str
+    goal: str
+    command: str
+    reason: str
+    measure: str = ""
+    page: str = ""
+    pattern: str = ""
+    scale: float = 1
+
+    @property
+    def group(self) -> str:
+        """Which figures are measured together with it."""
+        return self.measure.partition("/")[0]
 
 
-def _output(source: Path, arguments: list[str], **environment: str) -> str:
-    """Run Python in a clone and return what it prints."""
-    paths = os.pathsep.join((str(source / "src"), str(source)))
-    return subprocess.run(
-        [sys.executable, *arguments],
-        env={**os.environ, "PYTHONPATH": paths, **environment},
-        cwd=source,
-        check=True,
+def lines() -> list[Line]:
+    """Read the lines. Raises TypeError for a key that is not known."""
+    return [Line(**line) for line in tomllib.loads(LINES.read_text(encoding="utf-8"))["line"]]
+
+
+def met(goal: str, value: float) -> bool:
+    """Tell whether a value is on the right side of a goal such as `<= 30`."""
+    side, limit = goal.split()
+    return value <= float(limit) if side == "<=" else value >= float(limit)
+
+
+def kept(line: Line) -> tuple[float, str] | None:
+    """Return the figure that another benchmark has left on a page of results, and the day of its last change."""
+    found = re.search(line.pattern, (RESULTS / line.page).read_text(encoding="utf-8"))
+    if found is None:
+        return None
+    day = subprocess.run(
+        ["git", "log", "-1", "--format=%as", "--", str(RESULTS / line.page)],
+        cwd=ROOT,
         capture_output=True,
         text=True,
-    ).stdout
+        check=False,
+    ).stdout.strip()
+    return float(found[1].replace(",", "")) * line.scale, day
 
 
-def _found(pattern: str, text: str) -> float:
-    match = re.search(pattern, text)
-    if match is None:
-        raise SystemExit(f"{pattern!r} is not in: {text}")
-    return float(match[1].replace(",", ""))
+def row(line: Line, before: Figures | None, after: Figures) -> str:
+    """Return a line of the table."""
+    was = line.before
+    if before is not None and line.measure in before:
+        was = shown(before[line.measure])
+    where, value = "", after.get(line.measure)
+    if line.page:
+        found = kept(line)
+        value, day = found if found else (None, "")
+        where = f"[{line.page}]({line.page}), {day}"
+    verdict = NOT_MEASURED
+    if value is not None:
+        verdict = "met" if met(line.goal, value) else f"missed: {line.reason}" if line.reason else "missed"
+    now = NOT_MEASURED if value is None else shown(value)
+    cells = (f"{line.what}, {line.unit}", was, now, line.goal, verdict, f"`{line.command}`", where)
+    return "| " + " | ".join(cells) + " |"
 
 
-def call(source: Path) -> float:
-    """Return ms of processor from seven messages to judged rows."""
-    printed = _output(source, ["benchmarks/bench_calls.py"])
-    return _found(r"assembled and judged +([\d.]+) µs a call", printed) / 1000
+def shown(value: float) -> str:
+    """Return a figure with three digits that say something."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def screen(source: Path) -> float:
-    """Return seconds for the widest table of 1,000 flows and that of 1,000 calls."""
-    printed = _output(source, ["benchmarks/bench_tables.py"])
-    return sum(
-        _found(rf"{re.escape(name)}.* ([\d.]+) s\n", printed)
-        for name in ("flows (identify)", "calls (identify)")
+def measured(groups: list[str], run: Run) -> Figures:
+    """Measure groups of figures; one that fails is said and left out, so that the others are not lost."""
+    figures: Figures = {}
+    for group in groups:
+        print(f"measuring: {group}", flush=True)
+        try:
+            found = cost_figures.GROUPS[group](run)
+        except (OSError, subprocess.CalledProcessError, cost_figures.MissingError) as error:
+            print(f"  {error}\n{(getattr(error, 'stderr', '') or '')[-2000:]}", flush=True)
+            continue
+        figures |= {f"{group}/{name}": value for name, value in found.items()}
+        print("  " + ", ".join(f"{name} {shown(value)}" for name, value in found.items()), flush=True)
+    return figures
+
+
+def page(rows: list[str], rounds: int) -> str:
+    """Return the page of results."""
+    return "\n".join(
+        (
+            "# The cost of a flow, a call and a start\n",
+            "Made by `make bench-costs` (benchmarks/bench_costs.py), all lines but the cluster's in one run, "
+            f"one after the other: the best of {rounds} rounds, and the median where a ratio to ndpiReader is given, "
+            'whose runs alternate with ours. "Before" is what was measured when the goals were set.\n',
+            machine_line() + "\n",
+            "| what | before | now | goal | | measured alone by | left by an earlier run, on a page last changed |",
+            "|---|---:|---:|---|---|---|---|",
+            *rows,
+            "\n*A flow beyond its packets* is what a run takes beyond its start and the reading of its packets. "
+            "What a packet takes is that of a run with as many packets in few flows.\n",
+        )
     )
-
-
-def warm_start(source: Path) -> float:
-    """Return seconds of processor of `identify` on the sample, everything compiled before."""
-    with tempfile.TemporaryDirectory() as folder:
-        arguments = bench_start.commands(f"{folder}/store.sqlite")["callprint identify, the sample"]
-        bench_start.processor_seconds(arguments, source)  # makes the store
-        return min(bench_start.processor_seconds(arguments, source) for _ in range(ROUNDS))
-
-
-def first_start(source: Path) -> float:
-    """Return seconds of wall clock until everything is compiled."""
-    with tempfile.TemporaryDirectory() as folder:
-        begin = time.perf_counter()
-        _output(source, ["-m", "callprint", "warm-up"], NUMBA_CACHE_DIR=folder)
-        return time.perf_counter() - begin
-
-
-def flood(flows: int) -> Callable[[Path], float]:
-    """Return what measures seconds of wall clock for a flood of so many flows."""
-
-    def measure(source: Path) -> float:
-        printed = _output(ROOT, ["benchmarks/bench_flood.py", "--flows", str(flows), "--source", str(source)])
-        return _found(rf"\| {flows:,} \| ([\d,]+)", printed)
-
-    return measure
-
-
-LINES = (
-    Line("a SIP call of seven messages, to judged rows", "ms of processor", 0.4, "4", call),
-    Line("warm start: `identify` on the sample", "s of processor", 0.8, "2.2-3.0", warm_start),
-    Line("first start in a fresh clone", "s", 30, "105-134", first_start),
-    Line("tables of 1,000 flows and of 1,000 calls on the screen", "s of processor", 0.2, "3", screen),
-    Line("a flood of 1,000,000 flows of ten packets", "s", 280, "not done after 280", flood(1_000_000)),
-)
-
-ELSEWHERE = (
-    (
-        "`identify` of 1.5 million packets with 14,000 flows, beside ndpiReader",
-        "make bench-identify",
-        "identify.md",
-    ),
-    ("5 million packets of 10,000 calls, whole process and path alone", "make bench", "packet-path.md"),
-    ("the cluster: flows/s, spout and bolt under Storm, one writer to Cassandra", "", "cluster.md"),
-)
-REASONS = {
-    "a SIP call of seven messages, to judged rows": "reading and assembling are objects of Python for each message; "
-    "judging twice is as much again",
-}
 
 
 def main() -> None:
@@ -129,51 +136,21 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--before", type=Path, help="root of another clone")
-    parser.add_argument("--cluster", type=Path, help="JSON: line to [before, after]")
-    parser.add_argument("--quick", action="store_true", help="a small flood, and nothing is written")
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--only", action="append", choices=list(cost_figures.GROUPS), help="a group of lines")
+    parser.add_argument("--quick", action="store_true", help="little of everything: does it work?")
     arguments = parser.parse_args()
-    lines = LINES
-    if arguments.quick:
-        lines = (*LINES[:2], Line("a flood of 10,000 flows", "s", 60, "", flood(10_000)))
-    rows = []
-    for line in lines:
-        before = f"{line.measure(arguments.before.resolve()):.3g}" if arguments.before else line.was
-        after = line.measure(ROOT)
-        verdict = "met" if after <= line.goal else f"missed{_reason(line.what)}"
-        rows.append(f"| {line.what}, {line.unit} | {before} | {after:.3g} | {line.goal:g} | {verdict} |")
-        print(rows[-1], flush=True)
-    if arguments.cluster is not None:
-        for what, (before, after) in json.loads(arguments.cluster.read_text()).items():
-            rows.append(f"| {what} | {before} | {after} | | |")
-    if not arguments.quick:
-        RESULTS.write_text(page(rows, arguments.before is not None))
-
-
-def page(rows: list[str], measured: bool) -> str:
-    """Return the page of results."""
-    before = (
-        "another clone, measured in the same run" if measured else "what was measured when the goals were set"
-    )
-    links = [
-        f"- {what}: [{link}]({link})" + (f", `{command}`" if command else "")
-        for what, command, link in ELSEWHERE
-    ]
-    return "\n".join(
-        (
-            "# The cost of a flow, a call and a start\n",
-            f'Made by `make bench-costs` (benchmarks/bench_costs.py). "Before" is {before}.\n',
-            machine_line() + "\n",
-            "| what | before | after | goal | |\n|---|---:|---:|---:|---|",
-            *rows,
-            "\nMeasured by other commands:\n",
-            *links,
-            "",
-        )
-    )
-
-
-def _reason(what: str) -> str:
-    return f": {REASONS[what]}" if what in REASONS else ""
+    table = lines()
+    groups = arguments.only or list(dict.fromkeys(line.group for line in table if line.group))
+    with tempfile.TemporaryDirectory() as folder:
+        run = Run(ROOT, 1 if arguments.quick else arguments.rounds, arguments.quick, Path(folder))
+        before = measured(groups, run.of(arguments.before.resolve())) if arguments.before else None
+        after = measured(groups, run)
+    rows = [row(line, before, after) for line in table if line.page or line.group in groups]
+    text = page(rows, run.rounds)
+    print(text)
+    if not (arguments.quick or arguments.only):
+        PAGE.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,14 @@
 """What a start costs: processor seconds of whole commands that have little to do, and of the imports they need.
 
     PYTHONPATH=src .venv/bin/python benchmarks/bench_start.py
+    make wheel && .venv/bin/python benchmarks/bench_start.py --wheel dist/*.whl
 
 Everything is compiled and byte-compiled before (`callprint warm-up`). The best of the rounds counts, which go through
 all commands by turns, so that other work on the machine disturbs all of them alike. `--source` measures another
 version of callprint, such as a clone of an earlier one, beside this one.
+
+`--wheel` installs a wheel into an empty environment instead, and measures its first start: `identify` of the sample on
+this processor, and on one for which the wheel has no machine code, which is simulated.
 """
 
 import argparse
@@ -13,6 +17,8 @@ import resource
 import subprocess
 import sys
 import tempfile
+import time
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -46,12 +52,110 @@ def processor_seconds(arguments: list[str], source: Path) -> float:
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
+ELSEWHERE = """
+from callprint import machine_code, ready_made
+machine_code.NEEDED = ("a feature that no processor has",)
+ready_made._FLAGS = frozenset(machine_code.NEEDED)
+"""
+"""What makes a processor one for which a wheel has nothing, in each process of Python."""
+
+
+@dataclass(frozen=True)
+class FirstStart:
+    """How the first `identify` of the sample went."""
+
+    wall_s: float
+    processor_s: float
+    said: str  # on standard error
+    imported_numba: bool
+
+
+def first_start(python: Path, folder: Path, *, elsewhere: bool = False) -> FirstStart:
+    """Run `identify` on the sample with the Python of an environment, whose machine code is kept below `folder`."""
+    paths = []
+    if elsewhere:
+        paths = [folder / "elsewhere"]
+        paths[0].mkdir()
+        (paths[0] / "sitecustomize.py").write_text(ELSEWHERE)
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "NUMBA_"))},
+        "PYTHONPATH": os.pathsep.join(map(str, paths)),
+        "NUMBA_CACHE_DIR": str(folder / ("kept-elsewhere" if elsewhere else "kept")),
+    }
+    program = (
+        "import sys; from callprint.cli import main; status = main(); "
+        "print('numba' in sys.modules); sys.exit(status)"
+    )
+    arguments = ["identify", str(SAMPLE), "--store", str(folder / f"{elsewhere}.sqlite")]
+    before, begin = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    finished = subprocess.run(
+        [python, "-c", program, *arguments],
+        env=environment,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    wall_s, after = time.perf_counter() - begin, resource.getrusage(resource.RUSAGE_CHILDREN)
+    processor_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return FirstStart(wall_s, processor_s, finished.stderr, finished.stdout.endswith("True\n"))
+
+
+def installed(wheel: Path, folder: Path) -> Path:
+    """Install a wheel with what it needs into a new environment; return its Python.
+
+    Versions are those that it was built with: machine code for another version of Numba or Python is none.
+    """
+    subprocess.run([sys.executable, "-m", "venv", str(folder / "environment")], check=True)
+    python = folder / "environment" / "bin" / "python"
+    subprocess.run(
+        [
+            python,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "-c",
+            str(ROOT / "constraints.txt"),
+            f"{wheel.resolve()}[cpu]",
+        ],
+        check=True,
+    )
+    return python
+
+
+def from_wheel(wheel: Path) -> dict[str, FirstStart]:
+    """Return the first starts of a wheel by processor: `x86-64-v3`, and `another`."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        python = installed(wheel, folder)
+        return {
+            "x86-64-v3": first_start(python, folder),
+            "another": first_start(python, folder, elsewhere=True),
+        }
+
+
+def print_from_wheel(wheel: Path) -> None:
+    """Print a Markdown table of the first starts of a wheel."""
+    print("| first start from a wheel | s | of processor | imports Numba | says |\n|---|---:|---:|---|---|")
+    for processor, start in from_wheel(wheel).items():
+        said = "; ".join(line for line in start.said.splitlines() if "compil" in line) or "nothing"
+        print(
+            f"| on {processor} | {start.wall_s:.1f} | {start.processor_s:.1f} "
+            f"| {'yes' if start.imported_numba else 'no'} | {said} |"
+        )
+
+
 def main() -> None:
     """Print a Markdown table of all commands, one column for each version."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--source", type=Path, action="append", default=[], help="root of another clone")
+    parser.add_argument("--wheel", type=Path, help="measure the first start of this wheel instead")
     args = parser.parse_args()
+    if args.wheel is not None:
+        print_from_wheel(args.wheel)
+        return
     sources = [*args.source, ROOT]
     with tempfile.TemporaryDirectory() as folder:
         # Each version has a store of its own, which the first run of identify makes.

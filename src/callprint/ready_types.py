@@ -30,8 +30,9 @@ def described(numba_type: Any) -> Any:
     if isinstance(numba_type, types.Record):
         return ["record", _dtype_out(numba_type)]
     if isinstance(numba_type, types.BaseNamedTuple):
-        kind = numba_type.instance_class
-        return ["named", kind.__module__, kind.__qualname__, [described(one) for one in numba_type]]
+        named: Any = numba_type  # Numba fills it in classes of its own
+        kind = named.instance_class
+        return ["named", kind.__module__, kind.__qualname__, [described(one) for one in named]]
     raise NotKnownError(str(numba_type))
 
 

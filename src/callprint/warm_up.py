@@ -7,14 +7,17 @@ import numpy as np
 from callprint.core import capture, dissect
 from callprint.core.call import Phase
 from callprint.core.calls.facts import CALL
+from callprint.core.calls.packet_index import SPAN, PacketIndex, hashes_of
 from callprint.core.capture import bpf
 from callprint.core.declared.evidence_texts import declared_in
 from callprint.core.fingerprint.fingerprint import fingerprints
 from callprint.core.flow import engine
+from callprint.core.ground.pieces import copy_pieces
 from callprint.core.identify.evidence_tables import logs_by_headers
 from callprint.core.identify.features import features
 from callprint.core.identify.k_matrix import k_matrices
-from callprint.core.relay import shipping
+from callprint.core.packets import PACKET
+from callprint.core.relay import packet_shipping, shipping
 from callprint.core.spam.compiled_histories import fill_ends
 from callprint.core.spam.features import FEATURE_COUNT
 from callprint.core.spam.histories import CallHistory
@@ -48,6 +51,17 @@ def _calls() -> None:
     detector.judge_media_only(np.zeros(1, CALL), ends, [0])
 
 
+def _keeping() -> None:
+    one, span = np.ones(1, np.int64), np.zeros(1, SPAN)
+    copy_pieces(np.zeros(2, np.uint8), one, np.zeros(2, np.uint8), one, one)
+    PacketIndex.of(np.zeros(1, PACKET)).find(span, hashes_of(span))
+
+
+def _shipping() -> None:
+    shipping.warm_up()
+    packet_shipping.warm_up()
+
+
 STEPS: dict[str, Callable[[], None]] = {
     "capture formats": capture.warm_up,
     "packet filters": bpf.warm_up,
@@ -55,5 +69,6 @@ STEPS: dict[str, Callable[[], None]] = {
     "flow engine": engine.warm_up,
     "identification features": _identification,
     "calls": _calls,
-    "wire format": shipping.warm_up,
+    "kept packets": _keeping,
+    "wire format": _shipping,
 }

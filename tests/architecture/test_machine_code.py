@@ -63,6 +63,7 @@ def tree(tmp_path):
         "core/ground/arrays.py",
         "core/ground/compiled.py",
         "core/ground/compilation.py",
+        "core/ground/inlining.py",
         "core/ground/intrinsics.py",
     ):
         shutil.copy(PACKAGE / name, package / name)

@@ -11,6 +11,8 @@ import pytest
 from callprint.object_code import NotSimpleError, linked
 from callprint.ready_types import NotKnownError, described, fit_for
 
+pytestmark = pytest.mark.usefixtures("image")
+
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "samples" / "applications.pcapng"
 
@@ -30,28 +32,6 @@ from callprint import ready_making, ready_made
 from callprint.cli import main
 from callprint.core.ground.compilation import Compilation
 """
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _image() -> None:
-    """Have an image: of all that the sample needs."""
-    made = run(
-        BEGIN
-        + """
-if not ready_made._entry_points():
-    find, Compilation.ready = Compilation.ready, None
-    from callprint.warm_up import STEPS
-    for step in STEPS.values():
-        step()
-    ready_making.keep_parts()
-    ready_making.make()
-    ready_made._entry_points.cache_clear()
-    del sys.modules["numba"]
-print(len(ready_made._entry_points()))
-"""
-    )
-    if int(made) == 0:
-        pytest.skip("this processor gets no image")
 
 
 def test_a_capture_is_identified_without_numba_with_the_same_output():

@@ -8,7 +8,7 @@ from callprint.cli.parsers import Subparsers, add_command
 from callprint.warm_up import STEPS
 
 DESCRIPTION = """\
-Compile everything for this processor: one to two minutes the first time, after an update only what has changed.
+Compile everything for this processor: half a minute to a minute the first time, after an update only what has changed.
 The result is kept in $NUMBA_CACHE_DIR if that is set, else beside the installed package, else in
 ~/.cache/callprint; every later command loads it in a second.
 """

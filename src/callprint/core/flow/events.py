@@ -3,7 +3,7 @@
 from callprint.core.flow import evidence_pool, table, windows
 from callprint.core.flow.layout import DECIDED, EVENT_END, EVENT_HORIZON, Tables
 from callprint.core.flow.window_layout import WINDOWS_KEPT
-from callprint.core.ground.compiled import compiled
+from callprint.core.ground.compiled import compiled, compiled_apart
 
 EVENTS_PER_PACKET = 4  # more than one packet can cause: an eviction, an end, a checkpoint, a horizon
 
@@ -19,7 +19,7 @@ def has_room(tables: Tables) -> bool:
     )
 
 
-@compiled
+@compiled_apart
 def emit(tables: Tables, row: int, kind: int, ended: int, time_ns: int, with_evidence: bool) -> None:
     """Write an event and the flow as it stands."""
     state = tables.state[0]
@@ -46,7 +46,7 @@ def ask_final(tables: Tables, row: int, time_ns: int) -> None:
     _free_evidence(tables, row)
 
 
-@compiled
+@compiled_apart
 def end_flow(tables: Tables, row: int, why: int) -> None:
     """Report the end of a flow (`why`: one of ENDED_), with its evidence unless it was judged before; free the row."""
     flow = tables.flows[row]

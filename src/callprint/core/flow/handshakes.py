@@ -13,7 +13,7 @@ from callprint.core.evidence import EVIDENCE_DTLS, EVIDENCE_STUN
 from callprint.core.flow import evidence_pool
 from callprint.core.flow.layout import HELD_BYTES, Tables
 from callprint.core.ground.arrays import Array
-from callprint.core.ground.compiled import Row, compiled, copy_bytes
+from callprint.core.ground.compiled import Row, compiled, compiled_apart, copy_bytes
 from callprint.core.ground.endpoints import occupy, same_endpoints
 from callprint.core.ground.loads import be16, be32
 from callprint.core.ground.sets import WAYS, entry_to_claim, first_of_set
@@ -76,7 +76,7 @@ def _keep(held: Array, way: int, data: Array, packet: Row) -> int:
     return length
 
 
-@compiled
+@compiled_apart
 def note_stun(tables: Tables, data: Array, packet: Row, key_hash: np.uint32) -> None:
     """Keep a Binding request when it is the first one of its sender; repeated ones keep the entry alive."""
     at = packet.offset
@@ -89,7 +89,7 @@ def note_stun(tables: Tables, data: Array, packet: Row, key_hash: np.uint32) -> 
         entry.stun_length = _keep(tables.held_stun, way, data, packet)
 
 
-@compiled
+@compiled_apart
 def note_dtls(tables: Tables, data: Array, packet: Row, key_hash: np.uint32) -> None:
     """Keep a ClientHello or ServerHello when it is the first one of its sender."""
     at = packet.offset

@@ -14,7 +14,7 @@ from callprint.core.flow.hashing import half_session_hash
 from callprint.core.flow.layout import ENDED_EVICTED, ENDED_IDLE, GROUP, HASHES, HELD_BYTES, NEVER_NS, Tables
 from callprint.core.flow.sweep import SWEEP_EVERY_NS, sweep
 from callprint.core.ground.arrays import Array
-from callprint.core.ground.compiled import Row, compiled, prefetch
+from callprint.core.ground.compiled import Row, compiled, compiled_apart, prefetch
 from callprint.core.ground.endpoints import copy_endpoints
 from callprint.core.ground.loads import be16, be32
 from callprint.core.packets import Outcome, PacketKind
@@ -155,7 +155,7 @@ def _take_known_rtp(tables: Tables, row: int, data: Array, packet: Row, sequence
         accept_header(tables, row, data, packet.offset, packet.length, length, packet.kind, time_ns)
 
 
-@compiled
+@compiled_apart
 def _take_rtcp(tables: Tables, data: Array, packet: Row, key_hash: np.uint32) -> None:
     time_ns = packet.time_ns
     # The SSRC of the reporter; a packet of only a header (a BYE of nobody) has none.
@@ -194,7 +194,7 @@ def _candidate_of(tables: Tables, key_hash: np.uint32, packet: Row, ssrc: np.uin
     return way
 
 
-@compiled
+@compiled_apart
 def _promote(tables: Tables, way: int, key_hash: np.uint32, packet: Row) -> int:
     """Make a flow of a confirmed candidate; its held packets become the first evidence. Return the row."""
     state = tables.state[0]

@@ -2,14 +2,14 @@
 
 from callprint.core.flow.events import ask_final, end_flow, has_room
 from callprint.core.flow.layout import DECIDED, ENDED_CAPTURE_END, ENDED_IDLE, NEVER_NS, Tables
-from callprint.core.ground.compiled import compiled
+from callprint.core.ground.compiled import compiled_apart
 
 SWEEP_EVERY_NS = 1_000_000_000
 # Room for packets that come late: it is a flow's own packets that decide when it ends, wherever they can.
 _SLACK_NS = 2_000_000_000
 
 
-@compiled
+@compiled_apart
 def sweep(tables: Tables) -> bool:
     """End idle flows and complete evidence whose time for RTCP has passed; False when the buffers are full.
 

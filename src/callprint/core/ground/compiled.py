@@ -128,9 +128,9 @@ def _dispatcher(function: Compiled, by_compiled_code: bool) -> Any:
     if by_compiled_code:
         # What its caller inlines needs no entry points for Python and C, and nothing on disk, as the caller has it:
         # with them, everything took twice as long to compile and five times the room.
-        return numba.njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **function._options)(
-            function._function
-        )
+        return numba.njit(
+            no_cpython_wrapper=True, no_cfunc_wrapper=True, **_without_machine_code(), **function._options
+        )(function._function)
     with _kept(function._function):
         try:
             dispatcher = numba.njit(cache=True, **function._options)(function._function)
@@ -140,6 +140,18 @@ def _dispatcher(function: Compiled, by_compiled_code: bool) -> Any:
             dispatcher = numba.njit(**function._options)(function._function)
     _ENTRY_POINTS[_name(function)] = dispatcher
     return dispatcher
+
+
+@functools.cache
+def _without_machine_code() -> dict[str, Any]:
+    try:
+        from callprint.core.ground.inlining import InlinedCompiler  # noqa: PLC0415 - imports Numba
+    except (
+        ImportError,
+        AttributeError,
+    ):  # a Numba that has changed inside: it compiles all, and takes longer
+        return {}
+    return {"pipeline_class": InlinedCompiler}
 
 
 @functools.cache
@@ -154,6 +166,7 @@ def _numba() -> Any:
         return typeof_impl(function.dispatcher(by_compiled_code=True), context)
 
     typeof_impl.register(Compiled)(type_of)
+    _without_machine_code()  # now, with Numba: a process may give up the right to read files afterwards
     return numba
 
 

@@ -3,10 +3,10 @@
 import numpy as np
 
 from callprint.core.flow.engine import EngineSettings, FlowEngine
+from callprint.core.flow.hashing import media_session_hash
 from callprint.core.ground.arrays import Array
-from callprint.core.ground.compiled import Row, compiled
+from callprint.core.ground.compiled import Row, compiled, read_only
 from callprint.core.packets import MAXIMUM_PAYLOAD, PACKET, PacketKind
-from callprint.core.relay.shipping import session_hashes
 from callprint.core.wire.frame import Origin
 from callprint.core.wire.packets import MEDIA_KINDS, WHOLE_PACKET, PacketBatch
 
@@ -56,6 +56,13 @@ def _choose(
 
 
 @compiled
+def _hash_packets(packets: Array, hashes: Array) -> None:
+    """As `session_hashes` of flows, for packets: one function for both would need Numba to choose between them."""
+    for i in range(packets.shape[0]):
+        hashes[i] = media_session_hash(packets[i])
+
+
+@compiled
 def _gather(data: Array, packets: Array, payload: Array) -> None:
     at = 0
     for i in range(packets.shape[0]):
@@ -99,7 +106,9 @@ class PacketShipper:
             return []
         self.packets += len(chosen)
         self._clock_ns = max(self._clock_ns, int(chosen["time_ns"].max()))
-        partition = session_hashes(chosen) % len(self._waiting)
+        hashes = np.empty(len(chosen), dtype=np.uint32)
+        _hash_packets(chosen, hashes)
+        partition = hashes % len(self._waiting)
         full = []
         for number in np.unique(partition).tolist():
             full += self._add(number, data, chosen[partition == number])
@@ -129,7 +138,7 @@ class PacketShipper:
         for name in WHOLE_PACKET.names or ():
             table[name] = packets[name]
         payload = np.empty(int(packets["length"].sum(dtype=np.int64)), dtype=np.uint8)
-        _gather(data, packets, payload)
+        _gather(read_only(data), read_only(packets), payload)
         self._waiting[number].append((table, payload))
         self._bytes[number] += len(payload)
 

@@ -28,7 +28,7 @@ def _hash_rows(flows: Array, hashes: Array) -> None:
 
 
 def session_hashes(flows: Array) -> Array:
-    """Return the media session hash of each row, (n,) uint32: the same in every process. flows: (n,) FLOW or PACKET."""
+    """Return the media session hash of each row, (n,) uint32: the same in every process. flows: (n,) FLOW."""
     hashes = np.empty(len(flows), dtype=np.uint32)
     _hash_rows(flows, hashes)
     return hashes
