@@ -54,4 +54,4 @@ def test_rows_of_a_partition_that_fit_into_a_batch_are_not_torn_apart():
 
 
 def test_few_requests_for_many_small_rows():
-    assert len(packed([(i, 100) for i in range(0, 300, NODES)])) == 2
+    assert len(packed([(i, 100) for i in range(0, 300, NODES)])) == 5

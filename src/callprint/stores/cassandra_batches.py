@@ -7,7 +7,7 @@ from callprint.stores.cassandra_binding import Bound
 from callprint.stores.cassandra_rows import Row, by_partition
 
 BATCH_ROWS = 50  # more gain nothing
-BATCH_PARTITIONS = 50  # Cassandra warns of 10, unless told otherwise (docs/operate/cluster.md)
+BATCH_PARTITIONS = 20  # each may wait for a sync; Cassandra warns of 10, unless told otherwise
 BATCH_BYTES = 20_000  # it refuses 50 KiB, and counts 16 more for each cell; one row may be longer
 
 
