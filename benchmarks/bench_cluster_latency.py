@@ -108,16 +108,17 @@ class Seen:
                 yield
 
     def note(self) -> Iterator[None]:
-        """Read the mark that changes with every write; and all rows when none has come for a while."""
-        known, quiet = None, 0
+        """Read the marks that writers change with every write, and all rows when none has changed for a while."""
+        known: list[object] = []
+        quiet = 0
         with self._session() as session:
             while not self.stop.wait(NOTE_S):
-                mark = session.execute(f"SELECT mark FROM written {ANY_MARK}").one()
-                quiet = quiet + 1 if mark == known else 0
-                if quiet == 0 and mark is not None:
-                    known, self.last_s = mark, time.time()
+                marks = session.execute(f"SELECT writer, mark FROM written {ANY_MARK}").all()
+                quiet = quiet + 1 if marks == known else 0
+                if quiet == 0:
+                    known, self.last_s = marks, time.time()
                     yield
-                elif quiet % QUIET == 0 and mark is not None:
+                elif quiet % QUIET == 0:
                     query = f"SELECT {KEY}, WRITETIME(confidence) FROM verdict_by_flow"
                     self.rows |= {tuple(row[:-1]): row[-1] / 1e6 for row in session.execute(query)}
 

@@ -52,6 +52,12 @@ class StoreContract:
         assert stored[verdicts[3].flow].summary == summary(verdicts[3].flow, jitter_ms=0.1 + 0.2)
         assert stored[PJSUA].summary is None, "a flow that has not ended has no statistics"
 
+    def test_verdicts_and_summaries_stored_together_are_those_stored_apart(self, store):
+        store.put_results([verdict(), unsure()], [summary()])
+        store.put_results([verdict()], [summary(jitter_ms=9.0), summary(PJSUA)])
+        stored = {row.verdict: row.summary for row in store.verdicts(VerdictQuery(last_only=False))}
+        assert stored == {verdict(): summary(), unsure(): summary(PJSUA)}, "the first summary stays"
+
     def test_a_name_from_signalling_is_the_last_word_whatever_is_stored_after_it(self, store):
         judged = verdict()
         named = replace(

@@ -18,7 +18,6 @@ from callprint.core.relay.site_inputs import (
 from callprint.core.wire.rows import text_to_running, text_to_summaries, text_to_verdicts
 from callprint.core.wire.signalling import decode_record
 from callprint.topology.dead_letters import DeadLetters
-from callprint.topology.pacing import pause_s
 from callprint.topology.patient_store import PatientStore
 from callprint.topology.record_fetcher import RecordFetcher
 from callprint.topology.settings import TopologySettings
@@ -68,7 +67,6 @@ class JudgeCalls(OnStormPipe, TicklessBatchingBolt):
     def process_batch(self, _key: None, tups: list[Any]) -> None:
         """Take tuples in; acknowledge them once they are journalled, fail them if the store does not take them."""
         assert self._sites is not None  # `process_batches` checked that
-        self.secs_between_batches = pause_s(JudgeCalls.secs_between_batches, len(tups))
         taken = []
         for tup in tups:
             site, partition, epoch, sequence, *values = tup.values

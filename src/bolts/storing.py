@@ -8,7 +8,6 @@ from streamparse import TicklessBatchingBolt
 from callprint.core.ground.errors import RowError
 from callprint.stores import VerdictStore
 from callprint.topology.dead_letters import DeadLetters
-from callprint.topology.pacing import pause_s
 from callprint.topology.partition_stream import TopicFormat
 from callprint.topology.patient_store import PatientStore
 from callprint.topology.settings import TopologySettings
@@ -57,7 +56,6 @@ class StoringBolt(OnStormPipe, TicklessBatchingBolt):
 
     def process_batch(self, _key: None, tups: list[Any]) -> None:
         """Store, then answer."""
-        self.secs_between_batches = pause_s(StoringBolt.secs_between_batches, len(tups))
         try:
             stored = len(tups) if self._store.write(lambda store: self.write(store, tups)) else 0
         except RowError:

@@ -48,5 +48,10 @@ def test_rows_of_a_partition_stay_together_and_in_order():
     ]
 
 
+def test_rows_of_a_partition_that_fit_into_a_batch_are_not_torn_apart():
+    rows = [(0, 300)] * 48 + [(NODES, 300)] * 5
+    assert [len(batch) for batch in packed(rows)] == [48, 5]
+
+
 def test_few_requests_for_many_small_rows():
-    assert len(packed([(i, 100) for i in range(0, 300, NODES)])) == 2
+    assert len(packed([(i, 100) for i in range(0, 300, NODES)])) == 5

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from callprint.topology.pacing import PacedIdentifier, Pulse, pause_s
+from callprint.topology.pacing import PacedIdentifier, Pulse
 
 SPANS = np.column_stack([np.arange(2000), np.arange(1, 2001)])  # logs of one byte
 EVIDENCE = (np.arange(2000) % 251).astype(np.uint8)
@@ -81,8 +81,3 @@ def test_work_without_slices_has_a_pulse_but_not_for_ever():
         assert not beats.acquire(timeout=0.1), "a bolt that hangs must be noticed"
     with pulse:
         assert beats.acquire(timeout=10), "the next work has a pulse again"
-
-
-def test_a_bolt_collects_for_longer_only_after_a_batch_of_many_tuples():
-    assert [pause_s(0.01, tuples) for tuples in (0, 1, 7)] == [0.01] * 3
-    assert pause_s(0.01, 8) == pause_s(0.01, 1000) == 0.05

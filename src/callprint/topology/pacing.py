@@ -16,18 +16,9 @@ from callprint.core.verdicts.identifier import Identifier, Judgements
 
 BEAT_EVERY_S = 2.0
 LONGEST_BEATING_S = 300.0  # longer work hangs
-MANY_TUPLES = 8  # of one batch
 SLICE_S = 1.0
 FIRST_ROWS = 16  # while the network's speed is not known yet
 MOST_ROWS = 1 << 14
-
-
-def pause_s(usual_s: float, tuples: int) -> float:
-    """Return how long to collect tuples for the next batch after one of `tuples`: longer under load.
-
-    A batch costs a store more than a tuple in it, and where much waits a few hundredths of a second do not matter.
-    """
-    return usual_s if tuples < MANY_TUPLES else 5 * usual_s
 
 
 class Pulse:

@@ -45,7 +45,7 @@ class TopologySettings:
     dead_letter_topic: str = DEAD_LETTERS
     consumer_group: str = "callprint"
     assignment: str = STATIC
-    maximum_in_flight: int = 128  # batches that a spout may have in flight
+    maximum_in_flight: int = 64  # batches that a spout may have in flight
     source_timeout_s: float = 300.0  # an agent silent for this long has died: its pending flows are judged
     inference_threads: int = 1
     threshold: float = THRESHOLD_OF_CARD  # lowest confidence of a sure verdict, 0 to 1
