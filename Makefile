@@ -11,11 +11,15 @@ TEST_EXTRAS := $(RUNTIME),spit,cluster,console,test
 
 PYTEST := $(BIN)/python -m pytest
 ROUNDS ?= 1
+# Of the paper's networks in full: labelled captures, and where states and networks go.
+DATA ?= ../shared/data/calls
+PAPER := .cache/paper-full
+PAPER_EXTRAS := $(if $(shell command -v nvidia-smi),gpu,$(RUNTIME)),train
 SECONDS ?= 600
 SEED ?= 1
 
 .PHONY: help run console test test-unit test-services test-faults check format bench bench-identify bench-costs fuzz wheel constraints clean \
-	cluster-up cluster-down cluster-status demo-cluster setup-run setup-test setup-cluster setup-all
+	paper-windows paper-gpu cluster-up cluster-down cluster-status demo-cluster setup-run setup-test setup-cluster setup-all
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -91,6 +95,19 @@ bench-identify: setup-test ## measure all of `callprint identify` beside ndpiRea
 bench-costs: setup-test wheel ## measure what a flow, a call and a start cost; BEFORE=root of an older clone
 	@sh tools/debian_packages.sh libndpi-bin || echo 'the ratio to ndpiReader will be missing' >&2
 	$(BIN)/python benchmarks/bench_costs.py $(if $(BEFORE),--before $(BEFORE))
+
+paper-windows: $(PAPER)/windows.npz ## pack what the paper's networks see of DATA into one file, to carry it to a machine with a GPU
+
+$(PAPER)/windows.npz:
+	@sh tools/setup.sh $(PAPER_EXTRAS)
+	@mkdir -p $(PAPER)
+	$(CALLPRINT) dataset build --data $(DATA) --out $(PAPER)/calls.npz
+	$(BIN)/python -m callprint.lab.paper pack $(PAPER)/calls.npz $@
+
+paper-gpu: $(PAPER)/windows.npz ## train the paper's ten networks in full, best on a GPU; what is done is skipped
+	@sh tools/setup.sh $(PAPER_EXTRAS)
+	$(BIN)/python -m callprint.lab.paper train $<
+	$(BIN)/python -m callprint.lab.paper report
 
 fuzz: setup-test ## damage captures at random and identify them; SECONDS=600 CAPTURES="folders and files" SEED=1
 	$(BIN)/python tools/fuzz_captures.py --seconds $(SECONDS) --seed $(SEED) $(CAPTURES)

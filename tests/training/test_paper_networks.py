@@ -97,16 +97,18 @@ def train(paper, images, tmp_path):
     found, target = images
     windows = paper.windows.Images(found, np.arange(len(found)))
 
-    def run(state="state", digest="data", on_epoch=lambda _result: None, **settings):
+    def run(state="state", digest="data", on_epoch=lambda _result: None, keep_every_s=None, **settings):
         procedure = paper.procedure.Procedure("CNN", K, **{"epochs": 3, "batch": 40} | settings)
+        device = paper.torch.device("cpu")
         return paper.procedure.train(
             procedure,
-            windows,
-            target,
+            paper.procedure.HostWindows(windows, target, device),
             CLASSES,
             digest=digest,
             state_file=tmp_path / state,
+            device=device,
             on_epoch=on_epoch,
+            keep_every_s=keep_every_s,
         )
 
     return run
@@ -144,6 +146,48 @@ def test_penalties_keep_weights_small(train):
     plain = np.square(weights(train(state="a"))).sum()
     assert np.square(weights(train(state="b", l2=0.05))).sum() < 0.9 * plain
     assert np.abs(weights(train(state="c", l1=0.02))).sum() < 0.9 * np.abs(weights(train(state="d"))).sum()
+
+
+def test_a_run_that_is_killed_within_an_epoch_goes_on_to_the_same_network(
+    paper, images, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(paper.procedure, "PAUSE_STEPS", 1)
+    device = paper.torch.device("cpu")
+    found, target = images
+
+    class KilledError(Exception):
+        pass
+
+    class Dying(paper.procedure.HostWindows):
+        left = 6  # of the batches of two epochs of four
+
+        def batch(self, part):
+            Dying.left -= 1
+            if Dying.left < 0:
+                raise KilledError
+            return super().batch(part)
+
+    def run(kind, state):
+        results = []
+        network = paper.procedure.train(
+            paper.procedure.Procedure("CNN", K, epochs=2, batch=40),
+            kind(paper.windows.Images(found, np.arange(len(found))), target, device),
+            CLASSES,
+            digest="data",
+            state_file=tmp_path / state,
+            device=device,
+            keep_every_s=0.0,
+            on_epoch=results.append,
+        )
+        return network, results
+
+    with pytest.raises(KilledError):
+        run(Dying, "killed")
+    Dying.left = 2  # what the second epoch still lacks
+    resumed, results = run(Dying, "killed")
+    whole, expected = run(paper.procedure.HostWindows, "whole")
+    assert results == expected[1:]
+    np.testing.assert_array_equal(weights(resumed), weights(whole))
 
 
 def test_training_learns(train):

@@ -45,6 +45,13 @@ TREE_VIEWS = (EARLY, FINAL, FINAL_MEDIA, MIDFLOW)
 CUDA = "CUDAExecutionProvider"
 
 
+ONE_SEED = (
+    "One network, one seed: further seeds of its recipe were not trained, so this page cannot say how much of a figure "
+    "is chance of training. With `--seeds 3`, `callprint evaluate` trains two more, goes on after an interruption, and "
+    "adds a table."
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Extras:
     """What a report can have beside the model's own figures; each takes time, or needs data that not everyone has."""
@@ -174,6 +181,7 @@ def _seeds(
     report: Report, dataset: Dataset, identifier: OnnxIdentifier, splits: list[str], extras: Extras
 ) -> None:
     if extras.experiments is None or not extras.seeds:
+        report.add(ONE_SEED)
         return
     # Only training needs torch.
     from callprint.lab.identification.seeds import seeds_rows  # noqa: PLC0415

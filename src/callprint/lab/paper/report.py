@@ -10,6 +10,8 @@ from callprint.lab.paper import published
 from callprint.lab.paper.deep_heads import class_scores, svm_graph
 from callprint.lab.paper.earlier_section import earlier_section
 from callprint.lab.paper.experiment import Findings
+from callprint.lab.paper.full import RESULTS
+from callprint.lab.paper.full_section import full_section
 from callprint.lab.paper.pictures import heads_picture, probabilities_picture, rates_picture
 from callprint.lab.paper.rates import positive_rates
 from callprint.lab.paper.speed_section import speed_section
@@ -48,6 +50,9 @@ def write_paper_report(
     _tables_1_and_2(report, findings)
     _table_3(report, findings)
     _compared(report, findings)
+    in_full = full_section(path.parent / RESULTS.name)
+    if in_full:
+        report.add(in_full)
     _norms(report, findings)
     _figure_5(report, findings)
     _figure_6(report, findings)

@@ -17,7 +17,13 @@ from callprint.training.examine import LEAST_PACKETS
 from callprint.training.paper.budgets import Budget
 from callprint.training.paper.graphs import FEATURES, LOGITS, convolution_weights, network_model, save_model
 from callprint.training.paper.networks import parameters
-from callprint.training.paper.procedure import EpochResult, Procedure, train
+from callprint.training.paper.procedure import (
+    EpochResult,
+    HostWindows,
+    Procedure,
+    device_of_training,
+    train,
+)
 from callprint.training.paper.windows import (
     Images,
     as_input,
@@ -155,13 +161,14 @@ def make_cell(
         epochs_file.write_text(json.dumps([asdict(one) for one in epochs]))
         on_epoch(result)
 
+    device = device_of_training()
     network = train(
         procedure,
-        training,
-        target,
+        HostWindows(training, target, device),
         len(classes),
         digest=identity["images"],
         state_file=state_file,
+        device=device,
         convolutions=start,
         on_epoch=keep,
     )

@@ -1,11 +1,12 @@
-"""The paper's training procedure (sections VI-C and VIII-B): resumable after every epoch, seeded."""
+"""The paper's training procedure (sections VI-C and VIII-B): resumable, seeded."""
 
 import ctypes
 import sys
+import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from callprint.training.paper.windows import Images, as_input
 MALLOC_TRIM_THRESHOLD, MALLOC_MMAP_MAX = -1, -4  # of glibc's malloc.h
 
 CONSTANT_EPOCHS = 2  # the learning rate decays after them
+PAUSE_STEPS = 20  # between them a training may keep its state
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,53 @@ class EpochResult:
     accuracy: float  # of the epoch's own batches, before their update
 
 
+class Windows(Protocol):
+    """What trains a network: labelled windows that are taken by their numbers."""
+
+    count: int
+
+    def batch(self, part: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return images (n, 1, k, 256) in [0, 1] and classes (n,) of the windows `part`, on the training's device."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostWindows:
+    """Windows in the processor's memory; target: (flows of the dataset,) class of each."""
+
+    images: Images
+    target: np.ndarray
+    device: torch.device
+
+    @property
+    def count(self) -> int:
+        """How many windows there are."""
+        return len(self.images.flow)
+
+    def batch(self, part: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return images and classes."""
+        chosen = part.cpu().numpy()
+        images = torch.from_numpy(as_input(self.images.images[chosen])).to(self.device)
+        return images, torch.from_numpy(self.target[self.images.flow[chosen]]).to(self.device)
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a training is: whole epochs, and the part of the next one that is done."""
+
+    epoch: int = 0
+    windows: int = 0  # of the next epoch, looked at
+    loss: float = 0.0  # their sum
+    right: int = 0
+    random: list[torch.Tensor] = field(
+        default_factory=list
+    )  # states of the generators, in the middle of an epoch
+
+
+def device_of_training() -> torch.device:
+    """Return the GPU if torch sees one, else the processor."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
 def decayed_rate(procedure: Procedure, epoch: int) -> float:
     """Return the learning rate of an epoch (from 1): rate_i = rate_(i-1) / (1 + rho i) after CONSTANT_EPOCHS."""
     rate = procedure.rate
@@ -98,21 +147,22 @@ def _mixed_precision(device: torch.device) -> bool:
 
 def train(
     procedure: Procedure,
-    windows: Images,
-    target: np.ndarray,
+    windows: Windows,
     classes: int,
     *,
     digest: str,
     state_file: Path,
+    device: torch.device,
     convolutions: list[np.ndarray] | None = None,
+    keep_every_s: float | None = None,
     on_epoch: Callable[[EpochResult], None] = lambda _result: None,
 ) -> PaperNetwork:
-    """Train a network on windows; target: (flows of the dataset,) class of each; digest: names the data.
+    """Train a network on windows that lie on `device`; digest: names the data.
 
     `convolutions`: weights and biases to start from, in the order of the layers. An interrupted run resumes from
-    `state_file`. Raises ModelError when that belongs to another run.
+    `state_file`, which is written after every epoch, or with `keep_every_s` whenever that many seconds have passed,
+    within an epoch too. Raises ModelError when it belongs to another run.
     """
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     _keep_freed_memory()
     network = new_network(procedure, classes).to(device)
     if convolutions is not None:
@@ -121,48 +171,85 @@ def train(
     optimizer = torch.optim.SGD(
         network.parameters(), procedure.rate, momentum=procedure.momentum, nesterov=True, fused=True
     )
-    identity = {"procedure": asdict(procedure), "digest": digest, "windows": len(windows.flow)}
-    done = _resume(state_file, identity, network, optimizer)
+    identity = {"procedure": asdict(procedure), "digest": digest, "windows": windows.count}
+    progress = _resume(state_file, identity, network, optimizer)
+    kept_s = time.monotonic()
+
+    def keep(*, between_epochs: bool) -> None:
+        nonlocal kept_s
+        due = between_epochs if keep_every_s is None else time.monotonic() - kept_s >= keep_every_s
+        if due:
+            _keep(state_file, identity, network, optimizer, progress)
+            kept_s = time.monotonic()
+
     network.train()
-    for epoch in range(done + 1, procedure.epochs + 1):
-        torch.manual_seed(procedure.seed * 1009 + epoch)
+    while progress.epoch < procedure.epochs:
         for group in optimizer.param_groups:
-            group["lr"] = decayed_rate(procedure, epoch)
-        loss, accuracy = _epoch(network, optimizer, windows, target, procedure, device)
-        if epoch < procedure.epochs:
-            _keep(state_file, identity, network, optimizer, epoch)
-        on_epoch(EpochResult(epoch, loss, accuracy))
+            group["lr"] = decayed_rate(procedure, progress.epoch + 1)
+        _finish_epoch(
+            network, optimizer, windows, procedure, device, progress, lambda: keep(between_epochs=False)
+        )
+        result = EpochResult(
+            progress.epoch + 1, progress.loss / windows.count, progress.right / windows.count
+        )
+        progress = Progress(result.epoch)
+        if result.epoch < procedure.epochs:
+            keep(between_epochs=True)
+        on_epoch(result)
     return network.eval().cpu()
 
 
-def _epoch(
+def _finish_epoch(
     network: PaperNetwork,
     optimizer: torch.optim.Optimizer,
-    windows: Images,
-    target: np.ndarray,
+    windows: Windows,
     procedure: Procedure,
     device: torch.device,
-) -> tuple[float, float]:
-    order = torch.randperm(len(windows.flow)).numpy()
-    total, right, count = 0.0, 0, 0
-    for start in range(0, len(order), procedure.batch):
-        part = order[start : start + procedure.batch]
-        images = torch.from_numpy(as_input(windows.images[part])).to(
-            device, memory_format=torch.channels_last
-        )
-        wanted = torch.from_numpy(target[windows.flow[part]]).to(device)
+    progress: Progress,
+    pause: Callable[[], None],
+) -> None:
+    torch.manual_seed(procedure.seed * 1009 + progress.epoch + 1)
+    order = torch.randperm(windows.count, device=device)
+    if progress.random:
+        _set_random(progress.random)
+    # Sums stay on the device until they are asked for: to read them after every step would wait for it.
+    loss_sum = torch.tensor(progress.loss, dtype=torch.float64, device=device)
+    right = torch.tensor(progress.right, device=device)
+    for start in range(progress.windows, windows.count, procedure.batch):
+        images, wanted = windows.batch(order[start : start + procedure.batch])
+        images = images.contiguous(memory_format=torch.channels_last)
         with torch.autocast(device.type, torch.bfloat16, enabled=_mixed_precision(device)):
             logits = network(images)
         loss = nn.functional.cross_entropy(logits.float(), wanted)
         optimizer.zero_grad()
         _with_penalties(loss, network, procedure).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-        total += float(loss.detach()) * len(part)
-        right += int((logits.detach().argmax(1) == wanted).sum())
-        count += len(part)
-    if not np.isfinite(total):
+        loss_sum += loss.detach().double() * len(wanted)
+        right += (logits.detach().argmax(1) == wanted).sum()
+        if (start // procedure.batch + 1) % PAUSE_STEPS == 0:
+            _note(progress, start + len(wanted), loss_sum, right, procedure)
+            pause()
+    _note(progress, windows.count, loss_sum, right, procedure)
+
+
+def _note(
+    progress: Progress, windows: int, loss: torch.Tensor, right: torch.Tensor, procedure: Procedure
+) -> None:
+    progress.windows, progress.loss, progress.right = windows, float(loss), int(right)
+    progress.random = _random()
+    if not np.isfinite(progress.loss):
         raise ModelError(f"training of {procedure.name} diverged: its loss is not finite")
-    return total / count, right / count
+
+
+def _random() -> list[torch.Tensor]:
+    states = [torch.get_rng_state()]
+    return [*states, torch.cuda.get_rng_state()] if torch.cuda.is_available() else states
+
+
+def _set_random(states: list[torch.Tensor]) -> None:
+    torch.set_rng_state(states[0])
+    if torch.cuda.is_available():
+        torch.cuda.set_rng_state(states[1])
 
 
 def _with_penalties(loss: torch.Tensor, network: nn.Module, procedure: Procedure) -> torch.Tensor:
@@ -175,24 +262,25 @@ def _with_penalties(loss: torch.Tensor, network: nn.Module, procedure: Procedure
     return loss
 
 
-def _keep(path: Path, identity: dict[str, Any], network: Any, optimizer: Any, epoch: int) -> None:
+def _keep(path: Path, identity: dict[str, Any], network: Any, optimizer: Any, progress: Progress) -> None:
     state = {
         "identity": identity,
         "network": network.state_dict(),
         "optimizer": optimizer.state_dict(),
-        "epoch": epoch,
+        "progress": asdict(progress),
     }
     partial = path.with_suffix(".partial")
     torch.save(state, partial)
     partial.replace(path)  # an interruption leaves the old state or the whole new one
 
 
-def _resume(path: Path, identity: dict[str, Any], network: Any, optimizer: Any) -> int:
+def _resume(path: Path, identity: dict[str, Any], network: Any, optimizer: Any) -> Progress:
     if not path.exists():
-        return 0
-    state = torch.load(path, weights_only=True)
+        return Progress()
+    state = torch.load(path, weights_only=True, map_location="cpu")
     if state["identity"] != identity:
         raise ModelError(f"{path} belongs to a run with other settings or data: remove it")
     network.load_state_dict(state["network"])
     optimizer.load_state_dict(state["optimizer"])
-    return int(state["epoch"])
+    # States of 0.1.0 have whole epochs only.
+    return Progress(**state["progress"]) if "progress" in state else Progress(int(state["epoch"]))
