@@ -17,6 +17,7 @@ from callprint.core.packets import RECORD, Outcome
 from callprint.core.spam.call_pipeline import CallPipeline
 from callprint.core.verdict import FlowReport, FlowSummary, Verdict
 from callprint.core.verdicts.pipeline import IdentificationPipeline, PipelineOutput
+from callprint.judging_ahead import JudgingAhead, WaitingBatch
 from callprint.sources.batch import PacketSource
 from callprint.stores import VerdictStore
 
@@ -47,8 +48,10 @@ class CaptureRun:
     order: PacketOrder = field(default_factory=PacketOrder)
     on_packets: Callable[[np.ndarray, np.ndarray, np.ndarray], None] = lambda _data, _packets, _records: None
     on_calls: Callable[[Rows[CallRecord]], None] = nobody_listens  # hears them together, many as columns
+    ahead: JudgingAhead | None = None  # judges flows in a thread; callbacks then come a batch later
     packets: int = 0
     flows: int = 0
+    _waiting: WaitingBatch | None = None
     _marks: TimeMarks = field(default_factory=lambda: TimeMarks(RUNNING_EVERY_NS))
     _verdicts: list[Verdict] = field(default_factory=list)
     _reports: list[FlowReport] = field(default_factory=list)
@@ -64,6 +67,7 @@ class CaptureRun:
         done = 0
         for at, mark_ns in self._marks.passed(packets["time_ns"]):
             self._process_until_mark(data, packets[done:at], records[done:at], capture)
+            self.catch_up()
             self._note_running(mark_ns)
             done = at
         self._process_until_mark(data, packets[done:], records[done:], capture)
@@ -72,7 +76,36 @@ class CaptureRun:
     def _process_until_mark(
         self, data: np.ndarray, packets: np.ndarray, records: np.ndarray, capture: str | None
     ) -> None:
-        output = self.pipeline.process(data, packets, capture=capture)
+        if self.ahead is None:
+            output = self.pipeline.process(data, packets, capture=capture)
+            self._work_off(output, data, packets, records, capture)
+            return
+        before = self._waiting
+        self._waiting = self.ahead.begin(self.pipeline, data, packets, records, capture)
+        try:
+            self._complete(before)
+        except Exception:
+            self._waiting = None  # as if it had not been read
+            raise
+
+    def catch_up(self) -> None:
+        """Complete what waits for its verdicts. Raises what the network raises, as `process` does."""
+        waiting, self._waiting = self._waiting, None
+        self._complete(waiting)
+
+    def _complete(self, waiting: WaitingBatch | None) -> None:
+        if waiting is not None:
+            output = waiting.complete(self.pipeline)
+            self._work_off(output, waiting.data, waiting.packets, waiting.records, waiting.capture)
+
+    def _work_off(
+        self,
+        output: PipelineOutput,
+        data: np.ndarray,
+        packets: np.ndarray,
+        records: np.ndarray,
+        capture: str | None,
+    ) -> None:
         self._add_output(output)
         # Flows and calls come out in the order in which packets caused them, whatever the size of the batch: call
         # assembly gets the packets up to a flow's end, then the flow, then the packets from there on.
@@ -131,12 +164,14 @@ class CaptureRun:
     def finish(self) -> None:
         """Report what is still open and store the rest: also after an interruption or a damaged capture."""
         self._process_ordered(self.order.flush())
+        self.catch_up()
         self._end()
         self.store_rest()
 
     def _process_ordered(self, batches: Iterable[OrderedBatch]) -> None:
         for batch in batches:
             if batch.begins_anew:
+                self.catch_up()
                 self._end()
             self.process(batch.data, batch.records, batch.capture)
 

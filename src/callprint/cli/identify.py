@@ -33,6 +33,7 @@ from callprint.core.verdict import FlowReport, Verdict
 from callprint.core.verdicts.pipeline import IdentificationPipeline
 from callprint.declared_names import shipped_names
 from callprint.identification import CaptureRun
+from callprint.judging_ahead import JudgingAhead, more_than_one_core
 from callprint.load_identifier import engine_settings, load_identifier
 from callprint.model_names import put_into_use
 from callprint.output.call_json import write_calls_json_lines
@@ -200,6 +201,9 @@ def run(args: argparse.Namespace) -> int:
         keeper = call_keeper(args, store, identifier)
         stack.enter_context(keeping(keeper, capture_run))
         stack.callback(capture_run.store_rest)  # what was found is kept however this ends
+        if identifier and not (at_once or args.follow or keeper) and more_than_one_core():
+            capture_run.ahead = JudgingAhead()
+            stack.callback(capture_run.catch_up)
         wanted: PacketSource = selection
         if args.follow:
             wanted = Paced(

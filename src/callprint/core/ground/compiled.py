@@ -43,6 +43,11 @@ def compiled_apart(function: Callable[Parameters, Result]) -> Callable[Parameter
     return cast(Callable[Parameters, Result], Compiled(function, _nrt=False))
 
 
+def compiled_aside(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    """Like `compiled_allocating`, but lets other threads run meanwhile: for long work on arrays that nobody changes."""
+    return cast(Callable[Parameters, Result], Compiled(function, nogil=True))
+
+
 def read_only(values: Array) -> Array:
     """Return a view that cannot be written to.
 

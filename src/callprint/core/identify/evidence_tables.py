@@ -20,7 +20,7 @@ from callprint.core.evidence import (
     HORIZON_RTCP_PACKETS,
 )
 from callprint.core.ground.arrays import Array
-from callprint.core.ground.compiled import Row, compiled_allocating, read_only
+from callprint.core.ground.compiled import Row, compiled_allocating, compiled_aside, read_only
 from callprint.core.ground.loads import be16, be32, le16, le32
 from callprint.core.packets import MAXIMUM_PAYLOAD
 
@@ -97,7 +97,7 @@ def is_by_headers(buffer: Array, start: Integer, end: Integer) -> bool:
     return headers > 0 and whole < ENOUGH_WHOLE
 
 
-@compiled_allocating
+@compiled_aside
 def _fill_by_headers(buffer: Array, spans: Array, by_headers: Array) -> None:
     for i in range(spans.shape[0]):
         by_headers[i] = is_by_headers(buffer, spans[i, 0], spans[i, 1])

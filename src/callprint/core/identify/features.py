@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from callprint.core.ground.arrays import Array
-from callprint.core.ground.compiled import compiled_allocating, read_only
+from callprint.core.ground.compiled import compiled_aside, read_only
 from callprint.core.identify.evidence_tables import (
     HANDSHAKE_RECORD,
     MAXIMUM_RTCP,
@@ -31,7 +31,7 @@ from callprint.core.identify.timing_features import (
 )
 
 
-@compiled_allocating
+@compiled_aside
 def _write_rows(buffer: Array, spans: Array, maximum_packets: int, rows: Array) -> None:
     rtp = np.zeros(MAXIMUM_RTP, RTP_RECORD)
     rtcp = np.zeros(MAXIMUM_RTCP, RTCP_RECORD)

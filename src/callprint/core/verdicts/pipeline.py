@@ -19,6 +19,7 @@ from callprint.core.ground.arrays import Array
 from callprint.core.identify.decision import LOW_CONFIDENCE, TOO_SHORT
 from callprint.core.quality.measures import FlowWindows
 from callprint.core.verdict import ENDED_NAMES, RUNNING, FlowKey, FlowReport, RunningFlow, Verdict
+from callprint.core.verdicts.ahead import Begun, Decided, Submit, copied
 from callprint.core.verdicts.declaring import declare_all
 from callprint.core.verdicts.fingerprints import KeptFingerprints
 from callprint.core.verdicts.identifier import Identifier, Names, ask
@@ -67,12 +68,35 @@ class IdentificationPipeline:
         """Hears verdicts with the evidence, (bytes,) uint8, that they are based on, and its spans, (n, 2) int64."""
         self._fingerprints = KeptFingerprints(self.engine.settings.maximum_flows)
         self._declared: dict[FlowKey, Declared] = {}  # by flows that go on; most declare nothing
+        self._decided: list[Decided] = []  # by the batch before, while the engine was ahead of it
 
     def process(
         self, data: Array, packets: Array, source_start_ns: int | None = None, capture: str | None = None
     ) -> PipelineOutput:
         """Take a batch in; the arguments are those of FlowEngine.process."""
         return self._collect(self.engine.process(data, packets, source_start_ns, capture))
+
+    def begin(self, data: Array, packets: Array, capture: str | None, submit: Submit) -> list[Begun]:
+        """Take a batch in, as `process` does, and only begin to ask about it; `complete` does the rest.
+
+        Of the batches before at most one may wait to be completed, and it is to be completed first.
+        """
+        begun = []
+        for drain in self.engine.process(data, packets, capture=capture):
+            own = copied(drain)
+            begun.append(Begun(own, submit(ask, self._identifier, own)))
+        return begun
+
+    def complete(self, begun: list[Begun]) -> PipelineOutput:
+        """Return what a batch brought about, once all answers are there. Raises what the identifier raises."""
+        output = PipelineOutput()
+        before, self._decided = self._decided, []
+        for drain, answers in begun:
+            found = answers()  # first: until then somebody else reads the flows
+            for decided in (*before, *self._decided):
+                decided.write(drain.events, drain.flows)
+            self._decided.append(Decided.of(*self._judge(drain, output, found)))
+        return output
 
     def finish(self) -> PipelineOutput:
         """Judge and report every flow that is still open."""
@@ -113,14 +137,19 @@ class IdentificationPipeline:
     def _collect(self, drains: Iterator[FlowEvents]) -> PipelineOutput:
         output = PipelineOutput()
         for drain in drains:
-            self._judge(drain, output)
+            self._judge(drain, output, ask(self._identifier, drain))
+        self._decided = []  # the engine has it all
         return output
 
-    def _judge(self, drain: FlowEvents, output: PipelineOutput) -> None:
-        """Judge the evidence of a drain, write the verdicts into the engine's map, and give them out."""
+    def _judge(self, drain: FlowEvents, output: PipelineOutput, answers: Array) -> tuple[Array, Array]:
+        """Apply the rule to a drain, write the verdicts into the engine's map, and give them out.
+
+        answers: (n,) ANSWER. Returns what was written into the map: events, (w,) EVENT, and flows, (w,) FLOW.
+        """
         events = drain.events
-        resolution = resolve(events, drain.flows, ask(self._identifier, drain))
-        self.engine.set_verdicts(events[resolution.newest], resolution.flows[resolution.newest])
+        resolution = resolve(events, drain.flows, answers)
+        decided = events[resolution.newest], resolution.flows[resolution.newest]
+        self.engine.set_verdicts(*decided)
         names = Names.of(self._identifier)
         ends = np.flatnonzero(events["kind"] == EVENT_END)
         found, last_found = self._fingerprints.take(drain, resolution.flows, resolution.given, ends)
@@ -149,6 +178,7 @@ class IdentificationPipeline:
         output.report_packets += events["packet"][ends].tolist()
         for verdict in last:
             self._declared.pop(verdict.flow, None)
+        return decided
 
     def _with_declared(self, verdict: Verdict) -> Verdict:
         declared = self._declared.get(verdict.flow)
