@@ -20,6 +20,7 @@ from xml.etree.ElementTree import Element, XMLPullParser
 
 from callprint.core.call import CallRecord, Phase
 from callprint.core.calls.assembly import CallAssembler
+from callprint.core.calls.events import CallStep
 from callprint.core.dissect import dissect
 from callprint.sources import open_captures
 
@@ -207,7 +208,8 @@ def rows_of(capture: Path) -> dict[CallKey, Outcome]:
     for batch in open_captures([capture]):
         packets = dissect(batch.data, batch.records, signalling_ports=PORTS)
         events += assembler.process(batch.data, packets, batch.records)
-    records = [event.record for event in events + assembler.finish()]
+    events += assembler.finish()
+    records = [event.record for event in events if event.step is not CallStep.CLOSED]
     return {(row.call_id, row.from_tag): _of_row(row) for row in records if row.phase is Phase.END}
 
 

@@ -53,9 +53,9 @@ def test_the_least_valuable_calls_go_first():
     assembler.message(RawMessage(at(0), "10.0.0.1", talk.request("INVITE")))
     assembler.message(RawMessage(at(0), "10.0.0.2", talk.response(200)))
     events = [event for number in range(300) for event in assembler.message(invite(number + 1, 120))]
-    closed = [event.record for event in events if event.step is CallStep.CLOSED]
-    assert {record.ended_by for record in closed} == {EndedBy.EVICTED}
-    assert "kept@x" not in {record.call_id for record in closed}
+    gone = [event.record for event in events if event.step is CallStep.SETTLED]
+    assert {record.ended_by for record in gone} == {EndedBy.EVICTED}
+    assert "kept@x" not in {record.call_id for record in gone}
 
 
 def test_flows_that_are_joined_count():

@@ -12,7 +12,7 @@ from sip_scenario import at, flow
 
 from callprint.core.call import CallState, EndedBy, Phase
 from callprint.core.calls.attempt import Attempt
-from callprint.core.calls.call_rows import record_of
+from callprint.core.calls.call_rows import cells_of
 from callprint.core.calls.events import CallEvent, CallStep
 from callprint.core.calls.facts import CALL, facts_with_media
 from callprint.core.calls.media_only import MediaGroup, MediaOnlyCall, media_only_calls
@@ -101,8 +101,8 @@ def test_media_only_calls_are_judged_as_attempts_are(calls, detector):
     expected = []
     for group, judged_at_ns in calls:
         attempt = as_attempt(group)
-        record = record_of(attempt, Phase.END, judged_at_ns)
-        event = CallEvent(CallStep.SETTLED, judged_at_ns, facts_with_media(attempt), record)
+        cells = cells_of(attempt, Phase.END, judged_at_ns)
+        event = CallEvent(CallStep.SETTLED, judged_at_ns, facts_with_media(attempt), attempt.key, cells)
         expected.append(single.judge(event))
     found = together.judge_all(calls)
     assert len({record.call_id for record in found if record.call_id.startswith("media:")}) >= 1

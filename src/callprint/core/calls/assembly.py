@@ -26,7 +26,7 @@ from callprint.core.calls.assembly_snapshot import (
     upgraded,
 )
 from callprint.core.calls.attempt import Attempt
-from callprint.core.calls.call_rows import record_of
+from callprint.core.calls.call_rows import cells_of
 from callprint.core.calls.callee import ask_for
 from callprint.core.calls.claims import claim_after
 from callprint.core.calls.events import CallEvent, CallStep, MessageOutcome, nobody_listens
@@ -258,8 +258,8 @@ class CallAssembler:
             self._announced(call, session, Side.CALLER)
         self._table.add(call)
         self._live.note(call)
-        record = record_of(call, Phase.SETUP, raw.time_ns)
-        self._events.append(CallEvent(CallStep.BEGUN, raw.time_ns, facts_of(call), record))
+        cells = cells_of(call, Phase.SETUP, raw.time_ns)
+        self._events.append(CallEvent(CallStep.BEGUN, raw.time_ns, facts_of(call), call.key, cells))
         self.outcomes[MessageOutcome.CALL_BEGUN] += 1
         self.on_message(call, raw, message)
 
@@ -381,13 +381,12 @@ class CallAssembler:
         """Report an outcome at the moment when it became known, in the order of packets, if there is a new one."""
         known = call.to_report()
         if known is not None:
-            record = record_of(known, Phase.END, known.closed_ns)
-            self._events.append(CallEvent(CallStep.CLOSED, known.closed_ns, facts_of(known), record))
+            self._events.append(CallEvent(CallStep.CLOSED, known.closed_ns, facts_of(known), known.key))
 
     def _settled(self, call: Attempt, now_ns: int) -> None:
         call.weigh_media()
-        record = record_of(call, Phase.END, now_ns)
-        self._events.append(CallEvent(CallStep.SETTLED, now_ns, facts_with_media(call), record))
+        cells = cells_of(call, Phase.END, now_ns)
+        self._events.append(CallEvent(CallStep.SETTLED, now_ns, facts_with_media(call), call.key, cells))
         self._live.forget(call)
         self._table.remove(call)
 

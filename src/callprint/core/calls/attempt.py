@@ -101,6 +101,11 @@ class Attempt:
     later_tags: dict[str, None] = field(default_factory=dict)  # From tags that answered a challenge
 
     @property
+    def key(self) -> tuple[str, str, int]:
+        """What it is known by, as events have it."""
+        return self.call_id, self.from_tag, self.started_ns
+
+    @property
     def ended(self) -> bool:
         """True once no message can change the call any more."""
         return self.state in ENDED_STATES

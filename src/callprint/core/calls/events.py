@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import Any
 
 from callprint.core.call import CallRecord
+from callprint.core.ground.table import names_of
 
 
 class MessageOutcome(StrEnum):
@@ -26,6 +27,13 @@ class CallStep(StrEnum):
     SETTLED = "settled"  # its media is known
 
 
+CallKey = tuple[str, str, int]
+"""Call-ID, From tag and start: the identity of a call."""
+
+CELLS = names_of(CallRecord)
+"""The cells of a row, by name. Until its call is judged it is NOT_JUDGED, and has no features."""
+
+
 @dataclass(frozen=True, slots=True)
 class CallEvent:
     """One step of one call."""
@@ -33,7 +41,13 @@ class CallEvent:
     step: CallStep
     time_ns: int  # packet time at which the step was known
     facts: Any  # CALL row (core/spam/histories.py)
-    record: CallRecord  # the call as it stood, not judged, without features
+    call: CallKey
+    cells: tuple[Any, ...] = ()  # of the call's row as it stood (CELLS); none for CLOSED, which makes no row
+
+    @property
+    def record(self) -> CallRecord:
+        """The row as it stood, for an event that has one."""
+        return CallRecord(*self.cells)
 
 
 def nobody_listens(*_arguments: object) -> None:

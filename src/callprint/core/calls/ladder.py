@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from callprint.core.call import CallRecord, CallState, EndedBy
 from callprint.core.calls.attempt import Attempt
+from callprint.core.calls.events import CallKey
 from callprint.core.flow.payload_types import CODEC_NAMES
 from callprint.core.ground.addresses import Endpoint
 from callprint.core.signalling.body import sdp_of
@@ -52,9 +53,6 @@ PHRASES = {
     **{504: "Server Time-out", 600: "Busy Everywhere", 603: "Decline", 604: "Does Not Exist Anywhere"},
 }
 """Reason phrases (RFC 3261 21): those of messages are texts of strangers."""
-
-CallKey = tuple[str, str, int]
-"""Call-ID, From tag and start: the identity of a call."""
 
 
 class LadderMessage(NamedTuple):

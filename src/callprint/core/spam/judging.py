@@ -11,16 +11,19 @@ from typing import Any
 
 import numpy as np
 
-from callprint.core.call import NOT_JUDGED, Action, CallRecord, Judgement
-from callprint.core.calls.events import CallEvent, CallStep
+from callprint.core.call import NOT_JUDGED, Action, CallRecord, Judgement, Phase
+from callprint.core.calls.events import CELLS, CallEvent, CallKey, CallStep
 from callprint.core.calls.media_only import MediaOnlyCall, media_only_calls
-from callprint.core.ground.changed import changed
 from callprint.core.ground.table import Rows, Same, ValueTable
 from callprint.core.spam.compiled_histories import fill_end, fill_ends
 from callprint.core.spam.features import FEATURE_COUNT
 from callprint.core.spam.histories import CallHistory
 from callprint.core.spam.interface import SpamDetector, Vector
 from callprint.core.spam.sightings import Sightings
+
+_CALLER, _DETECTOR_STATE = CELLS.index("caller"), CELLS.index("detector_state")
+_JUDGEMENT = slice(CELLS.index("spam_score"), CELLS.index("features") + 1)
+"""Where a row has what the judge says."""
 
 
 class CallJudge:
@@ -40,7 +43,7 @@ class CallJudge:
         self.sightings = Sightings()
         self.detector = detector
         self._maximum_calls = maximum_calls
-        self.vectors: OrderedDict[tuple[str, str, int], Vector] = OrderedDict()
+        self.vectors: OrderedDict[CallKey, Vector] = OrderedDict()
         self.allowed: set[str] = set()
         self.detector_state: str | None = None  # as rows give it (user_votes.py)
 
@@ -79,42 +82,46 @@ class CallJudge:
 
     def judge(self, event: CallEvent) -> CallRecord | None:
         """Take an event, in the order of packet time; return the judged row, None when a call only closes."""
-        record = event.record
-        call = (record.call_id, record.from_tag, record.started_ns)
+        call = event.call
         if event.step is CallStep.BEGUN:
             vector = self.history.setup(event.facts)
             self.sightings.begin(event.facts)
             self._keep(call, vector)
-            return self._judged(event, vector)
+            return self._judged(event, vector, Phase.SETUP)
         if event.step is CallStep.CLOSED:
             self.sightings.end(event.facts)
-            self._keep(call, self.history.end(event.facts, self.vectors.pop(call, _nothing())))
+            self._keep(call, self.history.end(event.facts, self._pop(call)))
             return None
-        return self._judged(event, _filled(event.facts, self.vectors.pop(call, _nothing())))
+        return self._judged(event, _filled(event.facts, self._pop(call)), Phase.END)
 
-    def _keep(self, call: tuple[str, str, int], vector: Vector) -> None:
+    def _pop(self, call: CallKey) -> Vector:
+        vector = self.vectors.pop(call, None)
+        return np.full(FEATURE_COUNT, np.nan) if vector is None else vector
+
+    def _keep(self, call: CallKey, vector: Vector) -> None:
         self.vectors[call] = vector
         if len(self.vectors) > self._maximum_calls:  # only when events were lost on the way here
             self.vectors.popitem(last=False)
 
-    def _judged(self, event: CallEvent, vector: Vector) -> CallRecord:
+    def _judged(self, event: CallEvent, vector: Vector, phase: Phase) -> CallRecord:
         facts = event.facts
         judgement = NOT_JUDGED
         if self.detector is not None:
             seen = (self.sightings.seen(int(facts["caller"])), self.sightings.seen(int(facts["campaign"])))
-            judgement = self.detector.judge(facts, vector, event.record.phase, event.time_ns, seen)
-        if event.record.caller in self.allowed:
+            judgement = self.detector.judge(facts, vector, phase, event.time_ns, seen)
+        cells = list(event.cells)
+        if cells[_CALLER] in self.allowed:
             judgement = _allowed(judgement)
-        return changed(
-            event.record,
-            spam_score=judgement.score,
-            spam=judgement.spam,
-            action=judgement.action,
-            reason=judgement.reason,
-            detector=judgement.detector,
-            features=tuple(vector.tolist()),
-            detector_state=self.detector_state,
+        cells[_JUDGEMENT] = (
+            judgement.score,
+            judgement.spam,
+            judgement.action,
+            judgement.reason,
+            judgement.detector,
+            tuple(vector.tolist()),
         )
+        cells[_DETECTOR_STATE] = self.detector_state
+        return CallRecord(*cells)
 
 
 def _filled(facts: Any, vector: Vector) -> Vector:
@@ -122,10 +129,6 @@ def _filled(facts: Any, vector: Vector) -> Vector:
     full = vector.copy()
     fill_end(facts, full)
     return full
-
-
-def _nothing() -> Vector:
-    return np.full(FEATURE_COUNT, np.nan)
 
 
 def _allowed(judgement: Judgement) -> Judgement:
