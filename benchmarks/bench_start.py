@@ -53,9 +53,9 @@ def processor_seconds(arguments: list[str], source: Path) -> float:
 
 
 ELSEWHERE = """
-from callprint import machine_code, ready_made
-machine_code.NEEDED = ("a feature that no processor has",)
-ready_made._FLAGS = frozenset(machine_code.NEEDED)
+from callprint.machine_code import keeping, ready
+keeping.NEEDED = ("a feature that no processor has",)
+ready._FLAGS = frozenset(keeping.NEEDED)
 """
 """What makes a processor one for which a wheel has nothing, in each process of Python."""
 

@@ -12,8 +12,8 @@ from callprint.core.capture.packet_order import OrderedBatch, PacketOrder
 from callprint.core.dissect import dissect
 from callprint.core.flow import EngineSettings, FlowEngine, FlowEvents
 from callprint.core.identify.k_matrix import k_matrices
+from callprint.machine_code.warm_up import STEPS
 from callprint.sources import open_captures
-from callprint.warm_up import STEPS
 
 
 def resident_bytes() -> int:

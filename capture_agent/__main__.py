@@ -20,12 +20,12 @@ from callprint.core.ground.compiled import load_compiler
 from callprint.core.ground.errors import CallprintError, ConfigError, ModelError
 from callprint.core.identify.card import parse_card
 from callprint.core.relay import packet_shipping
+from callprint.machine_code.warm_up import STEPS
 from callprint.messaging.options import add_kafka_options, kafka_settings
 from callprint.messaging.topic_names import MEDIA, PACKETS, SIGNALLING
 from callprint.output.packet_times import time_warnings
 from callprint.sources import CaptureSource, open_captures
 from callprint.sources.live import LiveSource, open_interfaces
-from callprint.warm_up import STEPS
 
 from .agent import AgentSettings, CaptureAgent
 from .metrics import open_metrics, status_line

@@ -12,7 +12,7 @@ import importlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from callprint import machine_code
+from callprint.machine_code import keeping
 
 if TYPE_CHECKING:
     from callprint.core.call import CallRecord
@@ -67,18 +67,18 @@ _PLACES = {
 
 
 def _prepare() -> None:
-    from callprint import numba_import  # noqa: PLC0415 - nothing of it before something compiled is called
+    from callprint.machine_code import numba_import  # noqa: PLC0415 - nothing of it before something compiled is called
 
     numba_import.prepare()
 
 
 def _ready(name: str, otherwise: Callable[[], Callable[..., Any]]) -> Callable[..., Any] | None:
-    from callprint import ready_made  # noqa: PLC0415 - as above
+    from callprint.machine_code import ready  # noqa: PLC0415 - as above
 
-    return ready_made.find(name, otherwise)
+    return ready.find(name, otherwise)
 
 
-machine_code.install(_prepare, _ready)
+keeping.install(_prepare, _ready)
 
 
 def __getattr__(name: str) -> Any:

@@ -14,7 +14,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Self, overload
 
-from callprint import compile_ahead
 from callprint.core.call import CallRecord
 from callprint.core.ground.errors import ConfigError
 from callprint.core.packets import Outcome
@@ -23,6 +22,7 @@ from callprint.core.spam.detectors import make_detector
 from callprint.core.verdict import FlowKey, FlowSummary, Verdict
 from callprint.identification import CaptureRun
 from callprint.load_identifier import engine_settings, load_identifier
+from callprint.machine_code import ahead
 from callprint.model_names import put_into_use
 from callprint.output.json_lines import flow_object
 from callprint.output.packet_times import drop_warnings, time_warnings
@@ -280,7 +280,7 @@ def _opened(
     model: str | os.PathLike[str] | None,
     store_url: str | None,
 ) -> Identification:
-    compile_ahead.run_if_needed()
+    ahead.run_if_needed()
     identifier = load_identifier(model)
     with ExitStack() as stack:
         source: PacketSource = (

@@ -10,18 +10,18 @@ ROOT = Path(__file__).parents[2]
 
 MAKE = """
 import sys
-from callprint import ready_made, ready_making
+from callprint.machine_code import making, ready
 from callprint.core.ground.compilation import Compilation
-if not ready_made._entry_points():
+if not ready._entry_points():
     find, Compilation.ready = Compilation.ready, None
-    from callprint.warm_up import STEPS
+    from callprint.machine_code.warm_up import STEPS
     for step in STEPS.values():
         step()
-    ready_making.keep_parts()
-    ready_making.make()
-    ready_made._entry_points.cache_clear()
+    making.keep_parts()
+    making.make()
+    ready._entry_points.cache_clear()
     del sys.modules["numba"]
-print(len(ready_made._entry_points()))
+print(len(ready._entry_points()))
 """
 
 

@@ -2,17 +2,17 @@
 
 import pytest
 
-from callprint import compile_ahead, machine_code
-from callprint.warm_up import STEPS
+from callprint.machine_code import ahead, keeping
+from callprint.machine_code.warm_up import STEPS
 
 
 def test_every_step_has_a_cost():
-    assert set(compile_ahead.COSTS_S) == set(STEPS)
+    assert set(ahead.COSTS_S) == set(STEPS)
 
 
 @pytest.mark.parametrize("processors", [1, 2, 3, 64])
 def test_every_step_is_taken_once_and_no_process_is_idle(processors):
-    shares = compile_ahead.shares(processors)
+    shares = ahead.shares(processors)
     assert sorted(name for share in shares for name in share) == sorted(STEPS)
     assert all(shares)
     assert len(shares) == min(processors, len(STEPS))
@@ -20,33 +20,33 @@ def test_every_step_is_taken_once_and_no_process_is_idle(processors):
 
 def test_each_process_says_which_steps_it_has_taken():
     shown = {}
-    assert compile_ahead.compile_on(2, shown.__setitem__)
-    assert shown == compile_ahead.COSTS_S
+    assert ahead.compile_on(2, shown.__setitem__)
+    assert shown == ahead.COSTS_S
 
 
 def test_a_process_that_fails_is_noticed(monkeypatch):
-    monkeypatch.setattr(compile_ahead, "WORKER", "raise SystemExit(1)")
-    assert not compile_ahead.compile_on(2)
+    monkeypatch.setattr(ahead, "WORKER", "raise SystemExit(1)")
+    assert not ahead.compile_on(2)
 
 
 @pytest.fixture
 def kept(tmp_path, monkeypatch, capsys):
     """Run as the program does, in a folder that holds no machine code; returns (folder, what it says)."""
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
-    monkeypatch.setattr(machine_code.Announcement, "given", False)
-    monkeypatch.setattr(compile_ahead.os, "sched_getaffinity", lambda _process: {0, 1})
+    monkeypatch.setattr(keeping.Announcement, "given", False)
+    monkeypatch.setattr(ahead.os, "sched_getaffinity", lambda _process: {0, 1})
 
     def run():
-        compile_ahead.run_if_needed.__wrapped__()
+        ahead.run_if_needed.__wrapped__()
         return tmp_path, capsys.readouterr().err
 
-    machine_code.base_folder.cache_clear()
+    keeping.base_folder.cache_clear()
     yield run
-    machine_code.base_folder.cache_clear()
+    keeping.base_folder.cache_clear()
 
 
 def test_it_is_done_once(kept, monkeypatch):
-    monkeypatch.setattr(compile_ahead, "WORKER", "")
+    monkeypatch.setattr(ahead, "WORKER", "")
     folder, said = kept()
     assert "half a minute" in said
     (mark,) = folder.glob("complete-*")
@@ -57,6 +57,6 @@ def test_it_is_done_once(kept, monkeypatch):
 
 
 def test_what_failed_is_tried_again(kept, monkeypatch):
-    monkeypatch.setattr(compile_ahead, "WORKER", "raise SystemExit(1)")
+    monkeypatch.setattr(ahead, "WORKER", "raise SystemExit(1)")
     folder, _ = kept()
     assert not list(folder.glob("complete-*"))

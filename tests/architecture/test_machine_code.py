@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from callprint import machine_code
+from callprint.machine_code import keeping
 
-PACKAGE = Path(machine_code.__file__).parent
+PACKAGE = keeping.PACKAGE
 COMPILED = sorted(
     path
     for path in PACKAGE.rglob("*.py")
@@ -35,12 +35,12 @@ def files_imported(path):
 
 @pytest.mark.parametrize("path", COMPILED, ids=lambda path: path.stem)
 def test_every_import_counts(path):
-    assert set(machine_code.imported(path)) == set(files_imported(path))
-    assert path in machine_code.sources_of(path)
+    assert set(keeping.imported(path)) == set(files_imported(path))
+    assert path in keeping.sources_of(path)
 
 
 def test_constants_of_other_files_count():
-    sources = machine_code.sources_of(PACKAGE / "core" / "flow" / "process.py")
+    sources = keeping.sources_of(PACKAGE / "core" / "flow" / "process.py")
     assert {
         PACKAGE / "core" / name for name in ("packets.py", "flow/layout.py", "flow/hashing.py")
     } <= sources
@@ -51,14 +51,16 @@ def tree(tmp_path):
     """A package of two files: a compiled function, and the helper that it calls."""
     package = tmp_path / "tree" / "callprint"
     (package / "core" / "ground").mkdir(parents=True)
+    (package / "machine_code").mkdir()
     for name in (
         "__init__.py",
-        "machine_code.py",
-        "compile_ahead.py",
-        "numba_import.py",
-        "object_code.py",
-        "ready_made.py",
-        "ready_types.py",
+        "machine_code/__init__.py",
+        "machine_code/keeping.py",
+        "machine_code/ahead.py",
+        "machine_code/numba_import.py",
+        "machine_code/linking.py",
+        "machine_code/ready.py",
+        "machine_code/argument_types.py",
         "core/__init__.py",
         "core/ground/arrays.py",
         "core/ground/compiled.py",
@@ -147,14 +149,14 @@ def test_the_folder_that_the_user_names_is_taken(tree, tmp_path):
 
 
 def test_where_nothing_can_be_kept_one_line_says_so(monkeypatch, capsys):
-    monkeypatch.setattr(machine_code, "_can_write", lambda _folder: False)
-    machine_code.base_folder.cache_clear()
+    monkeypatch.setattr(keeping, "_can_write", lambda _folder: False)
+    keeping.base_folder.cache_clear()
     try:
-        folder = Path(machine_code.folder_of(str(COMPILED[0]), ""))
+        folder = Path(keeping.folder_of(str(COMPILED[0]), ""))
         assert folder.is_dir()
-        machine_code.folder_of(str(COMPILED[1]), "")
+        keeping.folder_of(str(COMPILED[1]), "")
     finally:
-        machine_code.base_folder.cache_clear()
+        keeping.base_folder.cache_clear()
     assert folder.parent.stat().st_mode & 0o077 == 0  # what is loaded from there is code
     (line,) = capsys.readouterr().err.splitlines()
     assert "cannot be kept" in line

@@ -22,9 +22,9 @@ BEGIN = """
 import io, sys
 from contextlib import redirect_stdout
 from callprint.core.ground import compiled
-from callprint import ready_made
+from callprint.machine_code import ready
 from callprint.cli import main
-ready = ready_made._entry_points()
+ready = ready._entry_points()
 assert ready
 """
 END = """

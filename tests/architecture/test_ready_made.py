@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from callprint.object_code import NotSimpleError, linked
-from callprint.ready_types import NotKnownError, described, fit_for
+from callprint.machine_code.argument_types import NotKnownError, described, fit_for
+from callprint.machine_code.linking import NotSimpleError, linked
 
 pytestmark = pytest.mark.usefixtures("image")
 
@@ -28,7 +28,7 @@ def run(program: str) -> str:
 BEGIN = """
 import sys
 import numpy as np
-from callprint import ready_making, ready_made
+from callprint.machine_code import making, ready
 from callprint.cli import main
 from callprint.core.ground.compilation import Compilation
 """

@@ -116,8 +116,8 @@ def test_compilation_is_never_silent(here):
     """A command of which nothing was compiled before says so, once, before it waits."""
     environment = {**ENVIRONMENT, "NUMBA_CACHE_DIR": str(here / "cache")}
     script = (
-        "import sys; from callprint import machine_code; from callprint.cli import main; sys.argv = ['callprint', "
-        "'identify', '--no-store', '--model', 'none', 'none.pcap']; code = main();"
+        "import sys; from callprint.machine_code import keeping; from callprint.cli import main;"
+        "sys.argv = ['callprint', 'identify', '--no-store', '--model', 'none', 'none.pcap']; code = main();"
         "from callprint.core.ground.loads import be16; import numpy as np;"
         "be16(np.zeros(4, np.uint8), 0); be16(np.zeros(4, np.int8), 0); sys.exit(code)"
     )

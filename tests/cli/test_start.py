@@ -23,8 +23,8 @@ except SystemExit:  # after --help
     pass
 """
 COMPILED = """
-from callprint import machine_code
-machine_code.Announcement.wanted = True
+from callprint.machine_code import keeping
+keeping.Announcement.wanted = True
 from callprint.core.ground.loads import be16
 be16(b"\\0" * 4, 0)
 """

@@ -9,8 +9,9 @@ import sys
 from collections.abc import Sequence
 from typing import TextIO
 
-from callprint import __version__, machine_code
+from callprint import __version__
 from callprint.core.ground.errors import CallprintError
+from callprint.machine_code import keeping
 
 EXIT_USAGE = 2
 EXIT_DAMAGED = 3
@@ -85,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("callprint: standard output is closed", file=sys.stderr)
         return EXIT_ERROR
     if argv is None:  # the program itself; a test or another program may not want the line
-        machine_code.Announcement.wanted = True
+        keeping.Announcement.wanted = True
     try:
         code = _run(sys.argv[1:] if argv is None else argv)
         sys.stdout.flush()  # at exit it would be too late to notice that nobody reads

@@ -3,9 +3,9 @@
 import argparse
 import sys
 
-from callprint import machine_code, ready_making
 from callprint.cli.parsers import Subparsers, add_command
-from callprint.warm_up import STEPS
+from callprint.machine_code import keeping, making
+from callprint.machine_code.warm_up import STEPS
 
 DESCRIPTION = """\
 Compile everything for this processor: half a minute to a minute the first time, after an update only what has changed.
@@ -23,9 +23,9 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:  # noqa: ARG001 - every command has this signature
     """Compile what is not compiled yet and say so; print nothing when everything is."""
-    machine_code.Announcement.wanted = True
+    keeping.Announcement.wanted = True
     for warm_up in STEPS.values():
         warm_up()
     if "numba" in sys.modules:
-        ready_making.make_here()
+        making.make_here()
     return 0

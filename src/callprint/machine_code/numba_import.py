@@ -6,8 +6,8 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from callprint import compile_ahead
-from callprint.machine_code import PROCESSOR, Announcement, announce, processor_named
+from callprint.machine_code import ahead
+from callprint.machine_code.keeping import PROCESSOR, Announcement, announce, processor_named
 
 
 def prepare() -> None:
@@ -21,7 +21,7 @@ def prepare() -> None:
 
 def _prepare_program() -> None:
     """Compile ahead; import Numba without what the core does without; have it call `announce` before it compiles."""
-    compile_ahead.run_if_needed()
+    ahead.run_if_needed()
     with _hidden("scipy"):
         # Numba's linear algebra, which the core does without, would import all of scipy.linalg where an extra of
         # callprint has installed it: .4 s.

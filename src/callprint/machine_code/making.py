@@ -1,4 +1,4 @@
-"""Makes the image of entry points (ready_made.py) out of what Numba has compiled in this process and others."""
+"""Makes the image of entry points (ready.py) out of what Numba has compiled in this process and others."""
 
 import io
 import json
@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from callprint import machine_code, ready_made
 from callprint.core.ground import compiled
-from callprint.object_code import NotSimpleError, linked
-from callprint.ready_types import NotKnownError, described
+from callprint.machine_code import keeping, ready
+from callprint.machine_code.argument_types import NotKnownError, described
+from callprint.machine_code.linking import NotSimpleError, linked
 
 _PARTS = "parts-of-"
 _ENVIRONMENT = "_ZN08NumbaEnv"
@@ -21,7 +21,7 @@ _ENVIRONMENT = "_ZN08NumbaEnv"
 
 def keep_parts() -> None:
     """Leave the entry points that this process has compiled or loaded on disk, for `make`."""
-    if machine_code.processor_named() != machine_code.PROCESSOR:
+    if keeping.processor_named() != keeping.PROCESSOR:
         return
     parts = _parts(_folder())
     parts.mkdir(exist_ok=True)
@@ -39,7 +39,7 @@ def make() -> None:
     if not parts.is_dir():
         return
     read = {path.name: path.read_bytes().partition(b"\n") for path in sorted(parts.glob("[!.]*"))}
-    name = ready_made.image_name()
+    name = ready.image_name()
     if not read or (folder / f"{name}.json").exists():  # another process was first
         return
     image = linked(code for _, _, code in read.values())
@@ -66,7 +66,7 @@ def make() -> None:
 
 def make_here() -> None:
     """Make the image from what this process alone has compiled, unless there is one."""
-    if not (_folder() / f"{ready_made.image_name()}.json").exists():
+    if not (_folder() / f"{ready.image_name()}.json").exists():
         keep_parts()
         make()
 
@@ -79,11 +79,11 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def _folder() -> Path:
-    return machine_code.base_folder(os.environ.get("NUMBA_CACHE_DIR", ""))
+    return keeping.base_folder(os.environ.get("NUMBA_CACHE_DIR", ""))
 
 
 def _parts(folder: Path) -> Path:
-    return folder / (_PARTS + ready_made.image_name())
+    return folder / (_PARTS + ready.image_name())
 
 
 def _part(dispatcher: Any, overload: Any) -> tuple[dict[str, Any], bytes] | None:

@@ -20,7 +20,7 @@ from typing import Any
 
 from callprint.core.ground.compilation import Compilation
 
-PACKAGE = Path(__file__).resolve().parent
+PACKAGE = Path(__file__).resolve().parents[1]
 IMPORT = re.compile(
     r"^[ \t]*from[ \t]+(callprint[\w.]*)[ \t]+import[ \t]+(?:\(([^)]*)\)|([^\n#(]+))"
     r"|^[ \t]*import[ \t]+(callprint[\w.]*)",
@@ -52,7 +52,7 @@ def install(
 ) -> None:
     """Make the core keep its machine code in these folders. Call it before anything compiled is called.
 
-    prepare: called before Numba is imported. ready: finds what can be called without Numba (ready_made.py).
+    prepare: called before Numba is imported. ready: finds what can be called without Numba (ready.py).
     """
     Compilation.folder_of = folder_of
     Compilation.ready = ready

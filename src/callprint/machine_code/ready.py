@@ -1,7 +1,7 @@
 """Entry points of compiled code, called without Numba (ADR 0012).
 
 Importing Numba and unpacking what it has kept takes most of a second. So the machine code of the functions that Python
-calls is kept a second time: as one image (object_code.py), which is loaded in milliseconds, with the list of its entry
+calls is kept a second time: as one image (linking.py), which is loaded in milliseconds, with the list of its entry
 points, which are Numba's own, and the types of arguments that they were made for.
 
 Numba stays in charge. It compiles; and what is not in the image, or is called with other types, is called through it.
@@ -25,8 +25,8 @@ from typing import Any
 
 import numpy as np
 
-from callprint import machine_code
-from callprint.ready_types import fit_for
+from callprint.machine_code import keeping
+from callprint.machine_code.argument_types import fit_for
 
 Call = Callable[..., Any]
 
@@ -35,7 +35,7 @@ _OF_NO_CONSEQUENCE = frozenset({"NUMBA_CACHE_DIR", "NUMBA_NUM_THREADS"})
 _FLAGS = frozenset(
     ["avx2", "bmi1", "bmi2", "f16c", "fma", "abm", "movbe", "xsave", "cx16", "popcnt", "sse4_2", "ssse3"]
 )
-"""The features of machine_code.PROCESSOR, as Linux calls them."""
+"""The features of keeping.PROCESSOR, as Linux calls them."""
 _EXTENSIONS = {
     "numba._helperlib": "numba_",
     "numba._dynfunc": "numba_",
@@ -73,10 +73,10 @@ def find(name: str, otherwise: Callable[[], Call]) -> Call | None:
 def image_name() -> str:
     """Return the name of the image of this version: a digest of sources, Python, Numba and class of processors."""
     words = (
-        *(machine_code.digest(Path(__file__).with_name(name)) for name in ("warm_up.py", "ready_making.py")),
+        *(keeping.digest(Path(__file__).with_name(name)) for name in ("warm_up.py", "making.py")),
         str(sys.implementation.cache_tag),
         importlib.metadata.version("numba"),
-        machine_code.PROCESSOR,
+        keeping.PROCESSOR,
     )
     return "ready-" + hashlib.sha256(" ".join(words).encode()).hexdigest()[:16]
 
@@ -87,7 +87,7 @@ def _entry_points() -> dict[str, tuple[Call, list[Any]]]:
     if not _is_wanted():
         return {}
     name = image_name()
-    for folder in (machine_code.base_folder(os.environ.get("NUMBA_CACHE_DIR", "")), machine_code.SHIPPED):
+    for folder in (keeping.base_folder(os.environ.get("NUMBA_CACHE_DIR", "")), keeping.SHIPPED):
         with contextlib.suppress(OSError, EOFError, ValueError, KeyError, AttributeError, ImportError):
             # Whatever is wrong with it, Numba can do without.
             return _load((folder / f"{name}.json").read_bytes(), folder / f"{name}.npy")

@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import cache
 from pathlib import Path
 
-from callprint import machine_code
+from callprint.machine_code import keeping
 
 COSTS_S = {
     "flow engine": 17,
@@ -33,15 +33,15 @@ COSTS_S = {
 WORKER = """
 import contextlib, gc, sys
 gc.disable()  # a compiler's objects live long, and looking through them took a sixth of the time
-from callprint import ready_making
+from callprint.machine_code import making
 from callprint.core.ground.compilation import Compilation
-from callprint.warm_up import STEPS
+from callprint.machine_code.warm_up import STEPS
 Compilation.ready = None  # all of it is to go through Numba
 for name in sys.argv[1:]:
     STEPS[name]()
     print(name, flush=True)
 with contextlib.suppress(Exception):  # a Numba that has changed inside: it is called itself, as without an image
-    ready_making.keep_parts()
+    making.keep_parts()
 """
 
 
@@ -51,16 +51,16 @@ def run_if_needed() -> None:
 
     Once in a process: what fails is compiled as it is needed.
     """
-    folder = machine_code.base_folder(os.environ.get("NUMBA_CACHE_DIR", ""))
+    folder = keeping.base_folder(os.environ.get("NUMBA_CACHE_DIR", ""))
     name = mark_name()
     processors = len(os.sched_getaffinity(0))
     if (
-        any((kept / name).exists() for kept in (folder, machine_code.SHIPPED))
+        any((kept / name).exists() for kept in (folder, keeping.SHIPPED))
         or processors < 2
-        or machine_code.is_temporary(folder)
+        or keeping.is_temporary(folder)
     ):
         return
-    machine_code.announce()
+    keeping.announce()
     begin = time.monotonic()
     with _progress() as show:
         if not compile_on(processors, show):
@@ -73,11 +73,11 @@ def run_if_needed() -> None:
 
 
 def _make_ready() -> None:
-    from callprint import ready_making  # noqa: PLC0415 - once in the life of a version
-    from callprint.object_code import NotSimpleError  # noqa: PLC0415
+    from callprint.machine_code import making  # noqa: PLC0415 - once in the life of a version
+    from callprint.machine_code.linking import NotSimpleError  # noqa: PLC0415
 
     with contextlib.suppress(OSError, KeyError, ValueError, NotSimpleError):
-        ready_making.make()  # without it, Numba is called
+        making.make()  # without it, Numba is called
 
 
 def compile_on(processors: int, show: Callable[[str, int], None] = lambda _name, _cost_s: None) -> bool:
@@ -145,9 +145,9 @@ def _progress() -> Iterator[Callable[[str, int], None]]:
 def mark_name() -> str:
     """Return the name of the empty file beside complete machine code: a digest of sources, Python, Numba, processor."""
     words = (
-        machine_code.digest(Path(__file__).with_name("warm_up.py")),
+        keeping.digest(Path(__file__).with_name("warm_up.py")),
         str(sys.implementation.cache_tag),
         importlib.metadata.version("numba"),
-        machine_code.processor_named(),
+        keeping.processor_named(),
     )
     return "complete-" + hashlib.sha256(" ".join(words).encode()).hexdigest()[:16]
