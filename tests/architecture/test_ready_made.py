@@ -123,7 +123,7 @@ def test_a_process_that_has_given_up_its_privileges_compiles_without_keeping():
         + """
 import os
 from callprint.core.ground.compiled import load_compiler
-ready_made._entry_points()
+ready._entry_points()
 load_compiler()
 os.environ["HOME"] = "/nonexistent"
 os.setuid(65534)

@@ -27,7 +27,7 @@ def compiled(function: Callable[Parameters, Result]) -> Callable[Parameters, Res
     count references (`_nrt`): at a hundred nanoseconds a packet, that would be most of the time. For the same
     reason calls between compiled functions are inlined: a dozen arrays as arguments are a kilobyte.
 
-    Numba looks at the function's own file alone to see whether that code is up to date; callprint/machine_code.py
+    Numba looks at the function's own file alone to see whether that code is up to date; callprint/machine_code
     makes a change in a helper or a constant of another file count as well.
     """
     return cast(Callable[Parameters, Result], Compiled(function, _nrt=False, forceinline=True))
@@ -139,9 +139,8 @@ def _dispatcher(function: Compiled, by_compiled_code: bool) -> Any:
     with _kept(function._function):
         try:
             dispatcher = numba.njit(cache=True, **function._options)(function._function)
-        except (
-            RuntimeError
-        ):  # Numba may not write to the folder: this process has given up its privileges since
+        except RuntimeError:
+            # Numba may not write to the folder: this process has given up its privileges since.
             dispatcher = numba.njit(**function._options)(function._function)
     _ENTRY_POINTS[_name(function)] = dispatcher
     return dispatcher
@@ -151,10 +150,8 @@ def _dispatcher(function: Compiled, by_compiled_code: bool) -> Any:
 def _without_machine_code() -> dict[str, Any]:
     try:
         from callprint.core.ground.inlining import InlinedCompiler  # noqa: PLC0415 - imports Numba
-    except (
-        ImportError,
-        AttributeError,
-    ):  # a Numba that has changed inside: it compiles all, and takes longer
+    except (ImportError, AttributeError):
+        # A Numba that has changed inside compiles all, and takes longer.
         return {}
     return {"pipeline_class": InlinedCompiler}
 
