@@ -10,8 +10,7 @@ nor cancelled. "Waits": for `retry_timeout_s`, 64 * T1, for a message that lets 
                    or with a higher CSeq                                      (3xx), 21.5.4, RFC 3263 4.3 (failover),
                                                                               RFC 3578 (overlap dialling)
     unanswered     INVITE again on the same branch               as before    17.1.1.2 (retransmission)
-    waits after    INVITE with another From tag of the same      unanswered   22.2 wants the same tag; some change it
-    401, 407       caller to the same callee
+    waits (401)    INVITE of the pair with another From tag      unanswered   22.2 wants the same tag; some change it
     unanswered     CANCEL of the last branch alive               waits        9.1 (one hop, one branch)
     unanswered     3xx-6xx on the last branch alive              waits        13.2.2.2, 13.2.2.3, 16.7
     unanswered     BYE of the caller                             waits        15 (early dialog), 15.1.2 (487 follows)
