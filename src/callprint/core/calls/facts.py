@@ -1,6 +1,7 @@
 """A call as a row of numbers, CALL: the input of histories and detectors."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -83,7 +84,10 @@ def _status(call: Attempt) -> int:
 
 def _key(identity: Identity) -> int:
     """Return the history key of a party; 0 where many people stand behind one text."""
-    return 0 if identity.text in ("", ANONYMOUS_CALLER) else stable_key(identity.text)
+    return 0 if identity.text in ("", ANONYMOUS_CALLER) else _key_of(identity.text)
+
+
+_key_of = lru_cache(maxsize=4096)(stable_key)  # a call asks six times; texts of identities are bounded
 
 
 _MEDIA = ("caller_packets", "callee_packets", "caller_bytes", "callee_bytes", "caller_jitter_ms")
