@@ -44,7 +44,7 @@ SAMPLE = (
 )  # loads everything before it is measured
 POLL_S = 0.05
 NOTE_S = 0.5
-QUIET = 6  # times without news after which all rows are read
+QUIET = 20  # times without news after which all rows are read: those of calls come late
 KEY = "src_ip, src_port, dst_ip, dst_port, ssrc, final, k, decided_at_ns"
 ANY_MARK = "WHERE kind = '' AND day = 0 AND unit = 'any' AND at = 0"
 SETTLE_TIMEOUT_S = 90.0  # of silence
