@@ -5,6 +5,7 @@ the card implies, and it must be self-contained (no external data files).
 """
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,12 +25,16 @@ LARGEST_MODEL = 2 << 30  # bytes
 FEATURE_BATCH = 4096  # evidence logs for one run of the network: bounds memory
 MEAN = "mean"  # the constant that a network of features subtracts, as training/export.py names it
 MATRIX_BATCH_BYTES = 32 << 20  # k-matrices for one run
+PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
+"""What may run a network, by ONNX Runtime's names: the first one that there is."""
 
 
 class OnnxIdentifier:
     """Names the applications that sent flows, from their evidence logs, with one network."""
 
-    def __init__(self, card: ModelCard, graph: bytes, threads: int = 1) -> None:
+    def __init__(
+        self, card: ModelCard, graph: bytes, threads: int = 1, providers: Sequence[str] = PROVIDERS
+    ) -> None:
         """Load the network. Raises ModelError when it is damaged or does not fit the card."""
         check_graph(graph, card.onnx_file)
         self.card = card
@@ -37,13 +42,11 @@ class OnnxIdentifier:
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 4  # fatal: an error is raised, and must not be printed besides
-        providers = [
-            name
-            for name in ("CUDAExecutionProvider", "CPUExecutionProvider")
-            if name in onnxruntime.get_available_providers()
-        ]
+        known = onnxruntime.get_available_providers()
         try:
-            self._session = onnxruntime.InferenceSession(graph, options, providers=providers)
+            self._session = onnxruntime.InferenceSession(
+                graph, options, providers=[name for name in providers if name in known]
+            )
         except Exception as error:  # ONNX Runtime has no base class for what a graph can do to it
             raise ModelError(f"{card.onnx_file} is not a network for ONNX Runtime: {error}") from error
         self._check_shapes()
