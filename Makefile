@@ -104,9 +104,10 @@ $(PAPER)/windows.npz:
 	$(CALLPRINT) dataset build --data $(DATA) --out $(PAPER)/calls.npz
 	$(BIN)/python -m callprint.lab.paper pack $(PAPER)/calls.npz $@
 
-paper-gpu: $(PAPER)/windows.npz ## train the paper's ten networks in full, best on a GPU; what is done is skipped
+paper-gpu: $(PAPER)/windows.npz ## train the paper's ten networks in full, best on a GPU, and time inference; what is done is skipped
 	@sh tools/setup.sh $(PAPER_EXTRAS)
 	$(BIN)/python -m callprint.lab.paper train $<
+	$(BIN)/python -m callprint.lab.paper speed $<
 	$(BIN)/python -m callprint.lab.paper report
 
 fuzz: setup-test ## damage captures at random and identify them; SECONDS=600 CAPTURES="folders and files" SEED=1

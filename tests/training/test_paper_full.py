@@ -169,3 +169,20 @@ def test_one_command_packs_and_trains(paper, dataset, tmp_path, monkeypatch, cap
     out = capsys.readouterr().out
     assert "1 of 1 networks are done before" in out
     assert "## The paper's full procedure" in out
+
+
+def test_inference_is_timed_alone_and_through_the_bolt(paper, dataset, tmp_path, monkeypatch):
+    speed = import_module("callprint.lab.paper.full_speed")
+    monkeypatch.setattr(speed, "BATCHES", (1, 3))
+    monkeypatch.setattr(speed, "LEAST_S", 0.0)
+    packed = paper.packed.pack_flows(dataset)
+    evidence, spans = speed.evidence_of(packed, 3)
+    expected = np.concatenate([dataset.of_split(split) for split in SPLITS])[0]
+    log = evidence[spans[0, 0] : spans[0, 1]]
+    assert paper.windows.k_matrices(log, np.array([[0, len(log)]]), PACKETS)[0].tolist() == (
+        paper.windows.k_matrices(dataset.buffer, dataset.spans[[expected]], PACKETS)[0].tolist()
+    )
+    speed.measure_speed(packed, tmp_path / "cache", tmp_path / "results", lambda _text: None)
+    table = paper.full_section.full_section(tmp_path / "results")
+    assert "| compact | CPU | alone |" in table
+    assert "| compact | CPU | bolt |" in table

@@ -5,6 +5,7 @@ the card implies, and it must be self-contained (no external data files).
 """
 
 import hashlib
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -29,16 +30,21 @@ MEAN = "mean"  # the constant that a network of features subtracts, as training/
 MATRIX_BATCH_BYTES = 32 << 20  # k-matrices for one run
 PARTS_PAY = 5_000
 """Logs judged before the network is cut in two: that takes 40 ms, and saves some 8 us for each that is not named."""
+PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
+"""What may run a network, by ONNX Runtime's names: the first one that there is."""
 
 
 class OnnxIdentifier:
     """Names the applications that sent flows, from their evidence logs, with one network."""
 
-    def __init__(self, card: ModelCard, graph: bytes, threads: int = 1) -> None:
+    def __init__(
+        self, card: ModelCard, graph: bytes, threads: int = 1, providers: Sequence[str] = PROVIDERS
+    ) -> None:
         """Load the network. Raises ModelError when it is damaged or does not fit the card."""
         check_graph(graph, card.onnx_file)
         self.card = card
         self._threads = threads
+        self._providers = providers
         self._session = self._opened(graph)
         self._check_shapes()
         form = card.input
@@ -57,13 +63,11 @@ class OnnxIdentifier:
         options.intra_op_num_threads = self._threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 4  # fatal: an error is raised, and must not be printed besides
-        providers = [
-            name
-            for name in ("CUDAExecutionProvider", "CPUExecutionProvider")
-            if name in onnxruntime.get_available_providers()
-        ]
+        known = onnxruntime.get_available_providers()
         try:
-            return onnxruntime.InferenceSession(graph, options, providers=providers)
+            return onnxruntime.InferenceSession(
+                graph, options, providers=[name for name in self._providers if name in known]
+            )
         except Exception as error:  # ONNX Runtime has no base class for what a graph can do to it
             raise ModelError(f"{self.card.onnx_file} is not a network for ONNX Runtime: {error}") from error
 

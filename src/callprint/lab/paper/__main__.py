@@ -11,6 +11,7 @@ import torch
 from callprint.core.ground.errors import CallprintError
 from callprint.lab.paper.full import CACHE, RESULTS, full_procedures, result_of, run_network
 from callprint.lab.paper.full_section import full_section
+from callprint.lab.paper.full_speed import measure_speed
 from callprint.training.dataset import load_dataset
 from callprint.training.paper.packed import load_packed, pack_flows, save_packed
 from callprint.training.paper.procedure import Procedure
@@ -63,6 +64,10 @@ def _chosen(names: list[str]) -> list[Procedure]:
     return [known[name] for name in names or known]
 
 
+def _speed(args: argparse.Namespace) -> None:
+    measure_speed(load_packed(args.windows), args.cache, args.results, _say)
+
+
 def _report(args: argparse.Namespace) -> None:
     print(full_section(args.results) or f"{args.results} has no results")
 
@@ -90,6 +95,11 @@ def main() -> None:
     train.add_argument("--side-by-side", type=int, metavar="N", help="networks at once (default: 4 on a GPU)")
     train.add_argument("--threads", type=int, metavar="N", help="threads of the processor for each")
     train.set_defaults(run=_train)
+    speed = commands.add_parser("speed", help="time inference on the processor, and on CUDA where it exists")
+    speed.add_argument("windows", type=Path, help="what `pack` wrote")
+    speed.add_argument("--cache", type=Path, default=CACHE)
+    speed.add_argument("--results", type=Path, default=RESULTS)
+    speed.set_defaults(run=_speed)
     report = commands.add_parser("report", help="print the report's section about the results")
     report.add_argument("--results", type=Path, default=RESULTS)
     report.set_defaults(run=_report)

@@ -8,6 +8,7 @@ from callprint.training.paper.cells import EXAMINED_SPLITS, VALIDATED, by_flow, 
 from callprint.training.paper.networks import ALEXNET, CNN
 from callprint.training.statistics import share
 
+SPEED = "inference.txt"  # what was timed, beside the results
 TITLE = "## The paper's full procedure"
 COMPARED = {CNN: "above 94%"}
 OTHERS = "close to 100%"
@@ -20,10 +21,12 @@ def read_results(folder: Path) -> list[FullResult]:
 
 
 def full_section(folder: Path) -> str:
-    """Return the section in Markdown; empty when there are no results."""
+    """Return the section in Markdown; empty when there is nothing to tell."""
     results = read_results(folder)
+    speed = folder / SPEED
+    timed = speed.read_text() if speed.exists() else ""
     if not results:
-        return ""
+        return timed
     asked = [VALIDATED, *(name for split in EXAMINED_SPLITS for name in (by_window(split), by_flow(split)))]
     head = ["network", "k", "windows x epochs", "loss", "training", "leaky validation"]
     head += [f"{split}, {what}" for split in EXAMINED_SPLITS for what in ("window", "flow")]
@@ -38,5 +41,6 @@ def full_section(folder: Path) -> str:
         f"{TITLE}\n\nAll windows, 20 epochs, batches of 100, dropout in all of the first seven layers, one seed; made "
         "by `make paper-gpu` ([paper-networks.md](../how/paper-networks.md#the-full-procedure)).\n\n"
         + "\n".join(lines)
-        + "\n"
+        + "\n\n"
+        + timed
     )
