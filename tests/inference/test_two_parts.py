@@ -76,6 +76,12 @@ def test_decisions_are_the_same_bit_for_bit(shipped, in_parts):
     assert {reason == SURE for reason in reasons} == {True, False}
 
 
+def test_no_logs_get_no_decisions(in_parts):
+    in_parts.identify(*pack([steady_flow(20)]))
+    assert in_parts._parts is not None
+    assert len(in_parts.identify(np.zeros(0, np.uint8), np.zeros((0, 2), np.int64)).application) == 0
+
+
 def test_a_network_without_novelty_stays_whole(shipped):
     graph = DEFAULT_MODEL.read_bytes()
     assert parts(graph, "logits", "no such output") is None

@@ -213,7 +213,7 @@ class OnnxIdentifier:
         self._judged += len(spans)
         if before < PARTS_PAY <= self._judged:
             self._parts = self._in_parts()
-        if self._parts is None:
+        if self._parts is None or not len(spans):
             return self._decide(*self.scores(evidence, spans), by_headers)
         found = [
             self._decide_in_parts(self._parts, evidence, spans[start:end], by_headers[start:end])
