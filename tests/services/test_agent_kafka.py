@@ -27,6 +27,10 @@ def brokers(start, layout) -> str:
     return f"{HOST}:{layout.kafka}"
 
 
+PACED = "--speed", "100"
+"""Times the capture's own: read at once, it would be one batch of each partition."""
+
+
 @pytest.fixture
 def topic(brokers) -> str:
     """The name of a new media topic; with `-sip` and `-packets` appended it names two others."""
@@ -72,7 +76,7 @@ def test_an_agent_that_started_without_kafka_loses_nothing(brokers, topic, tmp_p
     with socket.create_server((HOST, 0)) as server:
         nobody = f"{HOST}:{server.getsockname()[1]}"
     assert agent(brokers, topic, tmp_path)[0] == 0
-    code, spooled, output = agent(nobody, topic, tmp_path, "--flush-timeout", "1")
+    code, spooled, output = agent(nobody, topic, tmp_path, "--flush-timeout", "1", *PACED)
     assert code == 5, output
     assert spooled["spool_records"] == spooled["sent"] > 10
     code, back, output = agent(brokers, topic, tmp_path)
@@ -93,7 +97,8 @@ def test_an_agent_that_started_without_kafka_loses_nothing(brokers, topic, tmp_p
 
 def test_a_record_that_kafka_refuses_is_counted_and_the_others_go_on(brokers, topic, tmp_path):
     make(brokers, f"{topic}-small", 4, **{"max.message.bytes": "30000"})
-    code, counters, output = agent(brokers, f"{topic}-small", tmp_path, "--signaling-topic", f"{topic}-sip")
+    signalling = "--signaling-topic", f"{topic}-sip"
+    code, counters, output = agent(brokers, f"{topic}-small", tmp_path, *signalling, *PACED)
     assert counters["failed"] > 0, output
     assert "Kafka refuses a record" in output
     kept = sum(map(len, records_of(brokers, f"{topic}-small").values()))
