@@ -8,6 +8,7 @@ knows when each was written.
 
 import argparse
 import os
+import sys
 import tempfile
 import threading
 import time
@@ -20,6 +21,8 @@ import numpy as np
 from cassandra.cluster import Cluster, Session
 from process_costs import Cost, cost_of, resident_mib, table
 from traffic import write_calls, write_overlapping
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # of the agent, which is no part of the package
 
 from callprint.core.capture.packet_order import OrderedBatch
 from callprint.core.flow.engine import EngineSettings

@@ -114,11 +114,12 @@ def measured(groups: list[str], run: Run) -> Figures:
 
 def page(rows: list[str], rounds: int) -> str:
     """Return the page of results."""
+    best = f"the best of {rounds} rounds" if rounds > 1 else "one round"
     return "\n".join(
         (
             "# The cost of a flow, a call and a start\n",
             "Made by `make bench-costs` (benchmarks/bench_costs.py), all lines but the cluster's in one run, "
-            f"one after the other: the best of {rounds} rounds, and the median where a ratio to ndpiReader is given, "
+            f"one after the other: {best}, and the median where a ratio to ndpiReader is given, "
             'whose runs alternate with ours. "Before" is what was measured when the goals were set.\n',
             machine_line() + "\n",
             "| what | before | now | goal | | measured alone by | left by an earlier run, on a page last changed |",
