@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -84,10 +84,15 @@ class Dataset:
     @property
     def digest(self) -> str:
         """SHA-256 over logs and labels: names the data in a model card."""
-        total = hashlib.sha256()
-        for field in fields(self):
-            total.update(np.ascontiguousarray(getattr(self, field.name)).tobytes())
-        return total.hexdigest()
+        return digest_of_arrays(self)
+
+
+def digest_of_arrays(table: Any) -> str:
+    """Return SHA-256 over the arrays of a dataclass, in the order of its fields."""
+    total = hashlib.sha256()
+    for field in fields(table):
+        total.update(np.ascontiguousarray(getattr(table, field.name)).tobytes())
+    return total.hexdigest()
 
 
 @dataclass(slots=True)

@@ -5,7 +5,6 @@ take a hundredth of the room of all windows' images. Equal payloads, such as sil
 call, are kept once.
 """
 
-import hashlib
 import lzma
 import zipfile
 from dataclasses import dataclass, fields
@@ -17,7 +16,7 @@ from callprint.core.ground.errors import DatasetError
 from callprint.core.identify.card import MATRIX_COLUMNS
 from callprint.core.identify.k_matrix import k_matrices
 from callprint.training.classes import TRAINING_SPLIT, classes_of, training_flows
-from callprint.training.dataset import RTP_HEADER, WHOLE_FLOW_PACKETS, Dataset
+from callprint.training.dataset import RTP_HEADER, WHOLE_FLOW_PACKETS, Dataset, digest_of_arrays
 from callprint.training.paper.cells import EXAMINED_SPLITS
 
 FLOWS_AT_A_TIME = 32  # bounds memory: a flow is a megabyte of float32
@@ -40,10 +39,7 @@ class PackedFlows:
     @property
     def digest(self) -> str:
         """SHA-256 over everything: names the data in results and states."""
-        total = hashlib.sha256()
-        for field in fields(self):
-            total.update(np.ascontiguousarray(getattr(self, field.name)).tobytes())
-        return total.hexdigest()
+        return digest_of_arrays(self)
 
     def rows(self) -> np.ndarray:
         """Return every packet as a row of an image, (packets, 256) uint8."""
