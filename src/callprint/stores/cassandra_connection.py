@@ -1,17 +1,26 @@
 """How a store reaches its Cassandra cluster."""
 
 import logging
+from typing import Any
 
 from cassandra import ConsistencyLevel
 from cassandra.auth import PlainTextAuthProvider
 from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile
-from cassandra.policies import DCAwareRoundRobinPolicy, RoundRobinPolicy, TokenAwarePolicy
+from cassandra.policies import (
+    DCAwareRoundRobinPolicy,
+    RetryPolicy,
+    RoundRobinPolicy,
+    TokenAwarePolicy,
+    WriteType,
+)
 
 from callprint.core.ground.errors import StoreError
 from callprint.stores.cassandra_settings import CassandraSettings
 
 REQUEST_TIMEOUT_S = 10.0
 PROTOCOL_VERSION = 5  # Cassandra 4.0 and newer
+TRIES = 4
+"""Of a write: with the two seconds that a node gives each by default, they fit into the timeout."""
 
 
 class _OurBatches(logging.Filter):
@@ -25,6 +34,27 @@ class _OurBatches(logging.Filter):
 logging.getLogger("cassandra.protocol").addFilter(_OurBatches())
 
 
+class WriteAgain(RetryPolicy):
+    """Repeats writes that a busy node has not confirmed in time: done twice, each comes to the same as done once."""
+
+    def on_write_timeout(
+        self,
+        query: Any,  # noqa: ARG002
+        consistency: int,
+        write_type: int,
+        required_responses: int,  # noqa: ARG002
+        received_responses: int,  # noqa: ARG002
+        retry_num: int,
+    ) -> tuple[int, int | None]:
+        """Return what to do about a write that timed out; one on a condition (CAS) is not repeated."""
+        if retry_num + 1 < TRIES and write_type in _SAME_WHEN_REPEATED:
+            return self.RETRY, consistency
+        return self.RETHROW, None
+
+
+_SAME_WHEN_REPEATED = (WriteType.SIMPLE, WriteType.BATCH, WriteType.UNLOGGED_BATCH, WriteType.BATCH_LOG)
+
+
 def cluster_of(settings: CassandraSettings) -> Cluster:
     """Return the cluster that settings name, not connected yet. Raises StoreError for an unknown consistency level."""
     policy = (
@@ -35,6 +65,7 @@ def cluster_of(settings: CassandraSettings) -> Cluster:
         raise StoreError(f"{settings.url}: there is no consistency level {settings.consistency!r}")
     profile = ExecutionProfile(
         load_balancing_policy=TokenAwarePolicy(policy),
+        retry_policy=WriteAgain(),
         consistency_level=consistency,
         request_timeout=REQUEST_TIMEOUT_S,
     )
