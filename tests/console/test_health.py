@@ -43,6 +43,21 @@ def test_a_sample_says_what_its_flows_say(store):
         assert sum(each.flows for each in stretches) >= 40
 
 
+def test_a_stretch_is_looked_at_again_when_its_end_is_twice_as_long_ago(store):
+    known = {}
+
+    def flows(end_ns):
+        with open_store(str(store)) as opened:
+            return sum(each.flows for each in over_time(opened, end_ns - DAY_NS, end_ns, known))
+
+    assert flows(END_NS) == 0
+    put(store, 30, END_NS - HOUR_NS // 20, 4.0)  # goes on
+    put(store, 20, END_NS - 6 * HOUR_NS, 4.0)  # for five hours it has been over, or six
+    assert flows(END_NS) == 30
+    assert flows(END_NS + 3 * HOUR_NS) == 30
+    assert flows(END_NS + 7 * HOUR_NS) == 50
+
+
 def test_a_bad_hour_after_a_good_day_raises_an_alarm(store):
     put(store, 60, START_NS + HOUR_NS, 4.2)
     assert alarm_of(store) is None

@@ -66,12 +66,27 @@ def sample(store: VerdictStore, begin_ns: int, end_ns: int, limit: int = FLOWS_O
     )
 
 
-def over_time(store: VerdictStore, begin_ns: int, end_ns: int) -> list[Stretch]:
-    """Return samples of equal stretches of a time."""
+Known = dict[tuple[int, int], tuple[int, Stretch]]
+"""Stretches by their begin and width, each with the end of the time in which it was looked at."""
+
+
+def over_time(store: VerdictStore, begin_ns: int, end_ns: int, known: Known | None = None) -> list[Stretch]:
+    """Return samples of equal stretches of a time, of those that begin in it.
+
+    `known` keeps them for the next time. As flows get their statistics when they end, a stretch is looked at again when
+    its end is twice as long ago.
+    """
+    known = {} if known is None else known
     wide = max(1, (end_ns - begin_ns) // STRETCHES)
-    return [
-        sample(store, begin_ns + i * wide, min(end_ns, begin_ns + (i + 1) * wide)) for i in range(STRETCHES)
-    ]
+    found = []
+    for begin in range(-(-begin_ns // wide) * wide, end_ns, wide):
+        over_ns = begin + wide
+        looked_ns, stretch = known.get((begin, wide), (begin, None))
+        if stretch is None or looked_ns <= over_ns or end_ns - over_ns >= 2 * (looked_ns - over_ns):
+            stretch = sample(store, begin, min(end_ns, over_ns))
+            known[begin, wide] = end_ns, stretch
+        found.append(stretch)
+    return found
 
 
 def quality_alarm(store: VerdictStore, end_ns: int) -> Alarm | None:

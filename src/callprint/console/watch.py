@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from callprint.console.agents import Agent, Agents
-from callprint.console.health import Alarm, Stretch, drift_alarms, over_time, quality_alarm
+from callprint.console.health import Alarm, Known, Stretch, drift_alarms, over_time, quality_alarm
 from callprint.console.settings import ConsoleSettings
 from callprint.console.site import Site
 from callprint.console.topology import Topology, TopologyState
@@ -19,6 +19,10 @@ from callprint.stores import VerdictStore
 
 CHART_EVERY_S = AGENTS_EVERY_S = 10.0
 ALARMS_EVERY_S = 60.0
+KNOWN_FOR_S = 600.0
+"""How long stretches are kept: rows of times long ago can come late."""
+REST = 20
+"""Times as long as a look took, nobody looks again: a look at a large store takes many requests."""
 PATIENCE_S = 0.15
 """How long a page waits for what is not known yet: the next look at it has it."""
 
@@ -32,14 +36,22 @@ class Watch:
         settings = site.settings
         self._agents = Agents(settings.agents)
         self._topology = topology_of(settings) if settings.kafka else None
-        self._known: dict[Any, tuple[float, Any]] = {}  # when it was found, and what
+        self._known: dict[
+            Any, tuple[float, Any]
+        ] = {}  # from when on it is looked for again, and what was found
+        self._stretches: Known = {}
+        self._stretches_since = time.monotonic()
         self._running: dict[Any, asyncio.Task[None]] = {}
 
     async def stretches(self, begin_ns: int, end_ns: int) -> list[Stretch]:
         """Return samples over a time; none while they are looked for."""
-        key = end_ns - begin_ns
+        if time.monotonic() - self._stretches_since > KNOWN_FOR_S:
+            self._stretches, self._stretches_since = {}, time.monotonic()
+        known = self._stretches
         found = await self._look(
-            key, CHART_EVERY_S, lambda: self._site.ask(lambda store: over_time(store, begin_ns, end_ns))
+            end_ns - begin_ns,
+            CHART_EVERY_S,
+            lambda: self._site.ask(lambda store: over_time(store, begin_ns, end_ns, known)),
         )
         return found or []
 
@@ -71,20 +83,22 @@ class Watch:
         return found
 
     async def _look(self, key: Any, every_s: float, question: Callable[[], Awaitable[Any]]) -> Any:
-        found_at, _ = self._known.get(key, (float("-inf"), None))
+        due, _ = self._known.get(key, (float("-inf"), None))
         running = self._running.get(key)
-        if time.monotonic() - found_at > every_s and (running is None or running.done()):
-            running = self._running[key] = asyncio.create_task(self._find(key, question))
+        if time.monotonic() > due and (running is None or running.done()):
+            running = self._running[key] = asyncio.create_task(self._find(key, every_s, question))
         if running is not None and not running.done():
             await asyncio.wait({running}, timeout=PATIENCE_S)
         return self._known.get(key, (0.0, None))[1]
 
-    async def _find(self, key: Any, question: Callable[[], Awaitable[Any]]) -> None:
+    async def _find(self, key: Any, every_s: float, question: Callable[[], Awaitable[Any]]) -> None:
+        began = time.monotonic()
         try:
             found = await question()
         except CallprintError:  # the page that asked says what is wrong with the store
             found = self._known.get(key, (0.0, None))[1]
-        self._known[key] = time.monotonic(), found
+        ended = time.monotonic()
+        self._known[key] = ended + max(every_s, REST * (ended - began)), found
 
     def _alarms(self, store: VerdictStore, end_ns: int) -> list[Alarm]:
         quality = quality_alarm(store, end_ns)
