@@ -154,4 +154,4 @@ def test_rows_are_a_sequence_of_values():
 @given(st.lists(MEDIA_CALL, max_size=4))
 def test_columns_are_stored_as_values_are(calls):
     found = CallJudge(detector=make_detector(OWN, 20)).judge_all(calls)
-    assert list(CALL_COLUMNS.rows(found)) == list(map(CALL_COLUMNS.row, found))
+    assert list(zip(*CALL_COLUMNS.cells(found), strict=True)) == list(map(CALL_COLUMNS.row, found))
