@@ -72,8 +72,8 @@ class Columns(Generic[T]):
         found = [
             self._of_table(part) if isinstance(part, ValueTable) else self._of_values(part) for part in parts
         ]
-        if len(found) == 1:
-            return found[0]
+        if len(found) < 2:
+            return found[0] if found else [()] * len(self.names)
         return [list(chain.from_iterable(of_name)) for of_name in zip(*found, strict=True)]
 
     def _of_values(self, values: Iterable[T]) -> list[Sequence[Any]]:
@@ -139,7 +139,14 @@ def _texts(field: NamedField, column: Sequence[Any], written: Sequence[Any]) -> 
     if _is_enumeration(field):
         texts = {value: repr(value) for value in set(column)}  # slow, and of few values
         return map(texts.__getitem__, column)
+    if is_empty(column):
+        return repeat(repr(None), len(column))
     return map(repr, written)
+
+
+def is_empty(column: Sequence[Any]) -> bool:
+    """Tell whether no cell of a column holds anything."""
+    return column.count(None) == len(column)
 
 
 def _is_enumeration(field: NamedField) -> bool:

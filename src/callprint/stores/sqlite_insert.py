@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from callprint.stores.columns import insert_statement
+from callprint.stores.columns import insert_statement, is_empty
 
 
 def insert(
@@ -27,16 +27,12 @@ def insert(
     given = [
         (name, list(map(_number, column)) if name in flags else column)
         for name, column in zip(names, cells, strict=True)
-        if not _is_empty(column)
+        if not is_empty(column)
     ]
     if not given:
         return 0
     statement = f"{insert_statement(table, [name for name, _ in given])} {ending}"
     return connection.executemany(statement, zip(*(column for _, column in given), strict=True)).rowcount
-
-
-def _is_empty(column: Sequence[Any]) -> bool:
-    return all(cell is None for cell in column)
 
 
 def _number(flag: Any) -> int | None:
