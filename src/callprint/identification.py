@@ -7,12 +7,13 @@ from itertools import groupby
 import numpy as np
 
 from callprint.core.call import CallRecord
+from callprint.core.calls.ended_flow import EndedFlow, ended_flows
 from callprint.core.calls.events import nobody_listens
 from callprint.core.calls.settings import RUNNING_EVERY_NS
 from callprint.core.capture.packet_order import OrderedBatch, PacketOrder
 from callprint.core.capture.time_marks import TimeMarks
 from callprint.core.dissect import SIGNALLING_PORTS, dissect
-from callprint.core.ground.table import Rows
+from callprint.core.ground.table import Rows, ValueTable
 from callprint.core.packets import RECORD, Outcome
 from callprint.core.spam.call_pipeline import CallPipeline
 from callprint.core.verdict import FlowReport, FlowSummary, Verdict
@@ -39,23 +40,26 @@ class CaptureRun:
 
     pipeline: IdentificationPipeline
     store: VerdictStore | None
-    on_verdict: Callable[[Verdict], None] = lambda _verdict: None
-    on_report: Callable[[FlowReport], None] = lambda _report: None
+    on_verdict: Callable[[Verdict], None] = nobody_listens
+    on_report: Callable[[FlowReport], None] = nobody_listens
     calls: CallPipeline | None = None
     on_call: Callable[[CallRecord], None] = nobody_listens
     signalling_ports: tuple[int, ...] = SIGNALLING_PORTS  # of SIP over TCP
-    on_announced: Callable[[FlowSummary], None] = lambda _summary: None  # completes the row of its flow
+    on_announced: Callable[[FlowSummary], None] = nobody_listens  # completes the row of its flow
     order: PacketOrder = field(default_factory=PacketOrder)
     on_packets: Callable[[np.ndarray, np.ndarray, np.ndarray], None] = lambda _data, _packets, _records: None
-    on_calls: Callable[[Rows[CallRecord]], None] = nobody_listens  # hears them together, many as columns
+    # The next three hear what the others do, together, as columns for the most part.
+    on_verdicts: Callable[[Rows[Verdict]], None] = nobody_listens
+    on_flows: Callable[[list[EndedFlow]], None] = nobody_listens
+    on_calls: Callable[[Rows[CallRecord]], None] = nobody_listens
     ahead: JudgingAhead | None = None  # judges flows in a thread; callbacks then come a batch later
     packets: int = 0
     flows: int = 0
     _waiting: WaitingBatch | None = None
     _marks: TimeMarks = field(default_factory=lambda: TimeMarks(RUNNING_EVERY_NS))
-    _verdicts: list[Verdict] = field(default_factory=list)
-    _reports: list[FlowReport] = field(default_factory=list)
-    _announced: list[FlowSummary] = field(default_factory=list)
+    _verdicts: Rows[Verdict] = field(default_factory=Rows)
+    _reports: Rows[FlowReport] = field(default_factory=Rows)
+    _announced: Rows[FlowSummary] = field(default_factory=Rows)
     _calls: Rows[CallRecord] = field(default_factory=Rows)
     _unknown: list[tuple[Verdict, bytes]] = field(default_factory=list)
 
@@ -110,11 +114,11 @@ class CaptureRun:
         # Flows and calls come out in the order in which packets caused them, whatever the size of the batch: call
         # assembly gets the packets up to a flow's end, then the flow, then the packets from there on.
         done = 0
-        ended = zip(output.report_packets, output.reports, strict=True)
-        for at, reports in groupby(ended, key=lambda pair: pair[0]):
+        ended = zip(output.report_packets, ended_flows(output.reports), strict=True)
+        for at, flows in groupby(ended, key=lambda pair: pair[0]):
             self._assemble_calls(data, packets[done:at], records[done:at], capture)
             done = at
-            self._report_flows([report for _, report in reports])
+            self._report_flows([flow for _, flow in flows])
         self._assemble_calls(data, packets[done:], records[done:], capture)
 
     def _note_running(self, mark_ns: int) -> None:
@@ -181,7 +185,7 @@ class CaptureRun:
         try:
             for output in parts:
                 self._add_output(output)
-                self._report_flows(output.reports)
+                self._report_flows(list(ended_flows(output.reports)))
                 self._store_many(END_BATCH)
         finally:
             for output in parts:  # a callback failed: the rest is stored all the same
@@ -199,22 +203,27 @@ class CaptureRun:
         return [outcomes[outcome] for outcome in Outcome]
 
     def _keep(self, output: PipelineOutput) -> None:
-        self._verdicts += output.verdicts
-        self._reports += output.reports
+        self._verdicts.extend(output.verdicts)
+        self._reports.extend(output.reports)
         self._unknown += output.unknown
 
     def _add_output(self, output: PipelineOutput) -> None:
         # Kept for the store before any callback runs: one may fail, as when the reader of standard output leaves.
         self._keep(output)
         self.flows = self.pipeline.engine.gauges["flows_created"]
-        for verdict in output.verdicts:
-            self.on_verdict(verdict)
+        self.on_verdicts(output.verdicts)
+        if self.on_verdict is not nobody_listens:  # who counts only needs no objects
+            for verdict in output.verdicts:
+                self.on_verdict(verdict)
 
-    def _report_flows(self, reports: list[FlowReport]) -> None:
-        for report in reports if self.calls is None else self.calls.assembler.with_announced(reports):
-            self.on_report(report)
+    def _report_flows(self, flows: list[EndedFlow]) -> None:
+        said = flows if self.calls is None else self.calls.assembler.with_announced(flows)
+        if self.on_report is not nobody_listens:
+            for flow in said:
+                self.on_report(flow.report)
+        self.on_flows(said)
         if self.calls is not None:
-            self._add_calls(self.calls, self.calls.add_flows(reports))
+            self._add_calls(self.calls, self.calls.add_flows(flows))
 
     def _assemble_calls(
         self, data: np.ndarray, packets: np.ndarray, records: np.ndarray, capture: str | None
@@ -225,14 +234,16 @@ class CaptureRun:
     def _add_calls(self, pipeline: CallPipeline, calls: Rows[CallRecord]) -> None:
         self._calls.extend(calls)
         announced, declared = pipeline.assembler.said.take()
-        self._announced += announced
-        for summary in announced:
-            self.on_announced(summary)
-        self._verdicts += declared
+        self._announced.extend(announced)
+        if self.on_announced is not nobody_listens:
+            for summary in announced:
+                self.on_announced(summary)
+        self._verdicts.extend(declared)
+        self.on_verdicts(Rows(declared))
         for verdict in declared:
             self.on_verdict(verdict)
         self.on_calls(calls)
-        if self.on_call is not nobody_listens:  # who counts only needs no objects
+        if self.on_call is not nobody_listens:
             for call in calls:
                 self.on_call(call)
 
@@ -246,11 +257,7 @@ class CaptureRun:
         """Store what was found and is not stored yet. `finish` does so at the end; call it after a failure."""
         if self.store is not None:
             self.store.put_verdicts(self._verdicts)
-            # What is announced completes what its flow ended with: one row, not two.
-            complete = {(summary.flow, summary.last_seen_ns) for summary in self._announced}
-            ended = (report.summary for report in self._reports)
-            rest = [flow for flow in ended if (flow.flow, flow.last_seen_ns) not in complete]
-            self.store.put_flows(rest + self._announced)
+            self.store.put_flows(_summaries(self._reports, self._announced))
             self.store.put_calls(self._calls)
             self.store.put_unknown_evidence(self._unknown)
         self._verdicts.clear()
@@ -258,3 +265,31 @@ class CaptureRun:
         self._announced.clear()
         self._calls.clear()
         self._unknown.clear()
+
+
+def _summaries(reports: Rows[FlowReport], announced: Rows[FlowSummary]) -> Rows[FlowSummary]:
+    """Return the summaries of reports, and what was announced.
+
+    That completes what its flow ended with: one row of a store, not two.
+    """
+    complete = {
+        which
+        for part in announced.parts
+        for which in (
+            zip(part.cells("flow"), part.cells("last_seen_ns"), strict=True)
+            if isinstance(part, ValueTable)
+            else [(summary.flow, summary.last_seen_ns) for summary in part]
+        )
+    }
+    found: Rows[FlowSummary] = Rows()
+    for part in reports.parts:
+        summaries = (
+            part.columns["summary"] if isinstance(part, ValueTable) else [each.summary for each in part]
+        )
+        if isinstance(summaries, ValueTable):
+            ended = zip(summaries.cells("flow"), summaries.cells("last_seen_ns"), strict=True)
+            found.extend(summaries.chosen([at for at, which in enumerate(ended) if which not in complete]))
+        else:
+            found.extend(each for each in summaries if (each.flow, each.last_seen_ns) not in complete)
+    found.extend(announced)
+    return found

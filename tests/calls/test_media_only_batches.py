@@ -8,14 +8,17 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from report_tables import report_table
 from sip_scenario import at, flow
 
 from callprint.core.call import CallState, EndedBy, Phase
 from callprint.core.calls.attempt import Attempt
 from callprint.core.calls.call_rows import cells_of
+from callprint.core.calls.ended_flow import EndedFlow, ended_flows
 from callprint.core.calls.events import CallEvent, CallStep
 from callprint.core.calls.facts import CALL, facts_with_media
-from callprint.core.calls.media_only import MediaGroup, MediaOnlyCall, media_only_calls
+from callprint.core.calls.media_only import MediaGroup, MediaOnlyCall
+from callprint.core.calls.media_only_rows import media_only_calls
 from callprint.core.calls.party import Party
 from callprint.core.ground.table import Rows
 from callprint.core.signalling.identity import MISSING, Identity
@@ -55,12 +58,22 @@ def media_flow(draw):
     return FlowReport(verdict, summary)
 
 
+def kept_as(reports, tables):
+    """The flows of reports: as columns of one table or of several, or the reports themselves."""
+    of_each = {
+        0: [reports],
+        1: [report_table(reports)],
+        2: [report_table([each]) for each in reports],
+    }
+    return [flow for given in of_each[tables] for flow in ended_flows(given)]
+
+
 MEDIA_CALL = st.builds(
     MediaOnlyCall,
     st.builds(
         MediaGroup,
         st.just(0),
-        st.lists(media_flow(), min_size=1, max_size=4),
+        st.builds(kept_as, st.lists(media_flow(), min_size=1, max_size=4), st.integers(0, 2)),
         st.sampled_from([None, "192.0.2.7"]),
     ),
     st.integers(at(2_000), at(20_000)),
@@ -69,7 +82,8 @@ MEDIA_CALL = st.builds(
 
 def as_attempt(group):
     """The call as one with signalling would be kept, of which nothing was seen."""
-    flows = sorted(group.flows, key=lambda report: (report.verdict.flow.first_seen_ns, report.verdict.flow))
+    reports = [each.report for each in group.flows]
+    flows = sorted(reports, key=lambda report: (report.verdict.flow.first_seen_ns, report.verdict.flow))
     first = flows[0].verdict.flow
     caller = [each for each in flows if each.verdict.flow[:2] == first[:2]]
     callee = [each for each in flows if each.verdict.flow[:2] != first[:2]]
@@ -131,8 +145,11 @@ def test_a_batch_of_calls_of_media_alone_is_judged_as_one_by_one(learns):
     assert len({judgement.reason for judgement in found}) > 10
 
 
-def test_facts_are_those_of_the_columns():
-    calls = [MediaOnlyCall(MediaGroup(0, [flow(*ENDS, 0, 5), flow(*ENDS[::-1], 1, 6)]), at(9))]
+@pytest.mark.parametrize("tables", [0, 1, 2])
+def test_facts_are_those_of_the_columns(tables):
+    calls = [
+        MediaOnlyCall(MediaGroup(0, kept_as([flow(*ENDS, 0, 5), flow(*ENDS[::-1], 1, 6)], tables)), at(9))
+    ]
     found = media_only_calls(calls)
     (facts,) = found.facts
     assert [facts["started_ns"], facts["answered_ns"], facts["ended_ns"]] == [at(0), at(1), at(6)]
@@ -140,7 +157,7 @@ def test_facts_are_those_of_the_columns():
 
 
 def test_rows_are_a_sequence_of_values():
-    judged = CallJudge().judge_all([MediaOnlyCall(MediaGroup(0, [flow(*ENDS, 0, 5)]), at(9))])
+    judged = CallJudge().judge_all([MediaOnlyCall(MediaGroup(0, [EndedFlow.of(flow(*ENDS, 0, 5))]), at(9))])
     rows = Rows(judged)
     rows.extend(list(judged))
     assert len(rows) == 2
@@ -154,4 +171,4 @@ def test_rows_are_a_sequence_of_values():
 @given(st.lists(MEDIA_CALL, max_size=4))
 def test_columns_are_stored_as_values_are(calls):
     found = CallJudge(detector=make_detector(OWN, 20)).judge_all(calls)
-    assert list(CALL_COLUMNS.rows(found)) == list(map(CALL_COLUMNS.row, found))
+    assert list(zip(*CALL_COLUMNS.cells(found), strict=True)) == list(map(CALL_COLUMNS.row, found))

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.text import Text
 from verdict_samples import JAMI_IPV6, LINPHONE, PJSUA, provisional, reports, summary, unsure, verdict
 
+from callprint.core.calls.ended_flow import ended_flows
 from callprint.core.packets import OUTCOMES, Outcome
 from callprint.core.verdict import BASED_ON_HEADERS, REASON_TOO_SHORT, UNKNOWN, FlowReport
 from callprint.output.console import endpoint, make_console, printable
@@ -39,8 +40,7 @@ def printed(width: int, given=None, numbers=None, sure_at=None, calls=0, **optio
     given = reports() if given is None else given
     numbers = numbers or counters(ACCEPTED_RTP=1497, ACCEPTED_RTCP=12, STUN=101, TRUNCATED=1, NOT_UDP=77)
     tally = FlowTally(1_000_000)
-    for each in given:
-        tally.add(each)
+    tally.add_flows(list(ended_flows(given)))
     tally.sure_at = sure_at
     print_report(target, tally, numbers, calls=calls)
     return target.file.getvalue()

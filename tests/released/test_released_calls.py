@@ -58,8 +58,10 @@ def known(home: SiteCalls) -> dict[str, Any]:
         "sources": home.order.sources,
         "merged": sorted((each.time_ns, each.source, each.number, *each.at) for each in home.order.merged),
         "calls": assembler._table.all_calls(),
-        "flows": [report for *_, report in sorted(assembler._flows)],
-        "media_only": [(group.until_ns, group.flows) for group in assembler._alone.groups()],
+        "flows": [flow.report for *_, flow in sorted(assembler._flows)],
+        "media_only": [
+            (group.until_ns, [flow.report for flow in group.flows]) for group in assembler._alone.groups()
+        ],
         "now_ns": assembler._now_ns,
         "body_defects": assembler.body_defects,
         "features": {",".join(map(str, call)): vector for call, vector in home.judge.vectors.items()},
@@ -171,7 +173,7 @@ def test_the_next_field_loses_no_history():
     assert_holds(expected["state"], known(home))
     assert {type(verdict) for verdict in home.verdicts.values()} == {LaterVerdict}
     assert {vote.sure for vote in home.user_votes.taken.values()} == {None}
-    reports = [report for *_, report in home.assembler._flows]
+    reports = [flow.report for *_, flow in home.assembler._flows]
     assert {report.summary.capture for report in reports} == {None}
     fetch = fetch_from("home/signalling.jsonl")
     for name, rows in zip(JOURNAL, expected["rows"], strict=True):

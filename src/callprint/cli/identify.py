@@ -22,6 +22,7 @@ from callprint.cli.selection import add_selection_options, left_out_words, selec
 from callprint.cli.targets import STANDARD_OUTPUT, check_not_store, is_one_of, not_written, open_target
 from callprint.cli.votes import add_votes_option
 from callprint.core.call import CallRecord
+from callprint.core.calls.ended_flow import EndedFlow
 from callprint.core.capture.packet_order import OrderSettings, PacketOrder
 from callprint.core.dissect import SIGNALLING_PORTS
 from callprint.core.ground.errors import CaptureError
@@ -29,7 +30,7 @@ from callprint.core.ground.table import Rows
 from callprint.core.spam.call_pipeline import CallPipeline
 from callprint.core.spam.detector_names import DETECTORS, OWN
 from callprint.core.spam.detectors import make_detector
-from callprint.core.verdict import FlowReport, Verdict
+from callprint.core.verdict import Verdict
 from callprint.core.verdicts.pipeline import IdentificationPipeline
 from callprint.declared_names import shipped_names
 from callprint.identification import CaptureRun
@@ -57,7 +58,7 @@ FOLLOW_EVERY_S = 10
 FILES_NAMED = 50
 """Damaged or unreadable files that are named one by one; the others are counted."""
 
-Row = TypeVar("Row", FlowReport, CallRecord)
+Row = TypeVar("Row", EndedFlow, CallRecord)
 
 DESCRIPTION = """\
 Find the RTP flows in captures, name the VoIP application that sent each, assemble calls from SIP and media, show
@@ -194,10 +195,9 @@ def run(args: argparse.Namespace) -> int:
             keep_unknown=args.keep_unknown,
             names=shipped_names(),
         )
-        capture_run = CaptureRun(
-            pipeline, store, shown.add_verdict, shown.add_report, calls, signalling_ports=sip_ports
-        )
-        capture_run.on_calls, capture_run.order = shown.add_calls, order
+        capture_run = CaptureRun(pipeline, store, calls=calls, signalling_ports=sip_ports, order=order)
+        capture_run.on_verdicts, capture_run.on_flows = shown.add_verdicts, shown.add_flows
+        capture_run.on_calls = shown.add_calls
         keeper = call_keeper(args, store, identifier)
         stack.enter_context(keeping(keeper, capture_run))
         stack.callback(capture_run.store_rest)  # what was found is kept however this ends
@@ -305,17 +305,18 @@ class _Shown:
         self._stream = stream
         self._live = live
 
-    def add_verdict(self, verdict: Verdict) -> None:
-        self.flows.add_verdict(verdict)
+    def add_verdicts(self, verdicts: Rows[Verdict]) -> None:
+        self.flows.add_verdicts(verdicts)
         if self._live is not None:
-            say_verdict(self._live, verdict)
+            for verdict in verdicts:
+                say_verdict(self._live, verdict)
 
-    def add_report(self, report: FlowReport) -> None:
-        self._write(write_json_lines, [report])
-        self.flows.add(report)
+    def add_flows(self, flows: list[EndedFlow]) -> None:
+        self._write(write_json_lines, flows)
+        self.flows.add_flows(flows)
 
-    def add_running(self, reports: list[FlowReport]) -> None:
-        self._write(write_json_lines, reports)
+    def add_running(self, flows: list[EndedFlow]) -> None:
+        self._write(write_json_lines, flows)
 
     def add_calls(self, calls: Rows[CallRecord]) -> None:
         self._write(write_calls_json_lines, calls)

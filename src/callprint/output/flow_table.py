@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
+from callprint.core.ground.table import Rows, ValueTable
 from callprint.core.verdict import (
     BASED_ON_HEADERS,
     REASON_CONTRADICTED,
@@ -51,9 +52,22 @@ class SureAt:
 
     def add(self, verdict: Verdict) -> None:
         """Take the next verdict of a flow."""
-        since = self._since.get(verdict.flow)
-        if since is None or since[0] != verdict.application:
-            self._since[verdict.flow] = (verdict.application, verdict.k)
+        self._add(verdict.flow, verdict.application, verdict.k)
+
+    def add_all(self, verdicts: Rows[Verdict]) -> None:
+        """Take the next verdicts of flows."""
+        for part in verdicts.parts:
+            if isinstance(part, ValueTable):
+                for flow, application, k in zip(*map(part.cells, ("flow", "application", "k")), strict=False):
+                    self._add(flow, application, k)
+            else:
+                for verdict in part:
+                    self.add(verdict)
+
+    def _add(self, flow: FlowKey, application: str, k: int) -> None:
+        since = self._since.get(flow)
+        if since is None or since[0] != application:
+            self._since[flow] = (application, k)
 
     def get(self, flow: FlowKey) -> int | None:
         """The smallest k from which on all verdicts named the same application; None when it is unknown."""
@@ -121,14 +135,21 @@ def _texts(report: Reported, sure_at: SureAt | None) -> Texts:
 
 def why_unknown(report: Reported) -> str:
     """Return in words why the application of a flow is unknown."""
-    reason, summary = report.verdict.reason or "", report.summary
+    verdict, summary = report.verdict, report.summary
+    packets = (0, 0) if summary is None else (summary.packets, summary.long_packets)
+    return words_why(verdict.reason, verdict.k, verdict.best_application, verdict.based_on, *packets)
+
+
+def words_why(
+    reason: str | None, k: int, best: str | None, based_on: str | None, packets: int, long_packets: int
+) -> str:
+    """Do what `why_unknown` does, by what it depends on; packets: 0 of a flow that goes on."""
     if reason == REASON_TOO_SHORT:  # one reason for programs, four for people
-        if report.verdict.k == 0 and summary is not None and summary.long_packets > summary.packets:
+        if k == 0 and long_packets > packets:
             return ONLY_LONG  # as older versions said of video
-        if report.verdict.k >= NOT_JUDGED_FROM_K:
-            looked = report.verdict.best_application is not None
-            return NEEDS_WHOLE if looked and report.verdict.based_on == BASED_ON_HEADERS else NOT_JUDGED
-    return REASONS.get(reason, printable(reason))
+        if k >= NOT_JUDGED_FROM_K:
+            return NEEDS_WHOLE if best is not None and based_on == BASED_ON_HEADERS else NOT_JUDGED
+    return REASONS.get(reason or "", printable(reason or ""))
 
 
 def _marks(verdict: Verdict) -> str:

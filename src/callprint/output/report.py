@@ -7,10 +7,12 @@ from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
 from rich.text import Text
 
+from callprint.core.calls.ended_flow import EndedFlow, cells_of
+from callprint.core.ground.table import Rows
 from callprint.core.packets import Outcome
-from callprint.core.verdict import UNKNOWN, FlowReport, Verdict
+from callprint.core.verdict import UNKNOWN, Verdict
 from callprint.output.console import make_table, printable, quantity
-from callprint.output.flow_table import SureAt, flow_table, lines_for_each, why_unknown
+from callprint.output.flow_table import SureAt, flow_table, lines_for_each, words_why
 from callprint.output.json_lines import Reported
 from callprint.output.outcomes import ACCEPTED, EXPLANATIONS
 
@@ -34,36 +36,42 @@ class _Counts:
     confidence: float = 0.0
 
 
+_OF_VERDICT, _OF_WHY = ("application", "confidence"), ("reason", "k", "best_application", "based_on")
+_OF_SUMMARY, _PACKETS = ("expected", "lost"), ("packets", "long_packets")
+
+
 class FlowTally:
     """Ended flows: the first `maximum` are kept for the table, all are counted, so that memory is bounded."""
 
     def __init__(self, maximum: int) -> None:
         self._maximum = maximum
-        self.shown: list[FlowReport] = []
+        self.shown: list[EndedFlow] = []
         self.flows = 0
         self.sure_at = SureAt()
         self.by_application: dict[tuple[bool, str, str], _Counts] = {}
         """(whether it is unknown, its name, why it is unknown) -> what its flows add up to."""
 
-    def add_verdict(self, verdict: Verdict) -> None:
-        """Take the next verdict of a flow."""
+    def add_verdicts(self, verdicts: Rows[Verdict]) -> None:
+        """Take the next verdicts of flows."""
         if self.flows < self._maximum:  # the table shows no flow from here on
-            self.sure_at.add(verdict)
+            self.sure_at.add_all(verdicts)
 
-    def add(self, report: FlowReport) -> None:
-        """Take a flow that has ended."""
-        self.flows += 1
-        if len(self.shown) < self._maximum:
-            self.shown.append(report)
-        verdict, summary = report.verdict, report.summary
-        unknown = verdict.application == UNKNOWN
-        key = unknown, verdict.application, why_unknown(report) if unknown else ""
-        counts = self.by_application.setdefault(key, _Counts())
-        counts.flows += 1
-        counts.packets += summary.packets
-        counts.expected += summary.expected
-        counts.lost += summary.lost
-        counts.confidence += verdict.confidence
+    def add_flows(self, flows: Sequence[EndedFlow]) -> None:
+        """Take flows that have ended."""
+        self.flows += len(flows)
+        self.shown += flows[: self._maximum - len(self.shown)]
+        for about in cells_of(flows, (*_OF_VERDICT, *_OF_WHY), (*_OF_SUMMARY, *_PACKETS)):
+            application, confidence, *why, expected, lost, packets, long_packets = about
+            unknown = application == UNKNOWN
+            key = unknown, application, words_why(*why, packets, long_packets) if unknown else ""
+            counts = self.by_application.get(key)
+            if counts is None:
+                counts = self.by_application[key] = _Counts()
+            counts.flows += 1
+            counts.packets += packets
+            counts.expected += expected
+            counts.lost += lost
+            counts.confidence += confidence
 
 
 def print_report(
@@ -84,9 +92,7 @@ def print_report(
         console.print(no_media(counters, calls, left_out))
     else:
         if not summary_only:
-            in_order = sorted(
-                flows.shown, key=lambda report: (report.verdict.flow.first_seen_ns, report.verdict.flow)
-            )
+            in_order = sorted(flows.shown, key=lambda flow: (flow.key.first_seen_ns, flow.key))
             hint = "all of them: `--json FILE`, or `callprint verdicts --csv`"
             print_flows(console, in_order, flows.sure_at, hint=hint, of=flows.flows)
         console.print(application_summary(console, flows))

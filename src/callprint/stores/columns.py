@@ -2,9 +2,9 @@
 
 import re
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
-from itertools import repeat
+from itertools import chain, repeat
 from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
@@ -39,6 +39,7 @@ class Columns(Generic[T]):
         fields = fields_of(kind)
         self.names = tuple(field.name for field in fields)
         self.optional = frozenset(field.name for field in fields if field.optional)
+        self.flags = frozenset(field.name for field in fields if field.type is bool)
         self.optional_texts = frozenset(
             field.name for field in fields if field.optional and field.type is str
         )
@@ -65,35 +66,44 @@ class Columns(Generic[T]):
             written[self._judge] = _marked(written[self._judge], repr(written[self._key :]))
         return tuple(written)
 
-    def rows(self, values: Iterable[T]) -> Iterator[tuple[object, ...]]:
-        """Return values as `row` does; those that are columns are no objects on the way."""
-        if isinstance(values, Rows):
-            for part in values.parts:
-                yield from self.rows(part)
-        elif isinstance(values, ValueTable):
-            yield from self._of_table(values)
-        else:
-            yield from map(self.row, values)
+    def cells(self, values: Iterable[T]) -> list[Sequence[Any]]:
+        """Return values as columns, with the cells of `row`; those that are columns are no objects on the way."""
+        parts = values.parts if isinstance(values, Rows) else [values]
+        found = [
+            self._of_table(part) if isinstance(part, ValueTable) else self._of_values(part) for part in parts
+        ]
+        if len(found) < 2:
+            return found[0] if found else [()] * len(self.names)
+        return [list(chain.from_iterable(of_name)) for of_name in zip(*found, strict=True)]
 
-    def _of_table(self, table: ValueTable[T]) -> Iterator[tuple[object, ...]]:
+    def _of_values(self, values: Iterable[T]) -> list[Sequence[Any]]:
+        columns = list(zip(*map(self._cells, values), strict=True)) or [()] * len(self.names)
+        return self._written(columns, len(columns[0]))
+
+    def _of_table(self, table: ValueTable[T]) -> list[Sequence[Any]]:
         keys: list[Any] = [*zip(*table.cells("flow"), strict=True)] if self._key else []
-        cells, texts = keys[:], []
-        for field in self._fields[self._key :]:
-            column = table.columns[field.name]
-            if isinstance(column, Same):
-                ((cell,), (text,)) = _written(field, [column.value])
-                cells.append(repeat(cell, len(table)))
-                texts.append(repeat(text, len(table)))
-            else:
-                written, text_of = _written(field, column)
-                cells.append(written)
-                texts.append(text_of)
+        return self._written([*keys, *(table.columns[name] for name in self.names[len(keys) :])], len(table))
+
+    def _written(self, columns: Sequence[Sequence[Any] | Same], count: int) -> list[Sequence[Any]]:
+        """Return columns as a store takes them, each of so many cells."""
+        cells: list[Sequence[Any]] = []
+        texts = []
+        for field, column in zip(self._fields, columns, strict=True):
+            of_each = [column.value] if isinstance(column, Same) else column
+            written = _written(field, of_each)
+            cells.append([*written] * count if isinstance(column, Same) else written)
+            if (
+                self._judge is not None and len(cells) > self._key
+            ):  # a flow's key is in the primary key anyway
+                text = _texts(field, of_each, written)
+                texts.append(repeat(*text, count) if isinstance(column, Same) else text)
         if self._judge is not None:
             rows = map(", ".join, zip(*texts, strict=False))
             cells[self._judge] = [
-                _marked(name, f"[{row}]") for name, row in zip(cells[self._judge], rows, strict=False)
+                _marked(judge, f"[{row}]") if isinstance(judge, str) else judge
+                for judge, row in zip(cells[self._judge], rows, strict=False)
             ]
-        return zip(*cells, strict=False)
+        return cells
 
     def value(self, row: Sequence[object], flow: FlowKey | None = None) -> T:
         """Return the value of a row of these columns; `flow` is its key, where that has been read before.
@@ -117,13 +127,30 @@ def _marked(judge: object, row: str) -> str:
     return f"{judge} #{zlib.crc32(row.encode('ascii', 'backslashreplace')):08x}"
 
 
-def _written(field: NamedField, column: Sequence[Any]) -> tuple[Sequence[Any], Iterable[str]]:
-    """Return cells as a store takes them, and each as `repr` gives it in a row."""
-    if isinstance(field.type, type) and issubclass(field.type, StrEnum):
+def _written(field: NamedField, column: Sequence[Any]) -> Sequence[Any]:
+    """Return cells as a store takes them."""
+    if _is_enumeration(field):
+        return [None if value is None else value.value for value in column]
+    return column if field.type not in WRITERS else list(map(WRITERS[field.type], column))
+
+
+def _texts(field: NamedField, column: Sequence[Any], written: Sequence[Any]) -> Iterable[str]:
+    """Return cells as `repr` gives them in a row."""
+    if _is_enumeration(field):
         texts = {value: repr(value) for value in set(column)}  # slow, and of few values
-        return [None if value is None else value.value for value in column], map(texts.__getitem__, column)
-    written = column if field.type not in WRITERS else list(map(WRITERS[field.type], column))
-    return written, map(repr, written)
+        return map(texts.__getitem__, column)
+    if is_empty(column):
+        return repeat(repr(None), len(column))
+    return map(repr, written)
+
+
+def is_empty(column: Sequence[Any]) -> bool:
+    """Tell whether no cell of a column holds anything."""
+    return column.count(None) == len(column)
+
+
+def _is_enumeration(field: NamedField) -> bool:
+    return isinstance(field.type, type) and issubclass(field.type, StrEnum)
 
 
 VERDICT = Columns(Verdict, judge="model")

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from callprint.core.call import AllowEntry, CallRecord, Vote
 from callprint.core.ground.errors import RowError, StoreError
+from callprint.core.ground.table import Rows
 from callprint.core.verdict import FlowKey, FlowSummary, Verdict
 from callprint.stores import (
     sqlite_activity,
@@ -29,9 +30,10 @@ from callprint.stores.base import (
     UnknownEvidence,
     VerdictStore,
 )
-from callprint.stores.columns import ALLOW_ENTRY, CALL, EVIDENCE, MODEL, SUMMARY, VERDICT, VOTE
+from callprint.stores.columns import ALLOW_ENTRY, CALL, EVIDENCE, MODEL, SUMMARY, VOTE
 from callprint.stores.queries import CallQuery, VerdictQuery
 from callprint.stores.sqlite_evidence import DAY_NS, EvidenceLimits
+from callprint.stores.sqlite_insert import insert
 from callprint.stores.sqlite_judgements import Judgements
 from callprint.stores.sqlite_schema import APPLICATION_ID, MIGRATIONS
 
@@ -92,11 +94,12 @@ class SqliteStore(VerdictStore):
 
     def put_verdicts(self, verdicts: Iterable[Verdict]) -> None:
         """Store verdicts in one transaction, each as the latest judgement of what it is about."""
-        self._write_judgements(sqlite_judgements.VERDICTS, VERDICT.rows(verdicts))
+        self._write_judgements(sqlite_judgements.VERDICTS, verdicts)
 
     def put_flows(self, summaries: Iterable[FlowSummary]) -> None:
         """Store flow summaries in one transaction; of two for one flow the one that covers more stays."""
-        self._write(sqlite_rows.PUT_FLOW, SUMMARY.rows(summaries))
+        with self._explained(), self._transaction() as connection:
+            insert(connection, "flow", SUMMARY.names, SUMMARY.cells(summaries), sqlite_rows.FLOW_ENDING)
 
     def verdicts(self, query: VerdictQuery) -> Iterator[StoredVerdict]:
         """Give the verdicts that match, latest decision first; others may write meanwhile."""
@@ -130,7 +133,7 @@ class SqliteStore(VerdictStore):
 
     def put_calls(self, calls: Iterable[CallRecord], rebuilt: bool = False) -> None:
         """Store call rows in one transaction, each as the latest judgement, or with `rebuilt` where it is missing."""
-        self._write_judgements(sqlite_judgements.CALLS, CALL.rows(calls), keep_place=rebuilt)
+        self._write_judgements(sqlite_judgements.CALLS, calls, keep_place=rebuilt)
 
     def calls(self, query: CallQuery) -> Iterator[CallRecord]:
         """Give the calls that match, the latest first."""
@@ -237,10 +240,10 @@ class SqliteStore(VerdictStore):
             connection.executemany(statement, rows)
 
     def _write_judgements(
-        self, table: Judgements, rows: Iterable[tuple[object, ...]], *, keep_place: bool = False
+        self, table: Judgements, values: Iterable[Any], *, keep_place: bool = False
     ) -> None:
         with self._explained():
-            found = list(rows)
+            found = Rows(values)
             if not found:  # so that nothing is written: a transaction costs a flush to the disk
                 self._open()
                 return

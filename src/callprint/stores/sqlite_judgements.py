@@ -6,11 +6,12 @@ and their indexes together, since SQLite then guards each row by itself.
 
 import sqlite3
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from callprint.stores.base import MINUTE_NS
-from callprint.stores.columns import CALL, KEY_COLUMNS, SEQUENCE, VERDICT, Columns, insert_statement
+from callprint.stores.columns import CALL, KEY_COLUMNS, SEQUENCE, VERDICT, Columns
+from callprint.stores.sqlite_insert import insert
 
 Row = tuple[Any, ...]
 
@@ -18,6 +19,10 @@ NEXT_SEQUENCE = "UPDATE last_sequence SET number = number + 1 RETURNING number"
 _COUNT = (
     "INSERT INTO activity VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET number = number + excluded.number"
 )
+
+
+_ENDING = "ON CONFLICT DO NOTHING"
+"""Rather than INSERT OR IGNORE, which would also skip a row that breaks a NOT NULL or a CHECK: lost in silence."""
 
 
 class Counting(NamedTuple):
@@ -35,9 +40,7 @@ class Judgements:
     def __init__(self, table: str, columns: Columns[Any], key: Sequence[str], counting: Counting) -> None:
         """`key`: the columns of the primary key."""
         names = columns.names
-        # ON CONFLICT rather than INSERT OR IGNORE: the latter would also skip a row that breaks a NOT NULL or a
-        # CHECK, and a judgement would be lost in silence.
-        self._insert = insert_statement(table, (*names, SEQUENCE)) + " ON CONFLICT DO NOTHING"
+        self._table, self._columns = table, columns
         of_key = " AND ".join(f"{column} = ?" for column in key)
         self._is_new = f"SELECT {SEQUENCE} = ? FROM {table} WHERE {of_key}"
         self._give_again = f"UPDATE {table} SET {SEQUENCE} = ? WHERE {of_key}"
@@ -47,15 +50,25 @@ class Judgements:
         column, self._counted = counting.which
         self._which = names.index(column)
 
-    def put(self, connection: sqlite3.Connection, rows: list[Row], *, keep_place: bool = False) -> None:
-        """Store rows of the columns within a transaction; with `keep_place` those that are there stay as they are."""
+    def put(self, connection: sqlite3.Connection, values: Iterable[Any], *, keep_place: bool = False) -> None:
+        """Store values within a transaction; with `keep_place` those that are there stay as they are."""
+        cells = self._columns.cells(values)
+        count = len(cells[0])
         ((sequence,),) = connection.execute(NEXT_SEQUENCE).fetchall()
-        stored = connection.executemany(self._insert, ((*row, sequence) for row in rows)).rowcount
-        if stored == len(rows):
-            self._count(connection, rows)
+        stored = insert(
+            connection,
+            self._table,
+            (*self._columns.names, SEQUENCE),
+            (*cells, [sequence] * count),
+            _ENDING,
+            self._columns.flags,
+        )
+        if stored == count:
+            self._count(connection, cells)
             return
+        rows = list(zip(*cells, strict=True))
         new = self._new(connection, rows, sequence) if stored else {}
-        self._count(connection, new.values())
+        self._count(connection, list(zip(*new.values(), strict=True)))
         if not keep_place:
             again = ((sequence, *key) for row in rows if (key := self._key_of(row)) not in new)
             connection.executemany(self._give_again, again)
@@ -72,11 +85,12 @@ class Judgements:
     def _key_of(self, row: Row) -> Row:
         return tuple(row[at] for at in self._key)
 
-    def _count(self, connection: sqlite3.Connection, rows: Any) -> None:
+    def _count(self, connection: sqlite3.Connection, cells: Sequence[Sequence[Any]]) -> None:
+        if not cells:
+            return
+        columns = zip(cells[self._time], cells[self._name], cells[self._which], strict=True)
         counts = Counter(
-            (row[self._time] // MINUTE_NS, str(row[self._name]))
-            for row in rows
-            if row[self._which] == self._counted
+            (time_ns // MINUTE_NS, str(name)) for time_ns, name, which in columns if which == self._counted
         )
         connection.executemany(
             _COUNT, [(self._kind, minute, name, number) for (minute, name), number in counts.items()]

@@ -24,9 +24,8 @@ _NEW_ORDER, _OLD_ORDER = (
     for row in ("excluded", "flow")
 )
 # Of two summaries that cover the same, the later one only completes the first, as it does in Cassandra.
-PUT_FLOW = (
-    insert_statement("flow", SUMMARY.names)
-    + " ON CONFLICT DO UPDATE SET "
+FLOW_ENDING = (
+    "ON CONFLICT DO UPDATE SET "
     + ", ".join(
         f"{column} = iif({_NEW_ORDER} > {_OLD_ORDER}, excluded.{column}, coalesce(flow.{column}, excluded.{column}))"
         for column in SUMMARY.names[len(KEY_COLUMNS) :]

@@ -29,6 +29,7 @@ from callprint.core.calls.attempt import Attempt
 from callprint.core.calls.call_rows import cells_of
 from callprint.core.calls.callee import ask_for
 from callprint.core.calls.claims import claim_after
+from callprint.core.calls.ended_flow import EndedFlow, ended_flows
 from callprint.core.calls.events import CallEvent, CallStep, MessageOutcome, nobody_listens
 from callprint.core.calls.facts import facts_of, facts_with_media
 from callprint.core.calls.first_invite import begun
@@ -36,7 +37,7 @@ from callprint.core.calls.media import LiveMedia
 from callprint.core.calls.media_only import MediaGroup, MediaGroups, MediaOnlyCall
 from callprint.core.calls.party import Side
 from callprint.core.calls.relays import relay_between
-from callprint.core.calls.said import SaidOfFlows
+from callprint.core.calls.said import Parties, SaidOfFlows
 from callprint.core.calls.settings import NEVER_NS, RUNNING_EVERY_NS, CallSettings
 from callprint.core.calls.table import CallTable
 from callprint.core.declared.table import NO_NAMES, NameTable
@@ -70,7 +71,7 @@ class CallAssembler:
         self._table = CallTable(self._settings)
         self._live = LiveMedia()
         self._alone = MediaGroups(self._settings.maximum_flows)
-        self._flows: list[tuple[int, FlowKey, int, FlowReport]] = []  # a heap by settling time
+        self._flows: list[tuple[int, FlowKey, int, EndedFlow]] = []  # a heap by settling time
         self._flow_count = 0
         self._running: list[tuple[int, RunningFlow]] = []  # a heap by the mark at which each counts
         self._events: list[CallEvent | MediaOnlyCall] = []
@@ -95,22 +96,22 @@ class CallAssembler:
         """SIP messages seen: the sum of `outcomes` and `defects`."""
         return sum(self.outcomes.values()) + sum(self.defects.values())
 
-    def with_announced(self, reports: Iterable[FlowReport]) -> list[FlowReport]:
+    def with_announced(self, flows: Iterable[FlowReport | EndedFlow]) -> list[EndedFlow]:
         """Return flows that have just ended with what signalling says about them by now, for people to read.
 
         What is stored is what `said` keeps: it does not depend on how soon the end of a flow was noticed.
         """
-        return [self.said.so_far(report, self._live.parties(report)) for report in reports]
+        return [self.said.so_far(flow, self._parties(flow)) for flow in ended_flows(flows)]
 
-    def add_flows(self, reports: Iterable[FlowReport]) -> list[CallEvent | MediaOnlyCall]:
+    def add_flows(self, flows: Iterable[FlowReport | EndedFlow]) -> list[CallEvent | MediaOnlyCall]:
         """Take flows that have ended, before the packets of the batch in which their end was noticed.
 
         This gives events only when there is no room to wait for the right time.
         """
-        for report in reports:
-            settles_ns = report.summary.last_seen_ns + self._settings.flow_settles_after_ns
+        for flow in ended_flows(flows):
+            settles_ns = flow.last_seen_ns + self._settings.flow_settles_after_ns
             self._flow_count += 1
-            heapq.heappush(self._flows, (settles_ns, report.verdict.flow, self._flow_count, report))
+            heapq.heappush(self._flows, (settles_ns, flow.key, self._flow_count, flow))
         while len(self._flows) > self._settings.maximum_flows:
             self._settle_next()
             self.flows_settled_early += 1
@@ -181,8 +182,8 @@ class CallAssembler:
                 "now_ns": self._now_ns,
                 "calls": [call_out(call, reports) for call in self._table.by_rank()],
                 "flows": [
-                    {"settles_ns": settles_ns, "number": count, "report": reports.add(report)}
-                    for settles_ns, _, count, report in sorted(self._flows)
+                    {"settles_ns": settles_ns, "number": count, "report": reports.add(flow.report)}
+                    for settles_ns, _, count, flow in sorted(self._flows)
                 ],
                 "flow_count": self._flow_count,
                 "running": RUNNING_FLOWS.plain(running for _, running in self._running),
@@ -206,9 +207,8 @@ class CallAssembler:
                 self._table.add(call)
                 self._live.note(call)
             for values in plain["flows"]:
-                report = reports[values["report"]]
-                waiting = int(values["settles_ns"]), report.verdict.flow, int(values["number"]), report
-                self._flows.append(waiting)
+                flow = EndedFlow.of(reports[values["report"]])
+                self._flows.append((int(values["settles_ns"]), flow.key, int(values["number"]), flow))
             self.add_running(RUNNING_FLOWS.read(plain.get("running", [])))
             for values in plain["alone"]:
                 self._alone.put_back(group_in(values, reports))
@@ -322,30 +322,34 @@ class CallAssembler:
 
     def _settle_next(self) -> None:
         """Join the flow that is due first; before its time only when there is no room, or nothing follows."""
-        due_ns, _, _, report = heapq.heappop(self._flows)
-        settles_ns = min(due_ns, max(self._now_ns, report.summary.last_seen_ns))
-        without_call = []
-        report, has_call = self._join(report)
+        due_ns, _, _, flow = heapq.heappop(self._flows)
+        settles_ns = min(due_ns, max(self._now_ns, flow.last_seen_ns))
+        flow, has_call = self._join(flow)
+        without_call = [flow]
         if has_call:
             # The call has learned the flow's addresses: the other direction may have waited for just that.
-            joined = [self._join(other) for other in self._alone.take(report)]
-            without_call += [other for other, has_call in joined if not has_call]
-        else:
-            without_call.append(report)
+            joined = [self._join(other) for other in self._alone.take(flow)]
+            without_call = [other for other, has_call in joined if not has_call]
         until_ns = settles_ns + self._settings.flow_settles_after_ns
-        for flow in without_call:
-            self._events += [MediaOnlyCall(group, settles_ns) for group in self._alone.add(flow, until_ns)]
-            self._note_relay(flow, [self._alone.of(flow)])
+        for alone in without_call:
+            self._events += [MediaOnlyCall(group, settles_ns) for group in self._alone.add(alone, until_ns)]
+            if not (self._live.wants_none_like(alone.key) and self._alone.is_single(alone.key.ssrc)):
+                self._note_relay(alone.report, [self._alone.of(alone)])
 
-    def _join(self, report: FlowReport) -> tuple[FlowReport, bool]:
+    def _parties(self, flow: EndedFlow) -> Parties:
+        return [] if self._live.wants_none_like(flow.key) else self._live.parties(flow.report)
+
+    def _join(self, flow: EndedFlow) -> tuple[EndedFlow, bool]:
         """Join a flow with its calls; return it as they say it is, and whether there are any."""
-        report = self.said.settle(report, self._live.parties(report))
-        calls = self._live.join(report)
+        flow = self.said.settle(flow, self._parties(flow))
+        if self._live.wants_none_like(flow.key):
+            return flow, False
+        calls = self._live.join(flow.report)
         for call in calls:
             self._table.measure(call)
         if calls:
-            self._note_relay(report, calls)
-        return report, bool(calls)
+            self._note_relay(flow.report, calls)
+        return flow, bool(calls)
 
     def _note_relay(self, report: FlowReport, owners: Sequence[Attempt | MediaGroup]) -> None:
         """Note which relay the packets of a flow passed, in its calls and in those that have it on the other side."""

@@ -13,6 +13,7 @@ from callprint.core.call import CallState, EndedBy
 from callprint.core.calls.attempt import Attempt
 from callprint.core.calls.branches import Branch, Branches, branches_in
 from callprint.core.calls.claims import Claim
+from callprint.core.calls.ended_flow import EndedFlow
 from callprint.core.calls.media_only import MediaGroup
 from callprint.core.calls.party import Party
 from callprint.core.declared.name import Declared
@@ -105,7 +106,7 @@ def group_out(group: MediaGroup, reports: ReportTable) -> Plain:
     """Return flows without a call as plain values; the reports go into the table."""
     return {
         "until_ns": group.until_ns,
-        "reports": [reports.add(report) for report in group.flows],
+        "reports": [reports.add(flow.report) for flow in group.flows],
         "relayed_by": group.relayed_by,
     }
 
@@ -115,7 +116,8 @@ def group_in(values: Plain, reports: Sequence[FlowReport]) -> MediaGroup:
     relayed_by = values.get("relayed_by")
     if not isinstance(relayed_by, str | None):
         raise DecodeError(f"a relay cannot be a {type(relayed_by).__name__}")
-    return MediaGroup(int(values["until_ns"]), [reports[number] for number in values["reports"]], relayed_by)
+    flows = [EndedFlow.of(reports[number]) for number in values["reports"]]
+    return MediaGroup(int(values["until_ns"]), flows, relayed_by)
 
 
 def _branches_0_1_0(values: Plain) -> Branches:

@@ -110,6 +110,17 @@ class LiveMedia:
             self._give(call, side, report)
         return [call for call, _ in chosen]
 
+    def wants_none_like(self, flow: FlowKey) -> bool:
+        """Tell, at little cost, that no call in progress knows anything of a flow; most flows belong to none."""
+        calls = self._calls
+        return not calls or not (
+            flow.ssrc in calls
+            or (flow.src_ip, flow.src_port) in calls
+            or (flow.dst_ip, flow.dst_port) in calls
+            or (NAMED, flow.dst_port) in calls
+            or _SentBy(flow.ssrc) in calls
+        )
+
     def note_running(self, running: RunningFlow) -> None:
         """Note that a flow goes on, for the calls that it would be given to if it ended now."""
         flow, last_ns = running

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable
 
+from callprint.core.calls.ended_flow import EndedFlow, EndedFlows
 from callprint.core.calls.party import Party, announced
 from callprint.core.declared.name import Declared
 from callprint.core.declared.table import NameTable
 from callprint.core.ground.changed import changed
+from callprint.core.ground.table import Rows
 from callprint.core.quality.measures import with_codec
-from callprint.core.verdict import RUNNING, FlowReport, FlowSummary, Verdict
+from callprint.core.verdict import FlowReport, FlowSummary, Verdict
 
 Parties = list[tuple[Party, Party]]
 """The sender and the receiver of a flow in each call that it fits, the best first."""
@@ -21,9 +23,8 @@ class SaidOfFlows:
         self.names = names
         self._settles_after_ns = settles_after_ns
         self._summaries: list[FlowSummary] = []
+        self._rated: dict[EndedFlows, list[int]] = {}  # settled without signalling, by their place
         self._verdicts: list[Verdict] = []
-        # By the id of a flow that fits no call: the flow, and what is said of it, until it settles.
-        self._so_far: dict[int, tuple[FlowReport, FlowReport]] = {}
 
     def of(self, report: FlowReport, parties: Parties) -> FlowReport:
         """Return a flow that has ended with what signalling says about it.
@@ -38,28 +39,41 @@ class SaidOfFlows:
             _declared(report.verdict, parties, self.names, settled_ns), _announced(report.summary, parties)
         )
 
-    def so_far(self, report: FlowReport, parties: Parties) -> FlowReport:
+    def so_far(self, flow: EndedFlow, parties: Parties) -> EndedFlow:
         """Return what `of` does, for a flow that goes on, or that has ended and will settle."""
-        said = self.of(report, parties)
-        if not parties and report.summary.ended != RUNNING:  # most flows: what costs time is not done again
-            self._so_far[id(report)] = report, said
-        return said
+        if flow.flows is not None and not parties:
+            return EndedFlow(flow.key, flow.last_seen_ns, flow.flows.unannounced, flow.at)
+        return EndedFlow.of(self.of(flow.report, parties))
 
-    def settle(self, report: FlowReport, parties: Parties) -> FlowReport:
+    def settle(self, flow: EndedFlow, parties: Parties) -> EndedFlow:
         """Keep what signalling says about a flow that settles; return the flow with it."""
-        known = self._so_far.pop(id(report), None)
-        said = self.of(report, parties) if parties or known is None else known[1]
+        if flow.flows is not None and not parties:
+            return self._settle_alone(flow, flow.flows.unannounced)
+        report = flow.report
+        said = self.of(report, parties)
         if said.summary is not report.summary:
             self._summaries.append(said.summary)
         if said.verdict is not report.verdict:
             self._verdicts.append(said.verdict)
-        return said
+        return EndedFlow.of(said)
 
-    def take(self) -> tuple[list[FlowSummary], list[Verdict]]:
-        """Return, once, the summaries of settled flows to which signalling adds something, and the later verdicts."""
-        taken = self._summaries, self._verdicts
-        self._summaries, self._verdicts = [], []
-        return taken
+    def _settle_alone(self, flow: EndedFlow, unannounced: EndedFlows) -> EndedFlow:
+        if flow.at not in unannounced.rated:
+            return flow
+        self._rated.setdefault(unannounced, []).append(flow.at)
+        return EndedFlow(flow.key, flow.last_seen_ns, unannounced, flow.at)
+
+    def take(self) -> tuple[Rows[FlowSummary], list[Verdict]]:
+        """Return, once, the summaries of settled flows to which signalling adds something, and the later verdicts.
+
+        A flow without signalling is among them if its rating waited for a codec.
+        """
+        summaries = Rows(self._summaries)
+        for flows, places in self._rated.items():
+            summaries.extend(flows.summaries.chosen(places))
+        verdicts = self._verdicts
+        self._summaries, self._rated, self._verdicts = [], {}, []
+        return summaries, verdicts
 
 
 def _announced(summary: FlowSummary, parties: Parties) -> FlowSummary:

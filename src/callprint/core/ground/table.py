@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
-from itertools import chain, repeat
-from typing import Any, Generic, NamedTuple, TypeVar, overload
+from itertools import chain, count, repeat
+from operator import eq
+from typing import Any, Generic, NamedTuple, TypeVar, Union, cast, overload
 
 Value = TypeVar("Value")
 
@@ -15,12 +16,16 @@ class Same(NamedTuple):
     value: Any
 
 
+Column = Union[Sequence[Any], Same, "ValueTable[Any]"]
+"""The cells of a field; those of a field that is itself a dataclass may be a table."""
+
+
 @dataclass(frozen=True, slots=True)
 class ValueTable(Generic[Value]):
     """Values of a dataclass, as columns by the names of its fields."""
 
     kind: type[Value]
-    columns: Mapping[str, Sequence[Any] | Same]
+    columns: Mapping[str, "Column"]
     length: int
 
     def __len__(self) -> int:
@@ -31,6 +36,50 @@ class ValueTable(Generic[Value]):
         """Make the values."""
         kind: Any = self.kind
         return map(kind, *(self.cells(name) for name in names_of(kind)))
+
+    def __getitem__(self, at: int) -> Value:
+        """Make one value."""
+        kind: Any = self.kind
+        return cast(Value, kind(*(self.cell(name, at) for name in names_of(kind))))
+
+    def cell(self, name: str, at: int) -> Any:
+        """Return one cell."""
+        column = self.columns[name]
+        return column.value if isinstance(column, Same) else column[at]
+
+    def of(self, name: str, places: Sequence[int]) -> Column:
+        """Return the cells of a column in these places."""
+        column = self.columns[name]
+        if isinstance(column, ValueTable):
+            return column.chosen(places)
+        return column if isinstance(column, Same) else list(map(column.__getitem__, places))
+
+    def gathered(self, name: str, places: Sequence[int]) -> Iterable[Any]:
+        """Return the cells of a column in these places, one after the other."""
+        column = self.of(name, places)
+        return repeat(column.value, len(places)) if isinstance(column, Same) else column
+
+    def chosen(self, places: Sequence[int]) -> "ValueTable[Value]":
+        """Return the values in these places."""
+        if len(places) == self.length and all(map(eq, places, count())):
+            return self
+        return ValueTable(self.kind, {name: self.of(name, places) for name in self.columns}, len(places))
+
+    def changed(self, values: Mapping[int, Value]) -> "ValueTable[Value]":
+        """Return these values with others in some places."""
+        if not values:
+            return self
+        kind: Any = self.kind
+        columns = dict(self.columns)
+        for name in names_of(kind):
+            new = {
+                at: cell
+                for at, value in values.items()
+                if (cell := getattr(value, name)) is not self.cell(name, at)
+            }
+            if new:
+                columns[name] = [new.get(at, old) for at, old in enumerate(self.cells(name))]
+        return ValueTable(self.kind, columns, self.length)
 
     def cells(self, name: str) -> Iterable[Any]:
         """Return the cells of a column."""

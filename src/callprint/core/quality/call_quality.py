@@ -37,6 +37,18 @@ def call_quality(
     )
 
 
+def may_say_something(
+    clock_rate_hz: int, lost: int, expected: int, quiet_share: float | None, far_lost_share: float | None
+) -> bool:
+    """Tell whether `call_quality` may say more of a party that sends one flow than its MOS."""
+    return (
+        clock_rate_hz == _VIDEO_HZ
+        or lost > expected * _LOSS / 2
+        or (quiet_share is not None and quiet_share >= _QUIET)
+        or (far_lost_share is not None and far_lost_share >= _LOSS / 2)
+    )
+
+
 def _voice(flows: Sequence[FlowSummary]) -> FlowSummary | None:
     """Return the longest flow that is no video."""
     voices = [flow for flow in flows if flow.clock_rate_hz != _VIDEO_HZ]

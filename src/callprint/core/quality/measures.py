@@ -1,6 +1,7 @@
 """The quality of flows as fields of their summaries, from the rows of the flow engine."""
 
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,6 +9,7 @@ import numpy as np
 from callprint.core.flow.window_layout import REPORTED, WINDOW
 from callprint.core.ground.arrays import Array
 from callprint.core.ground.changed import changed
+from callprint.core.ground.table import ValueTable
 from callprint.core.quality.flow_rating import UNNAMED, Measured, Rating, doubts_of, never_rated, rated
 from callprint.core.quality.windows import Interval, intervals, merged, read_windows, windows_text
 from callprint.core.verdict import FlowSummary
@@ -23,6 +25,12 @@ FIELDS = (
 _FAR = ("round_trip_ms", "far_lost_share", "far_jitter_ms", "far_mos")
 _FAR_COUNTERS = ("reports", "jitter_reports", "far_mos_tenths")
 _G711 = ("PCMU", "PCMA")
+_RATED = ("r_factor", "mos", "mos_band", "quality_notes")
+_OF_MEASURED = (
+    *("clock_rate_hz", "packet_ms", "bytes", "packets", "long_packets"),
+    *("round_trip_ms", "quality_notes"),
+)
+_about = attrgetter(*_OF_MEASURED)
 _RatingCells = tuple[float | None, float | None, str | None, str | None]
 """R, MOS, band and notes."""
 
@@ -66,25 +74,53 @@ def with_codec(summary: FlowSummary, codec: str | None) -> FlowSummary:
     if summary.quality_windows is None or summary.codec != UNNAMED:
         return summary
     measured = measured_of(summary, codec or UNNAMED)
+    r, mos, band, notes = _rated_by_text(measured, summary.quality_windows)
+    return changed(summary, r_factor=r, mos=mos, mos_band=band, quality_notes=notes)
+
+
+def _rated_by_text(measured: Measured, windows: str) -> _RatingCells:
     rating = never_rated(measured)  # most often, and the windows need not be read
     if rating is None:
-        _, parts = read_windows(summary.quality_windows)
+        _, parts = read_windows(windows)
         rating = rated(measured, merged(parts))
-    r, mos, band, notes = _of_rating(rating)
-    return changed(summary, r_factor=r, mos=mos, mos_band=band, quality_notes=notes)
+    return _of_rating(rating)
+
+
+def without_codec(summaries: ValueTable[FlowSummary]) -> tuple[ValueTable[FlowSummary], frozenset[int]]:
+    """Return summaries as `with_codec` does where signalling says nothing, and the places of those that it rates."""
+    texts = zip(summaries.cells("codec"), summaries.cells("quality_windows"), strict=True)
+    places = [at for at, (codec, text) in enumerate(texts) if codec == UNNAMED and text is not None]
+    if not places:
+        return summaries, frozenset()
+    chosen = summaries.chosen(places)
+    ratings = []
+    for *about, text in zip(*map(chosen.cells, (*_OF_MEASURED, "quality_windows")), strict=True):
+        ratings.append(_rated_by_text(_measured(UNNAMED, *about), text))
+    columns = {name: list(summaries.cells(name)) for name in _RATED}
+    for name, cells in zip(_RATED, zip(*ratings, strict=True), strict=True):
+        for at, cell in zip(places, cells, strict=True):
+            columns[name][at] = cell
+    return ValueTable(FlowSummary, {**summaries.columns, **columns}, len(summaries)), frozenset(places)
 
 
 def measured_of(summary: FlowSummary, codec: str | None = None) -> Measured:
     """Return what the rating of a flow depends on, for windows of it as well."""
-    notes = tuple((summary.quality_notes or "").split(","))
-    return Measured(
-        codec or summary.announced_codec or summary.codec,
-        summary.clock_rate_hz,
-        summary.packet_ms,
-        summary.bytes / max(1, summary.packets + summary.long_packets),
-        summary.round_trip_ms,
-        tuple(note for note in notes if note.startswith("capture_")),
-    )
+    return _measured(codec or summary.announced_codec or summary.codec, *_about(summary))
+
+
+def _measured(
+    codec: str,
+    clock_rate_hz: int,
+    packet_ms: float | None,
+    octets: int,
+    packets: int,
+    long_packets: int,
+    round_trip_ms: float | None,
+    notes: str | None,
+) -> Measured:
+    doubts = tuple(note for note in notes.split(",") if note.startswith("capture_")) if notes else ()
+    octets_each = octets / max(1, packets + long_packets)
+    return Measured(codec, clock_rate_hz, packet_ms, octets_each, round_trip_ms, doubts)
 
 
 def _of_rating(rating: Rating) -> _RatingCells:

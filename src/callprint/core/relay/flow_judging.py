@@ -21,7 +21,7 @@ from callprint.core.relay.evidence_logs import EvidenceLogs
 from callprint.core.relay.flow_assembly import FlowId, flow_ids
 from callprint.core.relay.shipping import rows_at
 from callprint.core.verdict import ENDED_NAMES, RUNNING, FlowSummary, Verdict
-from callprint.core.verdicts.declaring import declare_all
+from callprint.core.verdicts.declaring import declared_of, with_declared
 from callprint.core.verdicts.fingerprints import fingerprints_of, texts_of
 from callprint.core.verdicts.identifier import Identifier, Names, ask
 from callprint.core.verdicts.rule import resolve
@@ -134,8 +134,9 @@ def _judge_slices(identifier: Identifier | None, slices: list[_Slice]) -> None:
     resolution = resolve(drain.events, drain.flows, ask(identifier, drain))
     given = resolution.given
     found = texts_of(fingerprints_of(drain, given))
-    verdicts = flow_verdicts(rows_of(resolution.flows, given), Names.of(identifier), found)
-    declare_all(verdicts, drain, given, slices[0].judge.names)
+    undeclared = flow_verdicts(rows_of(resolution.flows, given), Names.of(identifier), found)
+    table = slices[0].judge.names
+    verdicts = list(with_declared(undeclared, declared_of(drain, given, table), table))
     kinds = drain.events["kind"]
     summed = np.flatnonzero((kinds == PartKind.STATISTICS) | (kinds == EVENT_END))
     names, drain.flows["capture"] = np.unique(
@@ -219,4 +220,4 @@ def _summaries(
         RUNNING if goes_on else ENDED_NAMES[number]
         for goes_on, number in zip(running.tolist(), events["ended"].tolist(), strict=True)
     ]
-    return flow_summaries(flows, flow_keys(flows), ended, captures, windows)
+    return list(flow_summaries(flows, flow_keys(flows), ended, captures, windows))

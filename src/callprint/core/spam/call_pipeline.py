@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from callprint.core.call import CallRecord
 from callprint.core.calls.assembly import CallAssembler
+from callprint.core.calls.ended_flow import EndedFlow
 from callprint.core.calls.settings import CallSettings
 from callprint.core.declared.table import NO_NAMES, NameTable
 from callprint.core.ground.arrays import Array
@@ -42,9 +43,9 @@ class CallPipeline:
         self.assembler = CallAssembler(settings, identities, names)
         self.judge = CallJudge(history, detector, settings.maximum_calls + 1)
 
-    def add_flows(self, reports: Iterable[FlowReport]) -> Rows[CallRecord]:
+    def add_flows(self, flows: Iterable[FlowReport | EndedFlow]) -> Rows[CallRecord]:
         """Take flows that have ended, before the packets of the batch in which their end was noticed."""
-        return self.judge.judge_all(self.assembler.add_flows(reports))
+        return self.judge.judge_all(self.assembler.add_flows(flows))
 
     def process(
         self, data: Array, packets: Array, records: Array | None = None, capture: str | None = None

@@ -13,7 +13,8 @@ import numpy as np
 
 from callprint.core.call import NOT_JUDGED, Action, CallRecord, Judgement, Phase
 from callprint.core.calls.events import CELLS, CallEvent, CallKey, CallStep
-from callprint.core.calls.media_only import MediaOnlyCall, media_only_calls
+from callprint.core.calls.media_only import MediaOnlyCall
+from callprint.core.calls.media_only_rows import media_only_calls
 from callprint.core.ground.table import Rows, Same, ValueTable
 from callprint.core.spam.compiled_histories import fill_end, fill_ends
 from callprint.core.spam.features import FEATURE_COUNT

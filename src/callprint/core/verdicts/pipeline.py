@@ -16,11 +16,12 @@ from callprint.core.flow.engine import EngineSettings, FlowEngine, FlowEvents
 from callprint.core.flow.layout import EVENT_END, NEVER_NS, NO_APPLICATION
 from callprint.core.ground.addresses import Endpoint
 from callprint.core.ground.arrays import Array
+from callprint.core.ground.table import Column, Rows, ValueTable
 from callprint.core.identify.decision import LOW_CONFIDENCE, TOO_SHORT
 from callprint.core.quality.measures import FlowWindows
 from callprint.core.verdict import ENDED_NAMES, RUNNING, FlowKey, FlowReport, RunningFlow, Verdict
 from callprint.core.verdicts.ahead import Begun, Decided, Submit, copied
-from callprint.core.verdicts.declaring import declare_all
+from callprint.core.verdicts.declaring import declared_of, with_declared
 from callprint.core.verdicts.fingerprints import KeptFingerprints
 from callprint.core.verdicts.identifier import Identifier, Names, ask
 from callprint.core.verdicts.rule import resolve
@@ -32,8 +33,8 @@ from callprint.core.verdicts.values import flow_summaries, flow_verdicts, unknow
 class PipelineOutput:
     """What one batch brought about, in the order in which it came about."""
 
-    verdicts: list[Verdict] = field(default_factory=list)
-    reports: list[FlowReport] = field(default_factory=list)
+    verdicts: Rows[Verdict] = field(default_factory=Rows)
+    reports: Rows[FlowReport] = field(default_factory=Rows)
     report_packets: list[int] = field(default_factory=list)
     """For each report the index in the batch of the packet at which its flow's end was noticed; -1: by `finish`."""
     unknown: list[tuple[Verdict, bytes]] = field(default_factory=list)
@@ -153,31 +154,33 @@ class IdentificationPipeline:
         names = Names.of(self._identifier)
         ends = np.flatnonzero(events["kind"] == EVENT_END)
         found, last_found = self._fingerprints.take(drain, resolution.flows, resolution.given, ends)
-        verdicts = flow_verdicts(resolution.flows[resolution.given], names, found)
-        by_event = dict(zip(resolution.given.tolist(), verdicts, strict=True))  # without declared names
-        for i, declared in declare_all(verdicts, drain, resolution.given, self._names).items():
-            self._declared[verdicts[i].flow] = declared
-        output.verdicts += verdicts
-        if self.on_looks is not None and verdicts:
+        undeclared = flow_verdicts(resolution.flows[resolution.given], names, found)
+        declared = declared_of(drain, resolution.given, self._names)
+        verdicts = with_declared(undeclared, declared, self._names)
+        for at, name in declared.items():
+            self._declared[verdicts.cell("flow", at)] = name
+        output.verdicts.extend(verdicts)
+        if self.on_looks is not None and len(verdicts):
             given = events[resolution.given]
-            self.on_looks(verdicts, drain.evidence, np.column_stack([given["start"], given["end"]]))
+            self.on_looks(list(verdicts), drain.evidence, np.column_stack([given["start"], given["end"]]))
         if self._keep_unknown:
             output.unknown += unknown_evidence(verdicts, events[resolution.given], drain.evidence)
         # Most flows get their verdict when they end.
-        apart = ~np.isin(ends, resolution.given)
-        texts = [text for text, is_apart in zip(last_found, apart.tolist(), strict=True) if is_apart]
-        by_event |= zip(
-            ends[apart].tolist(), flow_verdicts(resolution.flows[ends[apart]], names, texts), strict=True
+        last = (
+            undeclared
+            if np.array_equal(ends, resolution.given)
+            else flow_verdicts(resolution.flows[ends], names, last_found)
         )
-        last = [self._with_declared(by_event[end]) for end in ends.tolist()]
+        keys = [*last.cells("flow")]
+        said = {at: self._declared[key] for at, key in enumerate(keys) if key in self._declared}
+        for at in said:
+            self._declared.pop(keys[at], None)
         causes = [ENDED_NAMES[number] for number in events["ended"][ends].tolist()]
-        keys = [verdict.flow for verdict in last]
         windows = FlowWindows(drain.windows, events["windows"][ends], drain.reported[ends])
         summaries = flow_summaries(resolution.flows[ends], keys, causes, self.engine.captures, windows)
-        output.reports += map(FlowReport, last, summaries)
+        columns: dict[str, Column] = {"verdict": with_declared(last, said, self._names), "summary": summaries}
+        output.reports.extend(ValueTable(FlowReport, columns, len(keys)))
         output.report_packets += events["packet"][ends].tolist()
-        for verdict in last:
-            self._declared.pop(verdict.flow, None)
         return decided
 
     def _with_declared(self, verdict: Verdict) -> Verdict:

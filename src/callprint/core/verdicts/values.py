@@ -1,8 +1,6 @@
-"""From FLOW rows to the values of core/verdict.py: keys, verdicts, summaries."""
+"""From FLOW rows to the values of core/verdict.py, as columns: keys, verdicts, summaries."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import fields
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -11,6 +9,7 @@ from callprint.core.flow.payload_types import CODEC_NAMES
 from callprint.core.flow.rtp_statistics import expected_packets
 from callprint.core.ground.addresses import address_text
 from callprint.core.ground.arrays import Array
+from callprint.core.ground.table import Column, Same, ValueTable, names_of
 from callprint.core.identify.decision import SURE
 from callprint.core.quality.measures import FlowWindows, quality_columns, windows_of_none
 from callprint.core.verdict import (
@@ -24,21 +23,23 @@ from callprint.core.verdict import (
 )
 from callprint.core.verdicts.identifier import NO_MODEL, Names
 
-_VERDICT_FIELDS = tuple(field.name for field in fields(Verdict))
-_DECLARED_FIELDS = tuple(name for name in _VERDICT_FIELDS if name.startswith("declared_"))
-_SUMMARY_FIELDS = tuple(field.name for field in fields(FlowSummary))
+_DECLARED_FIELDS = tuple(name for name in names_of(Verdict) if name.startswith("declared_"))
+_BY_SDP = ("announced_codec", "announced_clock_rate_hz")
+_COUNTED = (
+    *("payload_type", "clock_rate_hz", "packets", "bytes"),
+    *("long_packets", "rtcp_packets", "duplicates", "reordered"),
+)
+"""What a flow row holds as it is reported."""
 
 
 def flow_keys(flows: Array) -> list[FlowKey]:
     """Return the keys of flows; flows: (n,) FLOW."""
-    columns = {
-        **{f"{side}_ip": _addresses(flows, side) for side in ("src", "dst")},
-        **{name: flows[name] for name in ("src_port", "dst_port", "ssrc", "first_seen_ns")},
-    }
-    return [FlowKey(*row) for row in _rows(columns, FlowKey._fields)]
+    numbers = {name: flows[name].tolist() for name in ("src_port", "dst_port", "ssrc", "first_seen_ns")}
+    columns = {**{f"{side}_ip": _addresses(flows, side) for side in ("src", "dst")}, **numbers}
+    return list(map(FlowKey._make, zip(*(columns[name] for name in FlowKey._fields), strict=True)))
 
 
-def flow_verdicts(flows: Array, names: Names, fingerprints: Sequence[str | None]) -> list[Verdict]:
+def flow_verdicts(flows: Array, names: Names, fingerprints: Sequence[str | None]) -> ValueTable[Verdict]:
     """Return the verdicts in FLOW rows; flows: (n,) FLOW. `names`: of the identifier that was asked.
 
     fingerprints: of the evidence of each.
@@ -48,20 +49,20 @@ def flow_verdicts(flows: Array, names: Names, fingerprints: Sequence[str | None]
         for number in flows["application"].tolist()
     ]
     unknown = (flows["reason"] != SURE).tolist()
-    columns = {
+    columns: dict[str, Column] = {
         "flow": flow_keys(flows),
         "application": [
             UNKNOWN if name is None or not_sure else name
             for name, not_sure in zip(best, unknown, strict=True)
         ],
         "best_application": best,
-        "confidence": flows["confidence"] / CONFIDENCE_UNIT,
-        "k": flows["verdict_k"],
-        "final": flows["final"] != 0,
+        "confidence": (flows["confidence"] / CONFIDENCE_UNIT).tolist(),
+        "k": flows["verdict_k"].tolist(),
+        "final": (flows["final"] != 0).tolist(),
         "model": [NO_MODEL if name is None else names.model for name in best],
-        "started_midflow": flows["started_midflow"] != 0,
-        "last_seen_ns": flows["evidence_last_ns"],
-        "decided_at_ns": flows["decided_at_ns"],
+        "started_midflow": (flows["started_midflow"] != 0).tolist(),
+        "last_seen_ns": flows["evidence_last_ns"].tolist(),
+        "decided_at_ns": flows["decided_at_ns"].tolist(),
         "reason": [REASONS[number] for number in flows["reason"].tolist()],
         "model_digest": [None if name is None else names.digest for name in best],
         "based_on": [
@@ -76,19 +77,19 @@ def flow_verdicts(flows: Array, names: Names, fingerprints: Sequence[str | None]
             None if name is None else value / 100
             for name, value in zip(best, flows["engine_confidence"].tolist(), strict=True)
         ],
-        **dict.fromkeys(_DECLARED_FIELDS, [None] * len(flows)),  # filled in where packets declare something
+        **dict.fromkeys(_DECLARED_FIELDS, Same(None)),  # filled in where packets declare something
         "fingerprint": fingerprints,
     }
-    return [Verdict(*row) for row in _rows(columns, _VERDICT_FIELDS)]
+    return ValueTable(Verdict, columns, len(flows))
 
 
 def flow_summaries(
     flows: Array,
-    keys: list[FlowKey],
-    ended: list[str],
+    keys: Sequence[FlowKey],
+    ended: Sequence[str],
     captures: Sequence[str | None] = (None,),
     windows: FlowWindows | None = None,
-) -> list[FlowSummary]:
+) -> ValueTable[FlowSummary]:
     """Return the counters and statistics of flows.
 
     flows: (n,) FLOW; keys: of each; ended: one of ENDED_NAMES, or RUNNING, of each; captures: their names
@@ -96,31 +97,30 @@ def flow_summaries(
     """
     codecs = [CODEC_NAMES.get(number, "dynamic") for number in flows["payload_type"].tolist()]
     expected = expected_packets(flows)
-    by_sdp = [None] * len(flows)  # filled in where signalling is known
     rates, jitters = flows["clock_rate_hz"].tolist(), flows["jitter"].tolist()
-    columns = {
+    columns: dict[str, Column] = {
         "flow": keys,
         "codec": codecs,
-        "expected": expected,
-        "lost": np.maximum(0, expected - (flows["received"] - flows["duplicates"])),
+        "expected": expected.tolist(),
+        "lost": np.maximum(0, expected - (flows["received"] - flows["duplicates"])).tolist(),
         "jitter_ms": [
             round(jitter * 1e3 / rate, 3) if rate else 0.0
             for jitter, rate in zip(jitters, rates, strict=True)
         ],
-        "last_seen_ns": flows["last_rtp_ns"],
+        "last_seen_ns": flows["last_rtp_ns"].tolist(),
         "ended": ended,
         "capture": [captures[number] for number in flows["capture"].tolist()],
-        "announced_codec": by_sdp,
-        "announced_clock_rate_hz": by_sdp,
-        "first_sequence": flows["base_sequence"] & 0xFFFF,
+        **dict.fromkeys(_BY_SDP, Same(None)),  # filled in where signalling is known
+        "first_sequence": (flows["base_sequence"] & 0xFFFF).tolist(),
         **quality_columns(flows, codecs, windows or windows_of_none(len(flows))),
-        **{name: flows[name] for name in ("payload_type", "clock_rate_hz", "packets", "bytes")},
-        **{name: flows[name] for name in ("long_packets", "rtcp_packets", "duplicates", "reordered")},
+        **{name: flows[name].tolist() for name in _COUNTED},
     }
-    return [FlowSummary(*row) for row in _rows(columns, _SUMMARY_FIELDS)]
+    return ValueTable(FlowSummary, columns, len(flows))
 
 
-def unknown_evidence(verdicts: list[Verdict], events: Array, evidence: Array) -> list[tuple[Verdict, bytes]]:
+def unknown_evidence(
+    verdicts: Iterable[Verdict], events: Array, evidence: Array
+) -> list[tuple[Verdict, bytes]]:
     """Return the final verdicts that name no application, each with its evidence log; none without a log.
 
     Nor those of headers alone: what is kept is to be clustered and trained on, which takes whole packets.
@@ -144,11 +144,3 @@ def _addresses(flows: Array, side: str) -> list[str]:
         address_text(hi, lo)
         for hi, lo in zip(flows[f"{side}_hi"].tolist(), flows[f"{side}_lo"].tolist(), strict=True)
     ]
-
-
-def _rows(columns: dict[str, Any], names: tuple[str, ...]) -> Iterator[tuple[Any, ...]]:
-    """Return columns (arrays or lists) as rows of plain Python values, with the fields in the order of `names`."""
-    in_order = (columns[name] for name in names)
-    return zip(
-        *(column.tolist() if isinstance(column, np.ndarray) else column for column in in_order), strict=True
-    )
