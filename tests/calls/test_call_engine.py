@@ -17,6 +17,7 @@ from callprint.core.signalling.sip import parse_message
 from callprint.core.spam.call_pipeline import CallPipeline
 from callprint.core.spam.features import SETUP_COLUMNS, Feature
 from callprint.core.spam.histories import CallHistory
+from callprint.core.spam.interface import SpamDetector
 from callprint.core.spam.judging import CallJudge
 from callprint.core.spam.user_votes import UserVotes
 
@@ -94,8 +95,7 @@ def test_assembly_can_be_spread_by_call_id_before_one_judge():
         events += workers[owner].message(raw) + workers[1 - owner].advance(raw.time_ns)
     events += workers[0].finish() + workers[1].finish()
     judge = CallJudge(CallHistory(64))
-    rows = [judge.judge(event) for event in sorted(events, key=lambda event: event.time_ns)]
-    got = [row for row in rows if row is not None]
+    got = judge.judge_all(sorted(events, key=lambda event: event.time_ns))
     assert sorted(map(repr, got)) == sorted(map(repr, expected))
 
 
@@ -139,7 +139,7 @@ def test_with_a_pseudonym_key_no_number_leaves_the_parser():
     assert records[1].features[Feature.SINCE_LAST_CALL] == 20.0
 
 
-class Suspicious:
+class Suspicious(SpamDetector):
     """A detector that finds everybody guilty, to see what is done with that."""
 
     def __init__(self) -> None:

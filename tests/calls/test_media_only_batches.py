@@ -117,7 +117,7 @@ def test_media_only_calls_are_judged_as_attempts_are(calls, detector):
         attempt = as_attempt(group)
         cells = cells_of(attempt, Phase.END, judged_at_ns)
         event = CallEvent(CallStep.SETTLED, judged_at_ns, facts_with_media(attempt), attempt.key, cells)
-        expected.append(single.judge(event))
+        expected += single.judge_all([event])
     found = together.judge_all(calls)
     assert len({record.call_id for record in found if record.call_id.startswith("media:")}) >= 1
     got = [replace(record, call_id="") for record in found]

@@ -6,6 +6,7 @@ import pytest
 from callprint.core.calls.facts import CALL, ENDED_BY_CALLEE
 from callprint.core.ground.errors import ConfigError
 from callprint.core.ground.snapshot import Snapshot
+from callprint.core.spam.compiled_histories import BEGIN, FILL, FINISH
 from callprint.core.spam.features import FEATURE_COUNT, Feature
 from callprint.core.spam.reasons import in_words
 from callprint.core.spam.sightings import NOTHING_SEEN, RING, Seen, Sightings
@@ -23,13 +24,20 @@ def call(at_s, callee, caller=7, talk_s=2.0, status=200, campaign=9):
     return row
 
 
-def seen_of(*calls, over=True):
+def seen_of(*calls):
     sightings = Sightings(16)
-    for one in calls:
-        sightings.begin(one)
-        if over:
-            sightings.end(one)
+    take(sightings, *calls)
     return sightings
+
+
+def take(sightings, *calls, steps=(BEGIN, FINISH)):
+    rows = np.repeat(np.array([*calls], CALL), len(steps))
+    return sightings.play(rows, np.tile(steps, len(calls)))
+
+
+def seen_by(sightings, key):
+    ((seen, _),) = take(sightings, call(0, 0, caller=key), steps=(FILL,))
+    return seen
 
 
 def words(points, seen=NOTHING_SEEN, campaign=NOTHING_SEEN, raw=0.5, vote_logit=0.0, votes=(0, 0)):
@@ -37,12 +45,13 @@ def words(points, seen=NOTHING_SEEN, campaign=NOTHING_SEEN, raw=0.5, vote_logit=
     for feature, value in points.items():
         vector[feature] = raw.get(feature, 0.5) if isinstance(raw, dict) else raw
         given[feature] = value
-    return in_words(vector, given, vote_logit, *votes, seen, campaign)
+    (text,) = in_words(vector[None], given[None], np.array([vote_logit]), [votes], [(seen, campaign)])
+    return text
 
 
 def test_the_reason_of_the_issue_word_for_word():
     calls = [call(i * 15, 100 + i, talk_s=2.0 if i % 10 else 20.0) for i in range(41)]
-    seen = seen_of(*calls).seen(7)
+    seen = seen_by(seen_of(*calls), 7)
     points = {Feature.CALL_FREQUENCY: 2.0, Feature.SHORT_CALL_RATIO: 1.0}
     assert words(points, seen) == "41 calls in 10 minutes to 41 different numbers, 88 % under 6 s"
 
@@ -71,7 +80,7 @@ def test_one_is_singular(feature, value, text):
 
 def test_campaigns_are_counted_by_their_numbers():
     calls = [call(i * 10, 100 + i, caller=500 + i) for i in range(30)]
-    campaign = seen_of(*calls).seen(9)
+    campaign = seen_by(seen_of(*calls), 9)
     points = {Feature.CAMPAIGN_NEW_CALLER_RATIO: 2.0, Feature.CAMPAIGN_SHORT_CALL_RATIO: 1.0}
     begin = "30 calls of the same origin in 5 minutes from 30 different numbers to 30 different numbers"
     assert words(points, campaign=campaign) == f"{begin}, all 30 answered under 6 s"
@@ -81,7 +90,8 @@ def test_an_origin_with_one_number_is_not_counted_beside_its_caller():
     sightings = seen_of(*[call(i * 10, 100 + i) for i in range(30)])
     points = {Feature.CAMPAIGN_FREQUENCY: 2.0, Feature.CALL_FREQUENCY: 1.0}
     assert (
-        words(points, sightings.seen(7), sightings.seen(9)) == "30 calls in 5 minutes to 30 different numbers"
+        words(points, seen_by(sightings, 7), seen_by(sightings, 9))
+        == "30 calls in 5 minutes to 30 different numbers"
     )
 
 
@@ -104,8 +114,8 @@ def test_users_come_first():
 
 def test_outcomes_are_counted_and_calls_in_progress_are_not_over():
     sightings = seen_of(call(0, 1), call(10, 2, status=404), call(20, 3, status=487), call(30, 4, status=486))
-    sightings.begin(call(40, 1))
-    found = sightings.seen(7)
+    take(sightings, call(40, 1), steps=(BEGIN,))
+    found = seen_by(sightings, 7)
     assert (found.calls, found.callees, found.over) == (5, 4, 4)
     assert (found.answered, found.short, found.callee_hung_up) == (1, 1, 1)
     assert (found.unassigned, found.cancelled, found.refused) == (1, 1, 1)
@@ -114,9 +124,9 @@ def test_outcomes_are_counted_and_calls_in_progress_are_not_over():
 
 
 def test_old_calls_are_left_out():
-    assert seen_of(call(0, 1), call(100_000, 2)).seen(7).calls == 1
-    assert seen_of(call(0, 1), call(50_000, 2)).seen(7).calls == 2, "within a day when there are few"
-    assert seen_of(call(0, 1), call(50_000, 2), call(50_001, 3)).seen(7).calls == 2, (
+    assert seen_by(seen_of(call(0, 1), call(100_000, 2)), 7).calls == 1
+    assert seen_by(seen_of(call(0, 1), call(50_000, 2)), 7).calls == 2, "within a day when there are few"
+    assert seen_by(seen_of(call(0, 1), call(50_000, 2), call(50_001, 3)), 7).calls == 2, (
         "within the hour otherwise"
     )
 
@@ -124,20 +134,18 @@ def test_old_calls_are_left_out():
 def test_memory_is_bounded():
     sightings = seen_of(*[call(i, i + 1, caller=i + 1, campaign=0) for i in range(100)])
     assert sightings.evicted == 84
-    assert sightings.seen(1) == NOTHING_SEEN
-    assert sightings.seen(100).calls == 1
+    assert seen_by(sightings, 1) == NOTHING_SEEN
+    assert seen_by(sightings, 100).calls == 1
     busy = seen_of(*[call(i, i + 1) for i in range(3 * RING)])
-    assert busy.seen(7).calls == RING
+    assert seen_by(busy, 7).calls == RING
 
 
 def test_a_restored_one_goes_on_as_if_never_stopped():
     calls = [call(i * 7, i % 5 + 1, caller=i % 20 + 1, campaign=i % 3) for i in range(400)]
     whole, first = seen_of(*calls), seen_of(*calls[:200])
     again = Sightings.restore(Snapshot.unpack(first.snapshot().pack()))
-    for one in calls[200:]:
-        again.begin(one)
-        again.end(one)
-    assert [again.seen(key) for key in range(25)] == [whole.seen(key) for key in range(25)]
+    take(again, *calls[200:])
+    assert [seen_by(again, key) for key in range(25)] == [seen_by(whole, key) for key in range(25)]
     assert again.evicted == whole.evicted
     with pytest.raises(ConfigError, match="damaged"):
         Sightings.restore(Snapshot({"capacity": 4, "evicted": 0}, {}))

@@ -5,7 +5,6 @@ from collections.abc import Callable
 import numpy as np
 
 from callprint.core import capture, dissect
-from callprint.core.call import Phase
 from callprint.core.calls.facts import CALL
 from callprint.core.calls.packet_index import SPAN, PacketIndex, hashes_of
 from callprint.core.capture import bpf
@@ -18,7 +17,6 @@ from callprint.core.identify.features import features
 from callprint.core.identify.k_matrix import k_matrices
 from callprint.core.packets import PACKET
 from callprint.core.relay import packet_shipping, shipping
-from callprint.core.spam.compiled_histories import fill_ends
 from callprint.core.spam.features import FEATURE_COUNT
 from callprint.core.spam.histories import CallHistory
 from callprint.core.spam.own_detector import OwnDetector
@@ -36,19 +34,11 @@ def _identification() -> None:
 
 
 def _calls() -> None:
-    call = np.zeros(1, CALL)[0]
-    call["caller"] = 1
-    history, detector, sightings = CallHistory(capacity=16), OwnDetector(), Sightings(16)
-    sightings.begin(call)
-    sightings.end(call)
-    sightings.seen(1)
-    at_setup = history.setup(call)
-    detector.judge(call, at_setup, Phase.SETUP, 0)
-    at_end = history.end(call, at_setup)
-    detector.judge(call, at_end, Phase.END, 0)
-    ends = np.full((1, FEATURE_COUNT), np.nan)
-    fill_ends(np.zeros(1, CALL), ends)
-    detector.judge_media_only(np.zeros(1, CALL), ends, [0])
+    call, step, now_ns = np.zeros(1, CALL), np.zeros(1, np.int64), [0]
+    detector, vector = OwnDetector(), np.full((1, FEATURE_COUNT), np.nan)
+    CallHistory(capacity=16).play(call, step, step - 1, vector)
+    seen = Sightings(16).play(call, step)
+    detector.judge_calls(call, vector, np.ones(1, np.bool_), now_ns, seen)
 
 
 def _keeping() -> None:

@@ -303,7 +303,7 @@ class CallAssembler:
     def _advance(self, now_ns: int) -> None:
         while True:
             flow_ns = self._flows[0][0] if self._flows else NEVER_NS
-            call_ns = self._table.next_deadline_ns()
+            call_ns = self._table.next_deadline_ns(now_ns)
             alone_ns = self._alone.next_ns()
             running_ns = self._running[0][0] if self._running else NEVER_NS
             due_ns = min(flow_ns, call_ns, alone_ns, running_ns)

@@ -256,9 +256,8 @@ class Attempt:
 
         RFC 3261 8.1.1.4 forbids it, so whoever does it must not hide a call that way.
         """
-        over = self.ended and self.answered_ns is not None
-        again = message.is_first_invite and message.cseq > self.invite_cseq
-        return over and again and sender is Side.CALLER
+        again = message.is_first_invite and sender is Side.CALLER and message.cseq > self.invite_cseq
+        return again and self.ended and self.answered_ns is not None
 
     def go_on(self) -> None:
         """Take back the end of a refused or cancelled attempt, if it has ended: its caller has taken longer."""

@@ -55,7 +55,7 @@ def _claim_of(
 
     A refusal claims nothing: whoever refuses sends no media.
     """
-    if not names or message.method != "INVITE" or not (message.is_request or 100 < message.status < 300):
+    if message.method != "INVITE" or not (message.is_request or 100 < message.status < 300) or not names:
         return None
     agent = message.header("user-agent") or message.header("server")
     declared = names.chosen(

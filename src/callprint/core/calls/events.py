@@ -1,10 +1,10 @@
 """What becomes of messages, and the events of calls as immutable values that may cross a process boundary."""
 
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from callprint.core.call import CallRecord
+from callprint.core.calls.facts import Facts
 from callprint.core.ground.table import names_of
 
 
@@ -34,13 +34,12 @@ CELLS = names_of(CallRecord)
 """The cells of a row, by name. Until its call is judged it is NOT_JUDGED, and has no features."""
 
 
-@dataclass(frozen=True, slots=True)
-class CallEvent:
+class CallEvent(NamedTuple):
     """One step of one call."""
 
     step: CallStep
     time_ns: int  # packet time at which the step was known
-    facts: Any  # CALL row (core/spam/histories.py)
+    facts: Facts  # its CALL row
     call: CallKey
     cells: tuple[Any, ...] = ()  # of the call's row as it stood (CELLS); none for CLOSED, which makes no row
 

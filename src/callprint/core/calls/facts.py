@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
@@ -41,36 +40,42 @@ ATTESTATION_MISSING, ATTESTATION_A, ATTESTATION_B, ATTESTATION_C = 0, 1, 2, 3
 _OK, _TEMPORARILY_UNAVAILABLE, _REQUEST_TERMINATED = 200, 480, 487
 _RTP_HEADER = 12  # bytes, without contributing sources and extensions (RFC 3550 5.1)
 
+NO_MEDIA = (0, 0, 0, 0, np.nan)
+"""The media columns of a CALL row while they are empty."""
+
 _ATTESTATION = {"A": ATTESTATION_A, "B": ATTESTATION_B, "C": ATTESTATION_C}
 _ENDED_BY = {EndedBy.CALLER: ENDED_BY_CALLER, EndedBy.CALLEE: ENDED_BY_CALLEE}
 
 
-def facts_of(call: Attempt) -> Any:
-    """Return the CALL row of a call as far as it is known; its media columns are still empty."""
-    row = np.zeros(1, CALL)[0]
-    row["started_ns"] = call.started_ns
-    row["answered_ns"] = call.answered_ns or 0
-    row["ended_ns"] = call.ended_ns or 0
-    row["caller"] = _key(call.caller.identity)
-    row["callee"] = _key(call.callee.identity)
-    row["campaign"] = int(call.campaign, 16) if call.campaign else 0
-    row["caller_number"] = call.caller.identity.number
-    row["callee_number"] = call.callee.identity.number
-    row["caller_jitter_ms"] = np.nan
-    row["status"] = _status(call)
-    row["ended_by"] = _ENDED_BY.get(call.ended_by, ENDED_BY_UNKNOWN) if call.ended_by else ENDED_BY_UNKNOWN
-    row["attestation"] = _ATTESTATION.get(call.attestation, ATTESTATION_MISSING)
-    return row
+Facts = tuple[int | float, ...]
+"""The values of a CALL row, in the order of its fields."""
 
 
-def facts_with_media(call: Attempt) -> Any:
+def facts_of(call: Attempt, media: tuple[int, int, int, int, float] = NO_MEDIA) -> Facts:
+    """Return the CALL row of a call as far as it is known."""
+    caller, callee = call.caller.identity, call.callee.identity
+    return (
+        call.started_ns,
+        call.answered_ns or 0,
+        call.ended_ns or 0,
+        _key(caller),
+        _key(callee),
+        int(call.campaign, 16) if call.campaign else 0,
+        caller.number,
+        callee.number,
+        *media,
+        _status(call),
+        _ENDED_BY.get(call.ended_by, ENDED_BY_UNKNOWN) if call.ended_by else ENDED_BY_UNKNOWN,
+        _ATTESTATION.get(call.attestation, ATTESTATION_MISSING),
+    )
+
+
+def facts_with_media(call: Attempt) -> Facts:
     """Return the CALL row of an ended call with its media."""
-    row = facts_of(call)
+    if not call.caller.flows and not call.callee.flows:
+        return facts_of(call)
     assert call.ended_ns is not None  # asked for ended calls only
-    media = media_of(call.caller.flows, call.callee.flows, call.started_ns, call.ended_ns)
-    for name, value in zip(_MEDIA, media, strict=True):
-        row[name] = value
-    return row
+    return facts_of(call, media_of(call.caller.flows, call.callee.flows, call.started_ns, call.ended_ns))
 
 
 def _status(call: Attempt) -> int:
@@ -88,9 +93,6 @@ def _key(identity: Identity) -> int:
 
 
 _key_of = lru_cache(maxsize=4096)(stable_key)  # a call asks six times; texts of identities are bounded
-
-
-_MEDIA = ("caller_packets", "callee_packets", "caller_bytes", "callee_bytes", "caller_jitter_ms")
 
 
 def media_of(

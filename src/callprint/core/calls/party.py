@@ -33,7 +33,7 @@ class Side(IntEnum):
     @property
     def other(self) -> "Side":
         """The one at the other end."""
-        return Side(1 - self)
+        return Side.CALLEE if self is Side.CALLER else Side.CALLER
 
 
 @dataclass(slots=True)

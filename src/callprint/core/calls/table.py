@@ -161,10 +161,12 @@ class CallTable:
         del self._ranks[self._rank_of.pop(key)][key]
         del self._next_ns[key]
 
-    def next_deadline_ns(self) -> int:
-        """Return when the next call is due; NEVER_NS when none waits."""
+    def next_deadline_ns(self, now_ns: int) -> int:
+        """Return when the next call is due, if it is by now; else no later than that, and NEVER_NS when none waits."""
         while self._deadlines:
             deadline_ns, key = self._deadlines[0]
+            if deadline_ns > now_ns:
+                return deadline_ns
             if self._next_ns.get(key) == deadline_ns:
                 real_ns = self._calls[key].deadline_ns(self._settings)
                 if real_ns == deadline_ns:
@@ -176,7 +178,7 @@ class CallTable:
         return NEVER_NS
 
     def due(self) -> Attempt:
-        """Return the call of `next_deadline_ns`, which must not be NEVER_NS; it stays in the table."""
+        """Return the call of `next_deadline_ns`, which must have come; it stays in the table."""
         return self._calls[self._deadlines[0][1]]
 
     def open_calls_due(self, before_ns: int) -> list[Attempt]:

@@ -144,6 +144,8 @@ class IdentityReader:
 
     def claimed(self, message: SipMessage, caller: Identity) -> Identity | None:
         """Return who From says is calling, where that is not `caller`, whom the network asserts; else None."""
+        if "p-asserted-identity" not in message.first:
+            return None  # the caller is whom From names
         claimed = self.of_uri(message.from_.uri)
         return claimed if claimed != caller else None
 

@@ -12,7 +12,7 @@ SipError; nothing else.
 """
 
 import re
-from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import NamedTuple
 
@@ -26,6 +26,9 @@ MAXIMUM_ATTRIBUTES = 64
 """Most codecs or SSRCs that are kept of one medium."""
 MAXIMUM_CANDIDATES = 128
 """Most ICE candidates that are kept of one medium; of more, the last ones, each of the others a defect."""
+
+_MAXIMUM_REMEMBERED = 2048
+"""Longest body, bytes, that is remembered."""
 
 UNSPECIFIED = ("0.0.0.0", "::")
 """Addresses that mean nowhere: the old way to put someone on hold (RFC 3264 8.4), or ICE has yet to find one."""
@@ -59,8 +62,7 @@ class Rtpmap(NamedTuple):
     clock_rate_hz: int
 
 
-@dataclass(frozen=True, slots=True)
-class Medium:
+class Medium(NamedTuple):
     """One m= section: what its sender wants to receive, and where."""
 
     kind: str  # "audio", "video", ...
@@ -107,8 +109,7 @@ class Medium:
         return here + [candidate for candidate in self.candidates if candidate not in here]
 
 
-@dataclass(frozen=True, slots=True)
-class SessionDescription:
+class SessionDescription(NamedTuple):
     """One SDP body."""
 
     origin: str  # user name of o=
@@ -124,6 +125,10 @@ def parse_sdp(data: bytes) -> SessionDescription:
 
     Raises SipError (TOO_LONG, SDP_LINE) when it has too many lines, or none that is `x=value`.
     """
+    return _remembered(data) if len(data) <= _MAXIMUM_REMEMBERED else _read(data)
+
+
+def _read(data: bytes) -> SessionDescription:
     text = data.decode("utf-8", "backslashreplace")
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     if len(lines) > MAXIMUM_LINES:
@@ -144,7 +149,6 @@ def parse_sdp(data: bytes) -> SessionDescription:
         shape.append(f"a={value.partition(':')[0]}" if kind == "a" else kind)
         try:
             if kind == "m":
-                section = _Section("", 0, "", ())  # for the attributes of an m= line that is passed over
                 if len(sections) == MAXIMUM_MEDIA:
                     raise SipError(SipDefect.TOO_LONG, 0, f"more than {MAXIMUM_MEDIA} media")
                 section = _media_line(value)
@@ -161,11 +165,17 @@ def parse_sdp(data: bytes) -> SessionDescription:
             elif kind == "s":
                 name = printable(value)
         except SipError as error:
+            if kind == "m":
+                section = _Section("", 0, "", ())  # for the attributes of an m= line that is passed over
             defects.append(error.defect)
     if not shape and defects:
         raise SipError(SipDefect.SDP_LINE, 0, f"no SDP in {printable(lines[0], 40)!r}")
     media = tuple(section.finish(session) for section in sections)
     return SessionDescription(origin, name, media, ",".join(shape), tool, tuple(defects))
+
+
+_remembered = lru_cache(maxsize=512)(_read)
+"""An INVITE that is sent again, to the next hop or after a challenge, brings the same body."""
 
 
 class _Section:

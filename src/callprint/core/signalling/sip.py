@@ -16,7 +16,9 @@ Invariant, fuzzed: any bytes give a SipMessage or a SipError whose offset lies w
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from functools import lru_cache
+from types import MappingProxyType
+from typing import NamedTuple
 
 from callprint.core.signalling.address import Address, Uri, parse_address, parse_uri, recovered_address
 from callprint.core.signalling.defects import SipDefect, SipError
@@ -82,9 +84,11 @@ _HEADER = re.compile(rf"({_TOKEN})[ \t]*:")
 _CSEQ = re.compile(rf"0*(\d{{1,10}})\s+({_TOKEN})", re.ASCII)
 _NEEDED = ("call-id", "from", "to", "cseq")
 
+_MAXIMUM_REMEMBERED = 64
+"""Longest CSeq, characters, that is remembered: most are "1 INVITE" and the like."""
 
-@dataclass(frozen=True, slots=True)
-class SipMessage:
+
+class SipMessage(NamedTuple):
     """A request or a response."""
 
     method: str  # of the request, or of the request that the response answers (CSeq)
@@ -97,7 +101,7 @@ class SipMessage:
     headers: tuple[tuple[str, str], ...]  # lower-case long names, unfolded values, in order
     body: bytes
     forgiven: tuple[SipDefect, ...] = ()
-    first: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)  # of `headers`, by name
+    first: Mapping[str, str] = MappingProxyType({})  # of `headers`, by name
 
     @property
     def is_request(self) -> bool:
@@ -131,9 +135,7 @@ def parse_message(data: bytes) -> SipMessage:
     """
     if len(data) > MAXIMUM_MESSAGE:
         raise SipError(SipDefect.TOO_LONG, MAXIMUM_MESSAGE, f"{len(data)} bytes in one message")
-    start = 0
-    while data[start : start + 1] in (b"\r", b"\n"):  # RFC 3261 7.5
-        start += 1
+    start = len(data) - len(data.lstrip(b"\r\n"))  # RFC 3261 7.5
     end = _EMPTY_LINE.search(data, start)
     # A CR before the last line feed stays in the last line, where it is stripped like any blank.
     head_end, body_start = end.span() if end else (len(data), len(data))
@@ -258,10 +260,20 @@ def _check_needed(
 
 
 def _cseq(value: str, offset: int) -> tuple[int, str]:
+    found = _usual_cseq(value) if len(value) <= _MAXIMUM_REMEMBERED else _read_cseq(value)
+    if found is None:
+        raise SipError(SipDefect.CSEQ, offset, f"CSeq {printable(value, 40)!r}")
+    return found
+
+
+def _read_cseq(value: str) -> tuple[int, str] | None:
     match = _CSEQ.fullmatch(value)
     if match is None or int(match.group(1)) >= 2**32:
-        raise SipError(SipDefect.CSEQ, offset, f"CSeq {printable(value, 40)!r}")
+        return None
     return int(match.group(1)), match.group(2).upper()
+
+
+_usual_cseq = lru_cache(maxsize=1024)(_read_cseq)
 
 
 def _call_id(value: str, offset: int) -> str:

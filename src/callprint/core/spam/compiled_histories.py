@@ -29,6 +29,9 @@ FADING = GAP_MEAN  # columns before it fade by the day, except HOURLY
 # Columns of `Table.times`.
 FIRST_SEEN, LAST_CALL, FADED_AT = range(3)
 
+# Steps of a call: it begins; it is over, which counts; more is known of a call that is over.
+BEGIN, FINISH, FILL = range(3)
+
 
 class Table(NamedTuple):
     """The rows of one history, as separate arrays."""
@@ -283,13 +286,6 @@ def fill_end(call: Row, vector: NDArray[np.float64]) -> None:
 
 
 @compiled
-def fill_ends(calls: Array, vectors: NDArray[np.float64]) -> None:
-    """Fill the END columns of `vectors`, (n, FEATURE_COUNT), of (n,) calls."""
-    for at in range(calls.size):
-        fill_end(calls[at], vectors[at])
-
-
-@compiled
 def finish(callers: Table, campaigns: Table, call: Row) -> None:
     """Count the outcome of a call that is over."""
     if call.caller != 0:
@@ -326,6 +322,34 @@ def _count_outcome(table: Table, row: int, call: Row) -> None:
         sums[UNASSIGNED] += 1.0
     elif call.status >= 400:
         sums[REFUSED] += 1.0
+
+
+@compiled
+def play(
+    callers: Table,
+    campaigns: Table,
+    calls: Array,
+    steps: NDArray[np.int64],
+    before: NDArray[np.int64],
+    utc_offset_s: int,
+    vectors: NDArray[np.float64],
+) -> None:
+    """Take steps of calls, in their order, and fill `vectors`, (n, FEATURE_COUNT).
+
+    calls: (n,) CALL; steps: (n,) BEGIN, FINISH or FILL; before: (n,) the row of the vector that a step goes on with, -1
+    where that stands in its own row already.
+    """
+    for at in range(steps.size):
+        call = calls[at]
+        if before[at] >= 0:
+            for column in range(vectors.shape[1]):
+                vectors[at, column] = vectors[before[at], column]
+        if steps[at] == BEGIN:
+            begin(callers, campaigns, call, utc_offset_s, vectors[at])
+        else:
+            fill_end(call, vectors[at])
+        if steps[at] == FINISH:
+            finish(callers, campaigns, call)
 
 
 @compiled

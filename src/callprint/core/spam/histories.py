@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from callprint.core.ground.errors import ConfigError
 from callprint.core.ground.sets import WAYS
 from callprint.core.spam import compiled_histories
+from callprint.core.spam.compiled_histories import BEGIN, FINISH
 from callprint.core.spam.features import FEATURE_COUNT
 
 MAXIMUM_ROWS = 1 << 26  # of a table: the most that a forged snapshot can ask for
@@ -64,16 +65,28 @@ class CallHistory:
 
     def setup(self, call: Any) -> NDArray[np.float64]:
         """Return the raw vector `(FEATURE_COUNT,)` of a `CALL` row that begins; END columns are NaN."""
-        vector = np.full(FEATURE_COUNT, np.nan)
-        compiled_histories.begin(self._callers, self._campaigns, call, self.utc_offset_s, vector)
-        return vector
+        return self._step(BEGIN, call, np.full(FEATURE_COUNT, np.nan))
 
     def end(self, call: Any, setup_vector: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the raw vector of a `CALL` row that has ended: `setup_vector` plus its END columns."""
-        vector = setup_vector.copy()
-        compiled_histories.fill_end(call, vector)
-        compiled_histories.finish(self._callers, self._campaigns, call)
-        return vector
+        return self._step(FINISH, call, setup_vector)
+
+    def play(
+        self,
+        calls: NDArray[Any],
+        steps: NDArray[np.int64],
+        before: NDArray[np.int64],
+        vectors: NDArray[np.float64],
+    ) -> None:
+        """Take steps of many calls; the arguments are those of compiled_histories.play."""
+        compiled_histories.play(
+            self._callers, self._campaigns, calls, steps, before, self.utc_offset_s, vectors
+        )
+
+    def _step(self, step: int, call: Any, vector: NDArray[np.float64]) -> NDArray[np.float64]:
+        stepped = vector.copy()
+        self.play(np.array([call]), np.array([step]), np.array([-1]), stepped[None])
+        return stepped
 
     def replay(self, calls: NDArray[Any]) -> NDArray[np.float64]:
         """Return the raw vectors `(n, FEATURE_COUNT)` of whole `CALL` rows, each judged as if seen live.

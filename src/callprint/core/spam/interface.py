@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 
 from callprint.core.call import CallRecord, Judgement, Phase, Vote
 from callprint.core.ground.snapshot import Snapshot
-from callprint.core.spam.sightings import NOTHING_SEEN, Seen
+from callprint.core.spam.sightings import NOTHING_SEEN, SeenOfBoth
 
 Vector = NDArray[np.float64]
-SeenOfBoth = tuple[Seen, Seen]
-"""What was seen lately of the caller and of the campaign."""
+Vectors = NDArray[np.float64]
+"""(n, FEATURE_COUNT)"""
 NEITHER_SEEN: SeenOfBoth = (NOTHING_SEEN, NOTHING_SEEN)
 
 
@@ -32,6 +32,25 @@ class SpamDetector(Protocol):
         calls of its caller and its campaign, for the reason.
         """
         ...
+
+    def judge_calls(
+        self,
+        facts: Any,
+        features: Vectors,
+        at_end: NDArray[np.bool_],
+        now_ns: Sequence[int],
+        seen: Sequence[SeenOfBoth],
+    ) -> list[Judgement]:
+        """Judge calls in their order, as `judge` would one by one.
+
+        facts: (n,) CALL rows; features: (n, FEATURE_COUNT); at_end: (n,), whether the phase is END.
+        """
+        return [
+            self.judge(call, vector, Phase.END if ended else Phase.SETUP, at_ns, both)
+            for call, vector, ended, at_ns, both in zip(
+                facts, features, at_end.tolist(), now_ns, seen, strict=True
+            )
+        ]
 
     def judge_media_only(self, facts: Any, features: Vector, now_ns: Sequence[int]) -> list[Judgement]:
         """Judge calls without signalling, which have ended and whose parties nobody knows, as `judge` would one by one.

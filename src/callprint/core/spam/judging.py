@@ -5,26 +5,27 @@ closes, its outcome goes into the histories.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
 import numpy as np
 
-from callprint.core.call import NOT_JUDGED, Action, CallRecord, Judgement, Phase
+from callprint.core.call import NOT_JUDGED, Action, CallRecord, Judgement
 from callprint.core.calls.events import CELLS, CallEvent, CallKey, CallStep
+from callprint.core.calls.facts import CALL
 from callprint.core.calls.media_only import MediaOnlyCall
 from callprint.core.calls.media_only_rows import media_only_calls
+from callprint.core.ground.arrays import Array
 from callprint.core.ground.table import Rows, Same, ValueTable
-from callprint.core.spam.compiled_histories import fill_end, fill_ends
+from callprint.core.spam.compiled_histories import BEGIN, FILL, FINISH
 from callprint.core.spam.features import FEATURE_COUNT
 from callprint.core.spam.histories import CallHistory
-from callprint.core.spam.interface import SpamDetector, Vector
+from callprint.core.spam.interface import SpamDetector, Vector, Vectors
 from callprint.core.spam.sightings import Sightings
 
-_CALLER, _DETECTOR_STATE = CELLS.index("caller"), CELLS.index("detector_state")
-_JUDGEMENT = slice(CELLS.index("spam_score"), CELLS.index("features") + 1)
-"""Where a row has what the judge says."""
+_STEPS = {CallStep.BEGUN: BEGIN, CallStep.CLOSED: FINISH, CallStep.SETTLED: FILL}
+"""What histories make of a step."""
 
 
 class CallJudge:
@@ -55,21 +56,72 @@ class CallJudge:
             if kind is MediaOnlyCall:
                 rows.extend(self._media_only([event for event in group if isinstance(event, MediaOnlyCall)]))
             else:
-                judged = (self.judge(event) for event in group if isinstance(event, CallEvent))
-                rows.extend(row for row in judged if row is not None)
+                rows.extend(self._steps([event for event in group if isinstance(event, CallEvent)]))
         return rows
 
     def _media_only(self, events: Sequence[MediaOnlyCall]) -> ValueTable[CallRecord]:
         """Judge calls without signalling: nobody knows their parties, so that no history has them."""
         calls = media_only_calls(events)
         vectors = np.full((len(events), FEATURE_COUNT), np.nan)
-        fill_ends(calls.facts, vectors)
+        unknown = np.full(len(events), -1)
+        self.history.play(calls.facts, np.full(len(events), FILL), unknown, vectors)
         judgements = [NOT_JUDGED] * len(events)
         if self.detector is not None:
             judged_at_ns = [event.judged_at_ns for event in events]
             judgements = self.detector.judge_media_only(calls.facts, vectors, judged_at_ns)
-        if "" in self.allowed:
-            judgements = list(map(_allowed, judgements))
+        return self._table(calls.columns, [""] * len(events), judgements, vectors)
+
+    def _steps(self, events: Sequence[CallEvent]) -> ValueTable[CallRecord]:
+        """Take the steps of calls with signalling; all but those in which a call only closes give a row."""
+        facts = np.array([event.facts for event in events], CALL)
+        steps = np.array([_STEPS[event.step] for event in events])
+        vectors = self._vectors(events, facts, steps)
+        seen = self.sightings.play(facts, steps)
+        judged = np.flatnonzero(steps != FINISH)
+        events = [events[at] for at in judged.tolist()]
+        judgements = [NOT_JUDGED] * len(events)
+        if self.detector is not None and events:
+            at_end, judged_at_ns = steps[judged] == FILL, [event.time_ns for event in events]
+            seen = [seen[at] for at in judged.tolist()]
+            judgements = self.detector.judge_calls(facts[judged], vectors[judged], at_end, judged_at_ns, seen)
+        columns = dict(zip(CELLS, zip(*(event.cells for event in events), strict=True), strict=bool(events)))
+        return self._table(columns, columns.get("caller", ()), judgements, vectors[judged])
+
+    def _vectors(self, events: Sequence[CallEvent], facts: Array, steps: Array) -> Vectors:
+        """Return the raw vectors of calls after each step, (n, FEATURE_COUNT), and keep those of calls that go on."""
+        vectors = np.full((len(events), FEATURE_COUNT), np.nan)
+        before = [-1] * len(events)
+        here: dict[CallKey, int] = {}  # the last step of each call that left its vector
+        for at, (step, call) in enumerate(zip(steps.tolist(), [event.call for event in events], strict=True)):
+            kept = self.vectors.pop(call, None) if step != BEGIN else None
+            if kept is not None and call in here:
+                before[at] = here[call]
+            elif kept is not None:
+                vectors[at] = kept
+            if step != FILL:
+                self.vectors[call] = vectors[at]
+                here[call] = at
+                if len(self.vectors) > self._maximum_calls:  # only when events were lost on the way here
+                    self.vectors.popitem(last=False)
+        self.history.play(facts, steps, np.array(before), vectors)
+        for call, at in here.items():
+            if call in self.vectors:
+                self.vectors[call] = vectors[at].copy()  # one row must not hold all of them in memory
+        return vectors
+
+    def _table(
+        self,
+        columns: Mapping[str, Sequence[Any] | Same],
+        callers: Sequence[str],
+        judgements: Sequence[Judgement],
+        vectors: Vectors,
+    ) -> ValueTable[CallRecord]:
+        """Return the rows of calls with what the judge says about them."""
+        if self.allowed:
+            judgements = [
+                _allowed(judgement) if caller in self.allowed else judgement
+                for caller, judgement in zip(callers, judgements, strict=True)
+            ]
         judged: dict[str, Sequence[Any] | Same] = {
             "spam_score": [judgement.score for judgement in judgements],
             "spam": [judgement.spam for judgement in judgements],
@@ -79,57 +131,7 @@ class CallJudge:
             "features": list(map(tuple, vectors.tolist())),
             "detector_state": Same(self.detector_state),
         }
-        return ValueTable(CallRecord, calls.columns | judged, len(events))
-
-    def judge(self, event: CallEvent) -> CallRecord | None:
-        """Take an event, in the order of packet time; return the judged row, None when a call only closes."""
-        call = event.call
-        if event.step is CallStep.BEGUN:
-            vector = self.history.setup(event.facts)
-            self.sightings.begin(event.facts)
-            self._keep(call, vector)
-            return self._judged(event, vector, Phase.SETUP)
-        if event.step is CallStep.CLOSED:
-            self.sightings.end(event.facts)
-            self._keep(call, self.history.end(event.facts, self._pop(call)))
-            return None
-        return self._judged(event, _filled(event.facts, self._pop(call)), Phase.END)
-
-    def _pop(self, call: CallKey) -> Vector:
-        vector = self.vectors.pop(call, None)
-        return np.full(FEATURE_COUNT, np.nan) if vector is None else vector
-
-    def _keep(self, call: CallKey, vector: Vector) -> None:
-        self.vectors[call] = vector
-        if len(self.vectors) > self._maximum_calls:  # only when events were lost on the way here
-            self.vectors.popitem(last=False)
-
-    def _judged(self, event: CallEvent, vector: Vector, phase: Phase) -> CallRecord:
-        facts = event.facts
-        judgement = NOT_JUDGED
-        if self.detector is not None:
-            seen = (self.sightings.seen(int(facts["caller"])), self.sightings.seen(int(facts["campaign"])))
-            judgement = self.detector.judge(facts, vector, phase, event.time_ns, seen)
-        cells = list(event.cells)
-        if cells[_CALLER] in self.allowed:
-            judgement = _allowed(judgement)
-        cells[_JUDGEMENT] = (
-            judgement.score,
-            judgement.spam,
-            judgement.action,
-            judgement.reason,
-            judgement.detector,
-            tuple(vector.tolist()),
-        )
-        cells[_DETECTOR_STATE] = self.detector_state
-        return CallRecord(*cells)
-
-
-def _filled(facts: Any, vector: Vector) -> Vector:
-    """Return `vector` with the END features of an ended call filled in."""
-    full = vector.copy()
-    fill_end(facts, full)
-    return full
+        return ValueTable(CallRecord, {**columns, **judged}, len(judgements))
 
 
 def _allowed(judgement: Judgement) -> Judgement:

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from callprint.core.call import CallRecord, Judgement, Phase, Vote, voted_caller
 from callprint.core.ground.errors import ConfigError, DecodeError
@@ -19,12 +20,13 @@ from callprint.core.spam.batch import base_rate_shift
 from callprint.core.spam.fair_votes import VOTES_PER_DAY
 from callprint.core.spam.feature_columns import STORED, read_columns, stored_names
 from callprint.core.spam.features import FEATURE_COUNT, NAMES
-from callprint.core.spam.interface import NEITHER_SEEN, SeenOfBoth, SpamDetector, Vector, in_order
+from callprint.core.spam.interface import NEITHER_SEEN, SpamDetector, Vector, Vectors, in_order
 from callprint.core.spam.known_callers import AS_USUAL, KnownCaller, KnownCallers, as_group, usual_caller
 from callprint.core.spam.known_votes import KnownVote, KnownVotes
 from callprint.core.spam.prior_weights import WEIGHTS
-from callprint.core.spam.reasons import all_in_words, in_words
+from callprint.core.spam.reasons import in_words
 from callprint.core.spam.scorecard import load
+from callprint.core.spam.sightings import SeenOfBoth
 from callprint.core.spam.thresholds import Thresholds
 from callprint.core.spam.vote_model import (
     Group,
@@ -68,40 +70,66 @@ class OwnDetector(SpamDetector):
         self, facts: Any, features: Vector, phase: Phase, now_ns: int, seen: SeenOfBoth = NEITHER_SEEN
     ) -> Judgement:
         """Judge one call; its end becomes part of what is known of the caller."""
-        self._learn_when_due(now_ns)
-        caller, campaign = int(facts["caller"]), int(facts["campaign"])
-        at_end = phase is Phase.END
-        points, logit, standard = self.card.weigh(features, at_end)
-        known = self.callers.get(caller)
-        if known is None:
-            known = KnownCaller(1.0, logit, standard, campaign)
-        elif not at_end or int(facts["started_ns"]) > known.counted_until_ns:
-            known = known.with_call(logit, standard, campaign)
-        if at_end and caller != 0:
-            self.callers.remember(caller, known)
-        alike = self._alike(known.features, campaign)
-        votes = self.votes.on(caller)
-        own = self._vote_logit(votes, now_ns)
-        score = float(sigmoid(np.array(self._prior(known) + alike + own)))
-        spam_votes = sum(vote.spam for vote in votes)
-        reason = in_words(features, points, alike + own, spam_votes, len(votes) - spam_votes, *seen)
+        at_end = np.array([phase is Phase.END])
+        return self.judge_calls(np.array([facts]), features[None], at_end, [now_ns], [seen])[0]
+
+    def judge_calls(
+        self,
+        facts: Any,
+        features: Vectors,
+        at_end: NDArray[np.bool_],
+        now_ns: Sequence[int],
+        seen: Sequence[SeenOfBoth],
+    ) -> list[Judgement]:
+        """Judge calls in their order; the end of each becomes part of what is known of its caller."""
+        points, logits, standard = self.card.weigh(features, at_end)
+        by_votes: list[float] = []
+        priors: list[float] = []
+        counts: list[tuple[int, int]] = []
+        columns = (logits, facts["caller"], facts["campaign"], facts["started_ns"], at_end)
+        for at, (logit, caller, campaign, started_ns, ended) in enumerate(
+            zip(*(column.tolist() for column in columns), strict=True)
+        ):
+            self._learn_when_due(now_ns[at])
+            known = self.callers.get(caller)
+            if known is None:
+                # Only what is remembered has to outlive these arrays.
+                own = standard[at].copy() if ended and caller else standard[at]
+                known = KnownCaller(1.0, logit, own, campaign)
+            elif not ended or started_ns > known.counted_until_ns:
+                known = known.with_call(logit, standard[at], campaign)
+            if ended and caller:
+                self.callers.remember(caller, known)
+            votes = self.votes.on(caller)
+            alike, voted = self._alike(known.features, campaign), self._vote_logit(votes, now_ns[at])
+            spam_votes = sum(vote.spam for vote in votes)
+            by_votes.append(alike + voted)
+            priors.append(self._prior(known) + alike + voted)
+            counts.append((spam_votes, len(votes) - spam_votes))
+        scores = sigmoid(np.array(priors)).tolist()
         limits = self.thresholds
-        return Judgement(score, score >= limits.watch, limits.action(score), reason, NAME)
+        return [
+            Judgement(score, score >= limits.watch, limits.action(score), reason, NAME)
+            for score, reason in zip(
+                scores, in_words(features, points, np.array(by_votes), counts, seen), strict=True
+            )
+        ]
 
     def judge_media_only(self, facts: Any, features: Vector, now_ns: Sequence[int]) -> list[Judgement]:
         """Judge calls of parties whom nobody knows, as `judge` would one by one."""
         if self.votes.all() or len(self._lesson.pull) or self.callers.get(0) is not None:
             return super().judge_media_only(facts, features, now_ns)
-        points, logits = self.card.weigh_all(features, at_end=True)
+        points, logits, _ = self.card.weigh(features, np.ones(len(features), np.bool_))
         shifts = []
         for at_ns in now_ns:
             self._learn_when_due(at_ns)
             shifts.append(self._shift)
         scores = sigmoid(self.card.first_prior_logits(logits, np.array(shifts))).tolist()
+        no_votes = np.zeros(len(features))
         limits = self.thresholds
         return [
             Judgement(score, score >= limits.watch, limits.action(score), reason, NAME)
-            for score, reason in zip(scores, all_in_words(features, points), strict=True)
+            for score, reason in zip(scores, in_words(features, points, no_votes), strict=True)
         ]
 
     def teach(self, calls: Iterable[CallRecord], votes: Iterable[Vote], now_ns: int) -> None:
@@ -214,12 +242,13 @@ class OwnDetector(SpamDetector):
 
     def _learn_caller(self, call: CallRecord) -> None:
         caller, campaign = stable_key(voted_caller(call)), int(call.campaign, 16) if call.campaign else 0
-        _, logit, standard = self.card.weigh(np.array(call.features), at_end=True)
+        _, logits, standard = self.card.weigh(np.array([call.features]), np.ones(1, np.bool_))
+        logit = float(logits[0])
         known = self.callers.get(caller)
         if known is None:
-            known = KnownCaller(1.0, logit, standard, campaign)
+            known = KnownCaller(1.0, logit, standard[0], campaign)
         else:
-            known = known.with_call(logit, standard, campaign)
+            known = known.with_call(logit, standard[0], campaign)
         known.counted_until_ns = max(known.counted_until_ns, call.started_ns)
         self.callers.remember(caller, known)
 

@@ -22,7 +22,8 @@ from callprint.core.spam.clustering import Clustering, Settings, fit
 from callprint.core.spam.fair_votes import BoundedVotes
 from callprint.core.spam.feature_columns import STORED, read_columns, stored_names
 from callprint.core.spam.features import FEATURE_COUNT, NAMES, PAPER_COLUMNS, PAPER_SETUP_COLUMNS, transform
-from callprint.core.spam.interface import NEITHER_SEEN, SeenOfBoth, SpamDetector, Vector, in_order
+from callprint.core.spam.interface import NEITHER_SEEN, SpamDetector, Vector, in_order
+from callprint.core.spam.sightings import SeenOfBoth
 
 Floats = NDArray[np.float64]
 

@@ -5,13 +5,14 @@ neutral values, so counts of their last calls (sightings.py) are given instead.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
 
 from callprint.core.spam.features import FEATURES, Feature
-from callprint.core.spam.sightings import NOTHING_SEEN, Seen
+from callprint.core.spam.sightings import NOTHING_SEEN, Seen, SeenOfBoth
 
 Floats = NDArray[np.float64]
 OfCall = Callable[[float], str]
@@ -123,40 +124,38 @@ _OF_CAMPAIGN: dict[Feature, Feature] = {
 def in_words(
     raw: Floats,
     points: Floats,
-    vote_logit: float,
-    spam_votes: int,
-    other_votes: int,
-    caller: Seen = NOTHING_SEEN,
-    campaign: Seen = NOTHING_SEEN,
-) -> str:
-    """Return the reason for a judgement.
+    vote_logits: Floats,
+    votes: Iterable[tuple[int, int]] = repeat((0, 0)),
+    seen: Iterable[SeenOfBoth] = repeat((NOTHING_SEEN, NOTHING_SEEN)),
+) -> list[str]:
+    """Return the reasons for judgements of n calls.
 
-    `raw`, `points` (FEATURE_COUNT,): the call's raw vector and the scorecard's points for it. `vote_logit`: what
-    votes add to the logit, those on this caller and those on callers like it. `spam_votes`, `other_votes`: how many
-    votes there are on this caller itself. `caller`, `campaign`: what was seen of them lately. All clauses speak for
-    the side that the sum is on, the weightiest first.
+    `raw`, `points` (n, FEATURE_COUNT): raw vectors and the scorecard's points for them. `vote_logits` (n,): what votes
+    add to the logit, those on this caller and those on callers like it. `votes`: how many there are on this caller
+    itself, spam and not spam. `seen`: what was seen lately. All clauses speak for the side that the sum is on, the
+    weightiest first.
     """
-    side = 1.0 if points.sum() + vote_logit >= 0.0 else -1.0
-    of_users = []
-    if spam_votes or other_votes:
-        of_users.append(f"users marked this caller: {spam_votes} spam, {other_votes} not spam")
-    elif side * vote_logit > 1.0:
-        kind = "spam" if side > 0 else "not spam"
-        of_users.append(f"users marked similar callers as {kind}")
-    weights = side * points
-    order = np.argsort(-weights).tolist()
-    clauses = _clauses(raw.tolist(), weights.tolist(), order, side > 0.0, caller, campaign)
-    return "; ".join(of_users + clauses) or _NOTHING
-
-
-def all_in_words(raw: Floats, points: Floats) -> list[str]:
-    """Return the reasons for judgements of calls without votes whose callers nobody knows: (n, FEATURE_COUNT) each."""
-    side = np.where(points.sum(1) >= 0.0, 1.0, -1.0)
-    weights = side[:, None] * points
-    columns = zip(
-        raw.tolist(), weights.tolist(), np.argsort(-weights).tolist(), (side > 0.0).tolist(), strict=True
+    sides = np.where(points.sum(1) + vote_logits >= 0.0, 1.0, -1.0)
+    weights = sides[:, None] * points
+    rows = zip(
+        *(raw.tolist(), weights.tolist(), np.argsort(-weights).tolist(), (sides > 0.0).tolist()),
+        *(vote_logits.tolist(), votes, seen),
+        strict=False,
     )
-    return ["; ".join(_clauses(*row, NOTHING_SEEN, NOTHING_SEEN)) or _NOTHING for row in columns]
+    return [
+        "; ".join(_of_users(against, vote_logit, *counts) + _clauses(values, weighs, order, against, *both))
+        or _NOTHING
+        for values, weighs, order, against, vote_logit, counts, both in rows
+    ]
+
+
+def _of_users(against: bool, vote_logit: float, spam_votes: int, other_votes: int) -> list[str]:
+    """Return what users say, as a clause or none."""
+    if spam_votes or other_votes:
+        return [f"users marked this caller: {spam_votes} spam, {other_votes} not spam"]
+    if (vote_logit if against else -vote_logit) > 1.0:
+        return [f"users marked similar callers as {'spam' if against else 'not spam'}"]
+    return []
 
 
 def _clauses(

@@ -62,26 +62,19 @@ class Scorecard:
         """Return vectors in standard deviations from what is usual; 0 where a value is not known."""
         return np.nan_to_num((transformed - self.offset) / self.scale, nan=0.0)
 
-    def weigh(self, raw: Floats, at_end: bool) -> tuple[Floats, float, Floats]:
-        """Return the points of each feature of one call, its logit, and its standardised features.
+    def weigh(self, raw: Floats, at_end: NDArray[np.bool_]) -> tuple[Floats, Floats, Floats]:
+        """Return the points of each feature of calls, the logits of the calls, and their standardised features.
 
-        raw: (FEATURE_COUNT,), as histories give it. The same figures as by `points`, `logits` and `standardise`.
+        raw: (n, FEATURE_COUNT), as histories give it; at_end: (n,). The same figures as by `points`, `logits` and
+        `standardise`.
         """
-        points, standard = np.empty_like(raw), np.empty_like(raw)
-        table = self.end_points if at_end else self.setup_points
-        _weigh(raw, LOGARITHMIC, self.edges, table, self.offset, self.scale, points, standard)
-        return (
-            points,
-            float(points.sum() + (self.end_intercept if at_end else self.setup_intercept)),
-            standard,
+        points, standard = np.empty(raw.shape), np.empty(raw.shape)
+        _weigh(
+            *(raw, at_end, LOGARITHMIC, self.edges, self.setup_points, self.end_points),
+            *(self.offset, self.scale, points, standard),
         )
-
-    def weigh_all(self, raw: Floats, at_end: bool) -> tuple[Floats, Floats]:
-        """Return the points of each feature, (n, FEATURE_COUNT), and the logits, (n,), as `weigh` does for one call."""
-        points, standard = np.empty_like(raw), np.empty_like(raw)
-        table = self.end_points if at_end else self.setup_points
-        _weigh_all(raw, LOGARITHMIC, self.edges, table, self.offset, self.scale, points, standard)
-        return points, points.sum(1) + (self.end_intercept if at_end else self.setup_intercept)
+        logits = points.sum(1) + np.where(at_end, self.end_intercept, self.setup_intercept)
+        return points, logits, standard
 
     def prior_logit(self, mean_logit: float, calls: float, shift: float) -> float:
         """Return what `prior_logits` does, for one caller."""
@@ -154,37 +147,27 @@ def _look_up(values: Floats, edges: Floats, table: Floats, points: Floats) -> No
 @compiled
 def _weigh(
     raw: Floats,
+    at_end: Array,
     logarithmic: Array,
     edges: Floats,
-    table: Floats,
+    setup_table: Floats,
+    end_table: Floats,
     offset: Floats,
     scale: Floats,
     points: Floats,
     standard: Floats,
 ) -> None:
-    """Fill `points` and `standard` (d,) for one raw vector (d,); `logarithmic` (d,) bool: as `transform` does."""
-    for column in range(raw.shape[0]):
-        value = raw[column]
-        if logarithmic[column] and not np.isnan(value):
-            value = math.log1p(max(value, 0.0))
-        points[column] = _points_of(value, edges, table, column)
-        standard[column] = 0.0 if np.isnan(value) else (value - offset[column]) / scale[column]
-
-
-@compiled
-def _weigh_all(
-    raw: Floats,
-    logarithmic: Array,
-    edges: Floats,
-    table: Floats,
-    offset: Floats,
-    scale: Floats,
-    points: Floats,
-    standard: Floats,
-) -> None:
-    """Do what `_weigh` does for (n, d) vectors."""
+    """Fill `points` and `standard` (n, d) for raw vectors; `logarithmic` (d,) bool: as `transform` does."""
     for row in range(raw.shape[0]):
-        _weigh(raw[row], logarithmic, edges, table, offset, scale, points[row], standard[row])
+        for column in range(raw.shape[1]):
+            value = raw[row, column]
+            if logarithmic[column] and not np.isnan(value):
+                value = math.log1p(max(value, 0.0))
+            if at_end[row]:
+                points[row, column] = _points_of(value, edges, end_table, column)
+            else:
+                points[row, column] = _points_of(value, edges, setup_table, column)
+            standard[row, column] = 0.0 if np.isnan(value) else (value - offset[column]) / scale[column]
 
 
 @compiled

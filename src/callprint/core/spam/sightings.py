@@ -6,16 +6,16 @@ more than `capacity` keys the one that called longest ago leaves, and is counted
 """
 
 from collections import OrderedDict
-from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from callprint.core.ground.compiled import compiled
+from callprint.core.ground.arrays import Array
+from callprint.core.ground.compiled import Row, compiled
 from callprint.core.ground.errors import ConfigError
 from callprint.core.ground.snapshot import Snapshot
-from callprint.core.spam.compiled_histories import SHORT_CALL_S
+from callprint.core.spam.compiled_histories import BEGIN, FINISH, SHORT_CALL_S
 
 RING = 64  # last calls of a key that are kept
 HOUR_NS = 3_600_000_000_000
@@ -33,8 +33,7 @@ ENTRY = np.dtype(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """Calls of one key within the hour before its last call; within the day when they were fewer than two."""
 
     calls: int = 0
@@ -52,7 +51,11 @@ class Seen:
 
 
 NOTHING_SEEN = Seen()
-COUNTS = tuple(field.name for field in fields(Seen) if field.name not in ("span_s", "talk_s"))
+SEEN = np.dtype([(name, "<f8" if name.endswith("_s") else "<i8") for name in Seen._fields])
+SeenOfBoth = tuple[Seen, Seen]
+"""What was seen lately of the caller and of the campaign of a call."""
+NOT_KEPT = -1
+"""In place of the row of a key that has none."""
 
 
 class Sightings:
@@ -66,39 +69,20 @@ class Sightings:
         self._entries = np.zeros((capacity, RING), ENTRY)
         self._counts = np.zeros(capacity, np.int64)  # calls ever written to a row
 
-    def begin(self, call: Any) -> None:
-        """Take in a call that begins."""
-        for key in _keys(call):
-            row = self._row(key)
-            entry = self._entries[row, self._counts[row] % RING]
-            for name in ("started_ns", "caller", "callee"):
-                entry[name] = call[name]
-            entry["talk_s"], entry["status"], entry["ended_by"], entry["over"] = -1.0, 0, 0, 0
-            self._counts[row] += 1
+    def play(self, calls: Array, steps: NDArray[np.int64]) -> list[SeenOfBoth]:
+        """Take steps of calls in their order; return what each found, of its caller and its campaign.
 
-    def end(self, call: Any) -> None:
-        """Take in how a call ended; nothing happens when its beginning was forgotten."""
-        answered = call["answered_ns"] > 0
-        talk_s = max((int(call["ended_ns"]) - int(call["answered_ns"])) * 1e-9, 0.0) if answered else -1.0
-        for key in _keys(call):
-            row = self._rows.get(key)
-            if row is not None:
-                at = _position(self._entries[row], call["started_ns"], call["caller"], call["callee"])
-                if at >= 0:
-                    entry = self._entries[row, at]
-                    entry["talk_s"], entry["status"] = talk_s, call["status"]
-                    entry["ended_by"], entry["over"] = call["ended_by"], 1
-
-    def seen(self, key: int) -> Seen:
-        """Return what was seen of a caller or a campaign lately."""
-        row = self._rows.get(key)
-        if row is None:
-            return NOTHING_SEEN
-        filled = min(int(self._counts[row]), RING)
-        counts = np.zeros(len(COUNTS), np.int64)
-        span_s, talk_s = _summed(self._entries[row, :filled], counts)
-        named = dict(zip(COUNTS, counts.tolist(), strict=True))
-        return Seen(span_s=span_s, talk_s=talk_s, **named)
+        calls: (n,) CALL; steps: (n,) BEGIN, FINISH or FILL (compiled_histories.py). A call that begins is taken in
+        first; how a call ended is taken in unless its beginning was forgotten, and finds nothing.
+        """
+        keys = zip(calls["caller"].tolist(), calls["campaign"].tolist(), strict=True)
+        places = [
+            self._places(step, caller, campaign)
+            for step, (caller, campaign) in zip(steps.tolist(), keys, strict=True)
+        ]
+        seen = np.zeros((len(calls), 2), SEEN)
+        _play(self._entries, self._counts, calls, steps, np.array(places).reshape(-1, 3, 2), seen)
+        return [(Seen._make(caller), Seen._make(campaign)) for caller, campaign in seen.tolist()]
 
     def snapshot(self) -> Snapshot:
         """Return everything, for `restore`."""
@@ -137,22 +121,84 @@ class Sightings:
             sightings._entries[row, : filled[row]] = entries[starts[row] : starts[row + 1]]
         return sightings
 
-    def _row(self, key: int) -> int:
+    def _places(self, step: int, caller: int, campaign: int) -> tuple[int, ...]:
+        """Return the rows that a step writes to, for both keys, whether they are new, and the rows it then looks at."""
+        rows = self._rows
+        if step != BEGIN:
+            of_caller, of_campaign = rows.get(caller, NOT_KEPT), rows.get(campaign, NOT_KEPT)
+            return of_caller, of_campaign, False, False, of_caller, of_campaign
+        of_caller, new_caller = self._row(caller)
+        of_campaign, new_campaign = self._row(campaign)
+        # The campaign may have pushed the caller out.
+        looked_at = rows.get(caller, NOT_KEPT), rows.get(campaign, NOT_KEPT)
+        return of_caller, of_campaign, new_caller, new_campaign, *looked_at
+
+    def _row(self, key: int) -> tuple[int, bool]:
+        """Return the row of a key that calls now, and whether it is new; the key 0 has none."""
+        if not key:
+            return NOT_KEPT, False
         row = self._rows.get(key)
+        new = row is None
         if row is None:
             if len(self._rows) < self.capacity:
                 row = len(self._rows)
             else:
                 _, row = self._rows.popitem(last=False)
                 self.evicted += 1
-            self._counts[row] = 0
             self._rows[key] = row
         self._rows.move_to_end(key)
-        return row
+        return row, new
 
 
-def _keys(call: Any) -> list[int]:
-    return [key for key in (int(call["caller"]), int(call["campaign"])) if key]
+@compiled
+def _play(
+    entries: Array,
+    counts: NDArray[np.int64],
+    calls: Array,
+    steps: NDArray[np.int64],
+    places: NDArray[np.int64],
+    seen: Array,
+) -> None:
+    """Do what Sightings.play does; places: (n, 3, 2) of Sightings._places, seen: (n, 2) SEEN of zeros."""
+    for at in range(steps.size):
+        for which in range(2):
+            row = places[at, 0, which]
+            if row >= 0 and steps[at] == BEGIN:
+                if places[at, 1, which] != 0:
+                    counts[row] = 0
+                _begin(entries[row, counts[row] % RING], calls[at])
+                counts[row] += 1
+            elif row >= 0 and steps[at] == FINISH:
+                _end(entries[row], calls[at])
+        if steps[at] != FINISH:
+            for which in range(2):
+                row = places[at, 2, which]
+                if row >= 0:
+                    _sum(entries[row, : min(counts[row], RING)], seen[at, which])
+
+
+@compiled
+def _begin(entry: Row, call: Row) -> None:
+    entry.started_ns = call.started_ns
+    entry.caller = call.caller
+    entry.callee = call.callee
+    entry.talk_s = -1.0
+    entry.status = 0
+    entry.ended_by = 0
+    entry.over = 0
+
+
+@compiled
+def _end(entries: Array, call: Row) -> None:
+    at = _position(entries, call.started_ns, call.caller, call.callee)
+    if at >= 0:
+        entry = entries[at]
+        entry.talk_s = -1.0
+        if call.answered_ns > 0:
+            entry.talk_s = max((call.ended_ns - call.answered_ns) * 1e-9, 0.0)
+        entry.status = call.status
+        entry.ended_by = call.ended_by
+        entry.over = 1
 
 
 @compiled
@@ -173,8 +219,8 @@ def _position(entries: Any, started_ns: int, caller: int, callee: int) -> int:
 
 
 @compiled
-def _summed(entries: Any, counts: NDArray[np.int64]) -> tuple[float, float]:
-    """Add up `COUNTS` of the calls in a ring; return span_s and talk_s."""
+def _sum(entries: Array, seen: Row) -> None:
+    """Fill a SEEN row of zeros for the calls in a ring, of which there is at least one."""
     last_ns = entries[0].started_ns
     for entry in entries:
         last_ns = max(last_ns, entry.started_ns)
@@ -182,12 +228,12 @@ def _summed(entries: Any, counts: NDArray[np.int64]) -> tuple[float, float]:
     for entry in entries:
         within_hour += entry.started_ns > last_ns - HOUR_NS
     from_ns = last_ns - (HOUR_NS if within_hour > 1 else DAY_NS)
-    first_ns, talk_s = last_ns, 0.0
+    first_ns = last_ns
     for at in range(entries.size):
         entry = entries[at]
         if entry.started_ns <= from_ns:
             continue
-        counts[0] += 1
+        seen.calls += 1
         first_ns = min(first_ns, entry.started_ns)
         new_callee, new_caller = entry.callee != 0, entry.caller != 0
         for earlier in range(at):
@@ -195,20 +241,20 @@ def _summed(entries: Any, counts: NDArray[np.int64]) -> tuple[float, float]:
             if other.started_ns > from_ns:
                 new_callee = new_callee and other.callee != entry.callee
                 new_caller = new_caller and other.caller != entry.caller
-        counts[1] += new_callee
-        counts[2] += new_caller
+        seen.callees += new_callee
+        seen.callers += new_caller
         if entry.over == 0:
             continue
-        counts[3] += 1
+        seen.over += 1
         if entry.talk_s >= 0.0:
-            counts[4] += 1
-            talk_s += entry.talk_s
-            counts[5] += entry.talk_s < SHORT_CALL_S
-            counts[6] += entry.ended_by == 2
+            seen.answered += 1
+            seen.talk_s += entry.talk_s
+            seen.short += entry.talk_s < SHORT_CALL_S
+            seen.callee_hung_up += entry.ended_by == 2
         elif entry.status == 487:
-            counts[7] += 1
+            seen.cancelled += 1
         elif entry.status in (404, 410, 484, 604):
-            counts[8] += 1
+            seen.unassigned += 1
         elif entry.status >= 400:
-            counts[9] += 1
-    return (last_ns - first_ns) * 1e-9, talk_s
+            seen.refused += 1
+    seen.span_s = (last_ns - first_ns) * 1e-9
