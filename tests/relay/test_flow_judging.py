@@ -132,4 +132,5 @@ def test_batches_judged_together_give_the_same_as_one_by_one(monkeypatch, togeth
         for (topic, record, _), output in zip(some, outputs, strict=True):
             assert output == wanted[topic][record]
     if together == 1000 and most_evidence == 1 << 25:
-        assert (alone.runs > 10, joint.runs) == (True, 1)
+        assert alone.runs > 10
+        assert joint.runs <= 2, "looks behind others of their flow may wait for these"

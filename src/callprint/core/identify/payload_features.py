@@ -4,6 +4,8 @@ Of encrypted payloads these features are those of random bytes, which in itself 
 sees both.
 """
 
+from typing import Any
+
 import numpy as np
 
 from callprint.core.ground.arrays import Array
@@ -20,29 +22,36 @@ _WEIGHTED_LOG2 = np.arange(4096.0) * np.log2(np.maximum(np.arange(4096.0), 1.0))
 def _usual(counts: Array) -> tuple[Integer, Integer, Integer]:
     """Return (most frequent value, how often, how many distinct values) of a 256-bin count."""
     often = counts[0]
-    distinct = 0
+    distinct = np.int32(0)  # narrow, as `counts`, so that a vector holds many
     for i in range(256):
         often = max(often, counts[i])
-        distinct += counts[i] > 0
+        distinct = np.int32(distinct + np.int32(counts[i] > 0))
     best = 0
     while counts[best] < often:
         best += 1
-    return best, often, distinct
+    return best, np.int64(often), np.int64(distinct)
 
 
 @compiled_allocating
-def _entropy(counts: Array, total: Integer, often: Integer) -> float:
-    """Return the entropy in bits of a 256-bin count, of which the largest is `often`."""
-    if total == 0:
-        return 0.0
+def _entropies(first: Array, first_total: Integer, codes: Array, total: Integer, often: Integer) -> Any:
+    """Return the entropies in bits of two 256-bin counts; the larger, `codes`, has at most `often` of a value.
+
+    Together, because each sum waits for its own last addition; `first` counts one payload.
+    """
+    first_value = 0.0
     value = 0.0
     if often < len(_WEIGHTED_LOG2):
         for i in range(256):
-            value += _WEIGHTED_LOG2[counts[i]]
+            first_value += _WEIGHTED_LOG2[first[i]]
+            value += _WEIGHTED_LOG2[codes[i]]
     else:
         for i in range(256):
-            value += counts[i] * np.log2(max(float(counts[i]), 1.0))
-    return max(0.0, float(np.log2(float(total)) - value / total))
+            first_value += _WEIGHTED_LOG2[first[i]]
+            value += codes[i] * np.log2(max(float(codes[i]), 1.0))
+    return (
+        max(0.0, float(np.log2(float(first_total)) - first_value / first_total)),
+        max(0.0, float(np.log2(float(total)) - value / total)),
+    )
 
 
 @compiled_allocating
@@ -70,17 +79,19 @@ def _count(payload: Array, lanes: Array) -> Integer:
 @compiled_allocating
 def _sum_lanes(lanes: Array, codes: Array) -> None:
     for code in range(256):
-        codes[code] = np.int64(lanes[0, code]) + lanes[1, code] + lanes[2, code] + lanes[3, code]
+        codes[code] = np.int32(lanes[0, code] + lanes[1, code] + lanes[2, code] + lanes[3, code])
 
 
 @compiled_allocating
 def write_payload(buffer: Array, rtp: Array, packets: Integer, row: Row) -> None:
     """Fill the group `payload` from the payload bytes of all packets."""
     lanes = np.zeros((LANES, 256), np.uint32)
-    codes = np.zeros(256, np.int64)
-    lead = np.zeros(256, np.int64)
-    second = np.zeros(256, np.int64)
-    tail = np.zeros(256, np.int64)
+    codes = np.empty(256, np.int32)
+    first = np.empty(256, np.int32)
+    lead = np.zeros(256, np.int32)
+    second = np.zeros(256, np.int32)
+    tail = np.zeros(256, np.int32)
+    first_size = 0
     total = 0
     repeats = 0
     filled = 0
@@ -94,10 +105,8 @@ def write_payload(buffer: Array, rtp: Array, packets: Integer, row: Row) -> None
             continue
         repeats += _count(buffer[at : at + size], lanes)
         if filled == 0:
-            _sum_lanes(lanes, codes)
-            _top, often, _ = _usual(codes)
-            row.first_payload_top_byte = often / size
-            row.first_payload_entropy = _entropy(codes, size, often)
+            _sum_lanes(lanes, first)
+            first_size = size
             run = 1
             while run < size and buffer[at + run] == buffer[at]:
                 run += 1
@@ -114,9 +123,11 @@ def write_payload(buffer: Array, rtp: Array, packets: Integer, row: Row) -> None
         code_before = code
     if filled == 0:
         return
+    _top, often, _ = _usual(first)
+    row.first_payload_top_byte = often / first_size
     _sum_lanes(lanes, codes)
     _top, often, distinct = _usual(codes)
-    row.payload_entropy = _entropy(codes, total, often)
+    row.first_payload_entropy, row.payload_entropy = _entropies(first, first_size, codes, total, often)
     row.payload_top_byte = often / total
     row.payload_distinct_bytes = distinct / 256.0
     high: Integer = 0

@@ -6,7 +6,7 @@ import numpy as np
 
 from callprint.core.flow.engine import FlowEvents
 from callprint.core.ground.arrays import Array
-from callprint.core.verdicts.rule import ANSWER, questions, unanswered
+from callprint.core.verdicts.rule import ANSWER, later_looks, questions, sure_before, unanswered
 
 
 class Judgements(Protocol):
@@ -80,18 +80,39 @@ NO_MODEL = "none"
 """The model in a verdict when no model looked at the evidence."""
 
 
+WAITING_PAYS = 32
+"""Looks of a drain that wait until earlier ones of their flows are answered: a run of the network for fewer costs more
+than it can save."""
+
+
 def ask(identifier: Identifier | None, drain: FlowEvents) -> Array:
-    """Return an identifier's answers about the evidence of each event, (n,) ANSWER. It sees each log once."""
-    answers = unanswered(len(drain.events))
+    """Return an identifier's answers about the evidence of each event, (n,) ANSWER. It sees each log once.
+
+    It is not asked about a checkpoint where an earlier one of the same drain is sure: such a verdict would not count.
+    """
+    events, flows = drain.events, drain.flows
+    answers = unanswered(len(events))
     if identifier is None:
         return answers
-    asked = questions(drain.events, drain.flows, identifier.minimum_k)
-    if len(asked):
-        starts, ends = drain.events["start"][asked], drain.events["end"][asked]
-        # Two events may ask about one log, as a checkpoint and the horizon at the same packet do. No log is empty, so
-        # those that end at the same byte are the same.
-        _, first, log_of = np.unique(ends, return_index=True, return_inverse=True)
-        judgements = identifier.identify(drain.evidence, np.column_stack([starts[first], ends[first]]))
-        for name in ANSWER.names or ():
-            answers[name][asked] = getattr(judgements, name)[log_of]
+    asked = questions(events, flows, identifier.minimum_k)
+    waits = later_looks(events, flows, asked)
+    if np.count_nonzero(waits) < WAITING_PAYS:
+        _answer(identifier, drain, asked, answers)
+        return answers
+    _answer(identifier, drain, asked[~waits], answers)
+    left = asked[waits]
+    _answer(identifier, drain, left[~sure_before(events, flows, answers)[left]], answers)
     return answers
+
+
+def _answer(identifier: Identifier, drain: FlowEvents, asked: Array, answers: Array) -> None:
+    """Write the answers about the events `asked`, (m,) int64, into `answers`, (n,) ANSWER."""
+    if not len(asked):
+        return
+    starts, ends = drain.events["start"][asked], drain.events["end"][asked]
+    # Two events may ask about one log, as a checkpoint and the horizon at the same packet do. No log is empty, so
+    # those that end at the same byte are the same.
+    _, first, log_of = np.unique(ends, return_index=True, return_inverse=True)
+    judgements = identifier.identify(drain.evidence, np.column_stack([starts[first], ends[first]]))
+    for name in ANSWER.names or ():
+        answers[name][asked] = getattr(judgements, name)[log_of]

@@ -58,6 +58,25 @@ def questions(events: Array, flows: Array, minimum_k: int) -> Array:
     return np.flatnonzero(judged)
 
 
+def later_looks(events: Array, flows: Array, asked: Array) -> Array:
+    """Return (m,) bool: the questions, (m,) int64, whose answers count only if that about an earlier one is not sure.
+
+    They are about checkpoints that are not the first of their flow in this drain. Where the same log is also that of a
+    final verdict, its answer counts in any case.
+    """
+    looks = np.zeros(len(events), np.bool_)
+    looks[asked] = events["kind"][asked] == EVENT_CHECKPOINT
+    later = looks & (_ByFlow(events["row"], flows["generation"]).last_before(looks) >= 0)
+    final_ends = events["end"][asked[~looks[asked]]]
+    return np.asarray(later[asked] & ~np.isin(events["end"][asked], final_ends))
+
+
+def sure_before(events: Array, flows: Array, answers: Array) -> Array:
+    """Return (n,) bool: whether the answer, (n,) ANSWER, about an earlier event of the flow is sure."""
+    before = _ByFlow(events["row"], flows["generation"]).last_before(answers["reason"] == SURE)
+    return np.asarray(before >= 0)
+
+
 def unanswered(count: int) -> Array:
     """Return the answers when no identifier has been asked, (count,) ANSWER."""
     answers = np.zeros(count, dtype=ANSWER)
