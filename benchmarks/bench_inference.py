@@ -22,8 +22,8 @@ from callprint.core.identify.features import features
 from callprint.inference import DEFAULT_MODEL, OnnxIdentifier, load_model
 from callprint.lab.identification.pictures import curves_picture
 from callprint.lab.identification.processor import processor
-from callprint.training.classes import TRAINING_SPLIT
-from callprint.training.dataset import Dataset, load_dataset
+from callprint.training.classes import TRAINING_SPLITS
+from callprint.training.dataset import Dataset, load_dataset, of_applications
 from callprint.training.examine import examine
 from callprint.training.export import sha256
 from callprint.training.precision import PRECISIONS
@@ -97,16 +97,17 @@ def network_timings(
 
 
 def accuracies(dataset: Dataset, shipped: OnnxIdentifier, graphs: dict[str, bytes]) -> list[list[str]]:
-    """Return how often each precision is right and sure, for every view and every split that is not trained on."""
+    """Return how often each precision is right and sure on known applications, by split not trained on, and view."""
     forms = {
         name: OnnxIdentifier(replace(shipped.card, onnx_sha256=sha256(graph)), graph)
         for name, graph in graphs.items()
     }
     rows = []
-    for split in np.unique(dataset.split):
-        if split == TRAINING_SPLIT:
+    known = of_applications(dataset, shipped.card.classes)
+    for split in np.unique(known.split):
+        if split in TRAINING_SPLITS:
             continue
-        found = {name: examine(dataset, form, str(split), ACCURACY_VIEWS) for name, form in forms.items()}
+        found = {name: examine(known, form, str(split), ACCURACY_VIEWS) for name, form in forms.items()}
         for i, view in enumerate(ACCURACY_VIEWS):
             usual = found["float32"][i]
             for name, views in found.items():

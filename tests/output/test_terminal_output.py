@@ -147,6 +147,7 @@ def test_both_names_are_shown_where_both_speak(width):
         application="unknown",
         best_application="asterisk",
         reason="contradicted",
+        engine="Asterisk res_rtp",
         declared_application="freeswitch",
         declared_version="1.10\x1b[0m",
         declared_by="rtcp",
@@ -155,6 +156,7 @@ def test_both_names_are_shown_where_both_speak(width):
     shown = " ".join(text.split())
     assert "packets name another" in shown
     assert "asterisk?" in shown
+    assert "res_rtp" not in shown  # the engine would hide that names disagree
     assert "says freeswitch 1.10\N{REPLACEMENT CHARACTER}[0m (rtcp)" in shown or width < 200
     assert "\x1b" not in text
 

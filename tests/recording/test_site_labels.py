@@ -81,6 +81,20 @@ def test_an_application_needs_calls_and_one_version_cannot_crowd_out_the_rest():
     assert reasons(*found, bounds=bounds) == [gates.RARE, gates.ENOUGH, gates.ENOUGH]
 
 
+def test_calls_for_the_test_alone_are_not_counted_as_calls_to_train_on():
+    bounds = Bounds(test_share=0.2)
+    sides = {choose([candidate(i)], Bounds(least_calls=1))[0][0].split: i for i in range(40)}
+    to_train, to_test = sides["dataset1"], sides[gates.TEST_SPLIT]
+
+    def calls(trained: int, tested: int) -> list[Candidate]:
+        senders = [f"+49{to_train}"] * trained + [f"+49{to_test}"] * tested
+        return [candidate(i, sender=sender) for i, sender in enumerate(senders)]
+
+    assert reasons(*calls(2, 4), bounds=bounds) == [gates.RARE, gates.RARE]
+    assert reasons(*calls(3, 4), bounds=bounds) == []
+    assert reasons(*calls(0, 5), bounds=bounds) == []
+
+
 def test_no_call_and_no_subscriber_is_on_both_sides_of_the_split():
     found = [candidate(i, receiver=f"+49{i + 1}") for i in range(300)]
     taken, refused = choose(found, Bounds(test_share=0.3))
@@ -109,6 +123,10 @@ def test_calls_whose_signalling_is_clear_become_a_dataset(tmp_path, capsys):
     assert report.labels_without_flow == report.unlabelled_flows == 0
     with pytest.raises(DatasetError, match="holds labels already"):
         write_site_dataset(folder, [])
+    assert main(["dataset", "label", "no-such.pcap", "--out", str(folder)]) != 0
+    said = capsys.readouterr().err
+    assert "holds labels already" in said
+    assert "no-such" not in said  # nothing was read before
 
 
 def test_kept_evidence_of_a_store_becomes_a_dataset(tmp_path):

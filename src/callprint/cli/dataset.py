@@ -14,7 +14,12 @@ from callprint.cli.parsers import Subparsers, add_command, positive
 from callprint.cli.targets import output_path
 from callprint.core.ground.errors import CaptureError
 from callprint.output.console import make_messages, make_table, printable, quantity
-from callprint.recording.site_dataset import capture_candidates, store_candidates, write_site_dataset
+from callprint.recording.site_dataset import (
+    capture_candidates,
+    check_new,
+    store_candidates,
+    write_site_dataset,
+)
 from callprint.recording.site_labels import TEST_SPLIT, Bounds, Candidate, Labelled, Refused, choose
 from callprint.stores import open_store
 from callprint.training.dataset import (
@@ -141,14 +146,16 @@ def run_label(args: argparse.Namespace) -> int:
     if not args.captures and not args.store:
         console.print(Text("callprint dataset label: name captures or a --store"))
         return EXIT_USAGE
+    check_new(args.out)  # before captures are read for minutes
     candidates: list[Candidate] = []
     damaged = 0
-    for path in args.captures:
-        try:
-            candidates += capture_candidates(path)
-        except CaptureError as error:
-            damaged += 1
-            console.print(Text(f"left out: {printable(str(error))}"))
+    with Progress(console=console, disable=not console.is_terminal) as progress:
+        for path in progress.track(args.captures, description="reading captures"):
+            try:
+                candidates += capture_candidates(path)
+            except CaptureError as error:
+                damaged += 1
+                console.print(Text(f"left out: {printable(str(error))}"))
     if args.store:
         with open_store(args.store) as store:
             candidates += store_candidates(store)
@@ -156,7 +163,7 @@ def run_label(args: argparse.Namespace) -> int:
     if taken:
         write_site_dataset(args.out, taken)
     _say_labels(console, taken, refused)
-    where = f"{printable(str(args.out))}: {quantity(len(taken), 'flow')}" if taken else "nothing is written"
+    where = f"{printable(str(args.out))}: {len(taken):,}" if taken else "nothing is written: none"
     console.print(Text(f"{where} of {quantity(len(candidates), 'flow')}"))
     return EXIT_DAMAGED if damaged else 0
 

@@ -161,7 +161,7 @@ def _guess(report: Reported) -> str:
     verdict = report.verdict
     if verdict.application != UNKNOWN:
         return ""
-    if verdict.engine not in (None, UNKNOWN):
+    if verdict.engine not in (None, UNKNOWN) and verdict.reason != REASON_CONTRADICTED:
         return f"of {printable(verdict.engine)}"  # surely: it says more than a guess
     guess = f"{printable(verdict.best_application)}?" if verdict.best_application else ""
     why = why_unknown(report)

@@ -116,6 +116,12 @@ def _candidate(
     )
 
 
+def check_new(folder: Path) -> None:
+    """Raise DatasetError when the folder holds labels already."""
+    if (folder / LABEL_FILE).exists():
+        raise DatasetError(f"{folder} holds labels already: name a new folder")
+
+
 def write_site_dataset(folder: Path, taken: list[Labelled]) -> None:
     """Write the packets of labelled flows into a new folder, and their labels.
 
@@ -123,8 +129,7 @@ def write_site_dataset(folder: Path, taken: list[Labelled]) -> None:
 
     Raises DatasetError when the folder holds labels already or cannot be written.
     """
-    if (folder / LABEL_FILE).exists():
-        raise DatasetError(f"{folder} holds labels already: name a new folder")
+    check_new(folder)
     rows: list[dict[str, str]] = []
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -58,6 +58,7 @@ class Bounds:
 
     least_packets: int = 20
     least_calls: int = 5  # of an application: with fewer, a network learns a host instead
+    least_to_train: int = 3  # of these, unless `least_calls` is less: `train --add` refuses fewer
     most_flows: int = 500  # of an application and version
     test_share: float = 0.2  # of subscribers
 
@@ -99,8 +100,7 @@ def choose(
         products.setdefault(each.sender, set()).add(each.application)
     kept = passed(kept, [SEVERAL if len(products[each.sender]) > 1 else None for each in kept])
     kept = passed(kept, [DIVIDED if _split(each, bounds) is None else None for each in kept])
-    calls = Counter(application for application, _ in {(each.application, each.call) for each in kept})
-    kept = passed(kept, [RARE if calls[each.application] < bounds.least_calls else None for each in kept])
+    kept = passed(kept, _rare(kept, bounds))
     kept = passed(kept, _beyond(kept, bounds))
     return [Labelled(each, _split(each, bounds) or DEFAULT_SPLIT) for each in kept], refused
 
@@ -144,6 +144,22 @@ def _split(candidate: Candidate, bounds: Bounds) -> str | None:
     if sender:
         return TEST_SPLIT
     return None if receiver else DEFAULT_SPLIT
+
+
+def _rare(candidates: Sequence[Candidate], bounds: Bounds) -> list[str | None]:
+    """Return which flows are of an application with too few calls. What is left for the test may be any number."""
+    split = [_split(each, bounds) for each in candidates]
+    found = {(each.application, each.call, side) for each, side in zip(candidates, split, strict=True)}
+    calls = Counter(application for application, _, _ in found)
+    to_train = Counter(application for application, _, side in found if side == DEFAULT_SPLIT)
+    least_to_train = min(bounds.least_to_train, bounds.least_calls)
+    return [
+        RARE
+        if calls[each.application] < bounds.least_calls
+        or (side == DEFAULT_SPLIT and to_train[each.application] < least_to_train)
+        else None
+        for each, side in zip(candidates, split, strict=True)
+    ]
 
 
 def _beyond(candidates: Sequence[Candidate], bounds: Bounds) -> list[str | None]:
