@@ -10,13 +10,14 @@ from call_samples import call
 from evidence_logs import steady_flow
 from unknown_samples import strangers
 from verdict_samples import LINPHONE, SECOND_NS, START_NS, provisional, reports, summary, verdict
+from window_values import windows_text
 
 from callprint.console.app import make_app
 from callprint.console.call_ids import CallIds
 from callprint.console.sessions import Sessions
 from callprint.console.settings import ConsoleSettings
 from callprint.core.call import Action, CallRecord
-from callprint.core.quality.windows import Interval, windows_text
+from callprint.core.quality.windows import Interval
 from callprint.core.spam.features import FEATURE_COUNT
 from callprint.core.verdict import FlowKey
 from callprint.model_files import DEFAULT_MODEL, ModelFile, models_at

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from evidence_logs import headers_of, sender_report, steady_flow
 from verdict_samples import LINPHONE, summary, verdict
+from window_values import windows_text
 
 from callprint.console import flow_charts, shown
 from callprint.console.why import GROUP_NAMES
 from callprint.core.identify.feature_row import GROUPS
-from callprint.core.quality.windows import Interval, windows_text
+from callprint.core.quality.windows import Interval
 from callprint.inference import DEFAULT_MODEL, load_model
 from callprint.inference.explained import explain
 from callprint.output.quality_report import rated_windows

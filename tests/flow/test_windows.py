@@ -8,11 +8,12 @@ import pytest
 from flow.packet_rows import Packet, packet_rows, stream
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from window_values import values_of
 
 from callprint.core.flow import EngineSettings, FlowEngine
 from callprint.core.flow.layout import EVENT_END
 from callprint.core.flow.window_layout import LATE_IN_A_ROW, LEAST_GAP, WINDOWS_KEPT
-from callprint.core.quality.windows import intervals, merged
+from callprint.core.quality.windows import merged
 
 SMALL = EngineSettings(
     maximum_flows=8,
@@ -65,7 +66,7 @@ def literal_bursts(sequences):
 def test_bursts_are_those_of_rfc_3611(lost, batch):
     packets = [packet for packet in stream(700) if packet.sequence not in lost]
     windows, _ = windows_of(packets, batch=batch)
-    total = merged(intervals(windows))
+    total = merged(values_of(windows))
     found = total.missing, total.runs, total.bursts, total.burst_packets, total.burst_missing
     assert found == literal_bursts([packet.sequence for packet in packets])
     assert total.expected == 700
@@ -81,7 +82,7 @@ def test_packets_within_the_buffer_are_played_in_any_order(delays, batch):
         for p, delay in zip(stream(len(delays) + 2)[2:], delays, strict=True)
     ]
     windows, _ = windows_of(sorted(packets, key=lambda p: p.time_ms), batch=batch)
-    total = merged(intervals(windows))
+    total = merged(values_of(windows))
     assert (total.late, total.missing, total.pause_ms) == (0, 0, 0)
     assert total.received == len(packets)
 
@@ -91,14 +92,14 @@ def test_a_late_packet_is_not_played_though_it_came():
     packets[100] = replace(packets[100], time_ms=packets[100].time_ms + 61)
     packets[120] = replace(packets[120], time_ms=packets[120].time_ms + 59)
     windows, _ = windows_of(sorted(packets, key=lambda p: p.time_ms))
-    total = merged(intervals(windows))
+    total = merged(values_of(windows))
     assert (total.late, total.missing, total.lost, total.reordered) == (1, 1, 0, 2)
 
 
 def test_a_delay_that_stays_costs_a_run_of_late_packets_and_no_more():
     packets = [replace(p, time_ms=p.time_ms + (300 if i >= 50 else 0)) for i, p in enumerate(stream(800))]
     windows, _ = windows_of(packets)
-    assert merged(intervals(windows)).late == LATE_IN_A_ROW
+    assert merged(values_of(windows)).late == LATE_IN_A_ROW
 
 
 def test_jitter_is_the_least_mean_and_greatest_after_each_packet():
@@ -108,7 +109,7 @@ def test_jitter_is_the_least_mean_and_greatest_after_each_packet():
     for one, other in pairwise(packets):
         jitter += (abs(other.time_ms - one.time_ms - 20) - jitter) / 16
         seen.append(jitter)
-    total = merged(intervals(windows[:1]))
+    total = merged(values_of(windows[:1]))
     assert total.jitter_min_us == pytest.approx(min(seen) * 1e3, abs=1)
     assert total.jitter_max_us == pytest.approx(max(seen) * 1e3, abs=1)
     # The first packet of a flow is confirmed by the second: its jitter is not counted twice.
@@ -120,7 +121,7 @@ def test_silence_that_is_not_sent_is_a_pause_and_no_loss():
     talk = [p for i, p in enumerate(packets) if i < 100 or i >= 200]
     talk = [replace(p, sequence=i) for i, p in enumerate(talk)]
     windows, reported = windows_of(talk)
-    total = merged(intervals(windows))
+    total = merged(values_of(windows))
     assert total.pause_ms == 2000
     assert total.missing == 0
     assert total.longest_gap_ms == 2020

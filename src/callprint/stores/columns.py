@@ -130,14 +130,17 @@ def _marked(judge: object, row: str) -> str:
 def _written(field: NamedField, column: Sequence[Any]) -> Sequence[Any]:
     """Return cells as a store takes them."""
     if _is_enumeration(field):
-        return [None if value is None else value.value for value in column]
+        texts = {
+            value: None if value is None else value.value for value in set(column)
+        }  # slow, and of few values
+        return list(map(texts.__getitem__, column))
     return column if field.type not in WRITERS else list(map(WRITERS[field.type], column))
 
 
 def _texts(field: NamedField, column: Sequence[Any], written: Sequence[Any]) -> Iterable[str]:
     """Return cells as `repr` gives them in a row."""
     if _is_enumeration(field):
-        texts = {value: repr(value) for value in set(column)}  # slow, and of few values
+        texts = {value: repr(value) for value in set(column)}
         return map(texts.__getitem__, column)
     if is_empty(column):
         return repeat(repr(None), len(column))

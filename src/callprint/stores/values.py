@@ -130,7 +130,7 @@ def numbers_text(values: Sequence[float]) -> str:
 
 def flow_keys_text(flows: Sequence[FlowKey]) -> str:
     """Return the JSON list that `flow_keys` reads."""
-    return f"[{', '.join(map(_flow_key_text, flows))}]"
+    return f"[{', '.join(map(_flow_key_text, flows))}]" if flows else "[]"
 
 
 def _flow_key_text(flow: FlowKey) -> str:

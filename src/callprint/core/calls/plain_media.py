@@ -6,7 +6,6 @@ takes the others one by one.
 
 from collections.abc import Sequence
 from hashlib import blake2b
-from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -111,19 +110,18 @@ def _parties(calls: Sequence[MediaOnlyCall]) -> tuple[list[EndedFlow], list[Ende
 def _cells_of(flows: Sequence[EndedFlow]) -> Cells:
     """Return what is needed of flows, as columns."""
     names = (*_OF_VERDICT, *_OF_SUMMARY)
+    if not flows:
+        return dict.fromkeys(names, ())
     columns = zip(*cells_of(flows, _OF_VERDICT, _OF_SUMMARY), strict=True)
-    return dict(zip(names, columns if flows else repeat(()), strict=False))
+    return dict(zip(names, columns, strict=True))
 
 
 def _of_party(side: str, keys: list[FlowKey], cells: Cells) -> Cells:
     """Return the fields of OF_PARTY for parties of one flow each."""
     by = cells["declared_by"]
     declared = [cells[f"declared_{name}"] for name in Declared._fields]
-    if any(cell is not None for cell in by):
-        declares = [
-            None not in (application, by_whom)
-            for application, by_whom in zip(cells["declared_application"], by, strict=True)
-        ]
+    if any(by):  # else, as most often, they are all None
+        declares = [None not in named for named in zip(cells["declared_application"], by, strict=True)]
         declared = [
             [cell if does else None for cell, does in zip(column, declares, strict=True)]
             for column in declared
@@ -148,12 +146,10 @@ def _quality(
     )
     telling = {at for at, may in enumerate(of_caller) if may}
     telling |= {at for at, may in zip(answered, of_callee, strict=True) if may}
-    caller_mos, notes = list(sent["mos"]), [None] * len(callers)
-    callee_mos = _spread(sent_back["mos"], answered, len(callers), None)
     columns: dict[str, list[Any]] = {
-        "caller_mos": caller_mos,
-        "callee_mos": callee_mos,
-        "media_notes": notes,
+        "caller_mos": list(sent["mos"]),
+        "callee_mos": _spread(sent_back["mos"], answered, len(callers), None),
+        "media_notes": [None] * len(callers),
     }
     for at in telling:
         callee = callees[at]

@@ -11,7 +11,14 @@ from callprint.core.ground.arrays import Array
 from callprint.core.ground.changed import changed
 from callprint.core.ground.table import ValueTable
 from callprint.core.quality.flow_rating import UNNAMED, Measured, Rating, doubts_of, never_rated, rated
-from callprint.core.quality.windows import Interval, intervals, merged, read_windows, windows_text
+from callprint.core.quality.windows import (
+    Interval,
+    intervals,
+    merged,
+    of_flows,
+    read_windows,
+    windows_texts,
+)
 from callprint.core.verdict import FlowSummary
 
 FIELDS = (
@@ -178,16 +185,13 @@ class _Reported(NamedTuple):
 def _columns(flows: Array, codecs: list[str], found: FlowWindows) -> dict[str, list[Any]]:
     """Return the columns FIELDS of flows that have windows."""
     every = intervals(found.windows)
-    ends = np.cumsum(found.counts).tolist()
-    parts = [every[end - count : end] for end, count in zip(ends, found.counts.tolist(), strict=True)]
-    heard = list(map(merged, parts))
-    sums = np.array(heard, np.int64).reshape(-1, len(Interval._fields))
+    sums = of_flows(every, found.counts)
     of = dict(zip(Interval._fields, sums.T, strict=True))
     with_jitter, sent = of["jitter_packets"] > 0, of["expected"] > 0
     lasted_ms = (flows["last_rtp_ns"] - flows["first_seen_ns"]) * 1e-6
     packet_ms = [round(value, 3) or None for value in found.reported["packet_ms"].tolist()]
     far = _far_columns(found.reported)
-    ratings = _ratings(flows, codecs, heard, packet_ms, far["round_trip_ms"], found.reported["doubts"])
+    ratings = _ratings(flows, codecs, sums, packet_ms, far["round_trip_ms"], found.reported["doubts"])
     r, mos, band, notes = zip(*ratings, strict=True) if ratings else ((), (), (), ())
     g711 = np.array([codec in _G711 for codec in codecs], np.bool_)
     return {
@@ -209,30 +213,31 @@ def _columns(flows: Array, codecs: list[str], found: FlowWindows) -> dict[str, l
         "mos_band": list(band),
         **far,
         "quality_notes": list(notes),
-        "quality_windows": list(map(windows_text, found.reported["span_s"].tolist(), parts)),
+        "quality_windows": windows_texts(found.reported["span_s"].tolist(), every, found.counts),
     }
 
 
 def _ratings(
     flows: Array,
     codecs: list[str],
-    heard: list[Interval],
+    sums: Array,
     packet_ms: list[float | None],
     round_trip_ms: list[float | None],
     doubts: Array,
 ) -> list[_RatingCells]:
-    """Return R, MOS, band and notes of flows; where only SDP says the codec, they come with it."""
-    numbers = (flows[name].tolist() for name in ("clock_rate_hz", "bytes", "received", "duplicates"))
-    columns = zip(codecs, heard, packet_ms, round_trip_ms, doubts.tolist(), *numbers, strict=True)
-    found: list[_RatingCells] = []
-    for codec, each, spacing_ms, trip_ms, flags, clock_rate_hz, size, received, duplicates in columns:
-        in_doubt = doubts_of(flags, received, duplicates)
-        if codec == UNNAMED:
-            found.append((None, None, None, ",".join(in_doubt) or None))
-            continue
-        octets = size / max(received, 1)  # 0 in a damaged part
-        measured = Measured(codec, clock_rate_hz, spacing_ms, octets, trip_ms, in_doubt)
-        found.append(_of_rating(rated(measured, each)))
+    """Return R, MOS, band and notes of flows; where only SDP says the codec, they come with it.
+
+    sums: (n, counters) int64, the windows of each flow as one.
+    """
+    sizes, received, duplicates = (flows[name].tolist() for name in ("bytes", "received", "duplicates"))
+    in_doubt = list(map(doubts_of, doubts.tolist(), received, duplicates))
+    found: list[_RatingCells] = [(None, None, None, ",".join(doubt) or None) for doubt in in_doubt]
+    named = [at for at, codec in enumerate(codecs) if codec != UNNAMED]
+    rates_hz, heard = flows["clock_rate_hz"][named].tolist(), map(Interval._make, sums[named].tolist())
+    for at, rate_hz, each in zip(named, rates_hz, heard, strict=True):
+        octets = sizes[at] / max(received[at], 1)  # 0 in a damaged part
+        about = (codecs[at], rate_hz, packet_ms[at], octets, round_trip_ms[at], in_doubt[at])
+        found[at] = _of_rating(rated(Measured(*about), each))
     return found
 
 
@@ -251,6 +256,8 @@ def _far_columns(reported: Array) -> dict[str, list[Any]]:
 
 def _where(known: Array, cells: list[Any]) -> list[Any]:
     """Return cells, None where they are not known; known: (n,) bool."""
+    if known.all():
+        return cells
     return [cell if is_known else None for cell, is_known in zip(cells, known.tolist(), strict=True)]
 
 

@@ -65,8 +65,8 @@ _COUNTERS = tuple(name for name in Interval._fields if name in (WINDOW.names or 
 _PEAKS = frozenset({"jitter_min_us", "jitter_max_us", "jitter_mean_us", "longest_gap_ms"})
 
 
-def intervals(windows: Array) -> list[Interval]:
-    """Return WINDOW rows, (n,), as values."""
+def intervals(windows: Array) -> Array:
+    """Return WINDOW rows, (n,), with the counters of `Interval`: (n, counters) int64."""
     packets = np.maximum(windows["jitter_packets"], 1)
     columns = {
         **{name: windows[name] for name in _COUNTERS},
@@ -76,7 +76,23 @@ def intervals(windows: Array) -> list[Interval]:
         "longest_gap_ms": _whole(windows["longest_gap_ns"], 1e-6),
         "pause_ms": _whole(windows["pause"], 1.0),
     }
-    return list(map(Interval._make, zip(*(columns[name].tolist() for name in Interval._fields), strict=True)))
+    found = np.empty((len(windows), len(Interval._fields)), np.int64)
+    for at, name in enumerate(Interval._fields):
+        found[:, at] = columns[name]
+    return found
+
+
+def of_flows(every: Array, counts: Array) -> Array:
+    """Return the windows of each flow as one; every: (m, counters), as `intervals` gives them; counts: (n,) int, > 0.
+
+    The result is (n, counters) int64.
+    """
+    ends = np.cumsum(counts)
+    sums: Array = every[ends - counts]
+    for at in np.flatnonzero(counts > 1).tolist():
+        parts = every[ends[at] - counts[at] : ends[at]].tolist()
+        sums[at] = merged(list(map(Interval._make, parts)))
+    return sums
 
 
 def _whole(values: Array, factor: float) -> Array:
@@ -104,18 +120,23 @@ def merged(parts: Sequence[Interval]) -> Interval:
     )
 
 
-def windows_text(span_s: int, parts: Sequence[Interval]) -> str:
-    """Return windows as text; span_s: that each covers."""
-    return " ".join(
-        (str(VERSION), str(span_s), *(",".join(map(str, _without_zeros(part))) for part in parts))
-    )
+def windows_texts(spans_s: Sequence[int], every: Array, counts: Array) -> list[str]:
+    """Return the windows of each flow as text.
 
-
-def _without_zeros(part: Interval) -> Interval | tuple[int, ...]:
-    end = len(part)
-    while end > 1 and not part[end - 1]:
-        end -= 1
-    return part[:end]
+    spans_s: (n,) that each of its windows covers; every: (m, counters) int64, as `intervals` gives them; counts: (n,).
+    """
+    given = every != 0
+    given[:, 0] = True
+    lengths = given.shape[1] - np.argmax(given[:, ::-1], axis=1)
+    parts = [
+        str(row[:length])[1:-1].replace(" ", "")
+        for row, length in zip(every.tolist(), lengths.tolist(), strict=True)
+    ]
+    ends = np.cumsum(counts).tolist()
+    return [
+        f"{VERSION} {span_s} {' '.join(parts[end - count : end])}"
+        for span_s, end, count in zip(spans_s, ends, counts.tolist(), strict=True)
+    ]
 
 
 def read_windows(text: str) -> tuple[int, list[Interval]]:
