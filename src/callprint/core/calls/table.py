@@ -41,8 +41,9 @@ def memory_of(call: Attempt) -> int:
         + len(call.from_tag)
     )
     for party in (call.caller, call.callee):  # in one function: it is asked after every message
-        size += 750 * (len(party.endpoints) + len(party.ssrcs)) + 140 * len(party.codecs)
-        size += 1_500 * len(party.flows) + 300 * len(party.of_ports) + len(party.identity.text)
+        size += 750 * len(party.endpoints) + 140 * len(party.codecs) + len(party.identity.text)
+        if party.ssrcs or party.flows or party.of_ports:
+            size += 750 * len(party.ssrcs) + 1_500 * len(party.flows) + 300 * len(party.of_ports)
         if party.user_agent is not None:
             size += len(party.user_agent)
         if party.claim is not None:
@@ -165,9 +166,9 @@ class CallTable:
         """Return when the next call is due, if it is by now; else no later than that, and NEVER_NS when none waits."""
         while self._deadlines:
             deadline_ns, key = self._deadlines[0]
-            if deadline_ns > now_ns:
-                return deadline_ns
             if self._next_ns.get(key) == deadline_ns:
+                if deadline_ns > now_ns:
+                    return deadline_ns
                 real_ns = self._calls[key].deadline_ns(self._settings)
                 if real_ns == deadline_ns:
                     return deadline_ns

@@ -174,7 +174,7 @@ def _read(data: bytes) -> SessionDescription:
     return SessionDescription(origin, name, media, ",".join(shape), tool, tuple(defects))
 
 
-_remembered = lru_cache(maxsize=512)(_read)
+_remembered = lru_cache(maxsize=64)(_read)
 """An INVITE that is sent again, to the next hop or after a challenge, brings the same body."""
 
 

@@ -84,8 +84,8 @@ _HEADER = re.compile(rf"({_TOKEN})[ \t]*:")
 _CSEQ = re.compile(rf"0*(\d{{1,10}})\s+({_TOKEN})", re.ASCII)
 _NEEDED = ("call-id", "from", "to", "cseq")
 
-_MAXIMUM_REMEMBERED = 64
-"""Longest CSeq, characters, that is remembered: most are "1 INVITE" and the like."""
+_MAXIMUM_REMEMBERED = 256
+"""Longest text, characters, that is remembered: of start lines and CSeq, which are the same in most messages."""
 
 
 class SipMessage(NamedTuple):
@@ -140,7 +140,9 @@ def parse_message(data: bytes) -> SipMessage:
     # A CR before the last line feed stays in the last line, where it is stripped like any blank.
     head_end, body_start = end.span() if end else (len(data), len(data))
     lines = data[start:head_end].decode("utf-8", "backslashreplace").split("\n")
-    method, status, request_uri = _start_line(lines[0].rstrip("\r"), start)
+    line = lines[0].rstrip("\r")
+    known = _known_start_line if len(line) <= _MAXIMUM_REMEMBERED else _start_line
+    method, status, request_uri = known(line, start)
     cut = end is None and lines[-1] != ""
     headers, beyond = _headers(lines[1:-1] if cut else lines[1:])
     first = dict(reversed(headers))
@@ -151,18 +153,12 @@ def parse_message(data: bytes) -> SipMessage:
     cseq, cseq_method = _cseq(first["cseq"], start)
     if status == 0 and cseq_method != method:
         raise SipError(SipDefect.CSEQ, start, f"CSeq of a {cseq_method} on a {method}")
+    call_id = _call_id(first["call-id"], start)
+    from_, to = _address(first["from"], start), _address(first["to"], start)
+    forgiven = (*((SipDefect.NO_HEADER_END,) if cut else ()), *beyond, *repeated, *wrong_length)
+    # By position: this is made for every message, and names take longer than everything else about it.
     return SipMessage(
-        method=cseq_method,
-        status=status,
-        request_uri=request_uri,
-        call_id=_call_id(first["call-id"], start),
-        from_=_address(first["from"], start),
-        to=_address(first["to"], start),
-        cseq=cseq,
-        headers=headers,
-        body=body,
-        forgiven=(*((SipDefect.NO_HEADER_END,) if cut else ()), *beyond, *repeated, *wrong_length),
-        first=first,
+        cseq_method, status, request_uri, call_id, from_, to, cseq, headers, body, forgiven, first
     )
 
 
@@ -203,6 +199,9 @@ def _start_line(line: str, offset: int) -> tuple[str, int, Uri | None]:
     except SipError:
         uri = None  # only proxies need it, to route by: To names the callee
     return request.group(1).upper(), 0, uri
+
+
+_known_start_line = lru_cache(maxsize=256)(_start_line)
 
 
 def _check_version(version: str, offset: int) -> None:
@@ -260,7 +259,7 @@ def _check_needed(
 
 
 def _cseq(value: str, offset: int) -> tuple[int, str]:
-    found = _usual_cseq(value) if len(value) <= _MAXIMUM_REMEMBERED else _read_cseq(value)
+    found = _known_cseq(value) if len(value) <= _MAXIMUM_REMEMBERED else _read_cseq(value)
     if found is None:
         raise SipError(SipDefect.CSEQ, offset, f"CSeq {printable(value, 40)!r}")
     return found
@@ -273,7 +272,7 @@ def _read_cseq(value: str) -> tuple[int, str] | None:
     return int(match.group(1)), match.group(2).upper()
 
 
-_usual_cseq = lru_cache(maxsize=1024)(_read_cseq)
+_known_cseq = lru_cache(maxsize=256)(_read_cseq)
 
 
 def _call_id(value: str, offset: int) -> str:

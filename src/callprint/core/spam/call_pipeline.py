@@ -17,11 +17,8 @@ from callprint.core.signalling.identity import IdentityReader
 from callprint.core.signalling.reader import RawMessage
 from callprint.core.spam.histories import CallHistory
 from callprint.core.spam.interface import SpamDetector
-from callprint.core.spam.judging import CallJudge
+from callprint.core.spam.judging import JUDGED_TOGETHER, CallJudge
 from callprint.core.verdict import FlowReport
-
-JUDGED_TOGETHER = 4_096
-"""Events at the end of a capture whose rows are made together: tens of thousands of calls may still be open."""
 
 
 class CallPipeline:

@@ -6,7 +6,7 @@ closes, its outcome goes into the histories.
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import groupby
+from itertools import groupby, islice
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,8 @@ from callprint.core.spam.histories import CallHistory
 from callprint.core.spam.interface import SpamDetector, Vector, Vectors
 from callprint.core.spam.sightings import Sightings
 
+JUDGED_TOGETHER = 4_096
+"""Events whose rows are made together: tens of thousands of calls may end with a capture."""
 _STEPS = {CallStep.BEGUN: BEGIN, CallStep.CLOSED: FINISH, CallStep.SETTLED: FILL}
 """What histories make of a step."""
 
@@ -52,11 +54,11 @@ class CallJudge:
     def judge_all(self, events: Iterable[CallEvent | MediaOnlyCall]) -> Rows[CallRecord]:
         """Take events, in the order of packet time; return the judged rows."""
         rows: Rows[CallRecord] = Rows()
-        for kind, group in groupby(events, key=type):
-            if kind is MediaOnlyCall:
-                rows.extend(self._media_only([event for event in group if isinstance(event, MediaOnlyCall)]))
-            else:
-                rows.extend(self._steps([event for event in group if isinstance(event, CallEvent)]))
+        for _, alike in groupby(events, key=type):
+            while some := list(islice(alike, JUDGED_TOGETHER)):
+                calls = [event for event in some if isinstance(event, MediaOnlyCall)]
+                steps = [event for event in some if isinstance(event, CallEvent)]
+                rows.extend(self._media_only(calls) if calls else self._steps(steps))
         return rows
 
     def _media_only(self, events: Sequence[MediaOnlyCall]) -> ValueTable[CallRecord]:
