@@ -3,6 +3,7 @@
 import sqlite3
 import tempfile
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,9 @@ from hypothesis import strategies as st
 from verdict_samples import provisional, too_short, unsure, verdict
 
 from callprint.core.call import Action, Phase
+from callprint.core.ground.errors import RowError
 from callprint.stores.base import MINUTE_NS, VerdictStore
-from callprint.stores.queries import CallQuery, Where
+from callprint.stores.queries import CallQuery, VerdictQuery, Where
 from callprint.stores.sqlite import SqliteStore
 from callprint.stores.sqlite_call_rows import select_calls
 
@@ -78,3 +80,24 @@ def test_what_an_index_leaves_out_is_found_without_it(tmp_path, query):
     with SqliteStore(tmp_path / "store.sqlite") as store:
         store.put_calls([call(caller="", callee="+493055500", campaign="")])
         assert len(list(store.calls(query))) == 1
+
+
+@pytest.mark.parametrize("field", ["application", "model", "confidence"])
+def test_a_row_that_lacks_what_it_must_have_is_refused_alone_or_among_others(tmp_path, field):
+    lacking = replace(verdict(), **{field: None})
+    with SqliteStore(tmp_path / "store.sqlite") as store:
+        for batch in ([lacking], [provisional(), lacking]):  # a column without any value is left out
+            with pytest.raises(RowError):
+                store.put_verdicts(batch)
+        assert store.change_mark() == 0
+        store.put_verdicts([provisional()])
+        assert len(list(store.verdicts(VerdictQuery()))) == 1
+
+
+def test_what_some_rows_of_a_batch_have_is_stored_whichever_columns_the_others_need(tmp_path):
+    given = [replace(verdict(), k=k, fingerprint=text) for k, text in ((10, None), (20, "a"), (40, None))]
+    with SqliteStore(tmp_path / "store.sqlite") as store:
+        store.put_verdicts(given[:1])
+        store.put_verdicts(given[1:])
+        stored = store.verdicts(VerdictQuery(last_only=False))
+        assert {each.verdict.k: each.verdict.fingerprint for each in stored} == {10: None, 20: "a", 40: None}
