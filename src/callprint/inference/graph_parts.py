@@ -14,9 +14,9 @@ _GRAPH = 7  # of a model
 _NODE, _INITIALIZER, _INPUT, _OUTPUT, _VALUE_INFO = 1, 5, 11, 12, 13  # of a graph
 _TAKEN, _GIVEN, _OPERATOR, _ATTRIBUTE = 1, 2, 4, 5  # of a node
 _INTEGER = 3  # of an attribute
-_NAME_OF_TENSOR, _NAME_OF_VALUE = 8, 1
+_SIZE, _NAME_OF_TENSOR = 1, 8  # of a tensor
+_NAME_OF_VALUE = 1
 _FLOAT_TENSOR = b"\x12\x04\x0a\x02\x08\x01"  # the type of a value: a tensor of float32, of any shape
-
 
 Messages = tuple[memoryview | bytes, ...]
 
@@ -58,7 +58,7 @@ def parts(data: bytes, first: str, second: str) -> Parts | None:
         _Node.of(node) for number, node in fields(graph) if number == _NODE and isinstance(node, memoryview)
     ]
     constants = {
-        name
+        name: _axes(tensor)
         for number, tensor in fields(graph)
         if number == _INITIALIZER and isinstance(tensor, memoryview)
         for name in _names(tensor, _NAME_OF_TENSOR)
@@ -69,7 +69,7 @@ def parts(data: bytes, first: str, second: str) -> Parts | None:
     given_later = {name for i in later for name in nodes[i].gives}
     if first not in given_earlier or second not in given_later:
         return None
-    taken = {name for i in later for name in nodes[i].takes} - given_later - constants
+    taken = {name for i in later for name in nodes[i].takes} - given_later - set(constants)
     inputs = tuple(sorted(taken - given_earlier))
     handed_on = tuple(sorted(taken & given_earlier - {first}))
     takes = (*inputs, *((first,) if first in taken else ()), *handed_on)
@@ -91,10 +91,13 @@ def _needed(nodes: list[_Node], wanted: set[str]) -> set[int]:
     return needed
 
 
-def _rows_first(nodes: list[_Node], kept: set[int], constants: set[str], wanted: str) -> dict[int, Messages]:
+def _rows_first(
+    nodes: list[_Node], kept: set[int], constants: dict[str, int], wanted: str
+) -> dict[int, Messages]:
     """Return what takes the place of the nodes that are kept: rows are chosen before they are multiplied.
 
-    A MatMul by a constant changes places with a Compress if nothing else that is kept needs its product.
+    A MatMul by a constant matrix changes places with a Compress if nothing else that is kept needs its product.
+    constants: how many axes each has.
     """
     found: dict[int, Messages] = {i: (nodes[i].raw,) for i in kept}
     for i in kept:
@@ -103,13 +106,19 @@ def _rows_first(nodes: list[_Node], kept: set[int], constants: set[str], wanted:
             continue
         (factor, constant), (product,) = _names(nodes[i].raw, _TAKEN), nodes[i].gives
         (choice,) = users
-        if constant in constants and _chooses_rows_of(choice, product):
+        if constants.get(constant) == 2 and _chooses_rows_of(choice, product):
             _, rows = _names(choice.raw, _TAKEN)
             (chosen,) = choice.gives
             before = _renamed(choice.raw, (factor, rows), product)
             found[nodes.index(choice)] = before, _renamed(nodes[i].raw, (product, constant), chosen)
             found[i] = ()
     return found
+
+
+def _axes(tensor: memoryview) -> int:
+    """Return how many axes a tensor has; its sizes come one by one or packed into one field."""
+    sizes = [value for number, value in fields(tensor) if number == _SIZE]
+    return sum(1 if isinstance(size, int) else sum(byte < 128 for byte in size) for size in sizes)
 
 
 def _chooses_rows_of(node: _Node, name: str) -> bool:
