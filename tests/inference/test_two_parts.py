@@ -9,6 +9,7 @@ from evidence_logs import headers_of, pack, steady_flow
 from callprint.core.ground.errors import ModelError
 from callprint.core.identify.decision import SURE
 from callprint.inference import DEFAULT_MODEL, load_model, onnx_identifier
+from callprint.inference.graph_check import fields
 from callprint.inference.graph_parts import parts
 from callprint.inference.two_parts import TwoParts
 from callprint.load_identifier import engine_settings
@@ -47,6 +48,24 @@ def test_both_parts_give_what_the_whole_gives(shipped):
     np.testing.assert_allclose(found, logits, rtol=1e-5, atol=1e-5)
     some = np.flatnonzero(np.arange(300) % 7 == 3)
     np.testing.assert_allclose(network.novelty(handed, some), novelty[some], rtol=1e-4, atol=1e-4)
+
+
+def test_the_second_part_multiplies_no_rows_that_it_leaves_out():
+    second = parts(DEFAULT_MODEL.read_bytes(), "logits", "novelty").second
+    (graph,) = (value for number, value in fields(memoryview(second)) if number == 7)
+    nodes = [[bytes(value) for _, value in fields(node)] for number, node in fields(graph) if number == 1]
+    chosen = {node[2] for node in nodes if b"Compress" in node}
+    multiplied = {node[0] for node in nodes if b"MatMul" in node}
+    assert len(multiplied) == 4
+    assert multiplied <= chosen
+
+
+@pytest.mark.parametrize("packets", [1, 20, 99, 100])
+def test_flows_at_the_horizon_and_before_it_are_as_novel_as_the_whole_says(shipped, packets):
+    rows = shipped.feature_rows(*pack([steady_flow(packets, sequence=n) for n in range(40)]))
+    network = TwoParts(DEFAULT_MODEL.read_bytes(), shipped._opened, "features", rows.shape[1])
+    found = network.novelty(network.logits(rows)[1], np.arange(40))
+    np.testing.assert_allclose(found, shipped.scores_of_rows(rows)[1], rtol=1e-5, atol=1e-5)
 
 
 def test_decisions_are_the_same_bit_for_bit(shipped, in_parts):
