@@ -14,6 +14,7 @@ from callprint.cli import main
 from callprint.core.call import Action, AllowEntry, Vote
 from callprint.services.layout import HOST
 from callprint.stores import CallQuery, VerdictQuery, cassandra_activity, open_store
+from callprint.stores.columns import VERDICT
 from callprint.stores.queries import Where
 
 SAMPLE = Path(__file__).resolve().parents[2] / "samples" / "applications.pcapng"
@@ -222,6 +223,48 @@ def test_calls_of_before_there_were_groups_are_found(empty, session):
         day = START_NS // (86_400 * SECOND_NS)
         session.execute(f"INSERT INTO {KEYSPACE}.day (kind, day) VALUES ('ungrouped_call', {day})")
         assert [each.call_id for each in store.calls(CallQuery(spam=True))] == ["a"]
+
+
+def test_verdicts_of_before_there_was_a_table_by_host_and_hour_are_found(empty, session):
+    host, day_ns = LINPHONE.src_ip, 86_400 * SECOND_NS
+    day = START_NS // day_ns
+    found = [verdict(LINPHONE._replace(src_port=i), decided_at_ns=START_NS - i * SECOND_NS) for i in range(9)]
+    tomorrow = verdict(LINPHONE._replace(src_port=99), decided_at_ns=START_NS + day_ns)
+    columns = ", ".join((*VERDICT.names, "sequence"))
+    with open_store(empty) as store:
+        store.put_verdicts([tomorrow, *found])
+        # As an older version left a day: in the table by day, some rows of it stored again since.
+        for row in list(session.execute(f"SELECT {columns} FROM {KEYSPACE}.verdict_by_flow")):
+            if row.src_port != 99:
+                marks = ", ".join(["%s"] * (len(row) + 3))
+                insert = f"INSERT INTO {KEYSPACE}.verdict_by_host_day ({columns}, host, day, bucket) VALUES ({marks})"
+                session.execute(insert, (*row, host, day, row.src_port % 8))
+        session.execute(f"INSERT INTO {KEYSPACE}.day (kind, day) VALUES ('verdict_by_host_day', {day})")
+        for expected in ([tomorrow, *found], found):
+            for limit in (None, 3):
+                asked = VerdictQuery(address=host, limit=limit)
+                assert [each.verdict for each in store.verdicts(asked)] == expected[:limit]
+            session.execute(f"TRUNCATE {KEYSPACE}.verdict_by_host_hour")
+        assert store.scan_end(VerdictQuery(address=host), 4) == found[4].decided_at_ns
+
+
+def test_a_call_without_signalling_is_found_by_its_call_id_and_in_its_group(empty, session):
+    silent = replace(call(), call_id="media:0123456789abcdef01234567", from_tag="", caller="", callee="")
+    spam = replace(silent, spam=True, spam_score=0.9, action=Action.BLOCK, campaign="")
+    other = replace(call(), campaign="")
+    with open_store(empty) as store:
+        store.put_calls([spam, other])
+        assert list(store.calls(CallQuery(call_id=silent.call_id))) == [spam]
+        assert list(store.calls(CallQuery(spam=True))) == [spam]
+        later = replace(spam, spam=False, spam_score=0.1, action=Action.ALLOW)
+        store.put_calls([later])
+        assert list(store.calls(CallQuery(call_id=silent.call_id))) == [later]
+        assert set(store.calls(CallQuery(call_id=silent.call_id, last_only=False))) == {spam, later}
+        assert list(store.calls(CallQuery(spam=True))) == []
+        # An older version put such a call into call_by_id and call_by_hour alone.
+        session.execute(f"TRUNCATE {KEYSPACE}.media_call_by_id")
+        assert list(store.calls(CallQuery(call_id=silent.call_id))) == []
+        assert len(list(store.calls(CallQuery()))) == 2
 
 
 def test_a_scan_goes_piece_by_piece(empty):

@@ -31,6 +31,7 @@ CASSANDRA_TABLES = {
     "verdict_by_flow": (Verdict, {SEQUENCE}),
     "verdict_by_host_day": (Verdict, {SEQUENCE, "host", "day", "bucket"}),
     "verdict_by_application_hour": (Verdict, {SEQUENCE, "hour", "bucket"}),
+    "verdict_by_host_hour": (Verdict, {SEQUENCE, "host", "hour", "bucket"}),
     "flow_by_key": (FlowSummary, {"covered"}),
     "call_by_id": (CallRecord, {SEQUENCE}),
     "call_by_number_day": (CallRecord, {SEQUENCE, "number", "day", "bucket"}),

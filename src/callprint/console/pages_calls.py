@@ -149,9 +149,10 @@ def _about(site: Site, store: VerdictStore, key: str) -> About | None:
     call = site.call_ids.find(store, key)
     if call is None:
         return None
+    span = {"since_ns": call.started_ns, "until_ns": call.started_ns + 1}
     rows = [
         row
-        for row in store.calls(CallQuery(call_id=call.call_id, last_only=False, limit=200))
+        for row in store.calls(CallQuery(call_id=call.call_id, last_only=False, limit=200, **span))
         if (row.from_tag, row.started_ns) == (call.from_tag, call.started_ns)
     ]
     if not rows:

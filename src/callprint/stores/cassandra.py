@@ -33,6 +33,7 @@ from callprint.stores.cassandra_batches import BATCH_ROWS, batches
 from callprint.stores.cassandra_binding import Binder
 from callprint.stores.cassandra_call_state import CallStates
 from callprint.stores.cassandra_connection import cluster_of
+from callprint.stores.cassandra_evidence import EvidenceQueries
 from callprint.stores.cassandra_queries import Queries
 from callprint.stores.cassandra_rows import (
     DAY_NS,
@@ -75,6 +76,7 @@ class CassandraStore(VerdictStore):
         self._known_since = time.monotonic()
         self._writer, self._last_mark = uuid.uuid4().hex[:16], 0
         self._queries = Queries(self._run_many)
+        self._evidence = EvidenceQueries(self._run_many)
         self._activities = cassandra_activity.Activities(self._run_many, self._keep)
         self._call_states = CallStates(self._run_at_majority)
 
@@ -161,12 +163,12 @@ class CassandraStore(VerdictStore):
     def unknown_evidence(self, limit: int | None = None) -> Iterator[UnknownEvidence]:
         """Give the evidence that is kept, the latest first."""
         with self._explained():
-            yield from self._queries.unknown_evidence(limit)
+            yield from self._evidence.unknown_evidence(limit)
 
     def evidence_of(self, flow: FlowKey) -> Iterator[UnknownEvidence]:
         """Give the evidence that is kept of one flow."""
         with self._explained():
-            yield from self._queries.evidence_of(flow)
+            yield from self._evidence.evidence_of(flow)
 
     def scan_end(self, query: VerdictQuery | CallQuery, rows: int) -> int | None:
         """Give the time of the row that comes `rows` rows into a query."""
@@ -176,7 +178,7 @@ class CassandraStore(VerdictStore):
     def evidence_state(self) -> EvidenceState:
         """Say how much evidence is kept."""
         with self._explained():
-            return self._queries.evidence_state()
+            return self._evidence.evidence_state()
 
     def put_model(self, model: RegisteredModel) -> None:
         """Register a model that gives verdicts; the first registration stays."""

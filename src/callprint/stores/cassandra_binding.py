@@ -22,10 +22,11 @@ class Bound(NamedTuple):
 
 
 class _Insert(NamedTuple):
-    """A prepared statement and how its values are serialised."""
+    """A prepared statement and how its values are serialised: first those that other rows may hold, too."""
 
     prepared: Any
-    types: tuple[Any, ...]
+    shared: tuple[Any, ...]
+    apart: tuple[Any, ...]
 
 
 class Binder:
@@ -38,39 +39,38 @@ class Binder:
         self._prepare = prepare
         self._using = using
         self._inserts: dict[tuple[str, tuple[str, ...]], _Insert] = {}
-        self._shared: dict[tuple[int, tuple[Any, ...]], tuple[list[bytes | None], int]] = {}
+        self._types: dict[tuple[Any, ...], tuple[Any, ...]] = {}  # one tuple for all that are equal
+        self._serialised: dict[tuple[int, int], tuple[list[bytes | None], int]] = {}
 
     def bind(self, row: Row) -> Bound:
         """Return the statement that inserts a row. Raises TypeError or ValueError for what no column holds."""
-        key = row.table, row.columns
-        insert = self._inserts.get(key)
-        if insert is None:
-            prepared = self._prepare(insert_statement(row.table, row.columns) + self._using(row))
-            insert = self._inserts[key] = _Insert(prepared, tuple(c.type for c in prepared.column_metadata))
+        insert = self._inserts.get((row.table, row.columns)) or self._insert(row)
+        version = insert.prepared.protocol_version
+        # The rows that hold the cells are in the hands of the caller, so no other tuple gets their identity.
+        key = id(row.cells), id(insert.shared)
+        found = self._serialised.get(key)
         try:
-            cells, size = self._serialised(row.cells, insert)
-            apart = [
-                _cell(kind, value, insert.prepared.protocol_version)
-                for kind, value in zip(insert.types[len(cells) :], row.apart, strict=True)
-            ]
+            if found is None:
+                cells = _serialised(insert.shared, row.cells, version)
+                found = self._serialised[key] = cells, sum(map(len, filter(None, cells)))
+            apart = _serialised(insert.apart, row.apart, version)
         except struct.error:
             return Bound(insert.prepared.bind(row.values), 0)  # raises what says which column it is
         statement = BoundStatement(insert.prepared)
-        statement.values = cells + apart
-        return Bound(statement, size + sum(map(len, filter(None, apart))))
+        statement.values = found[0] + apart
+        return Bound(statement, found[1] + sum(map(len, filter(None, apart))))
 
-    def _serialised(self, cells: tuple[object, ...], insert: _Insert) -> tuple[list[bytes | None], int]:
-        # The rows that hold the cells are in the hands of the caller, so no other tuple gets their identity.
-        types = insert.types[: len(cells)]
-        key = id(cells), types
-        found = self._shared.get(key)
-        if found is None:
-            version = insert.prepared.protocol_version
-            written = [_cell(kind, value, version) for kind, value in zip(types, cells, strict=True)]
-            found = self._shared[key] = written, sum(map(len, filter(None, written)))
-        return found
+    def _insert(self, row: Row) -> _Insert:
+        prepared = self._prepare(insert_statement(row.table, row.columns) + self._using(row))
+        types = tuple(column.type for column in prepared.column_metadata)
+        shared = types[: len(row.cells)]
+        insert = _Insert(prepared, self._types.setdefault(shared, shared), types[len(row.cells) :])
+        self._inserts[row.table, row.columns] = insert
+        return insert
 
 
-def _cell(kind: Any, value: object, version: int) -> bytes | None:
-    serialised: bytes | None = None if value is None else kind.serialize(value, version)
-    return serialised
+def _serialised(types: tuple[Any, ...], values: tuple[object, ...], version: int) -> list[bytes | None]:
+    return [
+        None if value is None else kind.serialize(value, version)
+        for kind, value in zip(types, values, strict=True)
+    ]

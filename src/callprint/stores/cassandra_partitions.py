@@ -1,12 +1,12 @@
 """Partitions of the tables by query: which there are for a span of time, and their rows, latest first.
 
-A day of a host, an hour of an application and the like are spread over BUCKETS partitions. A page needs the first rows
-of all of them: one request brings these, and a partition of which more is wanted is read on by itself.
+An hour of an application, a day of a number and the like are spread over BUCKETS partitions. A page needs the first
+rows of all of them: one request brings these, and a partition of which more is wanted is read on by itself.
 """
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from itertools import chain, groupby
+from itertools import chain, groupby, islice
 from typing import Any, NamedTuple
 
 from callprint.stores.cassandra_rows import BUCKETS, DAY_NS, HOUR_NS
@@ -15,6 +15,7 @@ RunMany = Callable[[str, list[tuple[object, ...]]], Iterable[Iterable[Any]]]
 
 AT_ONCE = 8  # days or hours, beyond the first
 GROWTH = 4
+EVERY_BUCKET = tuple(range(BUCKETS))
 ALL_BUCKETS = f"bucket IN ({', '.join(map(str, range(BUCKETS)))})"
 
 
@@ -39,23 +40,31 @@ class Selection(NamedTuple):
 
 
 class Part(NamedTuple):
-    """Days or hours of one table that are read at once, each in all of its buckets."""
+    """Days or hours of one table that are read at once, each in some or all of its buckets."""
 
     where: str
     keys: list[tuple[object, ...]]  # without the bucket
+    buckets: tuple[int, ...] = EVERY_BUCKET
+
+    @property
+    def partitions(self) -> int:
+        """How many there are to read."""
+        return len(self.keys) * len(self.buckets)
 
 
-def gathered(where: str, each: Iterable[list[tuple[object, ...]]]) -> Iterator[Part]:
+def gathered(
+    where: str, each: Iterable[list[tuple[object, ...]]], buckets: tuple[int, ...] = EVERY_BUCKET
+) -> Iterator[Part]:
     """Yield what is to be read: the keys that come first alone, then some at once."""
     keys: list[tuple[object, ...]] = []
     enough = 1
     for more in each:
         keys += more
         if len(keys) >= enough:
-            yield Part(where, keys)
-            keys, enough = [], AT_ONCE
+            yield Part(where, keys, buckets)
+            keys, enough = [], AT_ONCE * BUCKETS // len(buckets)
     if keys:
-        yield Part(where, keys)
+        yield Part(where, keys, buckets)
 
 
 class Partitions:
@@ -72,16 +81,18 @@ class Partitions:
     def hours(self, kind: str, days: Iterable[int], span: Span) -> Iterator[tuple[int, list[str]]]:
         """Yield the hours of some days that hold anything, latest first, each with its applications."""
         statement = "SELECT hour, application FROM hour_of_day WHERE kind = ? AND day = ?"
-        for day in days:
-            (rows,) = self._run_many(statement, [(kind, day)])
-            for hour, of_hour in groupby(rows, key=lambda row: row.hour):
-                if span.has(hour, HOUR_NS):
-                    yield hour, [row.application for row in of_hour]
+        waiting, at_once = iter(days), 1
+        while some := list(islice(waiting, at_once)):
+            at_once = AT_ONCE
+            for rows in self._run_many(statement, [(kind, day) for day in some]):
+                for hour, of_hour in groupby(rows, key=lambda row: row.hour):
+                    if span.has(hour, HOUR_NS):
+                        yield hour, [row.application for row in of_hour]
 
     def rows(self, what: Selection, part: Part, span: Span, first: int | None) -> list[Iterator[Any]]:
         """Return the rows of each partition; `first`: fetch so many of each before any is read on."""
         if first is None:
-            keys = [(*key, bucket, *span) for key in part.keys for bucket in range(BUCKETS)]
+            keys = [(*key, bucket, *span) for key in part.keys for bucket in part.buckets]
             return [map(tuple, rows) for rows in self._run_many(_statement(what, part, "bucket = ?"), keys)]
         return [
             chain(rows, self._further(what, part, key, span, rows)) if len(rows) == first else iter(rows)
@@ -93,8 +104,8 @@ class Partitions:
     ) -> Iterator[tuple[tuple[object, ...], list[Any]]]:
         """Yield the first rows of each partition that has any, with its key."""
         wide = what._replace(select=f"{what.select}, bucket")
-        statement = f"{_statement(wide, part, ALL_BUCKETS)} PER PARTITION LIMIT ?"
-        found = self._run_many(statement, [(*key, *span, first) for key in part.keys])
+        statement = f"{_statement(wide, part, 'bucket IN ?')} PER PARTITION LIMIT ?"
+        found = self._run_many(statement, [(*key, list(part.buckets), *span, first) for key in part.keys])
         for key, rows in zip(part.keys, found, strict=True):
             of_bucket: dict[int, list[Any]] = defaultdict(list)
             for row in rows:

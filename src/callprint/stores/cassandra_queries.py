@@ -9,50 +9,42 @@ from typing import Any, Generic, NamedTuple
 from callprint.core.call import Action, CallRecord, Phase, Vote
 from callprint.core.ground.fields import values_of
 from callprint.core.verdict import RUNNING, UNKNOWN, FlowKey, FlowSummary, Verdict
-from callprint.stores.base import EvidenceState, StoredVerdict, UnknownEvidence
+from callprint.stores.base import StoredVerdict
 from callprint.stores.cassandra_partitions import Part, Partitions, RunMany, Selection, Span, gathered
 from callprint.stores.cassandra_rows import (
-    BUCKETS,
-    DAY_NS,
+    BY_HOST_DAY,
+    HOUR_NS,
+    OF_FLOW,
     SELECT_CALL,
     SELECT_VERDICT,
     Judged,
     Judgement,
     bucket_of,
     call_of,
+    host_bucket,
+    is_media_only,
     summary_of,
     verdict_of,
 )
-from callprint.stores.columns import CALL, EVIDENCE, KEY_COLUMNS, SUMMARY, VERDICT, VOTE
+from callprint.stores.columns import CALL, KEY_COLUMNS, SUMMARY, VERDICT, VOTE
 from callprint.stores.queries import FLOW_FIELDS, CallQuery, VerdictQuery, Where, scalar_fields, verdict_order
 
 LOOK_AHEAD = 64  # flows whose last verdict and summary are asked for at once
 
 CALLS_AT_ONCE = 32  # in one request
-MOST_EVIDENCE = 400  # logs of a day that are fetched first
 
-_BY_HOST = "verdict_by_host_day WHERE host = ? AND day = ?"
+_BY_HOST = "verdict_by_host_hour WHERE hour = ? AND host = ?"
+_BY_HOST_DAY = "verdict_by_host_day WHERE host = ? AND day = ?"
 _BY_APPLICATION = "verdict_by_application_hour WHERE application = ? AND hour = ?"
 _BY_NUMBER = "call_by_number_day WHERE number = ? AND day = ?"
 _BY_HOUR = "call_by_hour WHERE hour = ?"
 _BY_GROUP = "call_by_group WHERE kind = ? AND name = ? AND day = ?"
-_BY_DAY = "unknown_evidence WHERE day = ?"
 _GROUPED_ACTIONS = {str(action) for action in Action} - {str(Action.ALLOW)}
 _OF_VERDICT = scalar_fields(Verdict) - scalar_fields(FlowSummary) | set(KEY_COLUMNS)
 """Fields whose value the verdict alone decides."""
-_OF_FLOW = " AND ".join(f"{column} = ?" for column in KEY_COLUMNS)
 
 
 Judgements = Iterable[Judged[Judgement]]
-
-
-class _Descending(str):
-    """A text that sorts in reverse."""
-
-    __slots__ = ()
-
-    def __lt__(self, other: str) -> bool:
-        return str.__gt__(self, other)
 
 
 def _span(query: VerdictQuery | CallQuery) -> Span:
@@ -87,17 +79,18 @@ _VERDICTS = _Kind(
 )
 _CALLS = _Kind(Selection(SELECT_CALL, "started_ns", CALL.names.index("started_ns"), -1), call_of, _call_place)
 _CALL_KEYS = Selection("SELECT started_ns, call_id, from_tag", "started_ns", 0, None)
-_EVIDENCE = Selection(
-    f"SELECT {EVIDENCE.selected()}", "decided_at_ns", EVIDENCE.names.index("decided_at_ns"), None
-)
 
 
 def _latest_first(
     partitions: Iterable[Judgements[Judgement]], place: Callable[[Judged[Judgement]], tuple[object, ...]]
 ) -> Iterator[Judged[Judgement]]:
-    """Merge partitions; of judgements of the same thing the one that was stored last comes first."""
+    """Merge partitions; of judgements of the same thing the one that was stored last comes first.
+
+    A judgement that was stored again after a migration may be in two tables.
+    """
     for _, same in groupby(heapq.merge(*partitions, key=place), key=place):
-        yield from sorted(same, key=lambda judged: (judged.sequence, judged.judge), reverse=True)
+        of_judge = {each.judge: each for each in sorted(same, key=lambda each: each.sequence)}
+        yield from sorted(of_judge.values(), key=lambda each: (each.sequence, each.judge), reverse=True)
 
 
 class Queries:
@@ -144,9 +137,11 @@ class Queries:
             return None
         time = "started_ns" if isinstance(query, CallQuery) else "decided_at_ns"
         what, span = Selection(f"SELECT {time}", time, 0, None), _span(query)
-        for part in self._parts(query, span):
-            first = max(8, 4 * rows // (BUCKETS * len(part.keys)))
-            partitions = [found for _, found in self._partitions.first_rows(what, part, span, first)]
+        for parts in self._parts(query, span):
+            first = max(8, 4 * rows // sum(part.partitions for part in parts))
+            partitions = [
+                found for part in parts for _, found in self._partitions.first_rows(what, part, span, first)
+            ]
             # Of a partition with more than its first rows nothing is known before the last of these.
             known_ns = max((found[-1][0] for found in partitions if len(found) == first), default=None)
             times = sorted((row[0] for found in partitions for row in found), reverse=True)
@@ -157,44 +152,6 @@ class Queries:
             rows -= len(times)
         return None
 
-    def evidence_of(self, flow: FlowKey) -> Iterator[UnknownEvidence]:
-        """Give the evidence that is kept of one flow: of its verdicts, or of whatever time if none is stored."""
-        select = f"SELECT {EVIDENCE.selected()} FROM unknown_evidence WHERE day = ? AND bucket = ?"
-        rows = self._rows(f"{SELECT_VERDICT} FROM verdict_by_flow WHERE {_OF_FLOW}", *flow)
-        times = sorted({verdict_of(row).value.decided_at_ns for row in rows}, reverse=True)
-        if not times:
-            yield from (kept for kept in self.unknown_evidence(None) if kept.flow == flow)
-            return
-        asked = [(time_ns // DAY_NS, bucket_of(*flow), time_ns, *flow) for time_ns in times]
-        for found in self._run_many(f"{select} AND decided_at_ns = ? AND {_OF_FLOW}", asked):
-            yield from map(EVIDENCE.value, found)
-
-    def unknown_evidence(self, limit: int | None) -> Iterator[UnknownEvidence]:
-        """Give the evidence that is kept, in the order of the interface."""
-        # Some 20 KB each: few at a time.
-        first = None if limit is None else max(1, min(MOST_EVIDENCE, limit) // BUCKETS)
-        span = _span(VerdictQuery())
-        days = ([(day,)] for day in self._partitions.days("evidence", span))
-        found = (
-            heapq.merge(
-                *(
-                    map(EVIDENCE.value, rows)
-                    for rows in self._partitions.rows(_EVIDENCE, Part(_BY_DAY, day), span, first)
-                ),
-                key=lambda kept: (-kept.decided_at_ns, *kept.flow, -kept.k, _Descending(kept.model)),
-            )
-            for day in days
-        )
-        yield from islice(chain.from_iterable(found), limit)
-
-    def evidence_state(self) -> EvidenceState:
-        """Say how much evidence is kept."""
-        statement = "SELECT COUNT(*), MAX(decided_at_ns) FROM unknown_evidence WHERE day = ? AND bucket = ?"
-        days = self._partitions.days("evidence", _span(VerdictQuery()))
-        asked = [(day, bucket) for day in days for bucket in range(BUCKETS)]
-        rows = [row for partition in self._run_many(statement, asked) for row in partition]
-        return EvidenceState(sum(count for count, _ in rows), max((ns or 0 for _, ns in rows), default=0))
-
     def _rows(self, statement: str, *parameters: object) -> Iterable[Any]:
         (rows,) = self._run_many(statement, [parameters])
         return rows
@@ -202,32 +159,46 @@ class Queries:
     def _candidates(self, query: VerdictQuery) -> Iterator[Judged[Verdict]]:
         """Give the verdicts of the partitions that the query leads to, in order and unfiltered."""
         if query.flow is not None:
-            rows = self._rows(f"{SELECT_VERDICT} FROM verdict_by_flow WHERE {_OF_FLOW}", *query.flow)
+            rows = self._rows(f"{SELECT_VERDICT} FROM verdict_by_flow WHERE {OF_FLOW}", *query.flow)
             yield from _latest_first([sorted(map(verdict_of, rows), key=_verdict_place)], _verdict_place)
             return
         span = _span(query)
-        for part in self._parts(query, span):
-            yield from self._merged(_VERDICTS, part, span, query)
+        for parts in self._parts(query, span):
+            yield from self._merged(_VERDICTS, parts, span, query)
 
-    def _parts(self, query: VerdictQuery | CallQuery, span: Span) -> Iterator[Part]:
-        """Give the partitions that the query leads to, latest first: the latest alone, then some at once."""
+    def _parts(self, query: VerdictQuery | CallQuery, span: Span) -> Iterator[tuple[Part, ...]]:
+        """Give the partitions that the query leads to, latest first: the latest alone, then some at once.
+
+        Those that are given together hold rows of the same time.
+        """
         if isinstance(query, CallQuery):
-            yield from self._call_parts(query, span)
-        elif query.address is not None:
-            of_host = ([(query.address, day)] for day in self._partitions.days("verdict", span))
-            yield from gathered(_BY_HOST, of_host)
-        else:
-            # A reason says why an application is unknown.
-            wanted = UNKNOWN if query.reason is not None and query.application is None else query.application
-            yield from gathered(
-                _BY_APPLICATION,
-                (
-                    [(name, hour) for name in names if wanted in (None, name)]
-                    for hour, names in self._partitions.hours(
-                        "verdict", self._partitions.days("verdict", span), span
-                    )
-                ),
-            )
+            yield from ((part,) for part in self._call_parts(query, span))
+            return
+        days = self._partitions.days("verdict", span)
+        if query.address is not None:
+            yield from self._host_parts(query.address, days, span)
+            return
+        # A reason says why an application is unknown.
+        wanted = UNKNOWN if query.reason is not None and query.application is None else query.application
+        of_hours = (
+            [(name, hour) for name in names if wanted in (None, name)]
+            for hour, names in self._partitions.hours("verdict", days, span)
+        )
+        yield from ((part,) for part in gathered(_BY_APPLICATION, of_hours))
+
+    def _host_parts(self, host: str, days: list[int], span: Span) -> Iterator[tuple[Part, ...]]:
+        bucket = (host_bucket(host),)
+        # Days of before there was a table by hour: their rows are in that by day, later ones perhaps in both.
+        earlier = set(self._partitions.days(BY_HOST_DAY, span))
+        for listed, some in groupby(days, key=earlier.__contains__):
+            if not listed:
+                hours = self._partitions.hours("verdict", some, span)
+                parts = gathered(_BY_HOST, ([(hour, host)] for hour, _ in hours), bucket)
+                yield from ((part,) for part in parts)
+                continue
+            for day in some:
+                of_day = [(hour, host) for hour, _ in self._partitions.hours("verdict", [day], span)]
+                yield Part(_BY_HOST_DAY, [(host, day)]), Part(_BY_HOST, list(of_day), bucket)
 
     def _call_parts(self, query: CallQuery, span: Span) -> Iterator[Part]:
         days = self._partitions.days("call", span)
@@ -245,10 +216,11 @@ class Queries:
                 yield from gathered(_BY_GROUP, ([(*group, day)] for day in some))
 
     def _merged(
-        self, kind: _Kind[Judgement], part: Part, span: Span, query: VerdictQuery | CallQuery
+        self, kind: _Kind[Judgement], parts: tuple[Part, ...], span: Span, query: VerdictQuery | CallQuery
     ) -> Iterator[Judged[Judgement]]:
-        partitions = self._partitions.rows(kind.what, part, span, _first(query, part))
-        yield from _latest_first([map(kind.value, rows) for rows in partitions], kind.place)
+        rows = (self._partitions.rows(kind.what, part, span, _first(query, part)) for part in parts)
+        partitions = chain.from_iterable(rows)
+        yield from _latest_first([map(kind.value, each) for each in partitions], kind.place)
 
     def _completed(
         self, verdicts: Iterator[Verdict], query: VerdictQuery, of_summary: tuple[Where, ...]
@@ -271,25 +243,28 @@ class Queries:
                     left = None if left is None else left - 1
 
     def _summaries(self, flows: list[FlowKey]) -> dict[FlowKey, FlowSummary]:
-        statement = f"SELECT {SUMMARY.selected()} FROM flow_by_key WHERE {_OF_FLOW} LIMIT 1"
+        statement = f"SELECT {SUMMARY.selected()} FROM flow_by_key WHERE {OF_FLOW} LIMIT 1"
         found = self._run_many(statement, [tuple(flow) for flow in flows])
         return {flow: summary_of(row) for flow, rows in zip(flows, found, strict=True) for row in rows}
 
     def _verdicts_of(self, flows: list[FlowKey]) -> dict[FlowKey, list[Verdict]]:
         """Give all verdicts of each flow, the one that counts first."""
-        statement = f"{SELECT_VERDICT} FROM verdict_by_flow WHERE {_OF_FLOW}"
+        statement = f"{SELECT_VERDICT} FROM verdict_by_flow WHERE {OF_FLOW}"
         found = self._run_many(statement, [tuple(flow) for flow in flows])
         return {flow: _in_order(map(verdict_of, rows)) for flow, rows in zip(flows, found, strict=True)}
 
     def _call_candidates(self, query: CallQuery) -> Iterator[Judged[CallRecord]]:
+        span = _span(query)
         if query.call_id is not None:
             rows = self._rows(f"{SELECT_CALL} FROM call_by_id WHERE call_id = ?", query.call_id)
-            yield from _latest_first([sorted(map(call_of, rows), key=_call_place)], _call_place)
+            found = list(map(call_of, rows))
+            if is_media_only(query.call_id):
+                found += self._media_only(query.call_id, span)
+            yield from _latest_first([sorted(found, key=_call_place)], _call_place)
             return
-        span = _span(query)
-        for part in self._parts(query, span):
+        for part in self._call_parts(query, span):
             if part.where != _BY_GROUP:
-                yield from self._merged(_CALLS, part, span, query)
+                yield from self._merged(_CALLS, (part,), span, query)
                 continue
             partitions = self._partitions.rows(_CALL_KEYS, part, span, _first(query, part))
             merged = heapq.merge(*partitions, key=lambda row: (-row[0], row[1], row[2]))
@@ -297,17 +272,37 @@ class Queries:
             while some := list(islice(merged, ahead)):
                 yield from self._calls_of(some)
 
+    def _media_only(self, call_id: str, span: Span) -> Iterator[Judged[CallRecord]]:
+        """Give the rows of a call without signalling, whose Call-ID does not tell when it began."""
+        bucket = bucket_of(call_id, "")
+        hours = self._partitions.hours("call", self._partitions.days("call", span), span)
+        found = self._run_many(
+            "SELECT started_ns FROM media_call_by_id WHERE hour = ? AND bucket = ? AND call_id = ?",
+            [(hour, bucket, call_id) for hour, _ in hours],
+        )
+        yield from self._at([(row.started_ns, call_id, "") for rows in found for row in rows])
+
+    def _at(self, keys: Iterable[Any]) -> Iterator[Judged[CallRecord]]:
+        """Give the rows of some calls, (started_ns, Call-ID, From tag) each, by the hour in which they began."""
+        statement = (
+            f"{SELECT_CALL} FROM call_by_hour"
+            " WHERE hour = ? AND bucket = ? AND started_ns = ? AND call_id = ? AND from_tag = ?"
+        )
+        asked = [(key[0] // HOUR_NS, bucket_of(key[1], key[2]), *key) for key in keys]
+        yield from map(call_of, chain.from_iterable(self._run_many(statement, asked)))
+
     def _calls_of(self, keys: list[Any]) -> Iterator[Judged[CallRecord]]:
         """Give the rows of some calls, (started_ns, Call-ID, From tag) each, in the same order."""
-        ids = list(dict.fromkeys(key[1] for key in keys))
+        media_only = [key for key in keys if is_media_only(*key[1:])]
+        ids = list(dict.fromkeys(key[1] for key in keys if not is_media_only(*key[1:])))
         asked: list[tuple[object, ...]] = [
             (ids[at : at + CALLS_AT_ONCE],) for at in range(0, len(ids), CALLS_AT_ONCE)
         ]
         found: dict[Any, list[Judged[CallRecord]]] = {tuple(key): [] for key in keys}
-        for rows in self._run_many(f"{SELECT_CALL} FROM call_by_id WHERE call_id IN ?", asked):
-            for judged in map(call_of, rows):
-                call = judged.value
-                found.get((call.started_ns, call.call_id, call.from_tag), []).append(judged)
+        by_id = self._run_many(f"{SELECT_CALL} FROM call_by_id WHERE call_id IN ?", asked)
+        for judged in chain(map(call_of, chain.from_iterable(by_id)), self._at(media_only)):
+            call = judged.value
+            found.get((call.started_ns, call.call_id, call.from_tag), []).append(judged)
         for of_call in found.values():
             yield from _latest_first([sorted(of_call, key=_call_place)], _call_place)
 
@@ -323,7 +318,7 @@ def _first(query: VerdictQuery | CallQuery, part: Part) -> int | None:
         return None
     if query.where and part.where != _BY_GROUP:
         return LOOK_AHEAD
-    return max(4, 2 * query.limit // (BUCKETS * len(part.keys)))
+    return max(4, 2 * query.limit // part.partitions)
 
 
 def _group_of(query: CallQuery) -> tuple[str, str] | None:

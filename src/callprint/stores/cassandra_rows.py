@@ -7,16 +7,19 @@ import zlib
 from collections.abc import Iterable, Iterator
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from callprint.core.call import Action, CallRecord
+from callprint.core.call import MEDIA_ONLY_PREFIX, Action, CallRecord
 from callprint.core.ground.errors import RowError
 from callprint.core.verdict import FlowSummary, Verdict
 from callprint.stores.base import UnknownEvidence
-from callprint.stores.columns import CALL, EVIDENCE, SEQUENCE, SUMMARY, VERDICT, Columns
+from callprint.stores.columns import CALL, EVIDENCE, KEY_COLUMNS, SEQUENCE, SUMMARY, VERDICT, Columns
 from callprint.stores.queries import summary_order
 
 HOUR_NS = 3_600_000_000_000
 DAY_NS = 24 * HOUR_NS
-BUCKETS = 8  # partitions of one host's day, one application's hour, ...; part of the tables' layout
+BUCKETS = 8  # partitions of one application's hour, one number's day, ...; part of the tables' layout
+HOST_BUCKETS = (
+    32  # partitions of an hour, which its hosts share: what is stored together is few writes of a node
+)
 
 About = TypeVar("About", Verdict, FlowSummary)
 Judgement = TypeVar("Judgement", Verdict, CallRecord)
@@ -24,6 +27,9 @@ Judgement = TypeVar("Judgement", Verdict, CallRecord)
 GROUP_COLUMNS = ("kind", "name", "day", "bucket", "started_ns", "call_id", "from_tag")
 SELECT_VERDICT = f"SELECT {VERDICT.selected()}, {SEQUENCE}"
 SELECT_CALL = f"SELECT {CALL.selected()}, {SEQUENCE}"
+OF_FLOW = " AND ".join(f"{column} = ?" for column in KEY_COLUMNS)
+BY_HOST_DAY = "verdict_by_host_day"
+"""The kind of the days whose rows by host are in the table of that name, which verdict_by_host_hour replaced."""
 _MODEL, _DETECTOR = VERDICT.names.index("model"), CALL.names.index("detector")
 
 
@@ -57,6 +63,16 @@ def bucket_of(*key: object) -> int:
     return zlib.crc32("|".join(map(str, key)).encode()) % BUCKETS
 
 
+def host_bucket(host: str) -> int:
+    """Return the bucket of a host: the same in every process."""
+    return zlib.crc32(host.encode()) % HOST_BUCKETS
+
+
+def is_media_only(call_id: str, from_tag: str = "") -> bool:
+    """Return whether a Call-ID is that of a call without signalling, whose rows call_by_id does not have."""
+    return not from_tag and call_id.startswith(MEDIA_ONLY_PREFIX)
+
+
 class Judged(NamedTuple, Generic[Judgement]):
     """A judgement that was read, and what orders it among others (queries.py)."""
 
@@ -66,21 +82,23 @@ class Judged(NamedTuple, Generic[Judgement]):
 
 
 def verdict_rows(verdict: Verdict, sequence: int) -> Iterator[Row]:
-    """Yield the rows of one verdict: by flow, by both hosts and day, by application and hour.
+    """Yield the rows of one verdict: by flow, by both hosts and hour, by application and hour.
 
     Raises RowError when it holds what no verdict does: all rows are checked before one is written.
     """
     if not isinstance(verdict.confidence, float) or not 0 <= verdict.confidence <= 1:
         raise RowError(f"a verdict on {verdict.flow} has the confidence {verdict.confidence!r}")
-    columns, cells = _cells(VERDICT, verdict, "")
-    columns, cells = (*columns, SEQUENCE), (*cells, sequence)
-    bucket = bucket_of(*verdict.flow)
-    day, hour = verdict.decided_at_ns // DAY_NS, verdict.decided_at_ns // HOUR_NS
+    written = _written(VERDICT, verdict, "")
+    written[SEQUENCE] = sequence
+    columns, cells = tuple(written), tuple(written.values())
+    hour = verdict.decided_at_ns // HOUR_NS
     yield Row("verdict_by_flow", verdict.flow[:4], columns, cells)
     for host in {verdict.flow.src_ip, verdict.flow.dst_ip}:
-        yield _row("verdict_by_host_day", (host, day, bucket), ("host", "day", "bucket"), columns, cells)
-    partition = (verdict.application, hour, bucket)
-    yield _row("verdict_by_application_hour", partition, ("hour", "bucket"), columns, cells)
+        partition = (hour, host_bucket(host))
+        names = (*columns, "host", "hour", "bucket")
+        yield Row("verdict_by_host_hour", partition, names, cells, (host, *partition))
+    of_hour = (verdict.application, hour, bucket_of(*verdict.flow))
+    yield _row("verdict_by_application_hour", of_hour, ("hour", "bucket"), columns, cells)
 
 
 def summary_row(summary: FlowSummary) -> Row:
@@ -88,9 +106,9 @@ def summary_row(summary: FlowSummary) -> Row:
 
     What is not known is not written, so that a later summary that covers the same can complete the row.
     """
-    columns, cells = _cells(SUMMARY, summary, None)
-    covered = summary_order(summary)[1]
-    return Row("flow_by_key", summary.flow[:4], (*columns, "covered"), (*cells, covered))
+    written = _written(SUMMARY, summary, None)
+    written["covered"] = summary_order(summary)[1]
+    return Row("flow_by_key", summary.flow[:4], tuple(written), tuple(written.values()))
 
 
 def evidence_row(verdict: Verdict, evidence: bytes) -> Row:
@@ -105,6 +123,7 @@ def evidence_row(verdict: Verdict, evidence: bytes) -> Row:
 def call_rows(call: CallRecord, sequence: int) -> Iterator[Row]:
     """Yield the rows of one call: by Call-ID, by hour, by both numbers and day, by group and day.
 
+    Of a call without signalling the row by Call-ID is no more than its place in call_by_hour, in the same partition.
     Raises RowError for no call.
     """
     try:
@@ -116,8 +135,12 @@ def call_rows(call: CallRecord, sequence: int) -> Iterator[Row]:
     columns, cells = tuple(written), tuple(written.values())
     bucket = bucket_of(call.call_id, call.from_tag)
     day, hour = call.started_ns // DAY_NS, call.started_ns // HOUR_NS
-    yield Row("call_by_id", (call.call_id,), columns, cells)
     yield _row("call_by_hour", (hour, bucket), ("hour", "bucket"), columns, cells)
+    if is_media_only(call.call_id, call.from_tag):
+        place = (hour, bucket, call.call_id, call.started_ns)
+        yield Row("media_call_by_id", (hour, bucket), ("hour", "bucket", "call_id", "started_ns"), place)
+    else:
+        yield Row("call_by_id", (call.call_id,), columns, cells)
     for number in {call.caller, call.callee} - {""}:
         yield _row("call_by_number_day", (number, day, bucket), ("number", "day", "bucket"), columns, cells)
     for group in groups_of(call):
@@ -135,25 +158,20 @@ def _row(
     return Row(table, partition, (*columns, *apart), cells, partition[-len(apart) :])
 
 
-def _cells(
-    columns: Columns[About], value: About, absent_text: str | None
-) -> tuple[tuple[str, ...], tuple[object, ...]]:
-    """Return the columns and cells of a verdict or summary. Raises RowError when one is missing.
+def _written(columns: Columns[About], value: About, absent_text: str | None) -> dict[str, object]:
+    """Return the cells of a verdict or summary by column. Raises RowError when one is missing.
 
     An absent value is not written, or a text as `absent_text`, which nothing written later replaces (cql/001).
     """
-    row = columns.row(value)
-    if None not in row:
-        return columns.names, row
     written: dict[str, object] = {}
-    for name, cell in zip(columns.names, row, strict=True):
+    for name, cell in zip(columns.names, columns.row(value), strict=True):
         if cell is not None:
             written[name] = cell
         elif name in columns.optional_texts and absent_text is not None:
             written[name] = absent_text
         elif name not in columns.optional:
             raise RowError(f"a {type(value).__name__} of {value.flow} has no {name}")
-    return tuple(written), tuple(written.values())
+    return written
 
 
 def _value(columns: Columns[About], row: Any) -> About:

@@ -8,8 +8,9 @@ are written out. A new field of a verdict, a flow summary or a call is one entry
         cassandra=("ALTER TABLE flow_by_key ADD skew_ppm double",),
     ),
 
-Old rows have no value there: NULL, "not known". Cassandra holds verdicts in verdict_by_flow, verdict_by_host_day and
-verdict_by_application_hour, and calls in call_by_id, call_by_number_day and call_by_hour.
+Old rows have no value there: NULL, "not known". Cassandra holds verdicts in verdict_by_flow, verdict_by_host_hour,
+verdict_by_host_day (of older versions) and verdict_by_application_hour, and calls in call_by_id, call_by_number_day and
+call_by_hour.
 """
 
 from typing import NamedTuple
@@ -286,5 +287,25 @@ SINCE_0_1_0: tuple[Migration, ...] = (
             "CREATE INDEX call_by_campaign ON call (campaign, started_ns) WHERE campaign <> ''",
             "CREATE INDEX call_by_action ON call (action, started_ns) WHERE action <> 'allow'",
         ),
+    ),
+    # A node pays for each partition of a request. An hour's hosts share some, and the row by Call-ID of a call of media
+    # alone, which nobody calls by it, is no more than its place in call_by_hour.
+    Migration(
+        cassandra=(
+            "CREATE TABLE verdict_by_host_hour (hour int, bucket int, host text, decided_at_ns bigint,"
+            " src_ip text, src_port int, dst_ip text, dst_port int, ssrc bigint, first_seen_ns bigint,"
+            " final boolean, k int, model text, application text, best_application text, confidence double,"
+            " started_midflow boolean, last_seen_ns bigint, reason text, model_digest text, sequence bigint,"
+            " based_on text, engine text, engine_confidence double, declared_application text,"
+            " declared_version text, declared_by text, fingerprint text,"
+            " PRIMARY KEY ((hour, bucket), host, decided_at_ns, src_ip, src_port, dst_ip, dst_port,"
+            " ssrc, first_seen_ns, final, k, model))"
+            " WITH CLUSTERING ORDER BY (host ASC, decided_at_ns DESC, src_ip ASC, src_port ASC, dst_ip ASC,"
+            " dst_port ASC, ssrc ASC, first_seen_ns ASC, final DESC, k DESC, model DESC)"
+            " AND default_time_to_live = {verdict_ttl_s}",
+            "CREATE TABLE media_call_by_id (hour int, bucket int, call_id text, started_ns bigint,"
+            " PRIMARY KEY ((hour, bucket), call_id, started_ns)) WITH default_time_to_live = {call_ttl_s}",
+        ),
+        cassandra_earlier=("verdict", "verdict_by_host_day"),
     ),
 )
