@@ -66,9 +66,22 @@ def test_an_application_is_added_and_the_others_are_kept(tools, dataset, of_two,
     base = tools.loaded.load_network(of_two)
     exemplars = load_exemplars(exemplars_path(of_two), base.card)
     out = tmp_path / "three.onnx"
+    stages: list[str] = []
+    epochs: list[int] = []
     card = tools.added.add_to_model(
-        base, exemplars, only(dataset, "gamma"), out, tools.settings, version="1", name="three", folds=2
+        base,
+        exemplars,
+        only(dataset, "gamma"),
+        out,
+        tools.settings,
+        version="1",
+        name="three",
+        folds=2,
+        on_epoch=lambda each: epochs.append(each.epoch),
+        on_stage=stages.append,
     )
+    assert stages[:3] == ["training", "calibrating, network 1 of 2", "calibrating, network 2 of 2"]
+    assert epochs == [*range(1, tools.settings.epochs + 1)] * 3  # the run shows where it is all the time
     assert card.classes == ("alpha", "beta", "gamma")
     assert card.training["added"] == ["gamma"]
     assert card.training["added_to"]["digest"] == base.card.digest

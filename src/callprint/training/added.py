@@ -14,6 +14,7 @@ from callprint.training.calibration import (
     HEADER_KNOWN_SHARE,
     REFERENCE_VIEW,
     HeldOut,
+    calibration_stage,
     calibration_views,
     call_folds,
     missing_payload,
@@ -59,8 +60,7 @@ def add_to_model(
     on_stage("training")
     network = learn(base.network, exemplars, added, added.flows, settings, on_epoch)
     novelty = added_novelty(network, exemplars, added, added.flows)
-    on_stage(f"calibrating on {folds} folds by call")
-    held_out, calls = _out_of_fold(base, exemplars, added, settings, folds)
+    held_out, calls = _out_of_fold(base, exemplars, added, settings, folds, on_epoch, on_stage)
     policy, headers = _policies(base.card, held_out, missing_payload(network))
     on_stage("measuring what drift is")
     graph = compact_graph(network, novelty)
@@ -116,7 +116,13 @@ def _accuracy(dataset: Dataset, identifier: OnnxIdentifier) -> dict[str, object]
 
 
 def _out_of_fold(
-    base: Loaded, exemplars: Exemplars, added: Addition, settings: TrainingSettings, folds: int
+    base: Loaded,
+    exemplars: Exemplars,
+    added: Addition,
+    settings: TrainingSettings,
+    folds: int,
+    on_epoch: Callable[[Progress], None],
+    on_stage: Callable[[str], None],
 ) -> tuple[dict[View, HeldOut], dict[View, np.ndarray]]:
     """Return the scores of each calibration view from networks that were not added these calls, and their calls.
 
@@ -128,9 +134,10 @@ def _out_of_fold(
     own_calls = np.unique(added.dataset.call, return_inverse=True)[1] + exemplars.call.max(initial=0) + 1
     found: dict[View, list[tuple[HeldOut, np.ndarray]]] = {}
     for i in range(folds):
+        on_stage(calibration_stage(i, folds))
         seen, held = added.flows[fold != i], added.flows[fold == i]
         known = exemplars.chosen(of_exemplars != i)
-        network = learn(base.network, known, added, seen, settings)
+        network = learn(base.network, known, added, seen, settings, on_epoch)
         novelty = added_novelty(network, known, added, seen)
         for view in calibration_views():
             part = (

@@ -13,6 +13,7 @@ from callprint.training.novelty import LEAST_PACKETS, Novelty
 from callprint.training.sampling import HORIZON, View, view_rows
 from callprint.training.statistics import fit_temperature
 from callprint.training.train import (
+    Progress,
     TrainingSettings,
     logits_of,
     network_novelty,
@@ -104,6 +105,11 @@ def view_scores(
     return HeldOut(logits_of(network, features), target[flow], scores, features, flow)
 
 
+def calibration_stage(fold: int, folds: int) -> str:
+    """Return in words what a run does in a fold, counted from 0: it trains one more network."""
+    return f"calibrating, network {fold + 1} of {folds}"
+
+
 def out_of_fold(
     dataset: Dataset,
     flows: np.ndarray,
@@ -111,16 +117,19 @@ def out_of_fold(
     classes: int,
     settings: TrainingSettings,
     folds: int,
+    on_epoch: Callable[[Progress], None] = lambda _progress: None,
+    on_stage: Callable[[str], None] = lambda _stage: None,
 ) -> dict[View, HeldOut]:
     """Return, for each calibration view, scores of flows from networks that were trained on the other folds.
 
-    Views that no flow is long enough for are left out.
+    Views that no flow is long enough for are left out. Each fold is a stage.
     """
     fold = call_folds(dataset, flows, folds, settings.seed)
     found: dict[View, list[HeldOut]] = {}
     for i in range(folds):
+        on_stage(calibration_stage(i, folds))
         seen = flows[fold != i]
-        network = train_network(dataset, seen, target, classes, settings)
+        network = train_network(dataset, seen, target, classes, settings, on_epoch=on_epoch)
         novelty = network_novelty(network, dataset, seen, target)
         for view in calibration_views():
             part = view_scores(network, novelty, dataset, flows[fold == i], target, view)

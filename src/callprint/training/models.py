@@ -58,8 +58,7 @@ def make_compact_model(
     network = train_network(
         dataset, flows, target, len(classes), settings, state_file=state_file, on_epoch=on_epoch
     )
-    on_stage(f"calibrating on {folds} folds by call")
-    held_out = out_of_fold(dataset, flows, target, len(classes), settings, folds)
+    held_out = out_of_fold(dataset, flows, target, len(classes), settings, folds, on_epoch, on_stage)
     graph = compact_graph(network, network_novelty(network, dataset, flows, target))
     policy = Policy(
         THRESHOLD,
