@@ -12,7 +12,6 @@ from callprint.core.capture.packet_order import OrderedBatch, PacketOrder
 from callprint.core.dissect import dissect
 from callprint.core.flow import EngineSettings, FlowEngine, FlowEvents
 from callprint.core.identify.k_matrix import k_matrices
-from callprint.machine_code.warm_up import STEPS
 from callprint.sources import open_captures
 
 
@@ -89,6 +88,9 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     if not arguments.once:
+        # Imports all that is compiled, of which a pass needs little.
+        from callprint.machine_code.warm_up import STEPS  # noqa: PLC0415
+
         for warm_up in STEPS.values():
             warm_up()
     engine = FlowEngine(EngineSettings(checkpoints=(K,), horizon_after_s=arguments.horizon_after_s))

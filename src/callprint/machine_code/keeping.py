@@ -184,11 +184,16 @@ def imported(source: Path) -> tuple[Path, ...]:
 def _imported(text: str) -> Iterator[Path]:
     for found in IMPORT.finditer(text):
         module = found[1] or found[4]
-        yield from _files(module)
+        files = _files(module)
+        yield from files
+        if not any(file.name == "__init__.py" for file in files):
+            continue  # what is imported from it are names in it; asking the disk for each took half of this
         for name in (found[2] or found[3] or "").replace("\n", ",").split(","):
             words = name.split("#")[0].split()
             if words:
-                yield from _files(f"{module}.{words[0]}")  # a module, or a name in one, which is no file
+                yield from _files(
+                    f"{module}.{words[0]}"
+                )  # a module, or a name in the package, which is no file
 
 
 @cache
