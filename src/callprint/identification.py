@@ -181,7 +181,7 @@ class CaptureRun:
 
     def _end(self) -> None:
         """End all flows and calls: their capture is over. In parts, as a flood leaves a million flows open."""
-        parts = self.pipeline.finish_in_parts()
+        parts = self.pipeline.finish_in_parts(None if self.ahead is None else self.ahead.submit)
         try:
             for output in parts:
                 self._add_output(output)

@@ -60,7 +60,7 @@ class JudgingAhead:
         capture: str | None,
     ) -> WaitingBatch:
         """Take a batch in and begin to judge its flows; the arguments are those of CaptureRun.process."""
-        begun = pipeline.begin(data, packets, capture, self._submit)
+        begun = pipeline.begin(data, packets, capture, self.submit)
         kinds = packets["kind"]
         wanted = np.isin(kinds, _SIGNALLING)
         has_messages = bool(wanted.any())
@@ -70,7 +70,8 @@ class JudgingAhead:
             begun, kept, data.copy() if has_messages else _NO_DATA, packets[kept], records[kept], capture
         )
 
-    def _submit(self, function: Callable[..., Any], *arguments: Any) -> Callable[[], Any]:
+    def submit(self, function: Callable[..., Any], *arguments: Any) -> Callable[[], Any]:
+        """Have the thread call a function; return what waits for it, and gives its result or raises its error."""
         return self._threads.submit(function, *arguments).result
 
 

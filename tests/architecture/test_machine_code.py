@@ -67,6 +67,7 @@ def tree(tmp_path):
         "core/ground/compilation.py",
         "core/ground/inlining.py",
         "core/ground/intrinsics.py",
+        "core/ground/references.py",
     ):
         shutil.copy(PACKAGE / name, package / name)
     head = "from callprint.core.ground.compiled import compiled\n"

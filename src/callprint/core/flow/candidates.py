@@ -10,7 +10,7 @@ import numpy as np
 from callprint.core.flow.headers import header_bytes
 from callprint.core.flow.layout import HELD_BYTES, Tables
 from callprint.core.ground.arrays import Array
-from callprint.core.ground.compiled import Row, compiled, copy_bytes
+from callprint.core.ground.compiled import Row, by_reference, compiled, copy_bytes
 from callprint.core.ground.endpoints import occupy, same_port_pairs
 from callprint.core.ground.sets import WAYS, entry_to_claim, first_of_set
 from callprint.core.packets import Outcome, PacketKind
@@ -138,6 +138,7 @@ def release(tables: Tables, way: int) -> None:
 @compiled
 def drop_all(tables: Tables) -> None:
     """Count whatever is still in probation as unconfirmed: the capture has ended."""
+    tables = by_reference(tables)
     for way in range(tables.candidates.shape[0]):
         if tables.candidates[way].used:
             drop_rtp(tables, way, UNCONFIRMED)

@@ -14,7 +14,7 @@ from callprint.core.flow.hashing import half_session_hash
 from callprint.core.flow.layout import ENDED_EVICTED, ENDED_IDLE, GROUP, HASHES, HELD_BYTES, NEVER_NS, Tables
 from callprint.core.flow.sweep import SWEEP_EVERY_NS, sweep
 from callprint.core.ground.arrays import Array
-from callprint.core.ground.compiled import Row, compiled, compiled_apart, prefetch
+from callprint.core.ground.compiled import Row, by_reference, compiled, compiled_apart, prefetch
 from callprint.core.ground.endpoints import copy_endpoints
 from callprint.core.ground.loads import be16, be32
 from callprint.core.packets import Outcome, PacketKind
@@ -39,6 +39,7 @@ def process(tables: Tables, data: Array, packets: Array, start: int) -> int:
 
     data: (bytes,) uint8; packets: (n,) PACKET. Call again with what is returned after draining the events.
     """
+    tables = by_reference(tables)
     state = tables.state[0]
     count = packets.shape[0]
     _hash_group(tables, data, packets, start)
@@ -239,6 +240,7 @@ def _promote(tables: Tables, way: int, key_hash: np.uint32, packet: Row) -> int:
 @compiled
 def lookup(tables: Tables, data: Array, packets: Array, rows: Array) -> None:
     """Look the flows of RTP packets up in the verdict map: rows[i] = row of packets[i], -1 for none."""
+    tables = by_reference(tables)
     for i in range(packets.shape[0]):
         packet = packets[i]
         ssrc = np.uint32(be32(data, packet.offset + 8))

@@ -2,7 +2,7 @@
 
 from callprint.core.flow.events import ask_final, end_flow, has_room
 from callprint.core.flow.layout import DECIDED, ENDED_CAPTURE_END, ENDED_IDLE, NEVER_NS, Tables
-from callprint.core.ground.compiled import compiled_apart
+from callprint.core.ground.compiled import by_reference, compiled_apart
 
 SWEEP_EVERY_NS = 1_000_000_000
 # Room for packets that come late: it is a flow's own packets that decide when it ends, wherever they can.
@@ -15,6 +15,7 @@ def sweep(tables: Tables) -> bool:
 
     `due_ns` is a lower bound for each row, so that a packet need not touch it; here it is made exact again.
     """
+    tables = by_reference(tables)
     state = tables.state[0]
     if state.sweep_row < 0:
         state.sweep_row = 0

@@ -20,7 +20,7 @@ from callprint.core.flow.window_layout import (
     WINDOWS_KEPT,
 )
 from callprint.core.ground.arrays import Array
-from callprint.core.ground.compiled import Row, compiled, compiled_apart
+from callprint.core.ground.compiled import Row, by_reference, compiled, compiled_apart
 from callprint.core.ground.loads import be32, load8
 from callprint.core.packets import Outcome
 
@@ -327,6 +327,7 @@ def gather(tables: Tables, row: int, windows: Array, at: int, reported: Array, n
 @compiled
 def gather_all(tables: Tables, rows: Array, windows: Array, counts: Array, reported: Array) -> int:
     """Copy the windows of flows that go on, one flow after the other; return how many windows these are."""
+    tables = by_reference(tables)
     at = 0
     for number in range(rows.shape[0]):
         counts[number] = gather(tables, rows[number], windows, at, reported, number)

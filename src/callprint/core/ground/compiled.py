@@ -40,7 +40,8 @@ def compiled_allocating(function: Callable[Parameters, Result]) -> Callable[Para
 
 def compiled_apart(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
     """Like `compiled`, but called rather than inlined: for what happens rarely in the midst of what happens always."""
-    return cast(Callable[Parameters, Result], Compiled(function, _nrt=False))
+    # Said, because an option that is not given is that of the caller in Numba.
+    return cast(Callable[Parameters, Result], Compiled(function, _nrt=False, forceinline=False))
 
 
 def compiled_aside(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
@@ -98,6 +99,9 @@ class Intrinsic:
 
 prefetch: Any = Intrinsic("prefetch")
 """prefetch(array, byte): ask for the cache line that holds this byte of an array; compiled code only."""
+
+by_reference: Any = Intrinsic("by_reference")
+"""by_reference(tuple of arrays): the same, passed on as one address (references.py); compiled code only."""
 
 copy_bytes: Any = Intrinsic("copy_bytes")
 """copy_bytes(target, target_at, source, source_at, count): memcpy between 1-D uint8 arrays; compiled code only.

@@ -10,6 +10,10 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from callprint.core.ground.references import by_reference
+
+__all__ = ["by_reference", "copy_bytes", "prefetch"]
+
 
 def _copy_bytes(  # Numba binds arguments by these names, even those that typing ignores
     _typing: Any,

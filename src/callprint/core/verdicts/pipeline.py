@@ -82,11 +82,11 @@ class IdentificationPipeline:
 
         Of the batches before at most one may wait to be completed, and it is to be completed first.
         """
-        begun = []
-        for drain in self.engine.process(data, packets, capture=capture):
-            own = copied(drain)
-            begun.append(Begun(own, submit(ask, self._identifier, own)))
-        return begun
+        return [self._begun(drain, submit) for drain in self.engine.process(data, packets, capture=capture)]
+
+    def _begun(self, drain: FlowEvents, submit: Submit) -> Begun:
+        own = copied(drain)
+        return Begun(own, submit(ask, self._identifier, own))
 
     def complete(self, begun: list[Begun]) -> PipelineOutput:
         """Return what a batch brought about, once all answers are there. Raises what the identifier raises."""
@@ -103,9 +103,23 @@ class IdentificationPipeline:
         """Judge and report every flow that is still open."""
         return self._collect(self.engine.finish())
 
-    def finish_in_parts(self) -> Iterator[PipelineOutput]:
-        """Do what `finish` does, some thousand flows at a time: a million may still be open."""
-        return (self._collect(iter([drain])) for drain in self.engine.finish())
+    def finish_in_parts(self, submit: Submit | None = None) -> Iterator[PipelineOutput]:
+        """Do what `finish` does, some thousand flows at a time: a million may still be open.
+
+        With `submit` the identifier is asked about the next part while the host deals with this one.
+        """
+        if submit is None:
+            yield from (self._collect(iter([drain])) for drain in self.engine.finish())
+            return
+        waiting: list[Begun] = []
+        for drain in self.engine.finish():
+            begun = self._begun(drain, submit)
+            if waiting:
+                yield self.complete(waiting)
+            waiting = [begun]
+        if waiting:
+            yield self.complete(waiting)
+        self._decided = []  # the engine has it all
 
     def reports_so_far(self) -> list[FlowReport]:
         """Report the flows that go on as they stand now, by their first packets; nothing changes for them.
