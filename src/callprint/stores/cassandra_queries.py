@@ -197,8 +197,11 @@ class Queries:
                 yield from ((part,) for part in parts)
                 continue
             for day in some:
-                of_day = [(hour, host) for hour, _ in self._partitions.hours("verdict", [day], span)]
-                yield Part(_BY_HOST_DAY, [(host, day)]), Part(_BY_HOST, list(of_day), bucket)
+                hours = self._partitions.hours("verdict", [day], span)
+                yield (
+                    Part(_BY_HOST_DAY, [(host, day)]),
+                    Part(_BY_HOST, [(hour, host) for hour, _ in hours], bucket),
+                )
 
     def _call_parts(self, query: CallQuery, span: Span) -> Iterator[Part]:
         days = self._partitions.days("call", span)

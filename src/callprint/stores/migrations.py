@@ -288,8 +288,8 @@ SINCE_0_1_0: tuple[Migration, ...] = (
             "CREATE INDEX call_by_action ON call (action, started_ns) WHERE action <> 'allow'",
         ),
     ),
-    # A node pays for each partition of a request. An hour's hosts share some, and the row by Call-ID of a call of media
-    # alone, which nobody calls by it, is no more than its place in call_by_hour.
+    # Fewer partitions a flow (ADR 0018): an hour's hosts share some, and of a call of media alone the row by Call-ID is
+    # no more than its place in call_by_hour.
     Migration(
         cassandra=(
             "CREATE TABLE verdict_by_host_hour (hour int, bucket int, host text, decided_at_ns bigint,"
