@@ -105,10 +105,10 @@ class MediaGroups:
     def _drop(self, ends: _Ends) -> MediaGroup:
         group = self._waiting.pop(ends)
         for ssrc in {flow.key.ssrc for flow in group.flows}:
-            groups = self._by_ssrc[ssrc]
-            del groups[ends]
+            groups = self._by_ssrc.get(ssrc, {})
+            groups.pop(ends, None)  # not there when Ctrl-C came while the group was put
             if not groups:
-                del self._by_ssrc[ssrc]
+                self._by_ssrc.pop(ssrc, None)
         return group
 
 
