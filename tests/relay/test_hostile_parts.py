@@ -55,11 +55,11 @@ def batches() -> list[MediaBatch]:
 def column_types() -> dict[tuple[str, str], str]:
     """The CQL type of every column of the tables of verdicts and flows, from the schema."""
     text = files("callprint.stores").joinpath("cql", "001_verdicts_calls.cql").read_text()
+    later = "\n".join(statement for migration in SINCE_0_1_0 for statement in migration.cassandra)
     types = {}
-    for table, columns in re.findall(r"CREATE TABLE (\w+) \((.*?)PRIMARY KEY", text, re.DOTALL):
+    for table, columns in re.findall(r"CREATE TABLE (\w+) \((.*?)PRIMARY KEY", text + later, re.DOTALL):
         for name, kind in re.findall(r"(\w+) (text|int|bigint|double|boolean)\b", columns):
             types[table, name] = kind
-    later = "\n".join(statement for migration in SINCE_0_1_0 for statement in migration.cassandra)
     for table, name, kind in re.findall(r"ALTER TABLE (\w+) ADD (\w+) (\w+)", later):
         types[table, name] = kind
     return types
