@@ -104,7 +104,7 @@ def router(site: Site) -> APIRouter:
     routes = APIRouter(prefix="/api/v1", default_response_class=JSONResponse)
 
     @routes.get("/flows", responses=_answers(_page("flow.schema.json")), response_model=None)
-    async def flows(q: Words = "", after: After = "", limit: Limit = 100) -> dict[str, Any]:
+    async def flows(q: Words = "", after: After = "", limit: Limit = 50) -> dict[str, Any]:
         """Search flows, by their last verdicts, the latest decision first."""
         asked = search.parse(q, pages_flows.SEARCHABLE)
         query, errors = search.flow_query(asked, limit + 1, pages_flows.place(after))
@@ -134,7 +134,7 @@ def router(site: Site) -> APIRouter:
         }
 
     @routes.get("/calls", responses=_answers(_page("call.schema.json")), response_model=None)
-    async def calls(request: Request, q: Words = "", after: After = "", limit: Limit = 100) -> dict[str, Any]:
+    async def calls(request: Request, q: Words = "", after: After = "", limit: Limit = 50) -> dict[str, Any]:
         """Search calls, by their last rows, the latest first. Viewers get masked numbers."""
         numbers = sees_numbers(request)
         asked = search.parse(q, pages_calls.SEARCHABLE, () if numbers else search.NOT_FOR_VIEWERS)

@@ -22,7 +22,7 @@ from callprint.core.call import WITHDRAWN, AllowEntry, CallRecord, Vote, voted_c
 from callprint.stores import CallQuery, VerdictStore
 from callprint.stores.base import MINUTE_NS
 
-LOOKED_AT = 400  # latest calls that were judged spam
+LOOKED_AT = 300  # latest calls that were judged spam
 LONGEST_QUEUE = 100
 VOTES_SHOWN = 50
 DAY_NS = 86_400_000_000_000
