@@ -51,14 +51,16 @@ class Watch:
         found = await self._look(
             end_ns - begin_ns,
             CHART_EVERY_S,
-            lambda: self._site.ask(lambda store: over_time(store, begin_ns, end_ns, known)),
+            lambda: self._site.pool.ask_beside(lambda store: over_time(store, begin_ns, end_ns, known)),
         )
         return found or []
 
     async def alarms(self, end_ns: int) -> list[Alarm]:
         """Return the alarms at a time of packets; none while they are looked for."""
         found = await self._look(
-            "alarms", ALARMS_EVERY_S, lambda: self._site.ask(lambda store: self._alarms(store, end_ns))
+            "alarms",
+            ALARMS_EVERY_S,
+            lambda: self._site.pool.ask_beside(lambda store: self._alarms(store, end_ns)),
         )
         topology = await self.topology()
         return [
