@@ -191,9 +191,8 @@ def _imported(text: str) -> Iterator[Path]:
         for name in (found[2] or found[3] or "").replace("\n", ",").split(","):
             words = name.split("#")[0].split()
             if words:
-                yield from _files(
-                    f"{module}.{words[0]}"
-                )  # a module, or a name in the package, which is no file
+                # A module, or a name in the package, which is no file.
+                yield from _files(f"{module}.{words[0]}")
 
 
 @cache

@@ -17,9 +17,8 @@ from callprint.stores.queries import summary_order
 HOUR_NS = 3_600_000_000_000
 DAY_NS = 24 * HOUR_NS
 BUCKETS = 8  # partitions of one application's hour, one number's day, ...; part of the tables' layout
-HOST_BUCKETS = (
-    32  # partitions of an hour, which its hosts share: what is stored together is few writes of a node
-)
+HOST_BUCKETS = 32
+"""Partitions of an hour, which its hosts share: what is stored together is few writes of a node."""
 
 About = TypeVar("About", Verdict, FlowSummary)
 Judgement = TypeVar("Judgement", Verdict, CallRecord)

@@ -92,9 +92,8 @@ class Columns(Generic[T]):
             of_each = [column.value] if isinstance(column, Same) else column
             written = _written(field, of_each)
             cells.append([*written] * count if isinstance(column, Same) else written)
-            if (
-                self._judge is not None and len(cells) > self._key
-            ):  # a flow's key is in the primary key anyway
+            # A flow's key is in the primary key anyway.
+            if self._judge is not None and len(cells) > self._key:
                 text = _texts(field, of_each, written)
                 texts.append(repeat(*text, count) if isinstance(column, Same) else text)
         if self._judge is not None:
@@ -130,9 +129,8 @@ def _marked(judge: object, row: str) -> str:
 def _written(field: NamedField, column: Sequence[Any]) -> Sequence[Any]:
     """Return cells as a store takes them."""
     if _is_enumeration(field):
-        texts = {
-            value: None if value is None else value.value for value in set(column)
-        }  # slow, and of few values
+        # Slow, and of few values.
+        texts = {value: None if value is None else value.value for value in set(column)}
         return list(map(texts.__getitem__, column))
     return column if field.type not in WRITERS else list(map(WRITERS[field.type], column))
 
