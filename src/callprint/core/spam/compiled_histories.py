@@ -350,23 +350,3 @@ def play(
             fill_end(call, vectors[at])
         if steps[at] == FINISH:
             finish(callers, campaigns, call)
-
-
-@compiled
-def replay(
-    callers: Table,
-    campaigns: Table,
-    calls: Array,
-    order: NDArray[np.int64],
-    beginning: NDArray[np.int64],
-    utc_offset_s: int,
-    vectors: NDArray[np.float64],
-) -> None:
-    """Play beginnings and ends in the given order and fill `vectors`, (n, FEATURE_COUNT)."""
-    for step in range(order.size):
-        call = calls[order[step]]
-        if beginning[step] == 1:
-            begin(callers, campaigns, call, utc_offset_s, vectors[order[step]])
-        else:
-            fill_end(call, vectors[order[step]])
-            finish(callers, campaigns, call)

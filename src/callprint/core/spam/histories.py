@@ -98,18 +98,15 @@ class CallHistory:
         over = np.flatnonzero(calls["ended_ns"] > 0)
         ends = np.stack([calls["ended_ns"][over], over, np.zeros(len(over), np.int64)])
         steps = np.concatenate([begins, ends], axis=1)  # (3, steps) time, call, is a beginning
-        order = np.lexsort((steps[1], steps[2] == 0, steps[0]))
-        vectors = np.full((len(calls), FEATURE_COUNT), np.nan)
-        compiled_histories.replay(
-            self._callers,
-            self._campaigns,
-            calls,
-            steps[1][order],
-            steps[2][order],
-            self.utc_offset_s,
-            vectors,
-        )
-        return vectors
+        _, of, begins_now = steps[:, np.lexsort((steps[1], steps[2] == 0, steps[0]))]
+        number = np.arange(len(of))
+        first, last = np.full((2, len(calls)), -1)
+        first[of[::-1]], last[of] = number[::-1], number
+        before = np.where(first[of] < number, first[of], -1)
+        vectors = np.full((len(of), FEATURE_COUNT), np.nan)
+        self.play(calls[of], np.where(begins_now == 1, BEGIN, FINISH), before, vectors)
+        whole: NDArray[np.float64] = vectors[last]
+        return whole
 
     def snapshot(self) -> dict[str, NDArray[Any]]:
         """Return named arrays (copies) for `restore`: the rows in use, and their places in the table."""

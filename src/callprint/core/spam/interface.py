@@ -57,10 +57,9 @@ class SpamDetector(Protocol):
 
         facts: (n,) CALL rows; features: (n, FEATURE_COUNT); now_ns: packet times of the judgements.
         """
-        return [
-            self.judge(call, vector, Phase.END, at_ns)
-            for call, vector, at_ns in zip(facts, features, now_ns, strict=True)
-        ]
+        return self.judge_calls(
+            facts, features, np.ones(len(features), np.bool_), now_ns, [NEITHER_SEEN] * len(features)
+        )
 
     def teach(self, calls: Iterable[CallRecord], votes: Iterable[Vote], now_ns: int) -> None:
         """Take in earlier votes, once at the start; calls: END rows of the callers voted on, the earliest first."""

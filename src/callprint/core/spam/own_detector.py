@@ -10,7 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from callprint.core.call import CallRecord, Judgement, Phase, Vote, voted_caller
 from callprint.core.ground.errors import ConfigError, DecodeError
@@ -106,14 +106,7 @@ class OwnDetector(SpamDetector):
             by_votes.append(alike + voted)
             priors.append(self._prior(known) + alike + voted)
             counts.append((spam_votes, len(votes) - spam_votes))
-        scores = sigmoid(np.array(priors)).tolist()
-        limits = self.thresholds
-        return [
-            Judgement(score, score >= limits.watch, limits.action(score), reason, NAME)
-            for score, reason in zip(
-                scores, in_words(features, points, np.array(by_votes), counts, seen), strict=True
-            )
-        ]
+        return self._judgements(priors, in_words(features, points, np.array(by_votes), counts, seen))
 
     def judge_media_only(self, facts: Any, features: Vector, now_ns: Sequence[int]) -> list[Judgement]:
         """Judge calls of parties whom nobody knows, as `judge` would one by one."""
@@ -124,12 +117,15 @@ class OwnDetector(SpamDetector):
         for at_ns in now_ns:
             self._learn_when_due(at_ns)
             shifts.append(self._shift)
-        scores = sigmoid(self.card.first_prior_logits(logits, np.array(shifts))).tolist()
-        no_votes = np.zeros(len(features))
+        priors = self.card.first_prior_logits(logits, np.array(shifts))
+        return self._judgements(priors, in_words(features, points, np.zeros(len(features))))
+
+    def _judgements(self, logits: ArrayLike, reasons: Iterable[str]) -> list[Judgement]:
+        """Return judgements by their logits, (n,), votes included."""
         limits = self.thresholds
         return [
             Judgement(score, score >= limits.watch, limits.action(score), reason, NAME)
-            for score, reason in zip(scores, in_words(features, points, no_votes), strict=True)
+            for score, reason in zip(sigmoid(np.array(logits)).tolist(), reasons, strict=True)
         ]
 
     def teach(self, calls: Iterable[CallRecord], votes: Iterable[Vote], now_ns: int) -> None:
