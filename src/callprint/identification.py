@@ -272,15 +272,7 @@ def _summaries(reports: Rows[FlowReport], announced: Rows[FlowSummary]) -> Rows[
 
     That completes what its flow ended with: one row of a store, not two.
     """
-    complete = {
-        which
-        for part in announced.parts
-        for which in (
-            zip(part.cells("flow"), part.cells("last_seen_ns"), strict=True)
-            if isinstance(part, ValueTable)
-            else [(summary.flow, summary.last_seen_ns) for summary in part]
-        )
-    }
+    complete = set(zip(announced.cells("flow"), announced.cells("last_seen_ns"), strict=True))
     found: Rows[FlowSummary] = Rows()
     for part in reports.parts:
         summaries = (

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
-from callprint.core.ground.table import Rows, ValueTable
+from callprint.core.ground.table import Rows
 from callprint.core.verdict import (
     BASED_ON_HEADERS,
     REASON_CONTRADICTED,
@@ -56,13 +56,8 @@ class SureAt:
 
     def add_all(self, verdicts: Rows[Verdict]) -> None:
         """Take the next verdicts of flows."""
-        for part in verdicts.parts:
-            if isinstance(part, ValueTable):
-                for flow, application, k in zip(*map(part.cells, ("flow", "application", "k")), strict=False):
-                    self._add(flow, application, k)
-            else:
-                for verdict in part:
-                    self.add(verdict)
+        for flow, application, k in zip(*map(verdicts.cells, ("flow", "application", "k")), strict=True):
+            self._add(flow, application, k)
 
     def _add(self, flow: FlowKey, application: str, k: int) -> None:
         since = self._since.get(flow)

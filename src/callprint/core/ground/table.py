@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
 from itertools import chain, count, repeat
-from operator import eq
+from operator import attrgetter, eq
 from typing import Any, Generic, NamedTuple, TypeVar, Union, cast, overload
 
 Value = TypeVar("Value")
@@ -114,6 +114,13 @@ class Rows(Sequence[Value]):
             self.parts[-1] += values
         elif found := list(values):
             self.parts.append(found)
+
+    def cells(self, name: str) -> Iterator[Any]:
+        """Return the cells of a column, over all values."""
+        get = attrgetter(name)
+        return chain.from_iterable(
+            part.cells(name) if isinstance(part, ValueTable) else map(get, part) for part in self.parts
+        )
 
     def clear(self) -> None:
         """Let go of all values."""
