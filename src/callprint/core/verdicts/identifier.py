@@ -6,7 +6,7 @@ import numpy as np
 
 from callprint.core.flow.engine import FlowEvents
 from callprint.core.ground.arrays import Array
-from callprint.core.verdicts.rule import ANSWER, later_looks, questions, sure_before, unanswered
+from callprint.core.verdicts.rule import ANSWER, ByFlow, later_looks, questions, sure_before, unanswered
 
 
 class Judgements(Protocol):
@@ -95,13 +95,14 @@ def ask(identifier: Identifier | None, drain: FlowEvents) -> Array:
     if identifier is None:
         return answers
     asked = questions(events, flows, identifier.minimum_k)
-    waits = later_looks(events, flows, asked)
+    by_flow = ByFlow(events["row"], flows["generation"])
+    waits = later_looks(events, by_flow, asked)
     if np.count_nonzero(waits) < WAITING_PAYS:
         _answer(identifier, drain, asked, answers)
         return answers
     _answer(identifier, drain, asked[~waits], answers)
     left = asked[waits]
-    _answer(identifier, drain, left[~sure_before(events, flows, answers)[left]], answers)
+    _answer(identifier, drain, left[~sure_before(by_flow, answers)[left]], answers)
     return answers
 
 

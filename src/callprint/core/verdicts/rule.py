@@ -58,7 +58,7 @@ def questions(events: Array, flows: Array, minimum_k: int) -> Array:
     return np.flatnonzero(judged)
 
 
-def later_looks(events: Array, flows: Array, asked: Array) -> Array:
+def later_looks(events: Array, by_flow: "ByFlow", asked: Array) -> Array:
     """Return (m,) bool: the questions, (m,) int64, whose answers count only if that about an earlier one is not sure.
 
     They are about checkpoints that are not the first of their flow in this drain. Where the same log is also that of a
@@ -66,15 +66,14 @@ def later_looks(events: Array, flows: Array, asked: Array) -> Array:
     """
     looks = np.zeros(len(events), np.bool_)
     looks[asked] = events["kind"][asked] == EVENT_CHECKPOINT
-    later = looks & (_ByFlow(events["row"], flows["generation"]).last_before(looks) >= 0)
+    later = looks & (by_flow.last_before(looks) >= 0)
     final_ends = events["end"][asked[~looks[asked]]]
     return np.asarray(later[asked] & ~np.isin(events["end"][asked], final_ends))
 
 
-def sure_before(events: Array, flows: Array, answers: Array) -> Array:
+def sure_before(by_flow: "ByFlow", answers: Array) -> Array:
     """Return (n,) bool: whether the answer, (n,) ANSWER, about an earlier event of the flow is sure."""
-    before = _ByFlow(events["row"], flows["generation"]).last_before(answers["reason"] == SURE)
-    return np.asarray(before >= 0)
+    return np.asarray(by_flow.last_before(answers["reason"] == SURE) >= 0)
 
 
 def unanswered(count: int) -> Array:
@@ -95,7 +94,7 @@ def resolve(events: Array, flows: Array, answers: Array) -> Resolution:
     asks = _ask(events, flows)
     _write_verdicts(flows, events, answers, asks)
 
-    by_flow = _ByFlow(events["row"], flows["generation"])
+    by_flow = ByFlow(events["row"], flows["generation"])
 
     sure = asks & (answers["reason"] == SURE) & (flows["sure_k"] == 0)
     first_sure = sure & (by_flow.last_before(sure) < 0)
@@ -145,7 +144,7 @@ def write_answer(flows: Array, name: str, values: Array, asks: Array) -> None:
         flows[name][asks] = values[asks]
 
 
-class _ByFlow:
+class ByFlow:
     """The events of a drain, sorted by flow."""
 
     def __init__(self, rows: Array, generations: Array) -> None:
