@@ -341,9 +341,9 @@ class CallAssembler:
 
     def _join(self, flow: EndedFlow) -> tuple[EndedFlow, bool]:
         """Join a flow with its calls; return it as they say it is, and whether there are any."""
-        flow = self.said.settle(flow, self._parties(flow))
         if self._live.wants_none_like(flow.key):
-            return flow, False
+            return self.said.settle(flow, []), False
+        flow = self.said.settle(flow, self._live.parties(flow.report))
         calls = self._live.join(flow.report)
         for call in calls:
             self._table.measure(call)

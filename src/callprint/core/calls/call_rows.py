@@ -71,7 +71,7 @@ def cells_of(call: Attempt, phase: Phase, now_ns: int) -> tuple[Any, ...]:
 OF_PARTY = ("flows", "application", "codec", *(f"declared_{name}" for name in Declared._fields))
 """The fields of a call about what one party sends, without its name in front."""
 
-_NOTHING_DECLARED = (None,) * len(Declared._fields)
+NOTHING_DECLARED = (None,) * len(Declared._fields)
 
 
 def of_party(flows: Sequence[FlowReport]) -> tuple[Any, ...]:
@@ -79,7 +79,7 @@ def of_party(flows: Sequence[FlowReport]) -> tuple[Any, ...]:
     if not flows:
         return (), None, None, None, None, None
     longest = _longest_first(flows)[0]
-    declared = declared_in_verdict(longest.verdict) or _NOTHING_DECLARED
+    declared = declared_in_verdict(longest.verdict) or NOTHING_DECLARED
     return _keys(flows), longest.verdict.application, longest.summary.codec, *declared
 
 
@@ -102,7 +102,7 @@ def _declared(party: Party) -> tuple[str | None, ...]:
     if party.claim is not None:
         return party.claim.declared
     longest = _longest_first(party.flows)[0].verdict if party.flows else None
-    return (longest and declared_in_verdict(longest)) or _NOTHING_DECLARED
+    return (longest and declared_in_verdict(longest)) or NOTHING_DECLARED
 
 
 def _codec(sender: Party, receiver: Party) -> str | None:

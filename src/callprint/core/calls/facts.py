@@ -38,7 +38,7 @@ ENDED_BY_UNKNOWN, ENDED_BY_CALLER, ENDED_BY_CALLEE = 0, 1, 2
 ATTESTATION_MISSING, ATTESTATION_A, ATTESTATION_B, ATTESTATION_C = 0, 1, 2, 3
 
 _OK, _TEMPORARILY_UNAVAILABLE, _REQUEST_TERMINATED = 200, 480, 487
-_RTP_HEADER = 12  # bytes, without contributing sources and extensions (RFC 3550 5.1)
+RTP_HEADER = 12  # bytes, without contributing sources and extensions (RFC 3550 5.1)
 
 NO_MEDIA = (0, 0, 0, 0, np.nan)
 """The media columns of a CALL row while they are empty."""
@@ -119,7 +119,7 @@ def _sent(flows: Sequence[FlowReport], started_ns: int, ended_ns: int) -> tuple[
         received = report.summary.packets + report.summary.long_packets
         packets += share * received
         # Else the party with shorter packets would seem to say more.
-        octets += share * max(0, report.summary.bytes - _RTP_HEADER * received)
+        octets += share * max(0, report.summary.bytes - RTP_HEADER * received)
     return round(packets), round(octets)
 
 

@@ -4,18 +4,18 @@ Most calls are like this, and nobody looks at one of them by itself. The rows ar
 takes the others one by one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from typing import Any
 
 import numpy as np
 
 from callprint.core.call import MEDIA_ONLY_PREFIX
-from callprint.core.calls.call_rows import OF_PARTY
+from callprint.core.calls.call_rows import NOTHING_DECLARED, OF_PARTY
 from callprint.core.calls.ended_flow import EndedFlow, cells_of
-from callprint.core.calls.facts import CALL
+from callprint.core.calls.facts import CALL, RTP_HEADER
 from callprint.core.calls.media_only import MediaOnlyCall
-from callprint.core.declared.name import Declared
+from callprint.core.declared.name import Declared, declared_by_cells
 from callprint.core.ground.arrays import Array
 from callprint.core.quality.call_quality import call_quality, may_say_something
 from callprint.core.verdict import FlowKey
@@ -39,7 +39,6 @@ _OF_SUMMARY = (
     *("mos", "quiet_share", "far_lost_share"),
     *_COUNTED,
 )
-_RTP_HEADER = 12  # bytes, without contributing sources and extensions (RFC 3550 5.1)
 
 Cells = dict[str, Sequence[Any]]
 
@@ -118,16 +117,10 @@ def _cells_of(flows: Sequence[EndedFlow]) -> Cells:
 
 def _of_party(side: str, keys: list[FlowKey], cells: Cells) -> Cells:
     """Return the fields of OF_PARTY for parties of one flow each."""
-    by = cells["declared_by"]
-    declared = [cells[f"declared_{name}"] for name in Declared._fields]
-    if any(by):  # else, as most often, they are all None
-        declares = [None not in named for named in zip(cells["declared_application"], by, strict=True)]
-        declared = [
-            [cell if does else None for cell, does in zip(column, declares, strict=True)]
-            for column in declared
-        ]
-    else:
-        declared = [[None] * len(by)] * len(declared)
+    declared: Iterable[Sequence[Any]] = [[None] * len(keys)] * len(Declared._fields)
+    if any(cells["declared_by"]):
+        said = map(declared_by_cells, *(cells[f"declared_{name}"] for name in Declared._fields))
+        declared = zip(*(name or NOTHING_DECLARED for name in said), strict=True)
     columns = ([(key,) for key in keys], cells["application"], cells["codec"], *declared)
     return {f"{side}_{name}": column for name, column in zip(OF_PARTY, columns, strict=True)}
 
@@ -188,5 +181,5 @@ def _sent(cells: Cells) -> tuple[Array, Array]:
     once = np.maximum(
         0.0, 1.0 - np.divide(duplicates, received, out=np.zeros_like(received), where=received > 0)
     )
-    payload = np.maximum(0.0, octets - _RTP_HEADER * received)
+    payload = np.maximum(0.0, octets - RTP_HEADER * received)
     return np.rint(once * received), np.rint(once * payload)

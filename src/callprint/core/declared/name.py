@@ -15,6 +15,9 @@ class Declared(NamedTuple):
 
 def declared_in_verdict(verdict: Verdict) -> Declared | None:
     """Return the declared name of a verdict."""
-    if verdict.declared_application is None or verdict.declared_by is None:
-        return None
-    return Declared(verdict.declared_application, verdict.declared_version, verdict.declared_by)
+    return declared_by_cells(verdict.declared_application, verdict.declared_version, verdict.declared_by)
+
+
+def declared_by_cells(application: str | None, version: str | None, by: str | None) -> Declared | None:
+    """Return the declared name in the fields of a verdict; None where they hold none, or not all of one."""
+    return None if application is None or by is None else Declared(application, version, by)
