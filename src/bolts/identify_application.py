@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Any, ClassVar, NamedTuple
 
-from streamparse import Stream, TicklessBatchingBolt
+from streamparse import Stream
 
 from callprint.core.ground.errors import ModelError
 from callprint.core.relay.continuity import Continuity, Turn
@@ -14,11 +14,11 @@ from callprint.core.wire.media import MediaBatch, decode_media
 from callprint.core.wire.rows import rows_to_text
 from callprint.core.wire.source import site_of
 from callprint.declared_names import shipped_names
+from callprint.topology.batching import BatchingBolt
 from callprint.topology.models import ModelFile
-from callprint.topology.pacing import PacedIdentifier, Pulse
+from callprint.topology.pacing import PacedIdentifier
 from callprint.topology.settings import TopologySettings
 from callprint.topology.steady_identifier import SteadyIdentifier
-from callprint.topology.storm_pipe import OnStormPipe
 from callprint.topology.tuples import (
     FLOW_FIELDS,
     FLOWS,
@@ -38,7 +38,7 @@ class _Work(NamedTuple):
     sequences: Counter[int]  # of the tuple's partition
 
 
-class IdentifyApplication(OnStormPipe, TicklessBatchingBolt):
+class IdentifyApplication(BatchingBolt):
     """Emits verdicts and summaries. All tuples of a partition come to one task, in order.
 
     Tuples that come within a few milliseconds are judged together: one run of the network over all their logs.
@@ -48,15 +48,12 @@ class IdentifyApplication(OnStormPipe, TicklessBatchingBolt):
         Stream(fields=list(VERDICT_FIELDS)),
         Stream(fields=list(FLOW_FIELDS), name=FLOWS),
     ]
-    auto_ack = False
-    auto_fail = False
     secs_between_batches = 0.005
 
     def initialize(self, storm_conf: dict[str, Any], _context: dict[str, Any]) -> None:
         """Load the network."""
         settings = TopologySettings.from_options(storm_conf)
         self._keep_unknown = settings.keep_unknown_evidence
-        self._pulse = Pulse(self._breathe)
         self._model = ModelFile(settings)
         self._identifier = self._load()
         self._continuity: dict[int, Continuity] = {}
@@ -66,29 +63,20 @@ class IdentifyApplication(OnStormPipe, TicklessBatchingBolt):
         ] = {}  # by partition and site: the next number on the flows stream
 
     def _load(self) -> Identifier | None:
-        with self._pulse:
+        with self.pulse:
             loaded = self._model.load()
         if loaded is None:
             return None
         self.logger.info("%s runs on %s", loaded.name, loaded.provider)
-        return PacedIdentifier(SteadyIdentifier(loaded), self._breathe)
-
-    def _breathe(self) -> None:
-        """Give Storm a sign of life in the middle of a long piece of work."""
-        self.send_message({"command": "sync"})
-
-    def group_key(self, _tup: Any) -> None:
-        """Put all tuples into one batch, in the order in which they came."""
-        return
+        return PacedIdentifier(SteadyIdentifier(loaded), self.breathe)
 
     def process_batch(self, _key: None, tups: list[Any]) -> None:
         """Judge what came."""
-        with self._pulse:
-            work = [taken for taken in map(self._take, tups) if taken is not None]
-            outputs = judge_together([(each.judge, each.batch) for each in work])
-            for each, output in zip(work, outputs, strict=True):
-                self._emit(each, output)
-                self.ack(each.tup)
+        work = [taken for taken in map(self._take, tups) if taken is not None]
+        outputs = judge_together([(each.judge, each.batch) for each in work])
+        for each, output in zip(work, outputs, strict=True):
+            self._emit(each, output)
+            self.ack(each.tup)
 
     def _take(self, tup: Any) -> _Work | None:
         """Return the work that a tuple means; None, once the tuple is answered, if there is none."""

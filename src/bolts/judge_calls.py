@@ -1,9 +1,7 @@
 """Assembles calls and judges them. All tuples of a site come to one task, which keeps its callers' histories."""
 
 import time
-from typing import Any, ClassVar
-
-from streamparse import TicklessBatchingBolt
+from typing import Any
 
 from callprint.core.call import CallRecord
 from callprint.core.ground.errors import StoreError
@@ -17,27 +15,24 @@ from callprint.core.relay.site_inputs import (
 )
 from callprint.core.wire.rows import text_to_running, text_to_summaries, text_to_verdicts
 from callprint.core.wire.signalling import decode_record
+from callprint.topology.batching import BatchingBolt
 from callprint.topology.dead_letters import DeadLetters
 from callprint.topology.patient_store import PatientStore
 from callprint.topology.record_fetcher import RecordFetcher
 from callprint.topology.settings import TopologySettings
 from callprint.topology.sites import Sites
-from callprint.topology.storm_pipe import OnStormPipe
 from callprint.topology.tuples import EXPIRE, FLOWS, received_bytes, text_to_number
 
 REST_S = 1.0  # after the store did not answer
 
 
-class JudgeCalls(OnStormPipe, TicklessBatchingBolt):
+class JudgeCalls(BatchingBolt):
     """Takes signalling and the judged flows of identify_application; stores the rows of calls itself.
 
     The tuples of some milliseconds are worked off together, so that one write to the journal serves them all.
     """
 
-    auto_ack = False
-    auto_fail = False
     secs_between_batches = 0.02
-    outputs: ClassVar[list[str]] = []
     _sites: Sites | None = None  # the thread that works off batches starts before `initialize` is called
 
     def initialize(self, storm_conf: dict[str, Any], _context: dict[str, Any]) -> None:
@@ -46,6 +41,7 @@ class JudgeCalls(OnStormPipe, TicklessBatchingBolt):
         self._store = PatientStore(settings.store)
         self._continuity: dict[tuple[str, str, int], Continuity] = {}
         fetch = RecordFetcher(settings).fetch
+        self._unanswered: list[Any] = []  # journalled; some of their rows wait for the store
         self._dead_letters = DeadLetters(settings)
         self._topic = settings.signalling_topic
         self._sites = Sites(
@@ -60,12 +56,8 @@ class JudgeCalls(OnStormPipe, TicklessBatchingBolt):
     def _set_aside(self, call: CallRecord, reason: str) -> bool:
         return self._dead_letters.put(self._topic, -1, -1, reason, repr(call).encode())
 
-    def group_key(self, _tup: Any) -> None:
-        """All tuples are one batch, in the order in which they came."""
-        return
-
     def process_batch(self, _key: None, tups: list[Any]) -> None:
-        """Take tuples in; acknowledge them once they are journalled, fail them if the store does not take them."""
+        """Take tuples in; acknowledge them once their rows are stored, fail them if the store does not take them."""
         assert self._sites is not None  # `process_batches` checked that
         taken = []
         for tup in tups:
@@ -90,8 +82,8 @@ class JudgeCalls(OnStormPipe, TicklessBatchingBolt):
                 # look like a repeat.
                 self._continuity.pop(_stream(tup), None)
         else:
-            for tup in taken:
-                self.ack(tup)
+            self._unanswered += taken
+            self._answer()
 
     def process_batches(self) -> None:
         """Work off what came, then do what is due: all in one thread, because a store belongs to one."""
@@ -99,10 +91,20 @@ class JudgeCalls(OnStormPipe, TicklessBatchingBolt):
             return
         super().process_batches()
         try:
-            self._sites.upkeep(time.monotonic())
+            with self.pulse:
+                self._sites.upkeep(time.monotonic())
+            self._answer()
         except StoreError as error:
             self.logger.warning("the calls of a site could not be saved now: %s", error)
             self._pause()
+
+    def _answer(self) -> None:
+        """Acknowledge, once no row waits: what is only journalled is judged again when its site is next asked for."""
+        assert self._sites is not None
+        if not self._sites.rows:
+            for tup in self._unanswered:
+                self.ack(tup)
+            self._unanswered.clear()
 
     def _pause(self) -> None:
         assert self._sites is not None

@@ -3,15 +3,13 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, NamedTuple
 
-from streamparse import TicklessBatchingBolt
-
 from callprint.core.ground.errors import RowError
 from callprint.stores import VerdictStore
+from callprint.topology.batching import BatchingBolt
 from callprint.topology.dead_letters import DeadLetters
 from callprint.topology.partition_stream import TopicFormat
 from callprint.topology.patient_store import PatientStore
 from callprint.topology.settings import TopologySettings
-from callprint.topology.storm_pipe import OnStormPipe
 
 
 class Piece(NamedTuple):
@@ -22,17 +20,14 @@ class Piece(NamedTuple):
     data: bytes  # for the dead letters
 
 
-class StoringBolt(OnStormPipe, TicklessBatchingBolt):
+class StoringBolt(BatchingBolt):
     """Stores what tuples hold, then acknowledges them; those of some milliseconds are stored together.
 
     While the store is down it tries a few times, then fails the tuples: the spout will read them again. What the store
     will never take would come back for ever: it becomes a dead letter of `records`' topic.
     """
 
-    auto_ack = False
-    auto_fail = False
     secs_between_batches = 0.01
-    outputs: ClassVar[list[str]] = []
     records: ClassVar[TopicFormat]
 
     def initialize(self, storm_conf: dict[str, Any], _context: dict[str, Any]) -> None:
@@ -49,10 +44,6 @@ class StoringBolt(OnStormPipe, TicklessBatchingBolt):
     def pieces(self, tup: Any) -> Iterator[Piece]:
         """Yield what a tuple holds in pieces, for when the store refuses one of them."""
         raise NotImplementedError
-
-    def group_key(self, _tup: Any) -> None:
-        """Put all tuples into one batch, in the order in which they came."""
-        return
 
     def process_batch(self, _key: None, tups: list[Any]) -> None:
         """Store, then answer."""

@@ -2,6 +2,7 @@
 
 import logging
 import random
+from contextlib import nullcontext
 from typing import NamedTuple
 
 import pytest
@@ -62,13 +63,14 @@ class Assemble(Recording, AssembleFlows):
 
 class Identify(Recording, IdentifyApplication):
     def __init__(self):
+        self.pulse = nullcontext()
         self.initialize(OPTIONS, {})  # without the thread that processes batches
 
 
 class Judge(Recording, JudgeCalls):
     def __init__(self, store, fetch):
         self.logger = logging.getLogger("judge")
-        self._continuity = {}
+        self._continuity, self._unanswered = {}, []
         self._sites = Sites(lambda: store, "callprint", IdentityReader(), fetch)
 
 

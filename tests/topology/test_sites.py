@@ -18,6 +18,7 @@ from callprint.stores.sqlite import SqliteStore
 
 pytest.importorskip("kafka", reason="the extra `cluster` is not installed")
 
+from callprint.topology import call_rows
 from callprint.topology import sites as sites_module
 from callprint.topology.sites import Sites
 
@@ -88,6 +89,8 @@ def drive(frames, store, chance, steps_of_a_life, monkeypatch, opened=None):
                     sites.put(*site_and(site_input))
                 sites.flush(now_s)
                 sites.upkeep(now_s)
+                while sites.rows:  # an answer waits for them
+                    sites.upkeep(now_s)
                 break
             except StoreError:
                 continue
@@ -101,6 +104,34 @@ def drive(frames, store, chance, steps_of_a_life, monkeypatch, opened=None):
 @pytest.mark.parametrize("seed", range(3))
 def test_no_death_loses_or_changes_a_row(frames, store, monkeypatch, seed):
     assert drive(frames, store, random.Random(seed), 3, monkeypatch) > 3
+    assert stored(store) == wanted(frames)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_rows_that_the_store_takes_in_parts_are_those_of_one_piece(frames, store, monkeypatch, seed):
+    """Also when processes die, and the store does not answer, between two parts."""
+    monkeypatch.setattr(call_rows, "ROWS_AT_ONCE", 1)
+    chance = random.Random(seed)
+    away = Away(store, chance)
+    assert drive(frames, store, chance, 4, monkeypatch, opened=lambda: away) > 3
+    assert stored(store) == wanted(frames)
+
+
+def test_what_waits_is_stored_in_parts_and_no_snapshot_covers_it(frames, store, monkeypatch):
+    monkeypatch.setattr(call_rows, "ROWS_AT_ONCE", 2)
+    inputs = inputs_of(record(frames, batch=200))
+    sites = Sites(lambda: store, "callprint", IdentityReader(), inputs.fetch)
+    everything = [site_and(site_input) for site_input in inputs.in_turn()]
+    for site_input in everything:
+        sites.put(*site_input)
+    sites.flush(0.0)
+    assert len(stored(store)) == 2
+    upkeeps = 0
+    while sites.rows:
+        assert store.call_state(everything[0][0])[0] == 0, "its journal is needed until all rows are stored"
+        sites.upkeep(1.0)
+        upkeeps += 1
+    assert upkeeps == -(-len(wanted(frames)) // 2) - 1
     assert stored(store) == wanted(frames)
 
 
@@ -223,11 +254,11 @@ def test_a_row_that_the_store_never_takes_goes_aside_and_the_others_are_stored(f
         return not away
 
     sites = Sites(lambda: store, "callprint", IdentityReader(), lambda _place: None, refuse)
-    sites._rows = [rows[0], broken, rows[2]]
+    sites.rows.calls = [rows[0], broken, rows[2]]
     with pytest.raises(StoreError, match="set aside"):
         sites.flush(0.0)
     away = False
     sites.flush(0.0)
     assert [call for call, _ in aside] == [broken, broken]
-    assert sites.refused == 1
+    assert sites.rows.refused == 1
     assert stored(store) == sorted(map(repr, (rows[0], rows[2])))

@@ -1,7 +1,7 @@
 """The sites of one task: loaded at their first input, journalled, their rows and snapshots stored.
 
     unknown --first input: snapshot and journal are read, or a fresh site is taught--> loaded
-    loaded  --inputs: journal, then rows, then acknowledged-->                         loaded
+    loaded  --inputs: journal, then rows, perhaps in parts, then acknowledged-->       loaded
     loaded  --from time to time, and when it is over: a snapshot is stored-->          loaded, or unloaded
 
 An input that is in the journal is safe: whatever dies afterwards, whoever loads the site next takes it again and
@@ -12,10 +12,9 @@ import logging
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from callprint.core.call import CallRecord
-from callprint.core.ground.errors import DecodeError, RowError, StoreError
+from callprint.core.ground.errors import DecodeError, StoreError
 from callprint.core.ground.snapshot import Snapshot
 from callprint.core.relay import site_snapshot
 from callprint.core.relay.journal import decode_inputs, encode_inputs
@@ -28,6 +27,7 @@ from callprint.core.spam.fair_votes import VOTES_PER_DAY
 from callprint.core.verdict import FlowSummary, Verdict
 from callprint.declared_names import shipped_names
 from callprint.stores import VerdictStore
+from callprint.topology.call_rows import CallRows
 from callprint.votes import teach
 
 log = logging.getLogger(__name__)
@@ -70,18 +70,13 @@ class Sites:
 
         `refuse` sets aside a row that the store will never take, and returns whether it could.
         """
-        self._refuse = refuse
-        self.refused = 0
+        self.rows = CallRows(opened, refuse)
         self._opened = opened
         self._detector, self._votes_per_day = detector, votes_per_day
         self._identities = identities
         self._fetch = fetch
         self._loaded: OrderedDict[int, _Loaded] = OrderedDict()
         self._waiting: defaultdict[int, list[SiteInput]] = defaultdict(list)
-        self._rows: list[CallRecord] = []
-        self._rebuilt: list[CallRecord] = []  # from a journal: most of them are stored already
-        self._announced: list[FlowSummary] = []  # complete what is stored of these flows
-        self._declared: list[Verdict] = []  # the last ones on their flows
         self._votes_due_s = self._rest_until_s = 0.0
 
     def put(self, site: int, site_input: SiteInput) -> None:
@@ -89,7 +84,7 @@ class Sites:
         self._waiting[site].append(site_input)
 
     def flush(self, now_s: float) -> None:
-        """Journal, judge and store what was put."""
+        """Journal and judge what was put, which makes it safe, and store rows, not always all of them."""
         waiting, self._waiting = self._waiting, defaultdict(list)
         if now_s < self._rest_until_s:
             raise StoreError("the store did not answer a moment ago")
@@ -98,17 +93,19 @@ class Sites:
             new = [each for each in inputs if not loaded.calls.is_repeat(each)]
             if new:
                 self._take(site, loaded, new)
-        self._store_rows()
+        self.rows.store_some()
 
     def rest(self, until_s: float) -> None:
         """Ask nothing of a store that does not answer until then, so that heartbeats get their turn."""
         self._rest_until_s = until_s
 
     def upkeep(self, now_s: float) -> None:
-        """Do what is due: take new votes, store snapshots, unload sites."""
+        """Do what is due: store rows that wait; if none is left, take new votes, store snapshots, unload sites."""
         if now_s < self._rest_until_s:
             return
-        self._store_rows()
+        self.rows.store_some()
+        if self.rows:
+            return  # what a snapshot covers is not judged again
         if now_s >= self._votes_due_s:
             self._votes_due_s = now_s + SECONDS_BETWEEN_VOTES
             self._take_votes()
@@ -130,37 +127,9 @@ class Sites:
             raise
         loaded.entries += 1
         for site_input in inputs:
-            self._rows += loaded.calls.take(site_input)
-            self._announced += loaded.calls.announced
-            self._declared += loaded.calls.declared
-
-    def _store_rows(self) -> None:
-        store = self._opened() if self._announced or self._declared else None
-        if store is not None:
-            _put(store.put_flows, self._announced, "what SDP announced for")
-            _put(store.put_verdicts, self._declared, "what SIP declares about")
-        self._store_calls(self._rebuilt, rebuilt=True)
-        self._rebuilt = []
-        self._store_calls(self._rows)
-        self._rows = []
-
-    def _store_calls(self, calls: list[CallRecord], *, rebuilt: bool = False) -> None:
-        if not calls:
-            return
-        try:
-            self._opened().put_calls(calls, rebuilt)
-        except RowError:
-            for call in calls:
-                self._store_row(call, rebuilt=rebuilt)
-
-    def _store_row(self, call: CallRecord, *, rebuilt: bool) -> None:
-        try:
-            self._opened().put_calls([call], rebuilt)
-        except RowError as error:
-            if not self._refuse(call, str(error)):
-                raise StoreError(f"a row that the store refuses cannot be set aside now: {error}") from error
-            self.refused += 1
-            log.error("a row of call %.80r is set aside: %s", call.call_id, error)
+            self.rows.calls += loaded.calls.take(site_input)
+            self.rows.announced += loaded.calls.announced
+            self.rows.declared += loaded.calls.declared
 
     def _load(self, site: int, now_s: float) -> _Loaded:
         loaded = self._loaded.get(site)
@@ -207,14 +176,13 @@ class Sites:
         except DecodeError as error:
             log.error("what was known of the calls of site %08x is lost: %s", site, error)
             return self._fresh(site, journal[-1][0] + 1 if journal else number, now_s)
-        self._rebuilt += rows
-        self._announced += announced
-        self._declared += declared
+        self.rows.rebuilt += rows
+        self.rows.announced += announced
+        self.rows.declared += declared
         log.info("site %08x: %d journal entries taken again, %d rows", site, len(journal), len(rows))
         return _Loaded(calls, entries, number, now_s)
 
     def _store_snapshot(self, site: int, loaded: _Loaded, now_s: float) -> None:
-        self._store_rows()  # what the snapshot covers is not judged again
         self._opened().put_call_state(site, loaded.entries, site_snapshot.snapshot(loaded.calls).pack())
         loaded.snapshot_at, loaded.snapshot_s = loaded.entries, now_s
 
@@ -225,14 +193,3 @@ class Sites:
             update = None if loaded.calls.over else loaded.calls.vote_update(votes, allowed)
             if update is not None:
                 self._take(site, loaded, [update])
-
-
-def _put(put: Callable[[list[Any]], None], rows: list[Any], what: str) -> None:
-    """Store rows about flows and forget them; those that no store can hold are named in the log by `what` they are."""
-    if not rows:
-        return
-    try:
-        put(rows)
-    except RowError as error:
-        log.error("%s %d flows is not stored: %s", what, len(rows), error)
-    rows.clear()

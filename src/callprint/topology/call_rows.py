@@ -1,0 +1,77 @@
+"""Rows about calls that wait for the store. It takes them in parts, so that between two the bolt can do something else.
+
+When packet time jumps, as it does while a topology catches up, tens of thousands of calls can end with one record.
+"""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from callprint.core.call import CallRecord
+from callprint.core.ground.errors import RowError, StoreError
+from callprint.core.verdict import FlowSummary, Verdict
+from callprint.stores import VerdictStore
+
+log = logging.getLogger(__name__)
+
+ROWS_AT_ONCE = 2_000
+"""Of each kind: seconds of work for a Cassandra node that has other work, too."""
+
+
+class CallRows:
+    """Keeps rows until the store has taken them, or has refused them for good. For one thread."""
+
+    def __init__(self, opened: Callable[[], VerdictStore], refuse: Callable[[CallRecord, str], bool]) -> None:
+        """`opened` gives the store; `refuse` sets aside a row that it will never take, and returns whether it could."""
+        self.refused = 0
+        self.calls: list[CallRecord] = []
+        self.rebuilt: list[CallRecord] = []  # from a journal: most of them are stored already
+        self.announced: list[FlowSummary] = []  # complete what is stored of these flows
+        self.declared: list[Verdict] = []  # the last ones on their flows
+        self._opened, self._refuse = opened, refuse
+
+    def __len__(self) -> int:
+        """Return how many wait."""
+        return sum(map(len, (self.calls, self.rebuilt, self.announced, self.declared)))
+
+    def store_some(self) -> None:
+        """Store at most ROWS_AT_ONCE of each kind. Raises StoreError; then all of a kind, or none, may be stored."""
+        if not self:
+            return
+        store = self._opened()
+        _put(store.put_flows, self.announced, "what SDP announced for")
+        _put(store.put_verdicts, self.declared, "what SIP declares about")
+        self._store_calls(self.rebuilt, rebuilt=True)
+        self._store_calls(self.calls, rebuilt=False)
+
+    def _store_calls(self, waiting: list[CallRecord], *, rebuilt: bool) -> None:
+        some = waiting[:ROWS_AT_ONCE]
+        if not some:
+            return
+        try:
+            self._opened().put_calls(some, rebuilt)
+        except RowError:
+            for call in some:
+                self._store_row(call, rebuilt=rebuilt)
+        del waiting[: len(some)]
+
+    def _store_row(self, call: CallRecord, *, rebuilt: bool) -> None:
+        try:
+            self._opened().put_calls([call], rebuilt)
+        except RowError as error:
+            if not self._refuse(call, str(error)):
+                raise StoreError(f"a row that the store refuses cannot be set aside now: {error}") from error
+            self.refused += 1
+            log.error("a row of call %.80r is set aside: %s", call.call_id, error)
+
+
+def _put(put: Callable[[list[Any]], None], waiting: list[Any], what: str) -> None:
+    """Store rows about flows; those that no store can hold are named in the log by `what` they are."""
+    some = waiting[:ROWS_AT_ONCE]
+    if not some:
+        return
+    try:
+        put(some)
+    except RowError as error:
+        log.error("%s %d flows is not stored: %s", what, len(some), error)
+    del waiting[: len(some)]
