@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from cassandra.cluster import Cluster, Session
 from process_costs import Cost, cost_of, resident_mib, table
-from traffic import write_calls, write_overlapping
+from traffic import write_calls, write_mixture, write_overlapping
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # of the agent, which is no part of the package
 
@@ -152,6 +152,8 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1, help="JVMs that the tasks are spread over")
     parser.add_argument("--flows", type=int, default=2000, help="to generate")
     parser.add_argument("--packets", type=int, default=500, help="of each of them (default: %(default)s)")
+    at_a_time = "let generated flows begin one after the other, some N at a time (default: all at once)"
+    parser.add_argument("--at-a-time", type=int, metavar="N", help=at_a_time)
     watch = (
         "for long runs: look for rows only that often, and print what is stored and resident memory in MiB"
     )
@@ -173,7 +175,10 @@ def main() -> None:
         captures = chosen.captures
         if not captures:
             captures = [Path(folder) / "calls.pcap"]
-            write_calls(captures[0], chosen.flows, chosen.packets)
+            if chosen.at_a_time:
+                write_mixture(captures[0], chosen.flows, chosen.packets, 0, chosen.at_a_time)
+            else:
+                write_calls(captures[0], chosen.flows, chosen.packets)
         elif chosen.overlap:
             files = sorted(
                 file for path in captures for file in ([path] if path.is_file() else path.iterdir())

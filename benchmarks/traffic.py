@@ -177,13 +177,13 @@ def write_flood(path: Path, packets: int) -> None:
 OTHER_CONNECTIONS = 5_000
 
 
-def write_mixture(path: Path, flows: int, packets_each: int, other: int) -> None:
-    """Write `flows` one-way RTP streams of unknown senders, some 3,000 at a time, among `other` packets of UDP and TCP.
+def write_mixture(path: Path, flows: int, packets_each: int, other: int, at_a_time: int = 3_000) -> None:
+    """Write `flows` RTP streams of unknown senders, some `at_a_time` at once, among `other` packets of UDP and TCP.
 
     The senders' habits are nobody's: payload sizes, first sequence numbers and timestamps are drawn for each flow.
     """
     rng = np.random.default_rng(4)
-    slot_us, at_a_time = 20_000, 3_000
+    slot_us = 20_000
     begins = np.sort(rng.integers(0, max(1, flows * packets_each // at_a_time), flows))
     first_sequence = rng.integers(0, 65536, flows)
     first_timestamp = rng.integers(0, 1 << 32, flows)

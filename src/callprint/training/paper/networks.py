@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from callprint.core.identify.card import MATRIX_COLUMNS
+from callprint.training.paper.dropout import Dropout
 
 ALEXNET = "AlexNet"
 CNN = "CNN"
@@ -61,17 +62,17 @@ def alexnet(
         layers += [nn.Conv2d(before, channels, KERNEL, 2 if i == 0 else 1, KERNEL // 2), nn.ReLU()]
         if i == len(ALEXNET_CHANNELS) - 1:
             layers.append(nn.MaxPool2d(2, ceil_mode=True))  # same padding: a single row stays one row
-        layers.append(nn.Dropout(convolution_dropout))
+        layers.append(Dropout(convolution_dropout))
         before = channels
     size = before * _halved(_halved(k)) * (MATRIX_COLUMNS // 4)
     wide, narrow = ALEXNET_UNITS
     deep = nn.Sequential(
         nn.Linear(size, wide),
         nn.ReLU(),
-        nn.Dropout(dropout),
+        Dropout(dropout),
         nn.Linear(wide, narrow),
         nn.ReLU(),
-        nn.Dropout(dropout),
+        Dropout(dropout),
     )
     return _initialised(PaperNetwork(ALEXNET, k, nn.Sequential(*layers), deep, nn.Linear(narrow, classes)))
 
@@ -87,7 +88,7 @@ def cnn(k: int, classes: int, dropout: float = DROPOUT) -> PaperNetwork:
         nn.MaxPool2d(2, ceil_mode=True),
     )
     size = 50 * _halved(_halved(k)) * (MATRIX_COLUMNS // 4)
-    deep = nn.Sequential(nn.Linear(size, 500), nn.ReLU(), nn.Dropout(dropout))
+    deep = nn.Sequential(nn.Linear(size, 500), nn.ReLU(), Dropout(dropout))
     return _initialised(PaperNetwork(CNN, k, convolutions, deep, nn.Linear(500, classes)))
 
 
@@ -148,7 +149,7 @@ def googlenet(k: int, classes: int, dropout: float = 0.4) -> PaperNetwork:
     ]
     layers += [nn.MaxPool2d(3, 2, 1) if row is None else Inception(*row) for row in INCEPTIONS]
     layers.append(nn.AdaptiveAvgPool2d(1))
-    deep = nn.Sequential(OrderedDict(dropout=nn.Dropout(dropout)))
+    deep = nn.Sequential(OrderedDict(dropout=Dropout(dropout)))
     return _initialised(PaperNetwork(GOOGLENET, k, nn.Sequential(*layers), deep, nn.Linear(1024, classes)))
 
 
