@@ -24,6 +24,7 @@ from traffic import write_calls, write_mixture, write_overlapping
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # of the agent, which is no part of the package
 
+from callprint.console.topology import Topology
 from callprint.core.capture.packet_order import OrderedBatch
 from callprint.core.flow.engine import EngineSettings
 from callprint.inference import DEFAULT_MODEL, load_model
@@ -100,14 +101,17 @@ class Seen:
         self.stop = threading.Event()
         self._port, self._keyspace = port, keyspace
 
-    def look(self, every_s: float) -> Iterator[None]:
+    def look(self) -> Iterator[None]:
         """Read all rows again and again."""
         query = f"SELECT {KEY} FROM verdict_by_flow"
         with self._session() as session:
             self.rows |= {tuple(row): 0.0 for row in session.execute(query)}
-            while not self.stop.wait(every_s):
+            while not self.stop.wait(POLL_S):
+                known = len(self.rows)
                 for row in session.execute(query):
-                    self.last_s = self.rows.setdefault(tuple(row), time.time())
+                    self.rows.setdefault(tuple(row), time.time())
+                if len(self.rows) > known:
+                    self.last_s = time.time()
                 yield
 
     def note(self) -> Iterator[None]:
@@ -154,9 +158,7 @@ def main() -> None:
     parser.add_argument("--packets", type=int, default=500, help="of each of them (default: %(default)s)")
     at_a_time = "let generated flows begin one after the other, some N at a time (default: all at once)"
     parser.add_argument("--at-a-time", type=int, metavar="N", help=at_a_time)
-    watch = (
-        "for long runs: look for rows only that often, and print what is stored and resident memory in MiB"
-    )
+    watch = "for long runs: print that often how many records wait, and resident memory in MiB"
     parser.add_argument("--watch", type=float, default=0.0, metavar="SECONDS", help=watch)
     parser.add_argument(
         "--serializer",
@@ -280,7 +282,7 @@ def measure(
     before = {name: cost_of(pids) for name, pids in watched.items()}
     idle_s = time.time() - idle_from
     idle = {name: cost.since(quiet[name]).seconds / idle_s for name, cost in before.items()}
-    look = partial(seen.look, every_s=chosen.watch or POLL_S) if chosen.speed or chosen.watch else seen.note
+    look = seen.look if chosen.speed else seen.note
     began, own = time.time(), cost_of([os.getpid()])
     spent_at: dict[str, Cost] = {}
 
@@ -288,18 +290,25 @@ def measure(
         """Cost counts up to the last news."""
         for _ in look():
             spent_at.update({name: cost_of(pids) for name, pids in watched.items()})
-            if chosen.watch:
-                memory = ", ".join(f"{name} {resident_mib(pids):.0f}" for name, pids in watched.items())
-                print(f"{time.time() - began:.0f} s: {len(seen.rows)} verdicts; {memory}", flush=True)
+
+    def tell() -> None:
+        """Print where a long run is."""
+        progress = Topology(kafka, "callprint", TopicNames(topic, f"{topic}-sip"))
+        while not seen.stop.wait(chosen.watch):
+            media, *_ = progress.ask().topics
+            memory = ", ".join(f"{name} {resident_mib(pids):.0f}" for name, pids in watched.items())
+            print(f"{time.time() - began:.0f} s: {media.waiting} records wait; {memory}", flush=True)
 
     looking = threading.Thread(target=watch)
     looking.start()
+    if chosen.watch:
+        threading.Thread(target=tell).start()
     pace = partial(paced, speed=chosen.speed, stopping=StopRequest(), longest_silence_s=5)
     agent = send(folder / "spool", captures, lambda batches: clock.watch(pace(batches)))
     sent_s, of_agent = time.time() - began, cost_of([os.getpid()]).since(own)
     while len(seen.rows) < len(together.verdicts):
         time.sleep(0.1)
-        if time.time() - max(seen.last_s, began + sent_s) > max(SETTLE_TIMEOUT_S, 3 * chosen.watch):
+        if time.time() - max(seen.last_s, began + sent_s) > SETTLE_TIMEOUT_S:
             break  # nothing new comes; the comparison below names what is missing
     seen.stop.set()
     looking.join()

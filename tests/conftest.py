@@ -4,6 +4,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# How long an example takes depends on the machine and its other work, and no test is about that.
+settings.register_profile("callprint", deadline=None)
+settings.load_profile("callprint")
 
 SHARED_DATA = Path(os.environ.get("CALLPRINT_DATA", Path(__file__).parents[2] / "shared" / "data"))
 

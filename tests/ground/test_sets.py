@@ -1,7 +1,7 @@
 """Sets of a bounded table: where a key may stand, and which entry makes room for it."""
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from callprint.core.ground.mixing import mix
@@ -21,7 +21,6 @@ def claim(entries: np.ndarray, first: int, draws: int = 1) -> int:
     return entry_to_claim(entries, np.uint32(first // WAYS), NOW_NS - STALE_NS, draws)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 10), st.integers(0, 2**32 - 1))
 def test_a_hash_chooses_one_whole_set_inside_the_table(power, key_hash):
     sets = 1 << power

@@ -13,6 +13,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from operator import attrgetter, itemgetter
+from sys import intern
 from types import NoneType, UnionType
 from typing import Any, Generic, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -55,6 +56,7 @@ class NamedRows(Generic[Item]):
         self._names = [name for name, _, _ in described]
         self._types = [plain_types(annotation) for _, annotation, _ in described]
         self._defaults = {name: default for name, _, default in described if default is not MISSING}
+        self._texts = [column for column, types in enumerate(self._types) if str in types]
         self._values = attrgetter(*self._names)
         self._known: set[tuple[type, ...]] = set()  # the types of rows that were checked before
         self._encode = json.JSONEncoder(separators=(",", ":")).encode
@@ -95,11 +97,12 @@ class NamedRows(Generic[Item]):
     def _items(self, rows: Any, names: Any) -> list[Item]:
         if not isinstance(rows, list) or not {*map(type, rows)} <= {list, tuple}:
             raise DecodeError(f"no rows of {self._kind.__name__}")
+        rows = [[*row] for row in rows]
         if names != self._names:
             pick, length = self._picker(names), len(names)
             if any(len(row) != length for row in rows):
                 raise DecodeError(f"a row of {self._kind.__name__} has more or fewer values than its names")
-            rows = [pick(row) for row in rows]
+            rows = [[*pick(row)] for row in rows]
         signature = None
         for row in rows:
             if (
@@ -108,6 +111,9 @@ class NamedRows(Generic[Item]):
                 if found not in self._known:
                     self._check(row)
                 signature = found
+            for column in self._texts:
+                if row[column] is not None:
+                    row[column] = intern(row[column])  # rows that wait share addresses, names and versions
         kind, nested, length = self._kind, self._nested, self._nested_length
         if nested is None:
             return [kind(*row) for row in rows]
