@@ -25,6 +25,8 @@ from callprint.stores import VerdictQuery, VerdictStore, open_store
 
 ASKED = 100  # of each query, each time about another flow, host or moment
 START_NS = 1_760_000_000_000_000_000
+HOUR_NS = 3_600_000_000_000
+ROUNDS_IN_CQL = 3
 STEP_NS = 10_000_000  # a hundred new flows a second: those of six thousand concurrent calls
 APPLICATIONS = ("linphone", "jami", "pjsua", "baresip", "unknown")
 
@@ -110,6 +112,29 @@ def ask(store: VerdictStore, flows: int) -> None:
         )
 
 
+def ask_in_cql(url: str, flows: int) -> None:
+    """Read an application's hour as docs/operate/reading-verdicts.md has it: the rows of one table alone."""
+    from cassandra.cluster import Cluster  # noqa: PLC0415 - the extra `cluster`
+
+    cluster = Cluster([HOST], port=standard_layout().cassandra, protocol_version=5)
+    session = cluster.connect(url.rpartition("/")[2].partition("?")[0])
+    wanted = session.prepare(
+        "SELECT * FROM verdict_by_application_hour WHERE application = ? AND hour = ? AND bucket IN (0,1,2,3,4,5,6,7)"
+    )
+    hours = sorted({verdict(i).decided_at_ns // HOUR_NS for i in range(0, flows, 1000)})
+    took_s, found = [], []
+    for _ in range(ROUNDS_IN_CQL):
+        for name in APPLICATIONS:
+            began = time.perf_counter()
+            found.append(sum(len(list(session.execute(wanted, (name, hour)))) for hour in hours))
+            took_s.append(time.perf_counter() - began)
+    cluster.shutdown()
+    print(
+        f"by application, {len(hours)} hour(s), in CQL: {np.median(took_s):.2f} s, at most {max(took_s):.2f} s, "
+        f"{np.mean(found):,.0f} verdicts"
+    )
+
+
 def bytes_below(folder: Path) -> int:
     """Return the bytes of all files below a folder."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
@@ -170,6 +195,8 @@ def main() -> None:
         else sqlite(chosen.flows, chosen.batch)
     )
     with filled as url, open_store(url, create=False) as store:
+        if chosen.store:
+            ask_in_cql(url, chosen.flows)
         ask(store, chosen.flows)
 
 
