@@ -2,8 +2,8 @@
 
 Needs `make cluster-up`. An agent in this process replays captures at their own speed (or all at once), while another
 thread asks Cassandra for new rows every 50 ms. The cost of each process is read from /proc. Where flows are sent all at
-once, rows are only read when no more come: until then one small partition says whether any did, and Cassandra itself
-knows when each was written.
+once, and in long runs, rows are only read when no more come: until then one small partition says whether any did, and
+Cassandra itself knows when each was written.
 """
 
 import argparse
@@ -282,7 +282,7 @@ def measure(
     before = {name: cost_of(pids) for name, pids in watched.items()}
     idle_s = time.time() - idle_from
     idle = {name: cost.since(quiet[name]).seconds / idle_s for name, cost in before.items()}
-    look = seen.look if chosen.speed else seen.note
+    look = seen.look if chosen.speed and not chosen.watch else seen.note
     began, own = time.time(), cost_of([os.getpid()])
     spent_at: dict[str, Cost] = {}
 
