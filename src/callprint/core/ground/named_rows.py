@@ -13,7 +13,6 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from operator import attrgetter, itemgetter
-from sys import intern
 from types import NoneType, UnionType
 from typing import Any, Generic, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -22,6 +21,8 @@ from callprint.core.ground.errors import DecodeError
 VERSION = 2
 _PLAIN = (str, int, float, bool, NoneType)
 _MOST_SIGNATURES = 256
+_MOST_SHARED = 1 << 16
+_LONGEST_SHARED = 64  # characters: addresses, names, versions
 
 Item = TypeVar("Item")
 Pick = Callable[[Sequence[Any]], Sequence[Any]]
@@ -57,6 +58,7 @@ class NamedRows(Generic[Item]):
         self._types = [plain_types(annotation) for _, annotation, _ in described]
         self._defaults = {name: default for name, _, default in described if default is not MISSING}
         self._texts = [column for column, types in enumerate(self._types) if str in types]
+        self._shared: dict[str, str] = {}
         self._values = attrgetter(*self._names)
         self._known: set[tuple[type, ...]] = set()  # the types of rows that were checked before
         self._encode = json.JSONEncoder(separators=(",", ":")).encode
@@ -103,6 +105,9 @@ class NamedRows(Generic[Item]):
             if any(len(row) != length for row in rows):
                 raise DecodeError(f"a row of {self._kind.__name__} has more or fewer values than its names")
             rows = [[*pick(row)] for row in rows]
+        if len(self._shared) > _MOST_SHARED:
+            self._shared.clear()
+        share = self._shared.setdefault
         signature = None
         for row in rows:
             if (
@@ -112,8 +117,9 @@ class NamedRows(Generic[Item]):
                     self._check(row)
                 signature = found
             for column in self._texts:
-                if row[column] is not None:
-                    row[column] = intern(row[column])  # rows that wait share addresses, names and versions
+                text = row[column]
+                if text is not None and len(text) <= _LONGEST_SHARED:
+                    row[column] = share(text, text)  # rows that wait for long have it once
         kind, nested, length = self._kind, self._nested, self._nested_length
         if nested is None:
             return [kind(*row) for row in rows]
