@@ -298,6 +298,7 @@ def measure(
             media, *_ = progress.ask().topics
             memory = ", ".join(f"{name} {resident_mib(pids):.0f}" for name, pids in watched.items())
             print(f"{time.time() - began:.0f} s: {media.waiting} records wait; {memory}", flush=True)
+        progress.close()
 
     looking = threading.Thread(target=watch)
     looking.start()

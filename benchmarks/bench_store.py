@@ -22,10 +22,10 @@ from callprint.core.verdict import FlowKey, FlowSummary, Verdict
 from callprint.services.layout import HOST, standard_layout
 from callprint.services.service import services
 from callprint.stores import VerdictQuery, VerdictStore, open_store
+from callprint.stores.cassandra_rows import HOUR_NS
 
 ASKED = 100  # of each query, each time about another flow, host or moment
 START_NS = 1_760_000_000_000_000_000
-HOUR_NS = 3_600_000_000_000
 ROUNDS_IN_CQL = 3
 STEP_NS = 10_000_000  # a hundred new flows a second: those of six thousand concurrent calls
 APPLICATIONS = ("linphone", "jami", "pjsua", "baresip", "unknown")

@@ -105,7 +105,7 @@ def test_the_table_says_at_which_k_a_flow_was_sure(store_path, capsys):
     out = capsys.readouterr().out
     assert "98.8%, 10 " in out, "from k = 10 on it was linphone; at k = 4 it was not"
     assert "2025-10-09 08:53:20" in out
-    assert f"4flowsinsqlite:{store_path}" in "".join(out.split())
+    assert f"4 flows in sqlite:{store_path}" in out.replace("\n", "")
 
 
 def test_the_table_of_all_verdicts_has_each_with_its_own_k(store_path, capsys):

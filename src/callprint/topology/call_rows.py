@@ -5,6 +5,7 @@ When packet time jumps, as it does while a topology catches up, tens of thousand
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from callprint.core.call import CallRecord
@@ -39,25 +40,21 @@ class CallRows:
         if not self:
             return
         store = self._opened()
-        _put(store.put_flows, self.announced, "what SDP announced for")
-        _put(store.put_verdicts, self.declared, "what SIP declares about")
-        self._store_calls(self.rebuilt, rebuilt=True)
-        self._store_calls(self.calls, rebuilt=False)
+        _take(self.announced, partial(_put, store.put_flows, "what SDP announced for"))
+        _take(self.declared, partial(_put, store.put_verdicts, "what SIP declares about"))
+        _take(self.rebuilt, partial(self._put_calls, store, rebuilt=True))
+        _take(self.calls, partial(self._put_calls, store, rebuilt=False))
 
-    def _store_calls(self, waiting: list[CallRecord], *, rebuilt: bool) -> None:
-        some = waiting[:ROWS_AT_ONCE]
-        if not some:
-            return
+    def _put_calls(self, store: VerdictStore, calls: list[CallRecord], *, rebuilt: bool) -> None:
         try:
-            self._opened().put_calls(some, rebuilt)
+            store.put_calls(calls, rebuilt)
         except RowError:
-            for call in some:
-                self._store_row(call, rebuilt=rebuilt)
-        del waiting[: len(some)]
+            for call in calls:
+                self._put_call(store, call, rebuilt=rebuilt)
 
-    def _store_row(self, call: CallRecord, *, rebuilt: bool) -> None:
+    def _put_call(self, store: VerdictStore, call: CallRecord, *, rebuilt: bool) -> None:
         try:
-            self._opened().put_calls([call], rebuilt)
+            store.put_calls([call], rebuilt)
         except RowError as error:
             if not self._refuse(call, str(error)):
                 raise StoreError(f"a row that the store refuses cannot be set aside now: {error}") from error
@@ -65,13 +62,17 @@ class CallRows:
             log.error("a row of call %.80r is set aside: %s", call.call_id, error)
 
 
-def _put(put: Callable[[list[Any]], None], waiting: list[Any], what: str) -> None:
-    """Store rows about flows; those that no store can hold are named in the log by `what` they are."""
+def _take(waiting: list[Any], put: Callable[[list[Any]], None]) -> None:
+    """Have the first rows that wait stored, and forget them."""
     some = waiting[:ROWS_AT_ONCE]
-    if not some:
-        return
-    try:
+    if some:
         put(some)
+        del waiting[: len(some)]
+
+
+def _put(put: Callable[[list[Any]], None], what: str, rows: list[Any]) -> None:
+    """Store rows about flows; those that no store can hold are named in the log by `what` they are."""
+    try:
+        put(rows)
     except RowError as error:
-        log.error("%s %d flows is not stored: %s", what, len(some), error)
-    del waiting[: len(some)]
+        log.error("%s %d flows is not stored: %s", what, len(rows), error)

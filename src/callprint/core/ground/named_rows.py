@@ -99,12 +99,12 @@ class NamedRows(Generic[Item]):
     def _items(self, rows: Any, names: Any) -> list[Item]:
         if not isinstance(rows, list) or not {*map(type, rows)} <= {list, tuple}:
             raise DecodeError(f"no rows of {self._kind.__name__}")
-        rows = [[*row] for row in rows]
         if names != self._names:
             pick, length = self._picker(names), len(names)
             if any(len(row) != length for row in rows):
                 raise DecodeError(f"a row of {self._kind.__name__} has more or fewer values than its names")
-            rows = [[*pick(row)] for row in rows]
+            rows = [pick(row) for row in rows]
+        rows = [row if type(row) is list else [*row] for row in rows]
         if len(self._shared) > _MOST_SHARED:
             self._shared.clear()
         share = self._shared.setdefault
