@@ -37,6 +37,7 @@ from callprint.services.process import LIGHT_JVM
 from callprint.services.service import services
 from callprint.sources import open_captures
 from callprint.stores import open_store
+from capture_agent.__main__ import FEATURES, WHOLE
 from capture_agent.agent import AgentSettings, CaptureAgent
 from capture_agent.publisher import Publisher
 from capture_agent.replay import paced
@@ -168,6 +169,13 @@ def main() -> None:
         help="between Storm and Python; with several, the same is run with one after the other",
     )
     parser.add_argument(
+        "--evidence",
+        nargs="+",
+        default=[WHOLE],
+        choices=(WHOLE, FEATURES),
+        help="what the agent ships of media; with several, the same is run with one after the other",
+    )
+    parser.add_argument(
         "--first",
         action="store_true",
         help="give everything that is measured priority over other jobs of the machine (root)",
@@ -189,11 +197,14 @@ def main() -> None:
             write_overlapping(captures[0], files, chosen.overlap, chosen.repeats)
         expected = embedded(captures, load_model(DEFAULT_MODEL))
         for serializer in chosen.serializer:
-            print(f"{serializer}:")
-            deploy(chosen, serializer, captures, expected)
+            for evidence in chosen.evidence:
+                print(f"{serializer}, evidence {evidence}:")
+                deploy(chosen, serializer, evidence, captures, expected)
 
 
-def deploy(chosen: argparse.Namespace, serializer: str, captures: list[Path], expected: Expected) -> None:
+def deploy(
+    chosen: argparse.Namespace, serializer: str, evidence: str, captures: list[Path], expected: Expected
+) -> None:
     """Submit a topology with topics and a keyspace of its own, measure, and end it."""
     layout = standard_layout()
     topic = f"bench-{int(time.time())}"
@@ -217,7 +228,8 @@ def deploy(chosen: argparse.Namespace, serializer: str, captures: list[Path], ex
     )
     try:
         with tempfile.TemporaryDirectory() as folder:
-            measure(chosen, captures, expected, topology, url, kafka, topic, Path(folder))
+            send = partial(agent_done, kafka, topic, evidence == FEATURES)
+            measure(chosen, captures, expected, topology, url, kafka, topic, send, Path(folder))
     finally:
         topology.kill()
 
@@ -225,6 +237,7 @@ def deploy(chosen: argparse.Namespace, serializer: str, captures: list[Path], ex
 def agent_done(
     kafka: KafkaSettings,
     topic: str,
+    summarise: bool,
     folder: Path,
     captures: list[Path],
     pace: Callable[[Iterable[OrderedBatch]], Iterator[OrderedBatch]],
@@ -232,7 +245,7 @@ def agent_done(
     """Send captures and return the agent."""
     spool = Spool(folder, 1 << 30)
     engine = EngineSettings(checkpoints=load_model(DEFAULT_MODEL).card.checkpoints)
-    settings = AgentSettings(engine, media_topic=topic, signalling_topic=f"{topic}-sip")
+    settings = AgentSettings(engine, media_topic=topic, signalling_topic=f"{topic}-sip", summarise=summarise)
     agent = CaptureAgent(settings, Publisher(kafka, spool), spool)
     source = open_captures(captures)
     agent.run(source, source, pace)
@@ -255,6 +268,7 @@ def measure(
     url: str,
     kafka: KafkaSettings,
     topic: str,
+    send: Callable[..., CaptureAgent],
     folder: Path,
 ) -> None:
     """Send the captures through a running topology and print times and costs."""
@@ -266,7 +280,6 @@ def measure(
     if chosen.first:
         put_first([os.getpid(), *(pid for pids in watched.values() for pid in pids)])
     clock, seen = Clock(), Seen(topology.layout.cassandra, url.rpartition("/")[2])
-    send = partial(agent_done, kafka, topic)
     send(folder / "warm", [SAMPLE], partial(paced, speed=0, stopping=StopRequest(), longest_silence_s=5))
     warmed = embedded([SAMPLE], load_model(DEFAULT_MODEL))
     with open_store(url) as store:
@@ -295,9 +308,11 @@ def measure(
         """Print where a long run is."""
         progress = Topology(kafka, "callprint", TopicNames(topic, f"{topic}-sip"))
         while not seen.stop.wait(chosen.watch):
-            media, *_ = progress.ask().topics
+            waiting = [
+                media.waiting for media in progress.ask().topics[:1]
+            ]  # none while Kafka does not answer
             memory = ", ".join(f"{name} {resident_mib(pids):.0f}" for name, pids in watched.items())
-            print(f"{time.time() - began:.0f} s: {media.waiting} records wait; {memory}", flush=True)
+            print(f"{time.time() - began:.0f} s: {waiting} records wait; {memory}", flush=True)
         progress.close()
 
     looking = threading.Thread(target=watch)

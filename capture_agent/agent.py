@@ -20,6 +20,7 @@ from callprint.core.ground.errors import ConfigError
 from callprint.core.relay.packet_shipping import PacketShipper
 from callprint.core.relay.shipping import Shipper
 from callprint.core.relay.signalling_shipping import SignallingShipper
+from callprint.core.relay.summarising import Summariser
 from callprint.core.signalling.reader import SignallingReader
 from callprint.core.wire.media import MediaBatch, encode_media
 from callprint.core.wire.packets import PacketBatch, encode_packets
@@ -49,6 +50,7 @@ class AgentSettings:
     site: str | None = None  # agents that see the same calls; None: this run alone
     signalling_ports: tuple[int, ...] = SIGNALLING_PORTS  # of SIP over TCP
     order: OrderSettings = field(default_factory=OrderSettings)
+    summarise: bool = False  # ship of media no more than a network of features looks at
 
     def __post_init__(self) -> None:
         """Raise ConfigError when the head is too short for verdicts, or statistics are too rare for calls."""
@@ -87,13 +89,15 @@ class CaptureAgent:
         self._spool = spool
         self.engine = FlowEngine(settings.engine)
         self.order = PacketOrder(settings.order)
+        flows = settings.engine.maximum_flows
         self._shipper = Shipper(
-            source, publisher.partitions(settings.media_topic), settings.engine.maximum_flows
+            *(source, publisher.partitions(settings.media_topic), flows),
+            Summariser(flows) if settings.summarise else None,
         )
         self._packets = None
         if settings.head > settings.engine.horizon_packets:
             self._packets = PacketShipper(
-                *(source, publisher.partitions(settings.packets_topic), settings.engine.maximum_flows),
+                *(source, publisher.partitions(settings.packets_topic), flows),
                 *(settings.engine.horizon_packets, settings.head),
             )
         self._sip = SignallingReader()

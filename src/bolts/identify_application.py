@@ -5,6 +5,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from streamparse import Stream
 
+from callprint.core.evidence import EVIDENCE_RTP_SUMMARY
 from callprint.core.ground.errors import ModelError
 from callprint.core.relay.continuity import Continuity, Turn
 from callprint.core.relay.flow_judging import JudgeOutput, PartJudge, judge_together
@@ -54,6 +55,7 @@ class IdentifyApplication(BatchingBolt):
         """Load the network."""
         settings = TopologySettings.from_options(storm_conf)
         self._keep_unknown = settings.keep_unknown_evidence
+        self._has_warned = False  # that there is evidence that cannot be kept
         self._model = ModelFile(settings)
         self._identifier = self._load()
         self._continuity: dict[int, Continuity] = {}
@@ -94,6 +96,12 @@ class IdentifyApplication(BatchingBolt):
             )
             self._sequences[partition] = Counter()
         batch = decode_media(received_bytes(data))
+        if self._keep_unknown and not self._has_warned:
+            self._has_warned = bool((batch.packets["kind"] == EVIDENCE_RTP_SUMMARY).any())
+            if self._has_warned:
+                self.logger.warning(
+                    "evidence of agents with `--evidence features` is not kept: media are missing"
+                )
         return _Work(tup, self._judges[partition], batch, self._sequences[partition])
 
     def _emit(self, work: _Work, output: JudgeOutput) -> None:

@@ -23,6 +23,7 @@ from capture_agent.spool import Outgoing, Spool
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "samples" / "applications.pcapng"
+IMAGES = ROOT / "models" / "alexnet-k4.onnx"
 TOPICS = {"media": 4, "signaling": 4}
 
 
@@ -132,6 +133,7 @@ def test_an_agent_that_does_not_know_the_topics_ends_with_an_error(tmp_path, clo
     ("options", "message"),
     [
         (["--head", "50"], "--head must be all, or at least 100"),
+        (["--evidence", "features", "--model", str(IMAGES)], "needs a --model that reads features"),
         (["--metrics", "x"], "--metrics must be"),
         (["--metrics", "127.0.0.1:70000"], "metrics cannot be served"),
     ],

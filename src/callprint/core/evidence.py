@@ -4,9 +4,9 @@ An evidence log is a run of records, in the order in which the packets were seen
 
     time_ns  int64  little-endian   packet time
     length   uint16 little-endian   payload bytes that follow (at most 255)
-    kind     uint8                  EVIDENCE_RTP, EVIDENCE_RTCP, EVIDENCE_STUN, EVIDENCE_DTLS or EVIDENCE_RTP_HEADER
+    kind     uint8                  what the payload is: one of the constants below
     zero     uint8
-    payload  `length` bytes         the UDP payload; of EVIDENCE_RTP_HEADER its length, uint16, and its RTP header
+    payload  `length` bytes         of most kinds the UDP payload
 
 RTP records are those of the flow itself, at most H (the evidence horizon, 100 by default). A packet that is too long
 for the filter, or that the capture has cut, leaves its header alone (EVIDENCE_RTP_HEADER), and only as long as the
@@ -18,8 +18,18 @@ minutes after its first RTP packet. The handshake, if one was seen, comes before
 of the flow before its first packets, cut after 255 bytes. The reverse direction is never included: a verdict is about
 the sender alone.
 
+Two kinds take the place of the UDP payload of RTP packets where an agent ships no more than a network of features looks
+at (core/relay/summarising.py). The first packet that carries media is always whole.
+
+    EVIDENCE_RTP_HEADER   uint16 the packet's length; its RTP header with CSRC list and extension
+    EVIDENCE_RTP_SUMMARY  the same, and of its media: first, second and last byte; how many bytes repeat the one before
+    EVIDENCE_BYTE_COUNTS  a byte value v, and 64 times uint16: how many bytes of the packets of the kind above since the
+                          last such records have the value v, v + 1, ... Four records count all values.
+
 Logs of many flows lie one after the other in one buffer; `spans[i] = (start, end)` delimits log i.
 """
+
+import numpy as np
 
 from callprint.core.ground.arrays import Array
 
@@ -28,8 +38,13 @@ EVIDENCE_RTCP = 1
 EVIDENCE_STUN = 2
 EVIDENCE_DTLS = 3
 EVIDENCE_RTP_HEADER = 4
+EVIDENCE_RTP_SUMMARY = 5
+EVIDENCE_BYTE_COUNTS = 6
 EVIDENCE_HEADER = 12  # bytes before the payload of each record
 HEADER_LENGTH = 2  # bytes before the RTP header in a record of that kind: the length of the UDP payload
+SUMMARY_BYTES = 4  # behind the RTP header in a record of that kind
+VALUES_COUNTED = 64  # by one record of byte counts
+BYTE_COUNTS_LENGTH = 1 + 2 * VALUES_COUNTED
 ENOUGH_WHOLE = 10  # whole RTP packets with which a flow is judged by them alone
 HORIZON_PACKETS = 100  # H: RTP packets of a flow that a final verdict may look at
 HORIZON_RTCP_PACKETS = 32  # RTCP packets kept with them: a bound on memory, far above what 12 s hold
@@ -38,6 +53,11 @@ HORIZON_AFTER_NS = 10_000_000_000  # RTCP counts until this long after the H-th 
 # Nothing counts later than this after the first RTP packet, so that a slow flow is judged, and holds up nothing else,
 # within bounded time. It is twice the idle time-out, so that short flows end before they are judged for their age.
 HORIZON_AT_LATEST_NS = 120_000_000_000
+
+
+def is_summarised(log: bytes) -> bool:
+    """Return whether only features of the log can be had: there are summaries in place of media. Raises as `split`."""
+    return any(kind == EVIDENCE_RTP_SUMMARY for _, kind, _ in split(np.frombuffer(log, np.uint8)))
 
 
 def split(log: Array) -> list[tuple[int, int, bytes]]:

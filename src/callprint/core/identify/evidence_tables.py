@@ -9,15 +9,20 @@ from typing import Any
 import numpy as np
 
 from callprint.core.evidence import (
+    BYTE_COUNTS_LENGTH,
     ENOUGH_WHOLE,
+    EVIDENCE_BYTE_COUNTS,
     EVIDENCE_DTLS,
     EVIDENCE_HEADER,
     EVIDENCE_RTCP,
     EVIDENCE_RTP,
     EVIDENCE_RTP_HEADER,
+    EVIDENCE_RTP_SUMMARY,
     EVIDENCE_STUN,
     HEADER_LENGTH,
     HORIZON_RTCP_PACKETS,
+    SUMMARY_BYTES,
+    VALUES_COUNTED,
 )
 from callprint.core.ground.arrays import Array
 from callprint.core.ground.compiled import Row, compiled_allocating, compiled_aside, read_only
@@ -48,6 +53,7 @@ RTP_RECORD = np.dtype(
         ("payload_length", np.int64),  # with padding: SRTP encrypts the count
         ("extension", np.int64),  # offset in the buffer; 0: none
         ("extension_length", np.int64),  # without its first four bytes
+        ("summarised", np.int64),  # 1: at `payload` there are SUMMARY_BYTES instead of the payload
     ],
     align=True,
 )
@@ -56,10 +62,10 @@ HANDSHAKE_RECORD = np.dtype([("offset", np.int64), ("length", np.int64)], align=
 
 
 @compiled_allocating
-def _read_rtp(
+def read_rtp(
     buffer: Array, time_ns: Integer, offset: Integer, here: Integer, length: Integer, row: Row
 ) -> None:
-    """Read an RTP packet of `length` bytes, of which evidence holds the first `here`."""
+    """Read an RTP packet of `length` bytes, of which evidence holds the first `here`. row: RTP_RECORD."""
     first_byte = buffer[offset]
     row.time_ns = time_ns
     row.offset = offset
@@ -81,6 +87,7 @@ def _read_rtp(
     payload = min(payload, length)
     row.payload = offset + payload
     row.payload_length = length - payload
+    row.summarised = 0
 
 
 @compiled_allocating
@@ -91,7 +98,7 @@ def is_by_headers(buffer: Array, start: Integer, end: Integer) -> bool:
     at = start
     while at + EVIDENCE_HEADER <= end and whole < ENOUGH_WHOLE:
         kind = buffer[at + 10]
-        whole += kind == EVIDENCE_RTP
+        whole += kind in (EVIDENCE_RTP, EVIDENCE_RTP_SUMMARY)
         headers += kind == EVIDENCE_RTP_HEADER
         at += EVIDENCE_HEADER + le16(buffer, at + 8)
     return headers > 0 and whole < ENOUGH_WHOLE
@@ -153,15 +160,47 @@ def read_log(
                 message.offset = offset
                 message.length = length
         elif kind == EVIDENCE_RTP and length >= RTP_HEADER and packets < rtp.shape[0]:
-            _read_rtp(buffer, time_ns, offset, length, length, rtp[packets])
+            read_rtp(buffer, time_ns, offset, length, length, rtp[packets])
             packets += 1
+        elif kind == EVIDENCE_RTP_SUMMARY and packets < rtp.shape[0]:
+            here = length - HEADER_LENGTH - SUMMARY_BYTES
+            if here >= RTP_HEADER:
+                whole = max(here, le16(buffer, offset))
+                read_rtp(buffer, time_ns, offset + HEADER_LENGTH, here, whole, rtp[packets])
+                rtp[packets].payload = offset + HEADER_LENGTH + here
+                rtp[packets].summarised = 1
+                packets += 1
         elif kind == EVIDENCE_RTP_HEADER and by_headers and packets < rtp.shape[0]:
             here = length - HEADER_LENGTH
             if here >= RTP_HEADER:
                 whole = max(here, le16(buffer, offset))
-                _read_rtp(buffer, time_ns, offset + HEADER_LENGTH, here, whole, rtp[packets])
+                read_rtp(buffer, time_ns, offset + HEADER_LENGTH, here, whole, rtp[packets])
                 packets += 1
     return packets, reports
+
+
+@compiled_allocating
+def byte_counts(buffer: Array, start: Integer, end: Integer, counts: Array) -> Integer:
+    """Add up the byte counts of the log buffer[start:end]; return how many packets it summarises.
+
+    counts: (256,) int64, how many bytes of the media of summarised packets have which value.
+    """
+    counts[:] = 0
+    summarised = 0
+    at = start
+    while at + EVIDENCE_HEADER <= end:
+        length = le16(buffer, at + 8)
+        kind = buffer[at + 10]
+        offset = at + EVIDENCE_HEADER
+        if offset + length > end or length > MAXIMUM_PAYLOAD:
+            break
+        at = offset + length
+        summarised += kind == EVIDENCE_RTP_SUMMARY and length >= HEADER_LENGTH + RTP_HEADER + SUMMARY_BYTES
+        if kind == EVIDENCE_BYTE_COUNTS and length == BYTE_COUNTS_LENGTH:
+            first = np.int64(buffer[offset])
+            for i in range(VALUES_COUNTED):
+                counts[(first + i) & 255] += le16(buffer, offset + 1 + 2 * i)
+    return summarised
 
 
 @compiled_allocating

@@ -11,6 +11,7 @@ from callprint.core.identify.evidence_tables import (
     MAXIMUM_RTP,
     RTCP_RECORD,
     RTP_RECORD,
+    byte_counts,
     checked_spans,
     is_by_headers,
     read_log,
@@ -36,6 +37,7 @@ def _write_rows(buffer: Array, spans: Array, maximum_packets: int, rows: Array) 
     rtp = np.zeros(MAXIMUM_RTP, RTP_RECORD)
     rtcp = np.zeros(MAXIMUM_RTCP, RTCP_RECORD)
     handshake = np.zeros(2, HANDSHAKE_RECORD)
+    counts = np.zeros(256, np.int64)
     increment_table = np.zeros(MAXIMUM_RTP, INCREMENT)
     work = np.zeros(1, WORK_ROW)
     columns = work.view(np.float64)  # (F,)
@@ -45,6 +47,9 @@ def _write_rows(buffer: Array, spans: Array, maximum_packets: int, rows: Array) 
         packets, reports = read_log(
             buffer, spans[i, 0], spans[i, 1], by_headers, rtp[:maximum_packets], rtcp, handshake
         )
+        summarised = rtp["summarised"][:packets].sum()
+        if summarised and byte_counts(buffer, spans[i, 0], spans[i, 1], counts) != summarised:
+            packets = 0  # counts of more packets than are looked at say nothing about these
         increments = increment_table[: count_increments(rtp, packets, increment_table)]
         increment, increment_count = usual_increment(increments)
         rate, ratio = (8000.0, 0.0) if packets == 0 else clock_rate(rtp, packets, increment)
@@ -59,7 +64,7 @@ def _write_rows(buffer: Array, spans: Array, maximum_packets: int, rows: Array) 
         if (
             not by_headers
         ):  # where there is nothing but headers of most packets, all payloads count as missing
-            write_payload(buffer, rtp, packets, row.payload)
+            write_payload(buffer, rtp, packets, counts, row.payload)
         write_rtcp(buffer, rtp, packets, rtcp, reports, row.rtcp)
         write_clear(buffer, rtp, packets, rtcp, reports, rate, row.clear)
         write_stun(buffer, handshake[0], row.stun)
@@ -74,7 +79,8 @@ def features(
     """Return one feature row for each evidence log.
 
     buffer: (bytes,) uint8; spans: (n, 2) int64, (start, end) of each log in it. At most `maximum_packets`
-    RTP records of each log are looked at. Returns (n, len(FEATURE_NAMES)) float32, always finite.
+    RTP records of each log are looked at; a log with more that summarises some (core/evidence.py) counts as one
+    without any. Returns (n, len(FEATURE_NAMES)) float32, always finite.
     Raises ValueError when a span lies outside the buffer.
     """
     spans = checked_spans(buffer, spans)

@@ -6,7 +6,7 @@ Each of the first k RTP packets of an evidence log is one row: the UDP payload's
 
 import numpy as np
 
-from callprint.core.evidence import EVIDENCE_HEADER, EVIDENCE_RTP
+from callprint.core.evidence import EVIDENCE_HEADER, EVIDENCE_RTP, EVIDENCE_RTP_SUMMARY
 from callprint.core.ground.arrays import Array
 from callprint.core.ground.compiled import compiled_allocating, read_only
 from callprint.core.ground.loads import le16
@@ -23,7 +23,7 @@ def _fill(buffer: Array, spans: Array, images: Array, packets: Array) -> None:
             length = le16(buffer, at + 8)
             kind = buffer[at + 10]
             at += EVIDENCE_HEADER
-            if at + length > spans[i, 1]:
+            if at + length > spans[i, 1] or kind == EVIDENCE_RTP_SUMMARY:
                 break
             if kind == EVIDENCE_RTP:
                 for j in range(min(length, images.shape[2])):
@@ -37,7 +37,8 @@ def k_matrices(buffer: Array, spans: Array, k: int) -> tuple[Array, Array]:
     """Return the images and how many of their rows are filled.
 
     buffer: (bytes,) uint8 with evidence logs, spans: (n, 2) int64. Returns (n, k, 256) float32 and (n,) int64;
-    flows with fewer than k packets have rows of zeros. Raises ValueError when a span lies outside the buffer.
+    flows with fewer than k packets have rows of zeros. The first packet that is summarised (core/evidence.py) ends a
+    flow. Raises ValueError when a span lies outside the buffer.
     """
     spans = checked_spans(buffer, spans)
     images = np.zeros((len(spans), k, MATRIX_COLUMNS), np.float32)  # (n, k, 256) float32

@@ -12,6 +12,7 @@ from callprint.core.ground.arrays import Array
 from callprint.core.ground.compiled import Row, compiled_allocating
 from callprint.core.identify.evidence_tables import Integer
 
+_MOST_COUNTED = (1 << 31) - 1
 LANES = 4  # neighbouring bytes are counted in separate tables: equal ones need not wait for each other
 
 # c * log2(c) of common counts c
@@ -83,11 +84,14 @@ def _sum_lanes(lanes: Array, codes: Array) -> None:
 
 
 @compiled_allocating
-def write_payload(buffer: Array, rtp: Array, packets: Integer, row: Row) -> None:
-    """Fill the group `payload` from the payload bytes of all packets."""
+def write_payload(buffer: Array, rtp: Array, packets: Integer, counts: Array, row: Row) -> None:
+    """Fill the group `payload` from the payload bytes of all packets.
+
+    counts: (256,) int64, how many bytes of summarised payloads have which value; read if there are such packets.
+    """
     lanes = np.zeros((LANES, 256), np.uint32)
     codes = np.empty(256, np.int32)
-    first = np.empty(256, np.int32)
+    first = np.zeros(256, np.int32)
     lead = np.zeros(256, np.int32)
     second = np.zeros(256, np.int32)
     tail = np.zeros(256, np.int32)
@@ -95,6 +99,7 @@ def write_payload(buffer: Array, rtp: Array, packets: Integer, row: Row) -> None
     total = 0
     repeats = 0
     filled = 0
+    summarised = 0
     code_changes = 0
     code_before: Integer = -1
     code: Integer = 0
@@ -103,8 +108,14 @@ def write_payload(buffer: Array, rtp: Array, packets: Integer, row: Row) -> None
         size = rtp[i].payload_length
         if size == 0:
             continue
-        repeats += _count(buffer[at : at + size], lanes)
-        if filled == 0:
+        last: Integer = at + size - 1
+        if rtp[i].summarised:
+            summarised += 1
+            last = at + 2
+            repeats += buffer[at + 3]
+        else:
+            repeats += _count(buffer[at : at + size], lanes)
+        if filled == 0 and not rtp[i].summarised:
             _sum_lanes(lanes, first)
             first_size = size
             run = 1
@@ -114,7 +125,7 @@ def write_payload(buffer: Array, rtp: Array, packets: Integer, row: Row) -> None
         total += size
         filled += 1
         lead[buffer[at]] += 1
-        tail[buffer[at + size - 1]] += 1
+        tail[buffer[last]] += 1
         if size > 1:
             second[buffer[at + 1]] += 1
         code = np.int64(buffer[at] & 3)
@@ -123,9 +134,15 @@ def write_payload(buffer: Array, rtp: Array, packets: Integer, row: Row) -> None
         code_before = code
     if filled == 0:
         return
+    _sum_lanes(lanes, codes)
+    if summarised:
+        for code in range(256):
+            total_of_code: Integer = codes[code] + counts[code]
+            codes[code] = np.int32(min(total_of_code, _MOST_COUNTED))
+    if first_size == 0:  # from outside: an agent leaves the first one whole
+        first_size = 1
     _top, often, _ = _usual(first)
     row.first_payload_top_byte = often / first_size
-    _sum_lanes(lanes, codes)
     _top, often, distinct = _usual(codes)
     row.first_payload_entropy, row.payload_entropy = _entropies(first, first_size, codes, total, often)
     row.payload_top_byte = often / total

@@ -13,6 +13,7 @@ from callprint.core.flow.window_layout import REPORTED
 from callprint.core.ground.arrays import Array, joined, rows_of
 from callprint.core.ground.compiled import compiled
 from callprint.core.relay.logs import join_logs, split_logs
+from callprint.core.relay.summarising import Summariser
 from callprint.core.wire.frame import Origin
 from callprint.core.wire.media import PART, SHIPPED_FLOW_FIELDS, SHIPPED_PACKET, MediaBatch, PartKind
 
@@ -93,8 +94,14 @@ class Shipper:
     Every evidence record is shipped once. Memory is bounded by `maximum_flows` and the size of a batch.
     """
 
-    def __init__(self, source: int, partitions: int, maximum_flows: int) -> None:
-        """`source` identifies this run among all runs of all agents; `maximum_flows` is the engine's."""
+    def __init__(
+        self, source: int, partitions: int, maximum_flows: int, summariser: Summariser | None = None
+    ) -> None:
+        """`source` identifies this run among all runs of all agents; `maximum_flows` is the engine's.
+
+        With a summariser evidence holds no more than a network of features looks at.
+        """
+        self._summariser = summariser
         self._source = source
         self._partitions = partitions
         self._bytes_tenant = np.zeros(maximum_flows, dtype=np.uint32)
@@ -121,9 +128,12 @@ class Shipper:
         generations = np.ascontiguousarray(flows["generation"])
         starts = np.empty(len(events), dtype=np.int64)
         _find_new(events, generations, self._bytes_tenant, self._sent_bytes, starts)
+        evidence, ends = drain.evidence, events["end"]
+        if self._summariser is not None:
+            evidence, starts, ends = self._summariser.take(evidence, starts, ends, events["row"], generations)
         partition = session_hashes(flows) % self._partitions
         order = np.argsort(partition, kind="stable")
-        records, packets, payload = split_logs(drain.evidence, starts[order], events["end"][order])
+        records, packets, payload = split_logs(evidence, starts[order], ends[order])
         in_event_order = np.empty(len(events), dtype=np.int64)
         in_event_order[order] = records
         first_record = np.empty(len(events), dtype=np.int64)
@@ -236,7 +246,7 @@ def warm_up() -> None:
     """Compile (or load from the cache) everything that agents and bolts run to ship and assemble flows."""
     nothing = FlowEvents(np.zeros(1, dtype=EVENT), np.zeros(1, dtype=FLOW), np.zeros(0, dtype=np.uint8))
     nothing = replace(nothing, reported=np.zeros(1, dtype=REPORTED))
-    shipper = Shipper(0, 1, 1)
+    shipper = Shipper(0, 1, 1, Summariser(1))
     shipper.take(nothing)
     ((_, batch),) = shipper.flush()
     join_logs(batch.parts["records"], batch.packets, batch.payload)
