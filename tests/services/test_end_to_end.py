@@ -46,10 +46,11 @@ def run_to_the_end(agent):
     return output
 
 
-def test_the_rows_are_those_of_the_embedded_path(running, captures):
+@pytest.mark.parametrize("evidence", ["whole", "features"])
+def test_the_rows_are_those_of_the_embedded_path(running, captures, evidence):
     expected = running.expected(captures)
     assert len(expected.summaries) >= 2 * len(captures)
-    run_to_the_end(running.agent(captures))
+    run_to_the_end(running.agent(captures, "--evidence", evidence))
     assert running.difference(expected).none, running.difference(expected, 0).text()
     ports = worker_ports(running)
     assert len(ports) == 2, "tuples cross from one worker to another"
@@ -60,7 +61,7 @@ def test_the_rows_are_those_of_the_embedded_path(running, captures):
     with session(running.layout) as connected:
         kept = connected.execute(f"SELECT evidence FROM {KEYSPACE}.unknown_evidence").all()
         models = [row.name for row in connected.execute(f"SELECT name FROM {KEYSPACE}.model")]
-    assert len(kept) == unknown
+    assert len(kept) == (unknown if evidence == "whole" else 0), "what cannot be trained on is not kept"
     assert models == sorted({verdict.model for verdict in expected.verdicts} - {"none"})
 
 
