@@ -308,8 +308,8 @@ def measure(
         """Print where a long run is."""
         progress = Topology(kafka, "callprint", TopicNames(topic, f"{topic}-sip"))
         while not seen.stop.wait(chosen.watch):
-            waiting = [
-                media.waiting for media in progress.ask().topics[:1]
+            waiting = [topic.waiting for topic in progress.ask().topics][
+                :1
             ]  # none while Kafka does not answer
             memory = ", ".join(f"{name} {resident_mib(pids):.0f}" for name, pids in watched.items())
             print(f"{time.time() - began:.0f} s: {waiting} records wait; {memory}", flush=True)

@@ -17,6 +17,7 @@ from callprint.core.flow.engine import EngineSettings, FlowEngine, FlowEvents
 from callprint.core.flow.layout import EVENT_END
 from callprint.core.ground.arrays import Array
 from callprint.core.ground.errors import ConfigError
+from callprint.core.identify.evidence_tables import MAXIMUM_RTP
 from callprint.core.relay.packet_shipping import PacketShipper
 from callprint.core.relay.shipping import Shipper
 from callprint.core.relay.signalling_shipping import SignallingShipper
@@ -53,11 +54,16 @@ class AgentSettings:
     summarise: bool = False  # ship of media no more than a network of features looks at
 
     def __post_init__(self) -> None:
-        """Raise ConfigError when the head is too short for verdicts, or statistics are too rare for calls."""
+        """Raise ConfigError when the head is too short for verdicts, or statistics are too rare for calls.
+
+        Or when evidence is longer than what can be summarised.
+        """
         if self.head < self.engine.horizon_packets:
             raise ConfigError(
                 f"--head must be all, or at least {self.engine.horizon_packets}, which verdicts look at"
             )
+        if self.summarise and self.engine.horizon_packets > MAXIMUM_RTP:
+            raise ConfigError(f"summaries are for {MAXIMUM_RTP} packets that features look at, not for more")
         if not 1 <= self.statistics_every_s <= RUNNING_EVERY_NS / 1e9:
             raise ConfigError(f"statistics_every_s must be from 1 to 60, not {self.statistics_every_s:g}")
 

@@ -7,6 +7,7 @@ from streamparse import Stream
 
 from callprint.core.evidence import EVIDENCE_RTP_SUMMARY
 from callprint.core.ground.errors import ModelError
+from callprint.core.identify.card import INPUT_FEATURES
 from callprint.core.relay.continuity import Continuity, Turn
 from callprint.core.relay.flow_judging import JudgeOutput, PartJudge, judge_together
 from callprint.core.relay.site_inputs import FlowResults
@@ -55,7 +56,8 @@ class IdentifyApplication(BatchingBolt):
         """Load the network."""
         settings = TopologySettings.from_options(storm_conf)
         self._keep_unknown = settings.keep_unknown_evidence
-        self._has_warned = False  # that there is evidence that cannot be kept
+        self._has_warned = False  # that media are missing
+        self._reads_images = False
         self._model = ModelFile(settings)
         self._identifier = self._load()
         self._continuity: dict[int, Continuity] = {}
@@ -69,6 +71,7 @@ class IdentifyApplication(BatchingBolt):
             loaded = self._model.load()
         if loaded is None:
             return None
+        self._reads_images = loaded.card.input.kind != INPUT_FEATURES
         self.logger.info("%s runs on %s", loaded.name, loaded.provider)
         return PacedIdentifier(SteadyIdentifier(loaded), self.breathe)
 
@@ -96,13 +99,19 @@ class IdentifyApplication(BatchingBolt):
             )
             self._sequences[partition] = Counter()
         batch = decode_media(received_bytes(data))
-        if self._keep_unknown and not self._has_warned:
-            self._has_warned = bool((batch.packets["kind"] == EVIDENCE_RTP_SUMMARY).any())
-            if self._has_warned:
-                self.logger.warning(
-                    "evidence of agents with `--evidence features` is not kept: media are missing"
-                )
+        self._warn_of_summaries(batch)
         return _Work(tup, self._judges[partition], batch, self._sequences[partition])
+
+    def _warn_of_summaries(self, batch: MediaBatch) -> None:
+        """Say once that evidence without media does not serve what this topology is to do with it."""
+        if self._has_warned or not (self._keep_unknown or self._reads_images):
+            return
+        if (batch.packets["kind"] == EVIDENCE_RTP_SUMMARY).any():
+            self._has_warned = True
+            done = "kept" if self._keep_unknown else "judged"
+            self.logger.warning(
+                "flows of agents with `--evidence features` are not %s: media are missing", done
+            )
 
     def _emit(self, work: _Work, output: JudgeOutput) -> None:
         """Send what a batch came to: to the judge of calls always, since it counts batches, and to the store."""

@@ -1,18 +1,18 @@
 """Evidence with summaries in place of media says to a network of features what whole packets say, bit for bit."""
 
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 from call_stream import frames_of
-from evidence_logs import MILLISECOND, pack, record, rtp, sender_report, steady_flow
+from evidence_logs import MILLISECOND, header_record, pack, record, rtp, sender_report, steady_flow
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from callprint.core.dissect import dissect
 from callprint.core.evidence import (
-    BYTE_COUNTS_LENGTH,
     EVIDENCE_BYTE_COUNTS,
     EVIDENCE_RTP,
     EVIDENCE_RTP_SUMMARY,
@@ -20,9 +20,12 @@ from callprint.core.evidence import (
     split,
 )
 from callprint.core.fingerprint.fingerprint import fingerprints
-from callprint.core.flow.engine import EngineSettings, FlowEngine
+from callprint.core.flow.engine import EngineSettings, FlowEngine, FlowEvents
+from callprint.core.flow.layout import EVENT, FLOW
+from callprint.core.flow.window_layout import REPORTED
 from callprint.core.identify.features import features, packet_counts
 from callprint.core.identify.k_matrix import k_matrices
+from callprint.core.relay import shipping, summarising
 from callprint.core.relay.flow_assembly import PartitionAssembly
 from callprint.core.relay.flow_judging import PartJudge
 from callprint.core.relay.shipping import Shipper
@@ -47,27 +50,31 @@ media = st.one_of(
 def flows(draw) -> list[bytes]:
     """The records of a flow, each as bytes."""
     found = [record(START_NS, b"\x00\x01\x00\x08" + b"\x21\x12\xa4\x42" + bytes(20), EVIDENCE_STUN)]
-    for i in range(draw(st.integers(0, 60))):
+    cut = draw(st.integers(0, 12))  # packets that left their headers alone
+    for i in range(draw(st.integers(0, 100))):
         time_ns = START_NS + i * 20 * MILLISECOND
         if draw(st.integers(0, 9)) == 0:
             found.append(sender_report(time_ns, 160 * i, i))
         packet = rtp(i, 160 * i, draw(media), first=draw(headers), ext=draw(extensions))
-        found.append(record(time_ns, packet[:255]))
+        found.append(
+            record(time_ns, packet[:255]) if i % 3 or i // 3 >= cut else header_record(time_ns, packet)
+        )
     return found
 
 
 def summarised(logs: list[list[bytes]], together: bool) -> list[list[bytes]]:
     """What becomes of the new records of each event; logs: of each flow, what each event adds."""
     summariser = Summariser(len(logs))
-    events = [
+    order = [
         (row, at) for at in range(max(map(len, logs))) for row in range(len(logs)) if at < len(logs[row])
     ]
     out: list[list[bytes]] = [[] for _ in logs]
-    for batch in [events] if together else [[event] for event in events]:
+    for batch in [order] if together else [[each] for each in order]:
         buffer, spans = pack([logs[row][at] for row, at in batch])
-        rows = np.array([row for row, _ in batch])
+        events = np.zeros(len(batch), EVENT)
+        events["row"], events["end"] = [row for row, _ in batch], spans[:, 1]
         shorter, starts, ends = summariser.take(
-            buffer, *spans.T.copy(), rows, np.full(len(rows), 3, np.uint32)
+            buffer, spans[:, 0].copy(), events, np.full(len(batch), 3, np.uint32)
         )
         assert (starts.tolist(), ends[-1]) == ([0, *ends[:-1].tolist()], len(shorter))
         for (row, _), start, end in zip(batch, starts.tolist(), ends.tolist(), strict=True):
@@ -107,9 +114,10 @@ def test_a_call_takes_a_third_of_its_bytes():
 def test_a_flow_that_has_the_row_of_another_begins_whole():
     summariser = Summariser(1)
     buffer, spans = pack([steady_flow(20)])
-    row = np.zeros(1, np.int64)
+    event = np.zeros(1, EVENT)
+    event["end"] = spans[:, 1]
     for generation in (1, 2):
-        shorter, _, _ = summariser.take(buffer, *spans.T.copy(), row, np.full(1, generation, np.uint32))
+        shorter, _, _ = summariser.take(buffer, spans[:, 0].copy(), event, np.full(1, generation, np.uint32))
         kinds = [kind for _, kind, _ in split(shorter)]
         assert kinds[:2] == [EVIDENCE_RTP, EVIDENCE_RTP_SUMMARY]
 
@@ -131,15 +139,55 @@ def test_a_network_of_images_sees_no_packet_behind_a_summary():
     assert not images[0, 1:].any()
 
 
-@given(st.lists(st.tuples(st.integers(4, 6), st.binary(max_size=140)), max_size=12), st.integers(0, 128))
-def test_features_of_any_bytes_are_finite(records, packets):
+def summary(i: int, size: int, rest: bytes = b"\xff\xff\xff\x9f") -> bytes:
+    packet = rtp(i, 160 * i, b"")
+    payload = (len(packet) + size).to_bytes(2, "little") + packet + rest
+    return record(START_NS + i * 20 * MILLISECOND, payload, EVIDENCE_RTP_SUMMARY)
+
+
+def counts_of(first: int, counts: list[int]) -> bytes:
+    body = bytes([first]) + np.array(counts + [0] * (64 - len(counts)), "<u2").tobytes()
+    return record(START_NS, body, EVIDENCE_BYTE_COUNTS)
+
+
+@given(
+    st.lists(st.tuples(st.integers(4, 6), st.binary(max_size=140)), max_size=8),
+    st.lists(
+        st.builds(summary, st.integers(0, 90), st.integers(0, 70_000 - 12), st.binary(max_size=9)), max_size=8
+    )
+    if False
+    else st.lists(
+        st.builds(summary, st.integers(0, 90), st.integers(0, 65_000), st.binary(max_size=9)), max_size=8
+    ),
+    st.lists(
+        st.builds(counts_of, st.integers(0, 255), st.lists(st.integers(0, 65_535), max_size=64)), max_size=8
+    ),
+    st.integers(0, 128),
+)
+def test_features_of_any_bytes_are_finite(records, summaries, counts, packets):
     """Whatever arrives from Kafka: features are finite, and reading ends."""
     log = b"".join(record(START_NS + i, payload, kind) for i, (kind, payload) in enumerate(records))
-    log += record(START_NS, b"\x80" + b"\xff" * BYTE_COUNTS_LENGTH, EVIDENCE_BYTE_COUNTS)
-    log += record(START_NS, b"\xc0" + b"\xff" * (BYTE_COUNTS_LENGTH - 1), EVIDENCE_BYTE_COUNTS) * 3
-    log += steady_flow(3)
+    log += b"".join(summaries) + b"".join(counts) + steady_flow(3)
     for cut in (len(log), len(log) - 5):
         assert np.isfinite(features(*pack([log[:cut]]), packets)).all()
+
+
+@pytest.mark.parametrize("counts", [[], [800], [1601], [1600, 1600]])
+def test_counts_that_are_not_those_of_the_summaries_are_not_believed(counts):
+    log = b"".join(summary(i, 160) for i in range(10)) + (counts_of(255, counts) if counts else b"")
+    assert packet_counts(features(*pack([log]))).tolist() == [0]
+    right = b"".join(summary(i, 160) for i in range(10)) + counts_of(255, [1600])
+    assert packet_counts(features(*pack([right]))).tolist() == [10]
+
+
+def test_what_is_compiled_ahead_serves_any_drain():
+    """An agent may have given up the right to read the compiler by the first packet."""
+    shipping.warm_up()
+    compiled = summarising._summarise.dispatcher()
+    before = len(compiled.signatures)
+    drain = FlowEvents(np.zeros(2, EVENT), np.zeros(2, FLOW), np.zeros(0, np.uint8))
+    Shipper(0, 1, 4, Summariser(4)).take(replace(drain, reported=np.zeros(2, REPORTED)))
+    assert len(compiled.signatures) == before
 
 
 SETTINGS = EngineSettings(maximum_flows=4096, evidence_memory_bytes=64 << 20)

@@ -41,9 +41,11 @@ EVIDENCE_RTP_HEADER = 4
 EVIDENCE_RTP_SUMMARY = 5
 EVIDENCE_BYTE_COUNTS = 6
 EVIDENCE_HEADER = 12  # bytes before the payload of each record
-HEADER_LENGTH = 2  # bytes before the RTP header in a record of that kind: the length of the UDP payload
-SUMMARY_BYTES = 4  # behind the RTP header in a record of that kind
-VALUES_COUNTED = 64  # by one record of byte counts
+HEADER_LENGTH = (
+    2  # bytes before the RTP header, where that is alone or summarised: the length of the UDP payload
+)
+SUMMARY_BYTES = 4  # behind the RTP header, where media are summarised
+VALUES_COUNTED = 64  # by one EVIDENCE_BYTE_COUNTS
 BYTE_COUNTS_LENGTH = 1 + 2 * VALUES_COUNTED
 ENOUGH_WHOLE = 10  # whole RTP packets with which a flow is judged by them alone
 HORIZON_PACKETS = 100  # H: RTP packets of a flow that a final verdict may look at
@@ -57,7 +59,7 @@ HORIZON_AT_LATEST_NS = 120_000_000_000
 
 def is_summarised(log: bytes) -> bool:
     """Return whether only features of the log can be had: there are summaries in place of media. Raises as `split`."""
-    return any(kind == EVIDENCE_RTP_SUMMARY for _, kind, _ in split(np.frombuffer(log, np.uint8)))
+    return any(kind >= EVIDENCE_RTP_SUMMARY for _, kind, _ in split(np.frombuffer(log, np.uint8)))
 
 
 def split(log: Array) -> list[tuple[int, int, bytes]]:

@@ -186,7 +186,6 @@ def byte_counts(buffer: Array, start: Integer, end: Integer, counts: Array) -> I
     counts: (256,) int64, how many bytes of the media of summarised packets have which value.
     """
     counts[:] = 0
-    summarised = 0
     at = start
     while at + EVIDENCE_HEADER <= end:
         length = le16(buffer, at + 8)
@@ -195,12 +194,11 @@ def byte_counts(buffer: Array, start: Integer, end: Integer, counts: Array) -> I
         if offset + length > end or length > MAXIMUM_PAYLOAD:
             break
         at = offset + length
-        summarised += kind == EVIDENCE_RTP_SUMMARY and length >= HEADER_LENGTH + RTP_HEADER + SUMMARY_BYTES
         if kind == EVIDENCE_BYTE_COUNTS and length == BYTE_COUNTS_LENGTH:
             first = np.int64(buffer[offset])
             for i in range(VALUES_COUNTED):
                 counts[(first + i) & 255] += le16(buffer, offset + 1 + 2 * i)
-    return summarised
+    return counts.sum()
 
 
 @compiled_allocating

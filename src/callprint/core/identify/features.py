@@ -47,7 +47,7 @@ def _write_rows(buffer: Array, spans: Array, maximum_packets: int, rows: Array) 
         packets, reports = read_log(
             buffer, spans[i, 0], spans[i, 1], by_headers, rtp[:maximum_packets], rtcp, handshake
         )
-        summarised = rtp["summarised"][:packets].sum()
+        summarised = (rtp["summarised"][:packets] * rtp["payload_length"][:packets]).sum()
         if summarised and byte_counts(buffer, spans[i, 0], spans[i, 1], counts) != summarised:
             packets = 0  # counts of more packets than are looked at say nothing about these
         increments = increment_table[: count_increments(rtp, packets, increment_table)]

@@ -12,7 +12,6 @@ from callprint.core.ground.arrays import Array
 from callprint.core.ground.compiled import Row, compiled_allocating
 from callprint.core.identify.evidence_tables import Integer
 
-_MOST_COUNTED = (1 << 31) - 1
 LANES = 4  # neighbouring bytes are counted in separate tables: equal ones need not wait for each other
 
 # c * log2(c) of common counts c
@@ -137,8 +136,7 @@ def write_payload(buffer: Array, rtp: Array, packets: Integer, counts: Array, ro
     _sum_lanes(lanes, codes)
     if summarised:
         for code in range(256):
-            total_of_code: Integer = codes[code] + counts[code]
-            codes[code] = np.int32(min(total_of_code, _MOST_COUNTED))
+            codes[code] += np.int32(counts[code])
     if first_size == 0:  # from outside: an agent leaves the first one whole
         first_size = 1
     _top, often, _ = _usual(first)

@@ -12,6 +12,7 @@ import numpy as np
 
 from callprint.core.capture import name as capture_name
 from callprint.core.declared.table import NO_NAMES, NameTable
+from callprint.core.evidence import is_summarised
 from callprint.core.flow.engine import FlowEvents
 from callprint.core.flow.layout import EVENT, EVENT_END, FLOW
 from callprint.core.flow.window_layout import REPORTED
@@ -40,7 +41,7 @@ class JudgeOutput:
     verdicts: list[Verdict] = field(default_factory=list)
     summaries: list[FlowSummary] = field(default_factory=list)  # of flows that go on, and of flows that ended
     unknown: list[tuple[Verdict, bytes]] = field(default_factory=list)
-    """Final verdicts that name no application with their evidence logs, where these are asked for."""
+    """Final verdicts that name no application with their evidence logs, where these are asked for and whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +158,8 @@ def _judge_slices(identifier: Identifier | None, slices: list[_Slice]) -> None:
         each.output.verdicts += verdicts[own]
         each.output.summaries += summaries[summed_at[number] : summed_at[number + 1]]
         if each.judge.keep_unknown:
-            each.output.unknown += unknown_evidence(verdicts[own], drain.events[given[own]], drain.evidence)
+            kept = unknown_evidence(verdicts[own], drain.events[given[own]], drain.evidence)
+            each.output.unknown += [(verdict, log) for verdict, log in kept if not is_summarised(log)]
         for i, verdict in zip((given[own] - begins[number]).tolist(), verdicts[own], strict=True):
             each.judge.remember(each.flows[i], verdict)
 

@@ -130,7 +130,7 @@ class Shipper:
         _find_new(events, generations, self._bytes_tenant, self._sent_bytes, starts)
         evidence, ends = drain.evidence, events["end"]
         if self._summariser is not None:
-            evidence, starts, ends = self._summariser.take(evidence, starts, ends, events["row"], generations)
+            evidence, starts, ends = self._summariser.take(evidence, starts, events, generations)
         partition = session_hashes(flows) % self._partitions
         order = np.argsort(partition, kind="stable")
         records, packets, payload = split_logs(evidence, starts[order], ends[order])

@@ -24,7 +24,7 @@ from callprint.core.identify.evidence_tables import RTP_HEADER, RTP_RECORD, read
 
 _ALL_COUNTS = 256 // VALUES_COUNTED * (EVIDENCE_HEADER + BYTE_COUNTS_LENGTH)
 _SHORTEST = HEADER_LENGTH + SUMMARY_BYTES + 1  # bytes of media whose summary is shorter
-_MOST_COUNTED = 65535  # bytes of media of a part: what counts of 16 bits hold
+_MOST_COUNTED = 65535  # bytes of one value in a part
 
 
 @compiled_allocating
@@ -35,25 +35,6 @@ def _media_in(evidence: Array, at: int, packet: Row) -> int:
         return 0
     read_rtp(evidence, 0, at + EVIDENCE_HEADER, length, length, packet)
     return int(packet.payload_length)
-
-
-@compiled_allocating
-def _pays(evidence: Array, start: int, end: int, begun: bool, packet: Row) -> tuple[bool, bool]:
-    """Return whether the records evidence[start:end] get shorter, and whether one of the flow had media by then.
-
-    begun: whether one had media before.
-    """
-    saved = 0
-    counted = 0
-    at = start
-    while at < end:
-        media = _media_in(evidence, at, packet)
-        if begun and media >= _SHORTEST:
-            saved += media - _SHORTEST + 1
-            counted += media
-        begun = begun or media > 0
-        at += EVIDENCE_HEADER + le16(evidence, at + 8)
-    return saved > _ALL_COUNTS and counted <= _MOST_COUNTED, begun
 
 
 @compiled_allocating
@@ -107,8 +88,7 @@ def _put_counts(time: Array, counts: Array, out: Array, to: int) -> int:
 def _summarise(
     evidence: Array,
     starts: Array,
-    ends: Array,
-    rows: Array,
+    events: Array,
     generations: Array,
     tenant: Array,
     begun: Array,
@@ -120,32 +100,29 @@ def _summarise(
     counts = np.zeros(256, np.int64)
     to = 0
     for i in range(starts.shape[0]):
-        row = rows[i]
+        row = events[i].row
         if tenant[row] != generations[i]:
             tenant[row] = generations[i]
             begun[row] = False
-        at = starts[i]
-        pays, has_begun = _pays(evidence, at, ends[i], begun[row], packet)
-        if pays:
-            media_before = begun[row]
-            counts[:] = 0
+        start, end = starts[i], events[i].end
+        counts[:] = 0
+        at = last = start
+        while at < end:
+            size = EVIDENCE_HEADER + le16(evidence, at + 8)
+            media = _media_in(evidence, at, packet)
+            if begun[row] and media >= _SHORTEST:
+                to = _put_summary(evidence, at, packet, counts, out, to)
+            else:
+                copy_bytes(out, to, evidence, at, size)
+                to += size
+                begun[row] |= media > 0
             last = at
-            while at < ends[i]:
-                size = EVIDENCE_HEADER + le16(evidence, at + 8)
-                media = _media_in(evidence, at, packet)
-                if media_before and media >= _SHORTEST:
-                    to = _put_summary(evidence, at, packet, counts, out, to)
-                else:
-                    copy_bytes(out, to, evidence, at, size)
-                    to += size
-                media_before = media_before or media > 0
-                last = at
-                at += size
+            at += size
+        if to - borders[i] + _ALL_COUNTS < end - start and counts.max() <= _MOST_COUNTED:
             to = _put_counts(evidence[last:], counts, out, to)
         else:
-            copy_bytes(out, to, evidence, at, ends[i] - at)
-            to += ends[i] - at
-        begun[row] = has_begun
+            copy_bytes(out, borders[i], evidence, start, end - start)
+            to = borders[i] + end - start
         borders[i + 1] = to
 
 
@@ -158,17 +135,17 @@ class Summariser:
         self._begun = np.zeros(maximum_flows, dtype=np.bool_)
 
     def take(
-        self, evidence: Array, starts: Array, ends: Array, rows: Array, generations: Array
+        self, evidence: Array, starts: Array, events: Array, generations: Array
     ) -> tuple[Array, Array, Array]:
         """Return shorter records, (bytes,) uint8, and where those of each event start and end in them, (n,) int64 each.
 
-        evidence: (bytes,) uint8 as the flow engine wrote it (trusted); starts, ends: (n,) int64, what is new with each
-        event; rows, generations: (n,) of its flow. Records that would not get shorter stay as they are.
+        evidence: (bytes,) uint8 as the flow engine wrote it (trusted); starts: (n,) int64, where begins what is new
+        with each event; events: (n,) EVENT; generations: (n,) of its flow. Records that would not get shorter stay.
         """
         borders = np.zeros(len(starts) + 1, dtype=np.int64)
-        shorter = np.empty(int((ends - starts).sum()), dtype=np.uint8)
+        shorter = np.empty(int((events["end"] - starts).sum()), dtype=np.uint8)
         _summarise(
-            *(read_only(evidence), starts, ends, rows, generations),
+            *(read_only(evidence), starts, events, generations),
             *(self._tenant, self._begun, shorter, borders),
         )
         return shorter[: borders[-1]], borders[:-1], borders[1:]

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from callprint.core.evidence import is_summarised
 from callprint.core.flow.layout import CONFIDENCE_UNIT
 from callprint.core.flow.payload_types import CODEC_NAMES
 from callprint.core.flow.rtp_statistics import expected_packets
@@ -124,13 +123,12 @@ def unknown_evidence(
 ) -> list[tuple[Verdict, bytes]]:
     """Return the final verdicts that name no application, each with its evidence log; none without a log.
 
-    Nor those of headers or with summaries alone: what is kept is to be clustered and trained on, which takes whole
-    packets.
+    Nor those of headers alone: what is kept is to be clustered and trained on, which takes whole packets.
 
     events: (n,) EVENT, of each verdict; evidence: (bytes,) uint8, the logs that they delimit.
     """
     spans = zip(events["start"].tolist(), events["end"].tolist(), strict=True)
-    logs = [
+    return [
         (verdict, evidence[start:end].tobytes())
         for verdict, (start, end) in zip(verdicts, spans, strict=True)
         if verdict.final
@@ -138,7 +136,6 @@ def unknown_evidence(
         and verdict.based_on != BASED_ON_HEADERS
         and end > start
     ]
-    return [(verdict, log) for verdict, log in logs if not is_summarised(log)]
 
 
 def _addresses(flows: Array, side: str) -> list[str]:
