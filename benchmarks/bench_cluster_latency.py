@@ -212,7 +212,8 @@ def deploy(
     create_topics(kafka, 8, 1, TopicNames(topic, f"{topic}-sip"))
     url = f"cassandra://{HOST}:{layout.cassandra}/callprint_{topic.replace('-', '_')}"
     open_store(url).close()  # tables are made before anything is measured
-    topology = DeployedTopology(layout, Path(__file__).parents[1], "callprint-bench")
+    # A name for each, so that two runs can share a cluster.
+    topology = DeployedTopology(layout, Path(__file__).parents[1], f"callprint-bench-{serializer}")
     topology.submit(
         {
             "callprint.store": url,

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -73,7 +74,7 @@ class DeployedTopology:
         return None
 
     def workers(self) -> list[int]:
-        """Return the process ids of the worker JVMs."""
+        """Return the process ids of the topology's worker JVMs."""
         return [pid for pid, arguments in _processes() if self._is_worker(arguments)]
 
     def components(self, name: str) -> list[int]:
@@ -91,7 +92,8 @@ class DeployedTopology:
         return (
             mine in arguments
             and "org.apache.storm.daemon.worker.Worker" in arguments
-            and ("org.apache.storm.LogWriter" not in arguments)
+            and "org.apache.storm.LogWriter" not in arguments
+            and any(re.fullmatch(rf"{re.escape(self.name)}-\d+-\d+", argument) for argument in arguments)
         )
 
     def _all_up(self) -> bool:
