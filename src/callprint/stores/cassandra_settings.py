@@ -10,10 +10,11 @@ never in the URL: URLs are printed.
 
 import logging
 import os
+import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from callprint.core.ground.errors import StoreError
 from callprint.stores.cassandra_schema import DAY_S, SchemaSettings, checked_keyspace
@@ -21,6 +22,7 @@ from callprint.stores.cassandra_schema import DAY_S, SchemaSettings, checked_key
 log = logging.getLogger(__name__)
 
 PASSWORD_VARIABLE = "CALLPRINT_CASSANDRA_PASSWORD"
+_DAYS = re.compile("[0-9]{1,4}")
 _OPTIONS = frozenset({"consistency", "datacenter", "tls_ca", "tls_certificate", "tls_key"})
 _SCHEMA_OPTIONS = frozenset({"replication", "verdict_ttl_days", "call_ttl_days", "evidence_ttl_days"})
 
@@ -43,13 +45,18 @@ class CassandraSettings:
     @classmethod
     def from_url(cls, url: str) -> "CassandraSettings":
         """Read a URL. Raises StoreError that names what is wrong with it."""
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+        except ValueError as error:
+            raise StoreError(f"the URL of a Cassandra keyspace does not parse: {error}") from error
+        if parts.password is not None:  # before any message quotes the URL
+            raise StoreError(f"a password does not belong in a URL: set {PASSWORD_VARIABLE} instead")
         try:
             port = parts.port or 9042
         except ValueError as error:
             raise StoreError(f"{url}: the port is no number below 65536") from error
-        if parts.password is not None:
-            raise StoreError(f"a password does not belong in a URL: set {PASSWORD_VARIABLE} instead")
+        if "[" in parts.netloc and "," in parts.netloc:
+            raise StoreError(f"{url}: of several hosts none may be an IPv6 address; write their names")
         hosts = tuple(host for host in (parts.hostname or "").split(",") if host)
         if not hosts:
             raise StoreError(f"{url}: no host; write cassandra://HOST[,HOST...]/KEYSPACE")
@@ -64,7 +71,7 @@ class CassandraSettings:
             hosts,
             checked_keyspace(parts.path.strip("/") or "callprint"),
             port,
-            parts.username,
+            parts.username and unquote(parts.username),
             schema=_schema_settings(url, options),
             **plain,
         )
@@ -72,13 +79,14 @@ class CassandraSettings:
     @property
     def url(self) -> str:
         """The URL that opens the same keyspace again, without what matters only when it is made."""
-        user = f"{quote(self.user)}@" if self.user else ""
+        user = f"{quote(self.user, safe='')}@" if self.user else ""
         options = {name: getattr(self, name) for name in sorted(_OPTIONS)}
         options = {name: value for name, value in options.items() if value is not None}
         if options.get("consistency") == "LOCAL_QUORUM":
             del options["consistency"]
         query = f"?{urlencode(options)}" if options else ""
-        return f"cassandra://{user}{','.join(self.hosts)}:{self.port}/{self.keyspace}{query}"
+        hosts = ",".join(f"[{host}]" if ":" in host else host for host in self.hosts)
+        return f"cassandra://{user}{hosts}:{self.port}/{self.keyspace}{query}"
 
     def password(self) -> str | None:
         """Return the password of `user`. Raises StoreError when there is a user and no password."""
@@ -119,7 +127,7 @@ def _schema_settings(url: str, options: dict[str, str]) -> SchemaSettings:
     seconds = {}
     for name in ("verdict_ttl", "call_ttl", "evidence_ttl"):
         days = options.get(f"{name}_days")
-        if days is not None and not (days.isdigit() and 0 < int(days) <= 7300):
+        if days is not None and not (_DAYS.fullmatch(days) and 0 < int(days) <= 7300):
             raise StoreError(
                 f"{url}: {name}_days must be a whole number of days from 1 to 7300, not {days!r}"
             )
