@@ -197,11 +197,9 @@ class Queries:
                 yield from ((part,) for part in parts)
                 continue
             for day in some:
-                hours = self._partitions.hours("verdict", [day], span)
-                yield (
-                    Part(_BY_HOST_DAY, [(host, day)]),
-                    Part(_BY_HOST, [(hour, host) for hour, _ in hours], bucket),
-                )
+                of_day = Part(_BY_HOST_DAY, [(host, day)])
+                keys = [(hour, host) for hour, _ in self._partitions.hours("verdict", [day], span)]
+                yield (of_day, Part(_BY_HOST, keys, bucket)) if keys else (of_day,)
 
     def _call_parts(self, query: CallQuery, span: Span) -> Iterator[Part]:
         days = self._partitions.days("call", span)
