@@ -1,6 +1,5 @@
 """The spout of the topic `feedback`."""
 
-import time
 from typing import Any, ClassVar
 
 from callprint.core.wire.votes import decode_feedback
@@ -18,4 +17,4 @@ class FeedbackSpout(TopicSpout):
 
     def values(self, found: SpoutTuple) -> list[Any]:
         """Return FEEDBACK_FIELDS."""
-        return [decode_feedback(found.data, time.time_ns()).caller, found.data]
+        return [decode_feedback(found.data, None).caller, found.data]

@@ -1,6 +1,7 @@
 """The bolts that only store: a row that the store will never take is set aside, and only that row; feedback."""
 
 import json
+import time
 from dataclasses import replace
 
 import pytest
@@ -9,7 +10,7 @@ from verdict_samples import START_NS, summary, unsure, verdict
 from callprint.core.call import AllowEntry, Vote
 from callprint.core.ground.errors import RowError, StoreError
 from callprint.core.wire.rows import rows_to_text
-from callprint.core.wire.votes import Disallow, encode_feedback
+from callprint.core.wire.votes import AHEAD_NS, Disallow, encode_feedback
 from callprint.stores import VerdictQuery
 from callprint.stores.sqlite import SqliteStore
 from callprint.topology.tuples import evidence_to_text
@@ -136,6 +137,15 @@ def test_votes_and_changes_of_the_allow_list_are_stored(path):
     store = bolt._store.opened()
     assert (list(store.votes()), list(store.allowed())) == ([vote], [entry])
     assert bolt.answers == ["ack"] * 4
+
+
+def test_a_vote_that_by_the_clock_of_this_host_lies_in_the_future_is_stored(path):
+    """The spout has taken it by its own clock; refused here, it would end the worker again and again."""
+    bolt = Feedback(path)
+    vote = Vote("c@x", "t", "+4930111111", "ann", time.time_ns() + 2 * AHEAD_NS, True)
+    bolt.process_batch(None, feedback(vote))
+    assert list(bolt._store.opened().votes()) == [vote]
+    assert bolt.answers == ["ack"]
 
 
 def test_feedback_that_the_store_never_takes_is_set_aside(path, monkeypatch):

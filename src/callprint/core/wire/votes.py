@@ -5,6 +5,7 @@ checked before it is believed.
 """
 
 import json
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,8 +53,11 @@ def encode_feedback(feedback: FeedbackRecord) -> bytes:
     return json.dumps(record).encode("ascii")
 
 
-def decode_feedback(data: bytes, now_ns: int) -> FeedbackRecord:
-    """Return what a record holds; now_ns: wall clock. Raises DecodeError that names the defect."""
+def decode_feedback(data: bytes, now_ns: int | None) -> FeedbackRecord:
+    """Return what a record holds. Raises DecodeError that names the defect.
+
+    now_ns: wall clock; None for a record that was decoded before: by another clock its time may lie in the future.
+    """
     if len(data) > MAXIMUM_BYTES:
         raise DecodeError(f"feedback of {len(data)} bytes, more than {MAXIMUM_BYTES}")
     try:
@@ -74,7 +78,8 @@ def decode_feedback(data: bytes, now_ns: int) -> FeedbackRecord:
             raise DecodeError(f"feedback with a field {name[:40]!r} that a {kind} does not have")
     caller, user = _text(record, "caller", MAXIMUM_TEXT), _text(record, "user", MAXIMUM_USER)
     given_at_ns = record["given_at_ns"]
-    if type(given_at_ns) is not int or not 0 <= given_at_ns <= now_ns + AHEAD_NS:
+    latest_ns = math.inf if now_ns is None else now_ns + AHEAD_NS
+    if type(given_at_ns) is not int or not 0 <= given_at_ns <= latest_ns:
         raise DecodeError("feedback whose given_at_ns is not a time in nanoseconds, or lies in the future")
     if kind == "allow":
         return AllowEntry(caller, user, given_at_ns)
