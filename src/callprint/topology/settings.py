@@ -122,7 +122,7 @@ class TopologySettings:
             if group == "kafka" and key:
                 kafka[key] = value
             elif group == "parallelism" and key:
-                parallelism[key] = value
+                parallelism[key] = _typed(option, value, int)
             elif name in plain_fields:
                 plain[plain_fields[name].name] = _typed(option, value, plain_fields[name].type)
             else:
@@ -147,7 +147,7 @@ def topic_options(names: TopicNames) -> dict[str, str]:
     }
 
 
-def _typed(option: str, value: object, wanted: Any) -> object:
+def _typed(option: str, value: object, wanted: Any) -> Any:
     if wanted is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, wanted) or (wanted is not bool and isinstance(value, bool)):
@@ -161,5 +161,5 @@ def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
 
 
 def _at_least(name: str, value: float, least: float) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or value < least:
+    if not value >= least:  # also no number (NaN), as JSON in Python may have it
         raise ConfigError(f"{PREFIX}{name} must be a number of at least {least}, not {value!r}")
