@@ -14,6 +14,7 @@ from callprint.core.identify.card import INPUT_MATRIX, ModelInput, Policy, card_
 from callprint.core.identify.decision import LOW_CONFIDENCE
 from callprint.inference import DEFAULT_MODEL
 from callprint.model_names import registration
+from callprint.topology import blobs
 from callprint.topology.models import ModelFile
 from callprint.topology.settings import TopologySettings
 
@@ -74,6 +75,20 @@ def test_the_registration_names_the_model_and_contains_its_card():
         7,
     )
     assert parse_card(registered.card) == model.card
+
+
+@pytest.mark.parametrize(("place", "status"), [("127.0.0.1:1", 1), ("nonsense", 2), ("host:", 2)])
+def test_a_nimbus_that_cannot_be_reached_is_one_line(place, status, monkeypatch, capsys):
+    pytest.importorskip("streamparse", reason="the extra `cluster` is not installed")
+    monkeypatch.setattr("sys.argv", ["blobs", str(DEFAULT_MODEL), "--nimbus", place])
+    try:
+        found = blobs.main()
+    except SystemExit as ended:
+        found = ended.code
+    assert found == status
+    *_, said = capsys.readouterr().err.splitlines()
+    assert "error: " in said
+    assert place in said
 
 
 @pytest.mark.training

@@ -4,9 +4,12 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from callprint.core.ground.errors import CallprintError, ConfigError
 from callprint.topology.models import blobs_of
 
 if TYPE_CHECKING:
@@ -17,10 +20,36 @@ CHUNK_BYTES = (
 )  # Nimbus never answers a message of a megabyte or more (nimbus.thrift.max_buffer_size)
 READ, WRITE, ADMIN = 1, 2, 4
 EVERYBODY = 1  # AccessControlType.OTHER: an unsecured Nimbus has no users
+NIMBUS_TIMEOUT_MS = 60_000  # streamparse's default of 7 s is too short on a busy machine
+
+
+@contextmanager
+def nimbus(host: str, port: int) -> Iterator[Any]:
+    """Give a Thrift client of Nimbus. Raises ConfigError when Nimbus does not answer, or refuses something."""
+    from streamparse.util import get_nimbus_client  # noqa: PLC0415 - the extra `cluster`
+    from thriftpy2.thrift import TException  # noqa: PLC0415 - the same
+
+    try:
+        client = get_nimbus_client(host=host, port=port, timeout=NIMBUS_TIMEOUT_MS)
+        try:
+            yield client
+        finally:
+            client.close()
+    except (TException, OSError) as error:
+        raise ConfigError(f"Nimbus at {host}:{port}: {error}") from error
+
+
+def put_model(client: Any, topology: str, model: Path) -> dict[str, Path]:
+    """Create or replace the blobs of a topology's model; return its files by key. `client` is that of `nimbus`."""
+    blobs = blobs_of(topology, model)
+    for key, path in blobs.items():
+        put_blob(client, key, path.read_bytes())
+        print(f"{path} is in the blobstore as {key}")
+    return blobs
 
 
 def put_blob(client: Any, key: str, data: bytes) -> None:
-    """Create or replace a blob. `client` is a Thrift client of Nimbus."""
+    """Create or replace a blob."""
     from streamparse.thrift import storm_thrift  # noqa: PLC0415 - the extra `cluster`
 
     try:
@@ -37,36 +66,32 @@ def put_blob(client: Any, key: str, data: bytes) -> None:
 
 def main() -> int:
     """Replace the model of a running topology; its workers switch to it within a minute."""
-    from streamparse.util import get_nimbus_client  # noqa: PLC0415 - the extra `cluster`
-
-    from callprint.core.ground.errors import CallprintError  # noqa: PLC0415
-    from callprint.inference import load_model  # noqa: PLC0415
+    from callprint.inference import load_model  # noqa: PLC0415 - ONNX Runtime, only here
 
     parser = argparse.ArgumentParser(prog="python -m callprint.topology.blobs", description=main.__doc__)
     parser.add_argument(
         "model", type=Path, help="FILE.onnx, with the name of the one it replaces and FILE.json beside it"
     )
     parser.add_argument("--topology", default="voip")
-    parser.add_argument("--nimbus", default="127.0.0.1:6627", metavar="HOST:PORT")
+    parser.add_argument("--nimbus", type=_place, default="127.0.0.1:6627", metavar="HOST:PORT")
     chosen = parser.parse_args()
     try:
         identifier = load_model(chosen.model)
-    except CallprintError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    host, _, port = chosen.nimbus.rpartition(":")
-    client = get_nimbus_client(host=host, port=int(port))
-    try:
-        _register(client, chosen.topology, identifier)
-        for key, path in blobs_of(chosen.topology, chosen.model).items():
-            put_blob(client, key, path.read_bytes())
-            print(f"{path} is in the blobstore as {key}")
+        with nimbus(*chosen.nimbus) as client:
+            _register(client, chosen.topology, identifier)
+            put_model(client, chosen.topology, chosen.model)
     except CallprintError as error:
         print(f"error: {error}; the model was not sent", file=sys.stderr)
         return 1
-    finally:
-        client.close()
     return 0
+
+
+def _place(text: str) -> tuple[str, int]:
+    """Return host and port; an argparse type."""
+    host, _, port = text.rpartition(":")
+    if not host or not port.isascii() or not port.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is not HOST:PORT")
+    return host, int(port)
 
 
 def _register(client: Any, topology: str, identifier: "OnnxIdentifier") -> None:

@@ -14,11 +14,9 @@ from callprint.inference import load_model
 from callprint.messaging.topics import require_topics
 from callprint.model_names import put_into_use
 from callprint.stores import open_store
-from callprint.topology.blobs import put_blob
-from callprint.topology.models import NO_MODEL, blobs_of
+from callprint.topology.blobs import nimbus, put_model
+from callprint.topology.models import NO_MODEL
 from callprint.topology.settings import BLOBSTORE, COMPONENTS, PREFIX, TopologySettings
-
-NIMBUS_TIMEOUT_MS = 60_000  # streamparse's default of 7 s is too short on a busy machine
 
 
 def parallelism(config: Mapping[str, Any]) -> dict[str, dict[str, int]]:
@@ -55,26 +53,15 @@ def pre_submit(
 
 
 def _prepare_store(settings: TopologySettings) -> None:
-    """Create or migrate the store before anybody writes to it, and register the model there."""
+    """Create or migrate the store before anybody writes to it, and register the model there, which checks it."""
     with open_store(settings.store) as store:
         if settings.model != NO_MODEL:
             put_into_use(store, load_model(settings.model), time.time_ns())
 
 
 def _ship_model(topology: str, settings: TopologySettings, env_config: dict[str, Any]) -> dict[str, Any]:
-    from streamparse.util import get_nimbus_client, ssh_tunnel  # noqa: PLC0415 - only where it is submitted
+    from streamparse.util import ssh_tunnel  # noqa: PLC0415 - only where it is submitted
 
-    model = Path(settings.model)
-    load_model(model)  # a broken model fails here, not on a worker
-    blobs = blobs_of(topology, model)
-    with ssh_tunnel(env_config) as (host, port):
-        client = get_nimbus_client(env_config, host=host, port=port, timeout=NIMBUS_TIMEOUT_MS)
-        try:
-            for key, path in blobs.items():
-                put_blob(client, key, path.read_bytes())
-                print(f"{path} is in the blobstore as {key}")
-        except OSError as error:
-            raise ConfigError(f"{PREFIX}model: {settings.model} cannot be sent to Nimbus: {error}") from error
-        finally:
-            client.close()
+    with ssh_tunnel(env_config) as (host, port), nimbus(host, port) as client:
+        blobs = put_model(client, topology, Path(settings.model))
     return {key: {"localname": path.name, "uncompress": False} for key, path in blobs.items()}
