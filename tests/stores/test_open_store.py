@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from callprint.core.ground.errors import StoreError
+from callprint.core.ground.errors import ConfigError, StoreError
 from callprint.stores import VerdictQuery, default_store_url, open_store
+from callprint.stores.kept_calls import read_key
 
 
 @pytest.mark.parametrize("form", ["{path}", "sqlite:{path}", "sqlite://{path}"])
@@ -51,6 +52,23 @@ def test_the_variable_goes_before_the_default_and_the_argument_before_both(monke
 def test_an_unknown_kind_of_store_is_no_file_name(url):
     with pytest.raises(StoreError, match="no such kind of store"):
         open_store(url)
+
+
+def test_a_home_that_is_not_known_is_an_error_of_our_own(monkeypatch):
+    for url in ("~no such user/v.sqlite", "sqlite:~no such user/v.sqlite"):
+        with pytest.raises(StoreError, match="home"):
+            open_store(url)
+    with pytest.raises(ConfigError, match="home"):
+        read_key("~no such user/key")
+
+    def nobody():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("CALLPRINT_STORE", raising=False)
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", nobody)
+    with pytest.raises(ConfigError, match="XDG_DATA_HOME"):
+        default_store_url()
 
 
 def test_cassandra_without_its_driver_names_the_extra(monkeypatch):

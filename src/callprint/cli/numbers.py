@@ -47,6 +47,7 @@ def identity_reader(args: argparse.Namespace) -> IdentityReader:
     if args.pseudonym_key:
         try:
             key = Path(args.pseudonym_key).expanduser().read_bytes().strip()
-        except OSError as error:
-            raise ConfigError(f"pseudonym key {args.pseudonym_key}: {error.strerror}") from error
+        except (OSError, RuntimeError) as error:  # RuntimeError: `~name` without such a user
+            what = getattr(error, "strerror", error)
+            raise ConfigError(f"pseudonym key {args.pseudonym_key}: {what}") from error
     return IdentityReader(numbering_plan(args.country_code, args.region), key)

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from callprint.core.ground.errors import StoreError
+from callprint.core.ground.errors import ConfigError, StoreError
 from callprint.stores.base import StoredVerdict, UnknownEvidence, VerdictStore
 from callprint.stores.queries import CallQuery, VerdictQuery
 from callprint.stores.sqlite import SqliteStore
@@ -25,17 +25,24 @@ STORE_VARIABLE = "CALLPRINT_STORE"
 
 
 def data_folder() -> Path:
-    """Return the user's data folder of callprint, by the XDG Base Directory specification; it need not exist."""
+    """Return the user's data folder of callprint, by the XDG Base Directory specification; it need not exist.
+
+    Raises ConfigError when neither XDG_DATA_HOME nor the system says where the user's files are.
+    """
     data_home = os.environ.get("XDG_DATA_HOME", "")
     # The specification: "All paths must be absolute. If [...] relative [...] consider the path invalid".
-    base = Path(data_home) if data_home.startswith("/") else Path.home() / ".local" / "share"
-    return base / "callprint"
+    if data_home.startswith("/"):
+        return Path(data_home) / "callprint"
+    try:
+        return Path.home() / ".local" / "share" / "callprint"
+    except RuntimeError as error:  # as for a user without an entry, in a container
+        raise ConfigError("this user has no home directory: set HOME or XDG_DATA_HOME") from error
 
 
 def default_store_url() -> str:
     """Return the store to use when none is named: CALLPRINT_STORE, else a file in the user's data folder.
 
-    The data folder is in XDG_DATA_HOME, or in ~/.local/share.
+    The data folder is in XDG_DATA_HOME, or in ~/.local/share. Raises ConfigError as `data_folder` does.
     """
     named = os.environ.get(STORE_VARIABLE)
     if named:
@@ -52,19 +59,23 @@ def open_store(
     is an error and is not made. `evidence_limits`: how much evidence of unknown flows a file keeps; a keyspace has
     a time to live of its own.
 
-    Raises StoreError when the URL has no known form, the store cannot be opened, or its driver is missing.
+    Raises StoreError when the URL has no known form, the store cannot be opened, or its driver is missing; ConfigError
+    as `data_folder` does.
     """
     url = url or default_store_url()
     scheme, separator, rest = url.partition(":")
     if scheme == "cassandra":
         return _open_cassandra(url, create=create)
-    if scheme == "sqlite" and separator:
-        return SqliteStore(Path(rest).expanduser(), create=create, evidence_limits=evidence_limits)
-    if rest.startswith("//"):
+    is_url = scheme == "sqlite" and separator
+    if not is_url and rest.startswith("//"):
         raise StoreError(
             f"{url}: no such kind of store; use sqlite:PATH, a plain path, or cassandra://HOST/KEYSPACE"
         )
-    return SqliteStore(Path(url).expanduser(), create=create, evidence_limits=evidence_limits)
+    try:
+        path = Path(rest if is_url else url).expanduser()
+    except RuntimeError as error:  # `~name` without such a user
+        raise StoreError(f"{url}: {error}") from error
+    return SqliteStore(path, create=create, evidence_limits=evidence_limits)
 
 
 def _open_cassandra(url: str, *, create: bool) -> VerdictStore:

@@ -59,8 +59,8 @@ def read_key(path: str | Path | None) -> bytes | None:
     try:
         with Path(path).expanduser().open("rb") as stream:
             key = stream.read(KEY_BYTES + 1)
-    except OSError as error:
-        raise ConfigError(f"key file {path}: {error.strerror}") from error
+    except (OSError, RuntimeError) as error:  # RuntimeError: `~name` without such a user
+        raise ConfigError(f"key file {path}: {getattr(error, 'strerror', error)}") from error
     if len(key) != KEY_BYTES:
         raise ConfigError(
             f"key file {path} must hold {KEY_BYTES} random bytes: `head -c {KEY_BYTES} /dev/urandom > {path}` makes one"
