@@ -2,12 +2,19 @@
 
 import csv
 import io
+from dataclasses import replace
 
 import pytest
+from call_samples import call
+from rich.console import Console
+from verdict_samples import LINPHONE, summary, verdict
 
 from callprint.cli import main
+from callprint.core.calls.ladder import ladder_of_row
+from callprint.core.verdict import FlowReport
 from callprint.output.console import printable
 from callprint.output.csv_table import write_table
+from callprint.output.ladder import print_ladder
 
 
 def cell(text: str) -> str:
@@ -40,3 +47,20 @@ def test_no_control_or_direction_character_reaches_a_terminal(letter, tmp_path, 
 def test_error_lines_are_made_printable_too(letter, tmp_path, capsys):
     assert main(["identify", str(tmp_path / f"no{letter}such"), "--no-store", "--model", "none"]) == 4
     assert letter not in capsys.readouterr().err
+
+
+def test_a_ladder_is_printable_whatever_the_store_holds():
+    """A store is data from outside: any text may be in any of its cells."""
+    hostile = "\x1b[2J"
+    said = {"declared_application": hostile, "declared_version": hostile, "declared_by": hostile}
+    found = replace(verdict(LINPHONE), **said)
+    ended = summary(LINPHONE, codec=hostile, mos=4.0, mos_band=hostile, quality_notes=hostile)
+    record = call(call_id=hostile, caller=hostile, caller_codec=hostile, reason=hostile)
+    unseen = replace(record, caller_flows=(), callee_flows=(), signalling_ip=hostile)
+    out = io.StringIO()
+    for width in (40, 200):
+        console = Console(file=out, width=width, markup=False, emoji=False, highlight=False)
+        print_ladder(console, ladder_of_row(record, [FlowReport(found, ended)], [found]))
+        print_ladder(console, ladder_of_row(unseen, []))
+    assert "\x1b" not in out.getvalue()
+    assert out.getvalue().count("\N{REPLACEMENT CHARACTER}") > 20

@@ -225,7 +225,7 @@ def _add_user(args: argparse.Namespace) -> int:
     else:
         password = sys.stdin.readline().rstrip("\n")
     users.set_password(args.name, role, password)
-    messages.print(Text(f"{args.name} may come in as {args.role}."))
+    messages.print(Text(f"{printable(args.name)} may come in as {args.role}."))
     return 0
 
 

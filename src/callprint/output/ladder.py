@@ -9,7 +9,7 @@ from callprint.core.calls.ladder import Ladder, LadderMessage, participants
 from callprint.core.ground.addresses import Endpoint
 from callprint.core.verdict import UNKNOWN, FlowKey, FlowReport, Verdict
 from callprint.output.columns import Line, Lines, joined, length, plain, print_line
-from callprint.output.console import printable, quantity
+from callprint.output.console import endpoint, printable, quantity
 
 TIME_WIDTH = 11
 LEAST_WIDTH = 24
@@ -38,12 +38,10 @@ def print_ladder(console: Console, ladder: Ladder) -> None:
         print_line(console, plain(f"… and {quantity(ladder.left_out, 'more message')}", "dim"))
 
 
-def endpoint_text(endpoint: Endpoint) -> str:
+def _endpoint_text(which: Endpoint) -> str:
     """Return an endpoint as people write it; a host alone where no port is known."""
-    host, port = endpoint
-    if not port:
-        return host
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    host, port = printable(which[0]), which[1]
+    return endpoint(host, port) if port else host
 
 
 _Row = tuple[int, Endpoint, Endpoint, str, str, bool]
@@ -92,14 +90,14 @@ def _verdict_row(verdict: Verdict) -> _Row:
         name += f" ({printable(verdict.best_application or UNKNOWN)}?)"
     text = f"{name}, {verdict.confidence:.1%}, {stage} after {quantity(verdict.k, 'packet')}"
     if verdict.declared_application:
-        text += f"; declared {printable(verdict.declared_application)} ({verdict.declared_by})"
+        text += f"; declared {printable(verdict.declared_application)} ({printable(verdict.declared_by or '')})"
     return _note(verdict.decided_at_ns, verdict.flow, text)
 
 
 def _quality_row(report: FlowReport) -> _Row:
     summary = report.summary
     notes = f" ({printable(summary.quality_notes)})" if summary.quality_notes else ""
-    text = f"MOS {summary.mos:.2f}, {summary.mos_band}{notes}"
+    text = f"MOS {summary.mos:.2f}, {printable(summary.mos_band or '')}{notes}"
     return _note(summary.last_seen_ns, report.verdict.flow, text)
 
 
@@ -127,7 +125,7 @@ def _heading(record: CallRecord) -> Iterator[Line]:
 def _as_text(row: _Row, begin_ns: int) -> Line:
     time_ns, source, target, text, style, _ = row
     is_note = text.startswith(NOTE)
-    way = endpoint_text(source) + ("  " if is_note else f" → {endpoint_text(target)}  ")
+    way = _endpoint_text(source) + ("  " if is_note else f" → {_endpoint_text(target)}  ")
     return joined(plain(_time(time_ns, begin_ns), "dim"), plain(way), plain(text, style))
 
 
@@ -171,7 +169,7 @@ def _drawn(names: list[Endpoint], rows: list[_Row], width: int, begin_ns: int) -
 def _names_line(names: list[Endpoint], width: int) -> str:
     line = " " * TIME_WIDTH
     for i, name in enumerate(names):
-        text = endpoint_text(name)
+        text = _endpoint_text(name)
         at = max(0, TIME_WIDTH + i * width - len(text) // 2)
         line = line[: max(at, len(line.rstrip()) + 1 if i else 0)].ljust(at) + text
     return line
