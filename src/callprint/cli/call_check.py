@@ -8,11 +8,11 @@ from rich.console import Console
 from callprint.cli import EXIT_ERROR
 from callprint.core.calls.kept import KeptCall
 from callprint.core.ground.errors import StoreError
-from callprint.core.verdict import UNKNOWN, FlowKey
 from callprint.evidence_file import Checked, HeaderCheck, check, check_headers, kept_beside
 from callprint.load_identifier import load_identifier
 from callprint.output.columns import Line, joined, plain, print_line
-from callprint.output.console import endpoint, printable, quantity
+from callprint.output.console import printable, quantity
+from callprint.output.flow_table import name_or_guess, way_of
 
 LARGEST_FILE = 1 << 30
 
@@ -53,11 +53,8 @@ def _say_headers(checked: list[HeaderCheck], console: Console) -> bool:
     """Say whether the packets in the file are those that the verdicts were based on, and return it."""
     differing = [each for each in checked if each.differs]
     for each in differing:
-        flow = each.flow
-        way = f"{endpoint(flow.src_ip, flow.src_port)} → {endpoint(flow.dst_ip, flow.dst_port)}"
-        print_line(
-            console, plain(f"{way}: the headers give other features ({', '.join(each.differs)})", "red")
-        )
+        what = f"the headers give other features ({', '.join(each.differs)})"
+        print_line(console, plain(f"{way_of(each.flow)}: {what}", "red"))
     same = sum(each.comparable and not each.differs for each in checked)
     others = sum(not each.comparable for each in checked)
     text = f"the headers in the file give the same features of {same:,} of {quantity(len(checked), 'final verdict')}"
@@ -87,18 +84,11 @@ def _about(kept: KeptCall) -> list[Line]:
 
 def _line(each: Checked) -> Line:
     verdict = each.verdict
-    way = _way(verdict.flow) + "  "
-    name = printable(verdict.application)
-    if verdict.application == UNKNOWN and verdict.best_application:
-        name += f" ({printable(verdict.best_application)}?)"
+    way = way_of(verdict.flow) + "  "
     engine = f", {printable(verdict.engine)}" if verdict.engine else ""
-    what = f"{name} {verdict.confidence:.2%}{engine}, {quantity(verdict.k, 'packet')}: "
+    what = f"{name_or_guess(verdict)} {verdict.confidence:.2%}{engine}, {quantity(verdict.k, 'packet')}: "
     if each.again is None:
         return joined(plain(way + what), plain("no network was asked", "dim"))
     if each.same:
         return joined(plain(way + what), plain("the same", "green"))
     return joined(plain(way + what), plain(f"differs in {', '.join(each.differs)}", "red"))
-
-
-def _way(flow: FlowKey) -> str:
-    return printable(f"{endpoint(flow.src_ip, flow.src_port)} → {endpoint(flow.dst_ip, flow.dst_port)}")

@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator
 from rich.console import Console
 from rich.text import Text
 
-from callprint.core.verdict import UNKNOWN, Verdict
+from callprint.core.verdict import Verdict
 from callprint.identification import CaptureRun
 from callprint.output.columns import plain, print_line
-from callprint.output.console import endpoint, printable, quantity
-from callprint.output.flow_table import declared_words
+from callprint.output.console import quantity
+from callprint.output.flow_table import declared_words, name_or_guess, way_of
 from callprint.output.progress import CaptureProgress
 from callprint.sources import LiveSource, PacketSource
 from callprint.votes import VoteListener
@@ -58,15 +58,11 @@ def read_interfaces(
 
 def say_verdict(console: Console, verdict: Verdict) -> None:
     """Print a verdict of a live run as it is made: the first sure one of a flow, and the final one."""
-    flow = verdict.flow
-    who = f"{endpoint(flow.src_ip, flow.src_port)} → {endpoint(flow.dst_ip, flow.dst_port)}"
     when = time.strftime("%H:%M:%S", time.gmtime(verdict.decided_at_ns // 1_000_000_000))
-    name = printable(verdict.application)
-    if verdict.application == UNKNOWN and verdict.best_application:
-        name += f" ({printable(verdict.best_application)}?)"
     stage = "final" if verdict.final else f"after {quantity(verdict.k, 'packet')}"
     says = f"  {declared}" if (declared := declared_words(verdict)) else ""
-    print_line(console, plain(f"{when}  {who}  {name}  {verdict.confidence:.1%}  {stage}{says}"))
+    what = f"{way_of(verdict.flow)}  {name_or_guess(verdict)}"
+    print_line(console, plain(f"{when}  {what}  {verdict.confidence:.1%}  {stage}{says}"))
 
 
 def say_kernel_counters(source: LiveSource, console: Console) -> None:

@@ -15,9 +15,9 @@ from callprint.cli.parsers import Subparsers, add_command
 from callprint.cli.targets import check_not_store, open_target, output_path
 from callprint.core.ground.errors import DatasetError
 from callprint.network_in_place import network_in_place
-from callprint.output.columns import Cell, Column, Lines, cell, column_table, one_below_the_other, plain
-from callprint.output.console import endpoint, make_console, make_table, printable, quantity
-from callprint.output.flow_table import ENDPOINT_WIDTH
+from callprint.output.columns import Cell, Column, Lines, cell, column_table, one_below_the_other
+from callprint.output.console import make_console, make_table, printable, quantity
+from callprint.output.flow_table import ENDPOINT_WIDTH, way_of
 from callprint.stores import data_folder, open_store
 
 if TYPE_CHECKING:
@@ -174,9 +174,7 @@ def _counted(counts: tuple[tuple[str, int], ...], most: int = 3) -> str:
 
 
 def _who(found: "UnknownMap", i: int) -> Cell:
-    flow = found.flows[i].kept.flow
-    source, destination = endpoint(flow.src_ip, flow.src_port), endpoint(flow.dst_ip, flow.dst_port)
-    return (plain(f"{source} → {destination}"),)
+    return cell(way_of(found.flows[i].kept.flow))
 
 
 def _object(found: "UnknownMap", cluster: "Cluster") -> dict[str, object]:

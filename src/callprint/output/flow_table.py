@@ -165,6 +165,18 @@ def _guess(report: Reported) -> str:
     )
 
 
+def way_of(flow: FlowKey) -> str:
+    """Return from where to where a flow goes."""
+    source, destination = (flow.src_ip, flow.src_port), (flow.dst_ip, flow.dst_port)
+    return printable(f"{endpoint(*source)} → {endpoint(*destination)}")
+
+
+def name_or_guess(verdict: Verdict) -> str:
+    """Return the application of a flow; of an unknown one with the best guess, where there is any."""
+    guess = verdict.best_application if verdict.application == UNKNOWN else None
+    return printable(verdict.application) + (f" ({printable(guess)}?)" if guess else "")
+
+
 def declared_words(verdict: Verdict) -> str:
     """Return what the packets of a flow say, "" where they say nothing."""
     if verdict.declared_application is None:

@@ -7,9 +7,10 @@ from rich.console import Console
 from callprint.core.call import CallRecord
 from callprint.core.calls.ladder import Ladder, LadderMessage, participants
 from callprint.core.ground.addresses import Endpoint
-from callprint.core.verdict import UNKNOWN, FlowKey, FlowReport, Verdict
+from callprint.core.verdict import FlowKey, FlowReport, Verdict
 from callprint.output.columns import Line, Lines, joined, length, plain, print_line
 from callprint.output.console import endpoint, printable, quantity
+from callprint.output.flow_table import name_or_guess
 
 TIME_WIDTH = 11
 LEAST_WIDTH = 24
@@ -72,25 +73,22 @@ def _message_row(message: LadderMessage) -> _Row:
 
 def _media_row(report: FlowReport) -> _Row:
     verdict, summary = report.verdict, report.summary
-    name = printable(verdict.application)
-    if verdict.application == UNKNOWN and verdict.best_application:
-        name += f" ({printable(verdict.best_application)}?)"
     seconds = (summary.last_seen_ns - verdict.flow.first_seen_ns) / 1e9
     codec = printable(summary.announced_codec or summary.codec)
+    packets = quantity(summary.packets + summary.long_packets, "packet")
     lost = f", {summary.lost} lost" if summary.lost else ""
-    text = f"{name} · {codec} · {quantity(summary.packets + summary.long_packets, 'packet')}{lost} in {seconds:.1f} s"
+    text = f"{name_or_guess(verdict)} · {codec} · {packets}{lost} in {seconds:.1f} s"
     source = verdict.flow.src_ip, verdict.flow.src_port
     return verdict.flow.first_seen_ns, source, (verdict.flow.dst_ip, verdict.flow.dst_port), text, MEDIA, True
 
 
 def _verdict_row(verdict: Verdict) -> _Row:
     stage = "final" if verdict.final else "provisional"
-    name = printable(verdict.application)
-    if verdict.application == UNKNOWN:
-        name += f" ({printable(verdict.best_application or UNKNOWN)}?)"
-    text = f"{name}, {verdict.confidence:.1%}, {stage} after {quantity(verdict.k, 'packet')}"
+    seen = quantity(verdict.k, "packet")
+    text = f"{name_or_guess(verdict)}, {verdict.confidence:.1%}, {stage} after {seen}"
     if verdict.declared_application:
-        text += f"; declared {printable(verdict.declared_application)} ({printable(verdict.declared_by or '')})"
+        by = printable(verdict.declared_by or "")
+        text += f"; declared {printable(verdict.declared_application)} ({by})"
     return _note(verdict.decided_at_ns, verdict.flow, text)
 
 

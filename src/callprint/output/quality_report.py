@@ -12,7 +12,8 @@ from callprint.core.quality.measures import FIELDS, measured_of
 from callprint.core.quality.windows import Interval, read_windows
 from callprint.core.verdict import FlowSummary
 from callprint.output.columns import Column, Lines, cell, column_table, one_below_the_other, plain, print_line
-from callprint.output.console import endpoint, printable
+from callprint.output.console import printable
+from callprint.output.flow_table import way_of
 from callprint.output.json_lines import Reported
 
 LEAST_IN_WINDOW = 25
@@ -97,9 +98,6 @@ def print_quality(console: Console, reports: Iterable[Reported]) -> None:
 
 
 def _cells(summary: FlowSummary) -> list[Any]:
-    flow = summary.flow
-    source = endpoint(printable(flow.src_ip), flow.src_port)
-    destination = endpoint(printable(flow.dst_ip), flow.dst_port)
     expected = summary.expected or 1
     late = "–" if summary.late is None else f"{summary.late / expected:.1%}"
     jitter = "–"
@@ -111,7 +109,7 @@ def _cells(summary: FlowSummary) -> list[Any]:
         mos = f"{summary.mos:.2f}{band}"
         style = "red" if summary.mos < _BAD_BELOW else "yellow" if summary.mos < _POOR_BELOW else "green"
     return [
-        cell(f"{source} → {destination}"),
+        cell(way_of(summary.flow)),
         cell(printable(summary.announced_codec or summary.codec)),
         cell(f"{summary.lost / expected:.1%}"),
         cell(late),
