@@ -157,7 +157,7 @@ def test_when_there_are_too_many_pending_flows_the_oldest_goes_once_the_newest_i
         water.done(offset)
     assert water.mark == 1, "the first flow went with the third, the second waits for the fourth"
     water.done(3)
-    assert (water.mark, water.pending_flows, water.held) == (2, 2, 0)
+    assert (water.mark, water.pending_of(1), water.held) == (2, 2, 0)
     water.expired(1)
     assert (water.mark, water.pending_of(1)) == (4, 0)
 

@@ -4,7 +4,6 @@ import argparse
 import os
 from dataclasses import replace
 
-import torch
 from rich.console import Console
 
 from callprint.cli.paper_options import HEADS, budget_name
@@ -23,8 +22,6 @@ HEAD_NAMES = dict(zip(HEADS, heads.HEADS, strict=True))
 
 def train_paper(args: argparse.Namespace, dataset: Dataset, console: Console) -> int:
     """Train one network, or take it from the cache, and write it as a model. Raises DatasetError or ModelError."""
-    if args.threads:
-        torch.set_num_threads(args.threads)
     budget = BUDGETS[budget_name(args)]
     procedure = replace(budget.procedure(KINDS[args.network], args.k, args.seed), l1=args.l1, l2=args.l2)
     threads = args.threads or os.cpu_count() or 1

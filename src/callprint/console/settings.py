@@ -8,8 +8,6 @@ from callprint.model_files import SHIPPED
 from callprint.network_in_place import place_file
 from callprint.stores import data_folder
 
-DEFAULT_PORT = 8383
-
 
 def default_folder() -> Path:
     """Return the folder of users.json and audit.jsonl."""

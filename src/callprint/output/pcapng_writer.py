@@ -7,7 +7,6 @@ import numpy as np
 
 from callprint.core.ground.pieces import copy_pieces
 
-_SECTION = struct.pack("<IIIHHqI", 0x0A0D0D0A, 28, 0x1A2B3C4D, 1, 0, -1, 28)
 _NANOSECONDS = struct.pack("<HHB3xHH", 9, 1, 9, 0, 0)  # option if_tsresol = 9; the end of options
 _PACKET_HEAD, _PACKET_BLOCK = 28, 32
 """Bytes of an enhanced packet block before the frame, and all besides the frame."""

@@ -58,8 +58,6 @@ STORM_LOCAL = Bundle(
 FLUX = f"org.apache.storm:flux-core:{STORM_VERSION}"  # without its parent pom, never published; the jar needs nothing
 CASSANDRA = Bundle("cassandra", (f"org.apache.cassandra:cassandra-all:{CASSANDRA_VERSION}",))
 
-BUNDLES = (KAFKA, ZOOKEEPER, STORM_DAEMON, STORM_WORKER, STORM_LOCAL, CASSANDRA)
-
 
 def pom(bundle: Bundle) -> str:
     """Return a pom.xml whose dependencies are the bundle's artifacts."""

@@ -4,8 +4,8 @@ The rules that an implementation keeps:
 
 - Rows are immutable and idempotent: storing a verdict or a call row again doubles nothing, so a replayed capture or
   Kafka partition doubles nothing. One that says anything else about the same thing, because another model or a
-  detector after more votes made it, is another row. Of these the one stored last counts (`verdict_order`,
-  `call_order`); the earlier ones stay.
+  detector after more votes made it, is another row. Of these the one stored last counts (`verdict_order`); the
+  earlier ones stay.
 - A flow summary grows with its flow. Of two summaries of one flow the one that covers more stays
   (`summary_order`), whatever order they come in.
 - A `put_` method returns when the rows are durable, and stores all of its rows or raises StoreError.

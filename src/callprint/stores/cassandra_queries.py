@@ -115,7 +115,7 @@ class Queries:
         """Give the calls that match, in the order of the interface."""
         rows: Iterable[CallRecord] = (judged.value for judged in self._call_candidates(query))
         if query.last_only:
-            # The rows of a call are neighbours, and the one that counts is first (queries.call_order).
+            # The rows of a call are neighbours, and the one that counts is first (_call_place).
             groups = groupby(rows, key=lambda call: (call.started_ns, call.call_id, call.from_tag))
             rows = (next(group) for _, group in groups)
         yield from islice((call for call in rows if _call_matches(call, query)), query.limit)

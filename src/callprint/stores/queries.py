@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from operator import eq, ge, gt, le, lt, ne
 from typing import Any, NamedTuple
 
-from callprint.core.call import CallRecord, Phase
+from callprint.core.call import CallRecord
 from callprint.core.ground.errors import StoreError
 from callprint.core.ground.fields import fields_of
 from callprint.core.verdict import FlowKey, FlowSummary, Verdict
@@ -109,6 +109,8 @@ def verdict_order(verdict: Verdict, sequence: int = 0, judge: str = "") -> tuple
     A final verdict is later than every provisional one, and one that saw more than one that saw less. Of verdicts on
     the same evidence, as after another model has looked at it, the one that was stored last counts. `judge`, the cell
     that names the model (columns.py), decides within a batch, so that the answer never depends on chance.
+
+    So it is with the rows of one call, by the time of the judgement: stores have that order in their own language.
     """
     return (verdict.final, verdict.decided_at_ns, verdict.k, sequence, judge)
 
@@ -116,11 +118,6 @@ def verdict_order(verdict: Verdict, sequence: int = 0, judge: str = "") -> tuple
 def summary_order(summary: FlowSummary) -> tuple[int, int]:
     """The order of the summaries of one flow: the greatest covers most of it and is the one that counts."""
     return (summary.last_seen_ns, summary.packets + summary.long_packets + summary.rtcp_packets)
-
-
-def call_order(call: CallRecord, sequence: int = 0, judge: str = "") -> tuple[bool, int, int, str]:
-    """The order of the rows of one call: the greatest is what is known of the call now, as in `verdict_order`."""
-    return (call.phase is Phase.END, call.judged_at_ns, sequence, judge)
 
 
 def canonical_address(text: str) -> str:

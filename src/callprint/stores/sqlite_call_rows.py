@@ -21,7 +21,7 @@ PUT_ALLOWED = insert_statement("allowed", ALLOW_ENTRY.names) + " ON CONFLICT DO 
 REMOVE_ALLOWED = "DELETE FROM allowed WHERE caller = ?"
 SELECT_ALLOWED = f"SELECT {ALLOW_ENTRY.selected()} FROM allowed ORDER BY caller"
 
-# The SQL form of queries.call_order: a row of the same call that is later than c.
+# A row of the same call that is later than c, as in queries.verdict_order: the latest is what is known of it now.
 _LATER_CALL = (
     "SELECT 1 FROM call d WHERE "
     + " AND ".join(f"d.{column} = c.{column}" for column in CALL_KEY)

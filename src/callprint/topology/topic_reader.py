@@ -66,7 +66,6 @@ class TopicReader(ConsumerRebalanceListener):
         self._next_commit_s = self._next_expiry_s = 0.0
         self._ends_seen_s: float | None = None  # when Kafka last answered where the partitions end
         self._evicted = Milestones()
-        self.skipped = 0  # offsets that Kafka deleted before they were worked off
         options = settings.kafka.client_options()
         try:
             self._consumer = KafkaConsumer(
@@ -234,7 +233,6 @@ class TopicReader(ConsumerRebalanceListener):
             return first, {}, -1
         sequences, epoch = _decode_metadata(committed.metadata)
         if committed.offset < first:
-            self.skipped += first - committed.offset
             log.error(
                 "%s: offsets %d to %d were deleted before they were worked off: raise the topic's retention",
                 partition, committed.offset, first - 1,
@@ -266,7 +264,7 @@ class TopicReader(ConsumerRebalanceListener):
             else:
                 self._read_again(record.partition, stream.rewind(now_s, _epoch()))
             return None
-        return None if taken is None else SpoutTuple(*taken, BATCH, record.value)
+        return None if taken is None else SpoutTuple(*taken, BATCH, data)
 
     def _expiry(self, now_s: float) -> SpoutTuple | None:
         ends = self._ends()

@@ -92,11 +92,6 @@ class LowWater:
         """Batches that are in flight, or done while one before them is not."""
         return len(self._in_flight)
 
-    @property
-    def pending_flows(self) -> int:
-        """Flows whose last part is not done."""
-        return len(self._first)
-
     def pending_of(self, source: int) -> int:
         """Return how many flows of one source are pending."""
         return self._by_source[source]
