@@ -61,6 +61,13 @@ def test_json_has_every_window_with_its_mos(store, capsys):
     assert found["windows"][0]["mos"] < found["windows"][1]["mos"] == 4.41
 
 
+@pytest.mark.parametrize("kept", [2, quality.MOST_FLOWS])
+def test_all_flows_of_a_capture_are_counted_however_few_are_kept(kept, capsys, monkeypatch):
+    monkeypatch.setattr(quality, "MOST_FLOWS", kept)
+    assert call(SAMPLE, "--limit", 1) == 0
+    assert "1 flow of 24 flows" in capsys.readouterr().out
+
+
 def test_a_sparkline_shows_the_worst_of_each_group():
     windows = rated_windows(BAD)
     assert sparkline(windows) == "▅█"

@@ -89,7 +89,7 @@ def _of_captures(args: argparse.Namespace, limit: int) -> int:
     console = make_console(data_on_stdout=bool(args.json))
     interrupted = read_captures(source, capture_run, console)
     capture_run.finish()
-    _show(args, heapq.nsmallest(limit, kept, key=worst_first), f"of {quantity(len(kept), 'flow')}")
+    _show(args, heapq.nsmallest(limit, kept, key=worst_first), f"of {quantity(capture_run.flows, 'flow')}")
     for warning in source.warnings:
         make_messages().print(Text(f"callprint: warning: {printable(str(warning))}", style="yellow"))
     if interrupted:
