@@ -44,7 +44,10 @@ class ConsoleContract:
 
     def test_calls_are_found_by_any_field(self, store):
         store.put_calls(
-            [call(), call(call_id="b", reason="100% 'spam'", spam_score=0.9, action=Action.BLOCK)]
+            [
+                call(caller_user_agent="ÜBERTRAGUNG/1"),
+                call(call_id="b", reason="100% 'spam'", spam_score=0.9, action=Action.BLOCK),
+            ]
         )
         for where, found in (
             (Where("spam_score", ">=", 0.5), ["b"]),
@@ -52,6 +55,8 @@ class ConsoleContract:
             (Where("detector", "=", "fusion-1"), [call().call_id, "b"]),
             (Where("reason", "~", "% '"), ["b"]),
             (Where("callee_user_agent", "=", "x"), []),
+            (Where("callee_user_agent", "~", "ü"), []),
+            (Where("caller_user_agent", "~", "übertragung"), [call().call_id]),
         ):
             assert [each.call_id for each in store.calls(CallQuery(where=(where,)))] == found
 

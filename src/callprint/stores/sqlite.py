@@ -289,7 +289,9 @@ class SqliteStore(VerdictStore):
             # complete in itself, and `immutable` reads it even from a read-only medium.
             mode = "mode=ro" if _has_log(self._path) else "mode=ro&immutable=1"
         uri = f"{self._path.as_uri()}?{mode}"
-        return sqlite3.connect(uri, uri=True, timeout=busy_timeout_s, isolation_level=None)
+        connection = sqlite3.connect(uri, uri=True, timeout=busy_timeout_s, isolation_level=None)
+        connection.create_function(sqlite_rows.LOWER, 1, sqlite_rows.lowered, deterministic=True)
+        return connection
 
     def _prepare(self, *, create: bool) -> None:
         connection = self._open()
