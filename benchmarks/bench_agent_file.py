@@ -6,18 +6,15 @@ its processor time is what counts, less that of its start, which a run on an emp
 
 import argparse
 import os
-import re
-import resource
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
+from agents import ROOT, agent_command, last_counters, new_topics
+from process_costs import of_children_s
 from traffic import write_calls
 
-from callprint.messaging.settings import KafkaSettings
-from callprint.messaging.topics import TopicNames, create_topics
 from callprint.services.layout import HOST, standard_layout
 
 
@@ -25,30 +22,16 @@ def run(
     capture: Path, brokers: str, topic: str, core: int, spool: Path
 ) -> tuple[float, float, dict[str, int]]:
     """Return seconds, seconds of processor, and the counters of one agent on one capture."""
-    command = [
-        sys.executable,
-        "-m",
-        "capture_agent",
-        str(capture),
-        "--brokers",
-        brokers,
-        "--spool",
-        str(spool),
-    ]
-    command += ["--media-topic", topic, "--signaling-topic", f"{topic}-sip"]
-    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+    before_s, began = of_children_s(), time.monotonic()
     done = subprocess.run(
-        command,
-        cwd=Path(__file__).parents[1],
+        agent_command(brokers, topic, spool, str(capture)),
+        cwd=ROOT,
         stderr=subprocess.PIPE,
         text=True,
         check=True,
         preexec_fn=lambda: os.sched_setaffinity(0, {core}),
     )
-    after, wall_s = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic() - began
-    used_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    counters = {name: int(n) for name, n in re.findall(r"(\w+)=(\d+)", done.stderr.splitlines()[-1])}
-    return wall_s, used_s, counters
+    return time.monotonic() - began, of_children_s() - before_s, last_counters(done.stderr)
 
 
 def main() -> None:
@@ -62,8 +45,7 @@ def main() -> None:
     parser.add_argument("--brokers", default=f"{HOST}:{standard_layout().kafka}")
     chosen = parser.parse_args()
     os.nice(chosen.priority)
-    topic = f"file-{time.time_ns()}"
-    create_topics(KafkaSettings((chosen.brokers,)), 8, 1, TopicNames(topic, f"{topic}-sip"))
+    topic = new_topics("file", chosen.brokers)
     with tempfile.TemporaryDirectory() as folder:
         short, long = Path(folder) / "short.pcap", Path(folder) / "long.pcap"
         write_calls(short, 1, 2)

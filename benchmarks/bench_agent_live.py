@@ -9,7 +9,6 @@ share the flows, capture at the other end and ship to Kafka. Sender, agents and 
 import argparse
 import os
 import re
-import resource
 import signal
 import subprocess
 import sys
@@ -17,40 +16,22 @@ import tempfile
 import time
 from pathlib import Path
 
+from agents import ROOT, agent_command, last_counters, new_topics
+from process_costs import of_children_s
 from traffic import write_calls
 
-from callprint.messaging.settings import KafkaSettings
-from callprint.messaging.topics import TopicNames, create_topics
 from callprint.services.layout import HOST, standard_layout
 
 NEAR, FAR = "cp-near", "cp-far"
 GROUP = "4712"
-START_TIMEOUT_S = 60.0
-
-
-def counters(said: str) -> dict[str, int]:
-    """Return the numbers of an agent's last status line."""
-    return {name: int(value) for name, value in re.findall(r"(\w+)=(\d+)", said.splitlines()[-1])}
 
 
 def start(brokers: str, topic: str, spool: Path) -> subprocess.Popen[str]:
     """Start an agent and wait until it captures."""
-    command = [
-        sys.executable,
-        "-m",
-        "capture_agent",
-        "--interface",
-        FAR,
-        "--fanout",
-        GROUP,
-        "--brokers",
-        brokers,
-    ]
-    command += ["--media-topic", topic, "--signaling-topic", f"{topic}-sip", "--spool", str(spool)]
-    command += ["--status-every", "0.2"]
-    agent = subprocess.Popen(command, cwd=Path(__file__).parents[1], stderr=subprocess.PIPE, text=True)
+    options = ("--interface", FAR, "--fanout", GROUP, "--status-every", "0.2")
+    command = agent_command(brokers, topic, spool, *options)
+    agent = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
     assert agent.stderr is not None
-    os.set_blocking(agent.stderr.fileno(), True)
     if not agent.stderr.readline():
         sys.exit("the agent did not start")
     return agent
@@ -58,22 +39,20 @@ def start(brokers: str, topic: str, spool: Path) -> subprocess.Popen[str]:
 
 def once(capture: Path, rate: int, agents: int, brokers: str) -> None:
     """Send the capture at one rate and print how much of it arrived."""
-    topic = f"live-{time.time_ns()}"
-    create_topics(KafkaSettings((brokers,)), 8, 1, TopicNames(topic, f"{topic}-sip"))
+    topic = new_topics("live", brokers)
     with tempfile.TemporaryDirectory() as folder:
         running = [start(brokers, topic, Path(folder) / str(number)) for number in range(agents)]
         command = ["tcpreplay", "--intf1", NEAR, "--preload-pcap", f"--pps={rate}", str(capture)]
         sent = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         time.sleep(1)
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        before_s = of_children_s()
         for agent in running:
             agent.send_signal(signal.SIGTERM)
-        found = [counters(agent.communicate(timeout=120)[1]) for agent in running]
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        found = [last_counters(agent.communicate(timeout=120)[1]) for agent in running]
+        processor_s = of_children_s() - before_s
     (reached,) = re.findall(r"Rated: .*?([\d.]+) pps", sent)
     (packets,) = re.findall(r"Actual: (\d+) packets", sent)
     read, dropped = (sum(one[name] for one in found) for name in ("packets_read", "kernel_drops"))
-    processor_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     print(
         f"{agents} agents, {rate} packets/s asked, {float(reached):.0f} sent/s, {packets} sent, {read} read, "
         f"{dropped} dropped, {processor_s:.1f} s of processor (with the agents' start)",

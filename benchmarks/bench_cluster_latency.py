@@ -13,12 +13,11 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-from cassandra.cluster import Cluster, Session
+from keyspace import connected
 from process_costs import Cost, cost_of, resident_mib, table
 from traffic import write_calls, write_mixture, write_overlapping
 
@@ -96,16 +95,16 @@ class Clock:
 class Seen:
     """The verdicts that are in a keyspace, and the wall-clock time at which each was."""
 
-    def __init__(self, port: int, keyspace: str) -> None:
+    def __init__(self, url: str) -> None:
         self.rows: dict[tuple[object, ...], float] = {}
         self.last_s = 0.0  # when there was something new
         self.stop = threading.Event()
-        self._port, self._keyspace = port, keyspace
+        self._url = url
 
     def look(self) -> Iterator[None]:
         """Read all rows again and again."""
         query = f"SELECT {KEY} FROM verdict_by_flow"
-        with self._session() as session:
+        with connected(self._url) as session:
             self.rows |= {tuple(row): 0.0 for row in session.execute(query)}
             while not self.stop.wait(POLL_S):
                 known = len(self.rows)
@@ -119,7 +118,7 @@ class Seen:
         """Read the marks that writers change with every write, and all rows when none has changed for a while."""
         known: list[object] = []
         quiet = 0
-        with self._session() as session:
+        with connected(self._url) as session:
             while not self.stop.wait(NOTE_S):
                 marks = session.execute(f"SELECT writer, mark FROM written {ANY_MARK}").all()
                 quiet = quiet + 1 if marks == known else 0
@@ -129,12 +128,6 @@ class Seen:
                 elif quiet % QUIET == 0:
                     query = f"SELECT {KEY}, WRITETIME(confidence) FROM verdict_by_flow"
                     self.rows |= {tuple(row[:-1]): row[-1] / 1e6 for row in session.execute(query)}
-
-    @contextmanager
-    def _session(self) -> Iterator[Session]:
-        cluster = Cluster([HOST], port=self._port, protocol_version=5)
-        yield cluster.connect(self._keyspace)
-        cluster.shutdown()
 
 
 def components(topology: DeployedTopology) -> dict[str, list[int]]:
@@ -280,7 +273,7 @@ def measure(
     }
     if chosen.first:
         put_first([os.getpid(), *(pid for pids in watched.values() for pid in pids)])
-    clock, seen = Clock(), Seen(topology.layout.cassandra, url.rpartition("/")[2])
+    clock, seen = Clock(), Seen(url)
     send(folder / "warm", [SAMPLE], partial(paced, speed=0, stopping=StopRequest(), longest_silence_s=5))
     warmed = embedded([SAMPLE], load_model(DEFAULT_MODEL))
     with open_store(url) as store:

@@ -6,7 +6,6 @@ measured, from the start of Python to the last row in the store and the tables. 
 """
 
 import argparse
-import resource
 import shutil
 import statistics
 import subprocess
@@ -18,6 +17,7 @@ from pathlib import Path
 
 import traffic
 from bench_packet_path import CACHE, ROOT, machine_line, one_core, prepared
+from process_costs import of_children_s
 from rich.console import Console
 
 RESULTS = ROOT / "docs" / "results" / "identify.md"
@@ -46,12 +46,9 @@ READERS: dict[str, tuple[Callable[[Path], list[str]], float | None]] = {
 
 def measured(command: list[str]) -> tuple[float, float]:
     """Run a command; return wall and processor seconds."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    begin = time.perf_counter()
+    before_s, begin = of_children_s(), time.perf_counter()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT)
-    wall_s = time.perf_counter() - begin
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return wall_s, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return time.perf_counter() - begin, of_children_s() - before_s
 
 
 def main() -> None:

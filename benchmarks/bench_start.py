@@ -13,13 +13,14 @@ this processor, and on one for which the wheel has no machine code, which is sim
 
 import argparse
 import os
-import resource
 import subprocess
 import sys
 import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+
+from process_costs import of_children_s
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLE = ROOT / "samples" / "applications.pcapng"
@@ -46,10 +47,9 @@ def processor_seconds(arguments: list[str], source: Path) -> float:
     """Run Python with `arguments` and return what it took, in user and system mode."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (source / "src", source)))}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    before_s = of_children_s()
     subprocess.run([sys.executable, *arguments], env=environment, capture_output=True, check=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return of_children_s() - before_s
 
 
 ELSEWHERE = """
@@ -87,7 +87,7 @@ def first_start(python: Path, folder: Path, *, elsewhere: bool = False) -> First
         "print('numba' in sys.modules); sys.exit(status)"
     )
     arguments = ["identify", str(SAMPLE), "--store", str(folder / f"{elsewhere}.sqlite")]
-    before, begin = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    before_s, begin = of_children_s(), time.perf_counter()
     finished = subprocess.run(
         [python, "-c", program, *arguments],
         env=environment,
@@ -96,8 +96,7 @@ def first_start(python: Path, folder: Path, *, elsewhere: bool = False) -> First
         text=True,
         check=True,
     )
-    wall_s, after = time.perf_counter() - begin, resource.getrusage(resource.RUSAGE_CHILDREN)
-    processor_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    wall_s, processor_s = time.perf_counter() - begin, of_children_s() - before_s
     return FirstStart(wall_s, processor_s, finished.stderr, finished.stdout.endswith("True\n"))
 
 

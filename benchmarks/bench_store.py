@@ -16,17 +16,20 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+from keyspace import connected, drop
 from process_costs import cost_of
 
 from callprint.core.verdict import FlowKey, FlowSummary, Verdict
-from callprint.services.layout import HOST, standard_layout
+from callprint.services.layout import standard_layout
 from callprint.services.service import services
 from callprint.stores import VerdictQuery, VerdictStore, open_store
 from callprint.stores.cassandra_rows import HOUR_NS
+from callprint.stores.cassandra_settings import CassandraSettings
 
 ASKED = 100  # of each query, each time about another flow, host or moment
 START_NS = 1_760_000_000_000_000_000
 ROUNDS_IN_CQL = 3
+IN_CQL = "SELECT * FROM verdict_by_application_hour WHERE application = ? AND hour = ? AND bucket IN (0,1,2,3,4,5,6,7)"
 STEP_NS = 10_000_000  # a hundred new flows a second: those of six thousand concurrent calls
 APPLICATIONS = ("linphone", "jami", "pjsua", "baresip", "unknown")
 
@@ -114,21 +117,15 @@ def ask(store: VerdictStore, flows: int) -> None:
 
 def ask_in_cql(url: str, flows: int) -> None:
     """Read an application's hour as docs/operate/reading-verdicts.md has it: the rows of one table alone."""
-    from cassandra.cluster import Cluster  # noqa: PLC0415 - the extra `cluster`
-
-    cluster = Cluster([HOST], port=standard_layout().cassandra, protocol_version=5)
-    session = cluster.connect(url.rpartition("/")[2].partition("?")[0])
-    wanted = session.prepare(
-        "SELECT * FROM verdict_by_application_hour WHERE application = ? AND hour = ? AND bucket IN (0,1,2,3,4,5,6,7)"
-    )
     hours = sorted({verdict(i).decided_at_ns // HOUR_NS for i in range(0, flows, 1000)})
     took_s, found = [], []
-    for _ in range(ROUNDS_IN_CQL):
-        for name in APPLICATIONS:
-            began = time.perf_counter()
-            found.append(sum(len(list(session.execute(wanted, (name, hour)))) for hour in hours))
-            took_s.append(time.perf_counter() - began)
-    cluster.shutdown()
+    with connected(url) as session:
+        wanted = session.prepare(IN_CQL)
+        for _ in range(ROUNDS_IN_CQL):
+            for name in APPLICATIONS:
+                began = time.perf_counter()
+                found.append(sum(len(list(session.execute(wanted, (name, hour)))) for hour in hours))
+                took_s.append(time.perf_counter() - began)
     print(
         f"by application, {len(hours)} hour(s), in CQL: {np.median(took_s):.2f} s, at most {max(took_s):.2f} s, "
         f"{np.mean(found):,.0f} verdicts"
@@ -156,11 +153,9 @@ def sqlite(flows: int, batch: int) -> Iterator[str]:
 @contextmanager
 def cassandra(url: str, flows: int, batch: int, rounds: int) -> Iterator[str]:
     """Fill a keyspace of the cluster of `make cluster-up`, and give its URL once everything is in files."""
-    from cassandra.cluster import Cluster  # noqa: PLC0415 - the extra `cluster`
-
     layout = standard_layout()
     node = services(layout)["cassandra"]
-    keyspace = url.rpartition("/")[2].partition("?")[0]
+    keyspace = CassandraSettings.from_url(url).keyspace
     with open_store(url) as store:
         for _ in range(rounds):
             fill(store, flows, batch, [node.process.pid or 0])
@@ -173,9 +168,7 @@ def cassandra(url: str, flows: int, batch: int, rounds: int) -> Iterator[str]:
     try:
         yield url
     finally:
-        cluster = Cluster([HOST], port=layout.cassandra, protocol_version=5)
-        cluster.connect().execute(f"DROP KEYSPACE {keyspace}", timeout=60)
-        cluster.shutdown()
+        drop(url)
 
 
 def main() -> None:

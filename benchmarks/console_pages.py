@@ -23,6 +23,7 @@ from typing import Any
 from urllib.parse import quote_plus, urlsplit
 
 import httpx
+from keyspace import drop
 
 from callprint.console import shown
 from callprint.console.app import make_app
@@ -270,17 +271,12 @@ def forget(path: Path) -> None:
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
-def drop(url: str) -> None:
+def delete(url: str) -> None:
     """Delete the file or drop the keyspace of a store."""
-    from cassandra.cluster import Cluster  # noqa: PLC0415 - the extra `cluster`
-
-    parts = urlsplit(url)
-    if parts.scheme != "cassandra":
-        Path(parts.path).unlink()
-        return
-    cluster = Cluster([parts.hostname], port=parts.port or 9042, protocol_version=5)
-    cluster.connect().execute(f"DROP KEYSPACE IF EXISTS {parts.path.strip('/')}", timeout=120)
-    cluster.shutdown()
+    if url.startswith("cassandra:"):
+        drop(url)
+    else:
+        Path(urlsplit(url).path).unlink()
 
 
 def main() -> None:
@@ -305,7 +301,7 @@ def main() -> None:
             asyncio.run(measure(url, Path(folder) / "console", traffic))
         finally:
             if not chosen.keep:
-                drop(url)
+                delete(url)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 import os
 import re
-import resource
 import shutil
 import statistics
 import subprocess
@@ -18,6 +17,7 @@ import known_flows
 import traffic
 from bench_identify import FLOWS, OTHERS, PACKETS_EACH, PEER
 from bench_packet_path import one_core, prepared
+from process_costs import of_children_s
 
 Figures = dict[str, float]
 
@@ -55,13 +55,11 @@ class Spent:
 
 def spent(run: Run, command: list[str], **more: str) -> Spent:
     """Run a command of the clone. Raises subprocess.CalledProcessError."""
-    before, begin = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    before_s, begin = of_children_s(), time.perf_counter()
     finished = subprocess.run(
         command, env=run.environment(**more), cwd=run.source, check=True, capture_output=True, text=True
     )
-    wall_s, after = time.perf_counter() - begin, resource.getrusage(resource.RUSAGE_CHILDREN)
-    processor_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Spent(wall_s, processor_s, finished.stdout)
+    return Spent(time.perf_counter() - begin, of_children_s() - before_s, finished.stdout)
 
 
 def identify(run: Run, capture: Path, *options: str) -> list[str]:

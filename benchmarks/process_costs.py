@@ -1,6 +1,7 @@
 """What processes have cost so far, as /proc knows it: processor time, wake-ups, calls that read or write, bytes."""
 
 import os
+import resource
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -31,6 +32,12 @@ def cost_of(pids: Iterable[int]) -> Cost:
     """Return what these processes have cost so far; one that has ended counts as nothing."""
     found = [_cost(pid) for pid in pids]
     return Cost(*(sum(column) for column in zip(*found, strict=True))) if found else Cost(0, 0, 0, 0, 0)
+
+
+def of_children_s() -> float:
+    """Return the processor time of this process's children that have ended, in seconds."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _cost(pid: int) -> Cost:
