@@ -14,6 +14,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import traffic
@@ -67,12 +68,12 @@ def nfstream_python() -> str | None:
     return str(python)
 
 
-def prepared(name: str, write: object) -> Path:
+def prepared(name: str, write: Callable[[Path], None]) -> Path:
     """Return a generated capture, written the first time."""
     path = CACHE / name
     if not path.exists():
         with console.status(f"writing {name}"):
-            write(path)  # type: ignore[operator]
+            write(path)
     path.read_bytes()  # into the page cache, so that nobody is measured against the disk
     return path
 

@@ -7,11 +7,12 @@ import sys
 import tempfile
 from pathlib import Path
 
+from traffic import RAW_IP, with_own_addresses, write_raw_ip
+
 from callprint.sources import open_captures
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLE = ROOT / "samples" / "applications.pcapng"
-RAW_IP = 101  # LINKTYPE_
 ETHERNET_BYTES = {1: 14, RAW_IP: 0}  # by link type, before IPv4
 STEP_NS = 2_000_000
 """From the begin of one copy to that of the next: some thousand flows run at a time."""
@@ -58,12 +59,7 @@ def write_known(path: Path, copies: int, packets_each: int) -> tuple[int, int]:
         for number in range(copies)
         for index, (time_ns, _) in enumerate(frames)
     )
-    with path.open("wb") as stream:
-        magic = b"\x4d\x3c\xb2\xa1\x02\0\x04\0"  # nanoseconds
-        stream.write(magic + bytes(8) + struct.pack("<II", 65535, RAW_IP))
-        for time_ns, number, index in order:
-            frame = bytearray(frames[index][1])
-            frame[13:15] = frame[17:19] = number.to_bytes(2, "big")  # in the middle of both addresses
-            seconds, left_ns = divmod(1_700_000_000 * 10**9 + time_ns, 10**9)
-            stream.write(struct.pack("<IIII", seconds, left_ns, len(frame), len(frame)) + frame)
+    write_raw_ip(
+        path, ((time_ns, with_own_addresses(frames[index][1], number)) for time_ns, number, index in order)
+    )
     return len(flows) * copies, len(order)

@@ -1,7 +1,7 @@
 """Large generated captures for the benchmarks: many calls at once, written as one pcap by numpy."""
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +62,23 @@ def _records(count: int, rng: np.random.Generator) -> np.ndarray:
     return records
 
 
+def write_raw_ip(path: Path, packets: Iterable[tuple[int, bytes]]) -> None:
+    """Write raw IP as a pcap file; packets: nanoseconds since START_S, and what begins with the IP header, in order."""
+    with path.open("wb") as stream:
+        magic = b"\x4d\x3c\xb2\xa1\x02\0\x04\0"  # nanoseconds
+        stream.write(magic + bytes(8) + struct.pack("<II", 65535, RAW_IP))
+        for time_ns, packet in packets:
+            seconds, left_ns = divmod(START_S * 10**9 + time_ns, 10**9)
+            stream.write(struct.pack("<IIII", seconds, left_ns, len(packet), len(packet)) + packet)
+
+
+def with_own_addresses(packet: bytes, number: int) -> bytes:
+    """Return an IPv4 packet with a number in the middle of both addresses."""
+    changed = bytearray(packet)
+    changed[13:15] = changed[17:19] = number.to_bytes(2, "big")
+    return bytes(changed)
+
+
 def write_overlapping(path: Path, captures: Sequence[Path], step_s: float, repeats: int = 1) -> None:
     """Write captures of raw IPv4 as one: each begins `step_s` after the one before it, with addresses of its own.
 
@@ -72,28 +89,22 @@ def write_overlapping(path: Path, captures: Sequence[Path], step_s: float, repea
         first_ns = None
         for data, records in open_captures([capture]):
             for row in records:
-                frame = bytearray(data[row["offset"] :][: row["captured"]].tobytes())
+                frame = data[row["offset"] :][: row["captured"]].tobytes()
                 if row["link_type"] != RAW_IP or row["captured"] != row["original"] or frame[0] >> 4 != 4:
                     continue
                 first_ns = int(row["time_ns"]) if first_ns is None else first_ns
-                frame[13:15] = frame[17:19] = number.to_bytes(2, "big")  # in the middle of both addresses
-                time_ns = int(row["time_ns"]) - first_ns + round((START_S + number * step_s) * 1e9)
-                frames.append((time_ns, bytes(frame)))
-    frames.sort(key=lambda pair: pair[0])
-    with path.open("wb") as stream:
-        magic, link = b"\x4d\x3c\xb2\xa1\x02\0\x04\0", RAW_IP.to_bytes(4, "little")  # nanoseconds
-        stream.write(magic + bytes(8) + (65535).to_bytes(4, "little") + link)
-        for time_ns, frame in frames:
-            stream.write(struct.pack("<IIII", *divmod(time_ns, 10**9), len(frame), len(frame)) + frame)
+                time_ns = int(row["time_ns"]) - first_ns + round(number * step_s * 1e9)
+                frames.append((time_ns, with_own_addresses(frame, number)))
+    write_raw_ip(path, sorted(frames, key=lambda pair: pair[0]))
 
 
-def _write(path: Path, chunks: object) -> None:
+def _write(path: Path, chunks: Iterable[np.ndarray]) -> None:
     partial = path.with_suffix(".partial")
     with partial.open("wb") as stream:
         stream.write(
             b"\xd4\xc3\xb2\xa1\x02\0\x04\0" + bytes(8) + (65535).to_bytes(4, "little") + b"\x01\0\0\0"
         )
-        for chunk in chunks:  # type: ignore[attr-defined]
+        for chunk in chunks:
             chunk.tofile(stream)
     partial.rename(path)
 
@@ -107,7 +118,7 @@ def write_calls(path: Path, flows: int, packets_each: int) -> None:
     ssrc = rng.integers(0, 1 << 32, flows)
     phase_us = np.sort(rng.integers(0, 20_000, flows))
 
-    def chunks() -> object:
+    def chunks() -> Iterator[np.ndarray]:
         records = _records(flows, rng)
         records["source"] = 0x0A000000 + flow
         records["destination"] = 0x0B000000 + rng.permutation(flows)
@@ -133,7 +144,7 @@ def write_short_calls(path: Path, flows_per_s: int, seconds: int) -> None:
     packets_each = 102
     first_sequence = rng.integers(0, 65536, slots * per_slot)
 
-    def chunks() -> object:
+    def chunks() -> Iterator[np.ndarray]:
         for slot in range(slots + packets_each - 1):
             first_slot, last_slot = max(0, slot - packets_each + 1), min(slot, slots - 1)
             flow = np.arange(first_slot * per_slot, (last_slot + 1) * per_slot)
@@ -156,7 +167,7 @@ def write_flood(path: Path, packets: int) -> None:
     """Write `packets` RTP-like packets, each of another flow: none of them may stay in memory."""
     rng = np.random.default_rng(2)
 
-    def chunks() -> object:
+    def chunks() -> Iterator[np.ndarray]:
         size = 100_000
         for first in range(0, packets, size):
             records = _records(size, rng)
@@ -193,7 +204,7 @@ def write_mixture(path: Path, flows: int, packets_each: int, other: int, at_a_ti
     slots = int(begins[-1]) + packets_each
     other_each = max(1, other // slots)
 
-    def chunks() -> object:
+    def chunks() -> Iterator[np.ndarray]:
         for slot in range(slots):
             flow = np.flatnonzero((begins <= slot) & (begins + packets_each > slot))
             number = slot - begins[flow]
