@@ -59,7 +59,7 @@ def assemble(script: list[RawMessage], detector: SpamDetector | None) -> None:
             event for message in script[begin : begin + BATCH] for event in engine.assembler.message(message)
         ]
         rows += len(engine.judge.judge_all(events))
-    rows += len(engine.finish())
+    rows += sum(map(len, engine.finish_in_parts()))
     if rows != 2 * len(script) // MESSAGES_OF_A_CALL:
         raise SystemExit(f"{rows} rows from {len(script)} messages: something is wrong")
 

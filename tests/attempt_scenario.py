@@ -5,11 +5,11 @@
 
 from collections.abc import Sequence
 
+from call_player import CallPlayer
 from sip_scenario import Talk, at, sdp
 
 from callprint.core.call import CallRecord, Phase
 from callprint.core.signalling.reader import RawMessage
-from callprint.core.spam.call_pipeline import CallPipeline
 from callprint.core.verdict import FlowReport
 
 CALL = Talk()
@@ -42,7 +42,7 @@ def end_of(
     script: list[tuple[float, bytes]], flows: Sequence[FlowReport] = (), until_s: float = 0.0
 ) -> CallRecord:
     """Return the end row of the one call of a script; packet time goes on to `until_s` before the capture ends."""
-    engine = CallPipeline()
+    engine = CallPlayer()
     rows = [
         row for when, message in script for row in engine.message(RawMessage(at(when), "10.0.0.1", message))
     ]

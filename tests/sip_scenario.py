@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import frames
+from call_player import CallPlayer
 
 from callprint.core.call import CallRecord
 from callprint.core.ground.addresses import Endpoint
 from callprint.core.signalling.reader import RawMessage
-from callprint.core.spam.call_pipeline import CallPipeline
 from callprint.core.verdict import FlowKey, FlowReport, FlowSummary, Verdict
 
 Sent = tuple[float, Endpoint, Endpoint, bytes]
@@ -108,7 +108,7 @@ def flow(
 
 
 def play(
-    engine: CallPipeline, script: list[tuple[float, bytes]], source_ip: str = "10.0.0.1"
+    engine: CallPlayer, script: list[tuple[float, bytes]], source_ip: str = "10.0.0.1"
 ) -> list[CallRecord]:
     """Give messages to an engine at their times; return all rows, those of `finish` last."""
     records = []

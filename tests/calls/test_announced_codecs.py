@@ -3,6 +3,7 @@
 import random
 
 import pytest
+from call_player import CallPlayer
 from call_stream import embedded_rows, frames_of, inputs_of, record
 from sip_scenario import Talk, at, calls_in_a_row, flow, play, sdp, write_capture
 
@@ -10,7 +11,6 @@ from callprint.core.call import Phase
 from callprint.core.ground.snapshot import Snapshot
 from callprint.core.relay.site import SiteCalls
 from callprint.core.signalling.reader import RawMessage
-from callprint.core.spam.call_pipeline import CallPipeline
 from callprint.core.spam.detectors import make_detector
 from callprint.core.verdicts.pipeline import IdentificationPipeline
 from callprint.core.wire.source import site_of
@@ -25,7 +25,7 @@ SPEEX, OPUS = "a=rtpmap:8 speex/16000\r\n", "a=rtpmap:8 opus/48000/2\r\n"
 
 def announced(offer: str, answer: str, report, talk: Talk = CALL):
     """What a flow's summary says when it ends during a call of this offer and answer."""
-    engine = CallPipeline()
+    engine = CallPlayer()
     begin = [(0, talk.request("INVITE", sdp=sdp(*CALLER, offer)))]
     begin.append((3, talk.response(200, sdp=sdp(*CALLEE, answer))))
     for seconds, message in begin:
@@ -49,7 +49,7 @@ def test_the_receiver_announces_and_else_the_sender(offer, answer, wanted):
 
 
 def test_a_restart_forgets_no_announcement():
-    before, after = CallPipeline().assembler, CallPipeline().assembler
+    before, after = CallPlayer().assembler, CallPlayer().assembler
     before.message(RawMessage(at(0), "10.0.0.1", CALL.request("INVITE", sdp=sdp(*CALLER, SPEEX))))
     after.restore(Snapshot.unpack(before.snapshot().pack()))
     (found,) = after.with_announced([flow(CALLEE, CALLER, 3, 23)])
@@ -72,7 +72,7 @@ def test_a_flow_of_no_call_is_announced_by_nobody(report):
 
 
 def test_a_call_row_names_the_codec_that_its_flow_names():
-    engine = CallPipeline()
+    engine = CallPlayer()
     script = [
         (0, CALL.request("INVITE", sdp=sdp(*CALLER, SPEEX))),
         (3, CALL.response(200, sdp=sdp(*CALLEE, OPUS))),
@@ -103,7 +103,7 @@ def embedded(frames, batch: int, store=None):
         IdentificationPipeline(None),
         store,
         on_report=lambda report: found.update({report.summary.flow: report.summary}),
-        calls=CallPipeline(detector=make_detector("callprint")),
+        calls=CallPlayer(detector=make_detector("callprint")),
     )
     data, records = frames
     for first in range(0, len(records), batch):
@@ -162,7 +162,7 @@ def test_audio_and_video_may_use_the_same_payload_type():
 
 
 def test_a_restart_keeps_payload_types_of_media_apart():
-    before, after = CallPipeline().assembler, CallPipeline().assembler
+    before, after = CallPlayer().assembler, CallPlayer().assembler
     offer = TWO_MEDIA.format("opus/48000/2", 4004)
     before.message(RawMessage(at(0), "10.0.0.1", CALL.request("INVITE", sdp=sdp(*CALLER, offer))))
     after.restore(Snapshot.unpack(before.snapshot().pack()))
@@ -183,7 +183,7 @@ def test_encodings_are_spelled_as_they_are_registered(line, wanted):
 
 
 def test_digits_are_not_the_codec_that_is_offered():
-    engine = CallPipeline()
+    engine = CallPlayer()
     offer = sdp(*CALLER, "a=rtpmap:101 telephone-event/8000\r\n").replace("RTP/AVP 8", "RTP/AVP 101 13 8")
     engine.message(RawMessage(at(0), "10.0.0.1", CALL.request("INVITE", sdp=offer)))
     (end,) = [row for row in engine.finish() if row.phase is Phase.END]
@@ -192,7 +192,7 @@ def test_digits_are_not_the_codec_that_is_offered():
 
 def test_who_only_listens_sends_comfort_noise_and_speaks_the_codec_that_was_offered():
     """RFC 3389 4: noise may have a dynamic type, and be most of what someone sends who says nothing."""
-    engine = CallPipeline()
+    engine = CallPlayer()
     offer = "a=rtpmap:97 iLBC/8000\r\na=rtpmap:8 CN/8000\r\n"
     script = [
         (0, CALL.request("INVITE", sdp=sdp(*CALLER, offer).replace("RTP/AVP 8", "RTP/AVP 97 8"))),

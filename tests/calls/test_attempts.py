@@ -2,12 +2,12 @@
 
 import pytest
 from attempt_scenario import ACK, ANSWER, BYE, CALL, below, cancel, end_of, invite, outcome, reply
+from call_player import CallPlayer
 from sip_scenario import Talk, at, play
 
 from callprint.core.call import CallState, EndedBy, Phase
 from callprint.core.calls.settings import CallSettings
 from callprint.core.signalling.reader import RawMessage
-from callprint.core.spam.call_pipeline import CallPipeline
 from callprint.core.spam.features import Feature
 
 FORK = ((0.0, invite("s1")), (0.0, invite("s2")))
@@ -40,7 +40,7 @@ def test_a_new_invite_after_any_refusal_goes_on_with_the_call(status, cseq, bran
 @pytest.mark.parametrize("status", [302, 407, 404, 486, 500, 503, 603])
 @pytest.mark.parametrize("how", ["time-out", "capture end", "eviction"])
 def test_a_refusal_that_stands_is_a_failure_at_its_time(status, how):
-    engine = CallPipeline(CallSettings(maximum_calls=1))
+    engine = CallPlayer(CallSettings(maximum_calls=1))
     script = [(0.0, invite()), (0.5, reply(180)), (3.0, reply(status))]
     if how == "eviction":
         script.append((4.0, Talk("other").request("INVITE")))
@@ -296,7 +296,7 @@ def test_where_proxies_route_a_call_is_not_whom_it_asks_for():
 
 def test_histories_hear_of_a_callees_refusal_at_once():
     """A robot makes many calls in half a minute: they cannot wait for the end of the waiting."""
-    engine, setups = CallPipeline(), []
+    engine, setups = CallPlayer(), []
     for number in range(20):
         talk = Talk(f"call-{number}", from_tag=f"tag-{number}")
         for when, message in [(number, talk.request("INVITE")), (number + 0.5, talk.response(404))]:
@@ -306,7 +306,7 @@ def test_histories_hear_of_a_callees_refusal_at_once():
 
 
 def test_histories_hear_of_a_failover_only_what_became_of_it():
-    engine = CallPipeline()
+    engine = CallPlayer()
     script = [(0.0, invite()), (1.0, reply(503)), (1.1, invite("b")), (2.0, reply(200, "b")), (60.0, BYE)]
     play_until = [
         row for when, text in script for row in engine.message(RawMessage(at(when), "10.0.0.1", text))
@@ -319,7 +319,7 @@ def test_histories_hear_of_a_failover_only_what_became_of_it():
 def test_a_call_in_the_name_of_one_that_is_over_is_a_call_of_its_own():
     """RFC 3261 8.1.1.4 forbids that; a caller who does it hides no call."""
     first = [(0, invite("a")), (1, reply(200, "a", body=ANSWER)), (5, BYE)]
-    engine = CallPipeline()
+    engine = CallPlayer()
     second = [
         (10, invite("b", cseq=10)),
         (12, reply(200, "b", cseq=10, tag="new", body=ANSWER)),
@@ -332,4 +332,4 @@ def test_a_call_in_the_name_of_one_that_is_over_is_a_call_of_its_own():
     ]
     # Neither what is repeated nor a branch of the first call that comes late is a new call.
     late = [(6, invite("a")), (7, invite("c"))]
-    assert len([row for row in play(CallPipeline(), first + late) if row.phase is Phase.END]) == 1
+    assert len([row for row in play(CallPlayer(), first + late) if row.phase is Phase.END]) == 1

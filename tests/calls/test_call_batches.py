@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
+from call_player import CallPlayer
 from call_stream import SMALL, busy_line, frames_of
 from sip_scenario import write_capture
 
 from callprint.core.call import EndedBy, Phase
 from callprint.core.dissect import dissect
-from callprint.core.spam.call_pipeline import CallPipeline
 from callprint.core.spam.histories import CallHistory
 from callprint.core.verdicts.pipeline import IdentificationPipeline
 
@@ -22,7 +22,7 @@ def frames(tmp_path_factory):
 def rows_of(frames, batch: int):
     data, records = frames
     pipeline = IdentificationPipeline(None, SMALL)
-    engine = CallPipeline(history=CallHistory(64))
+    engine = CallPlayer(history=CallHistory(64))
     rows = []
     for start in range(0, len(records), batch):
         part = records[start : start + batch]

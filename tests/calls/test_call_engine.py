@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from call_player import CallPlayer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sip_scenario import SECOND_NS, Talk, at, play, sdp
@@ -14,7 +15,6 @@ from callprint.core.packets import PACKET, PacketKind
 from callprint.core.signalling.identity import IdentityReader
 from callprint.core.signalling.reader import RawMessage
 from callprint.core.signalling.sip import parse_message
-from callprint.core.spam.call_pipeline import CallPipeline
 from callprint.core.spam.features import SETUP_COLUMNS, Feature
 from callprint.core.spam.histories import CallHistory
 from callprint.core.spam.interface import SpamDetector
@@ -57,7 +57,7 @@ def test_a_call_over_tcp_in_pieces():
         (2.0, stream[2 * third :], True, 1000 + 2 * third),  # overtakes
         (2.5, stream[third : 2 * third], True, 1000 + third),
     ]
-    engine = CallPipeline()
+    engine = CallPlayer()
     records = engine.process(*packets_of(frames)) + engine.finish()
     assert [record.phase for record in records] == [Phase.SETUP, Phase.END]
     assert engine.assembler.outcomes == {MessageOutcome.CALL_BEGUN: 1, MessageOutcome.IN_CALL: 2}
@@ -73,7 +73,7 @@ def test_the_rows_are_the_same_whatever_the_batches(data):
         for when, message in whole_call(number, data.draw(st.integers(0, 300)))
     )
     cuts = sorted(data.draw(st.sets(st.integers(1, len(frames) - 1), max_size=6)))
-    whole, cut = CallPipeline(), CallPipeline()
+    whole, cut = CallPlayer(), CallPlayer()
     expected = whole.process(*packets_of(frames)) + whole.finish()
     got = []
     for start, end in zip([0, *cuts], [*cuts, len(frames)], strict=True):
@@ -86,7 +86,7 @@ def test_the_rows_are_the_same_whatever_the_batches(data):
 def test_assembly_can_be_spread_by_call_id_before_one_judge():
     """As in a cluster: several assemblers, one place for the histories, and the same rows."""
     script = sorted(step for number in range(20) for step in whole_call(number, 7.3 * number))
-    alone = CallPipeline(history=CallHistory(64))
+    alone = CallPlayer(history=CallHistory(64))
     expected = play(alone, script)
     workers, events = (CallAssembler(), CallAssembler()), []
     for seconds, message in script:
@@ -101,7 +101,7 @@ def test_assembly_can_be_spread_by_call_id_before_one_judge():
 
 def test_features_know_the_past_but_not_the_future():
     """Equal to the histories' own replay of the same calls, an implementation that shares no code with ours."""
-    engine = CallPipeline(history=CallHistory(1024))
+    engine = CallPlayer(history=CallHistory(1024))
     script = [step for number in range(5) for step in whole_call(number, 20.0 * number)]
     records = play(engine, script)
     first, *_, last = (record for record in records if record.phase is Phase.SETUP)
@@ -124,14 +124,14 @@ def test_features_know_the_past_but_not_the_future():
 def test_a_campaign_survives_a_rotating_number_but_not_another_program():
     def key(user: str, agent: str, source: str = "192.0.2.7") -> str:
         invite = Talk(user, f"sip:{user}@x").request("INVITE", headers=f"User-Agent: {agent}\r\n")
-        return CallPipeline().message(RawMessage(at(0), source, invite))[0].campaign
+        return CallPlayer().message(RawMessage(at(0), source, invite))[0].campaign
 
     assert key("+4930111111", "dialer") == key("+4930999999", "dialer", "192.0.2.99")
     assert len({key("u", "dialer"), key("u", "phone"), key("u", "dialer", "198.51.100.1")}) == 3
 
 
 def test_with_a_pseudonym_key_no_number_leaves_the_parser():
-    engine = CallPipeline(identities=IdentityReader(pseudonym_key=b"k" * 32))
+    engine = CallPlayer(identities=IdentityReader(pseudonym_key=b"k" * 32))
     records = play(engine, [*whole_call(1, 0), *whole_call(2, 20)])
     assert "4930" not in repr(records).replace("c1@x", "").replace("c2@x", "")
     assert records[0].caller.startswith("p:")
@@ -152,7 +152,7 @@ class Suspicious(SpamDetector):
 
 def test_the_detector_is_asked_at_set_up_and_at_the_end():
     detector = Suspicious()
-    engine = CallPipeline(detector=detector)
+    engine = CallPlayer(detector=detector)
     setup, end = play(engine, whole_call(1, 0))
     assert [phase for phase, _ in detector.seen] == [Phase.SETUP, Phase.END]
     for record in (setup, end):
@@ -166,7 +166,7 @@ def test_the_detector_is_asked_at_set_up_and_at_the_end():
 
 
 def test_the_allow_list_stands_above_the_detector():
-    engine = CallPipeline(detector=Suspicious())
+    engine = CallPlayer(detector=Suspicious())
     UserVotes(engine.judge).allow(["+4930111111"])
     for record in play(engine, whole_call(1, 0)):
         assert (record.spam, record.action, record.spam_score) == (False, Action.ALLOW, 0.97)
@@ -174,7 +174,7 @@ def test_the_allow_list_stands_above_the_detector():
 
 
 def test_a_flood_of_invites_pushes_out_its_own_kind_first():
-    engine = CallPipeline(CallSettings(maximum_calls=10))
+    engine = CallPlayer(CallSettings(maximum_calls=10))
     answered = whole_call(0, 0)[:2]
     flood = [(3 + i / 1000, Talk(f"f{i}").request("INVITE")) for i in range(200)]
     records = play(engine, [*answered, *flood, (4, whole_call(0, 0)[2][1])])
@@ -187,7 +187,7 @@ def test_a_flood_of_invites_pushes_out_its_own_kind_first():
 
 
 def test_deadlines_of_a_flood_do_not_pile_up():
-    engine = CallPipeline(CallSettings(maximum_calls=8))
+    engine = CallPlayer(CallSettings(maximum_calls=8))
     for i in range(500):
         engine.message(RawMessage(at(i / 1000), "10.0.0.1", Talk(f"f{i}").request("INVITE")))
         assert len(engine.assembler._table._deadlines) <= 4 * 8 + 1
@@ -195,7 +195,7 @@ def test_deadlines_of_a_flood_do_not_pile_up():
 
 
 def test_after_the_end_nothing_is_left():
-    engine = CallPipeline()
+    engine = CallPlayer()
     play(engine, [*whole_call(1, 0), (6, Talk("x").request("INVITE"))])
     assert engine.assembler.calls_in_progress == 0
     assert not engine.judge.vectors
@@ -221,7 +221,7 @@ MESSAGES = [message for _, message in whole_call(1, 0)] + [
 @given(st.lists(st.tuples(st.integers(0, 20_000), st.sampled_from(MESSAGES)), max_size=40), st.integers(1, 3))
 def test_any_order_of_messages_is_survived_and_adds_up(script, maximum_calls):
     """Every message ends in exactly one counter, and every call that begins ends exactly once."""
-    engine = CallPipeline(CallSettings(maximum_calls=maximum_calls))
+    engine = CallPlayer(CallSettings(maximum_calls=maximum_calls))
     records = play(engine, list(script))
     assert engine.assembler.messages == len(script)
     setups = [(r.call_id, r.from_tag, r.started_ns) for r in records if r.phase is Phase.SETUP]
@@ -238,7 +238,7 @@ def test_settings_that_cannot_be_name_themselves(name):
 
 
 def test_packet_time_is_all_the_time_there_is():
-    engine = CallPipeline()
+    engine = CallPlayer()
     engine.message(RawMessage(at(0), "10.0.0.1", CALL.request("INVITE")))
     assert engine.advance(at(0) + 199 * SECOND_NS) == []
     assert engine.assembler.calls_in_progress == 1

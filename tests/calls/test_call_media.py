@@ -3,6 +3,7 @@
 import math
 
 import pytest
+from call_player import CallPlayer
 from sip_scenario import Talk, at, flow, play, sdp
 
 from callprint.core.call import CallState, EndedBy, Phase
@@ -12,7 +13,6 @@ from callprint.core.calls.party import Party
 from callprint.core.calls.settings import CallSettings
 from callprint.core.signalling.identity import Identity
 from callprint.core.signalling.reader import RawMessage
-from callprint.core.spam.call_pipeline import CallPipeline
 from callprint.core.spam.features import Feature
 
 CALL = Talk()
@@ -30,7 +30,7 @@ def script(offer: str = sdp(*CALLER), answer: str = sdp(*CALLEE), talk: Talk = C
 
 def judged(flows, messages=None):
     """Return the end rows of a capture whose flows are reported before or after the messages."""
-    engine = CallPipeline()
+    engine = CallPlayer()
     engine.add_flows(flows)
     return [record for record in play(engine, messages or script()) if record.phase is Phase.END]
 
@@ -133,7 +133,7 @@ def test_without_media_its_features_stay_unknown():
 
 def test_media_without_signalling_is_a_call_of_its_own():
     first, second = flow(CALLEE, CALLER, 1, 20), flow(CALLER, CALLEE, 2, 21, application="asterisk")
-    engine = CallPipeline()
+    engine = CallPlayer()
     engine.add_flows([second, first])
     (call,) = engine.finish()
     assert call.call_id.startswith("media:")
@@ -157,7 +157,7 @@ def test_audio_and_video_of_one_bundle_are_one_call():
         flow(CALLEE, CALLER, 1.6, 20, ssrc=4),
         flow(CALLER, CALLEE, 40, 50, ssrc=5),  # later, so another call
     ]
-    engine = CallPipeline()
+    engine = CallPlayer()
     engine.add_flows(flows)
     first, second = engine.finish()
     assert ([f.ssrc for f in first.caller_flows], [f.ssrc for f in first.callee_flows]) == ([1, 2], [3, 4])
@@ -193,7 +193,7 @@ def test_thousands_of_calls_from_one_port_are_not_all_looked_at():
 
 
 def test_media_of_one_direction_is_half_a_call():
-    engine = CallPipeline()
+    engine = CallPlayer()
     engine.add_flows([flow(CALLEE, CALLER, 1, 20)])
     (call,) = engine.advance(at(20 + 131))
     assert (call.answered_ns, call.callee_flows) == (None, ())
@@ -202,7 +202,7 @@ def test_media_of_one_direction_is_half_a_call():
 def test_sources_that_begin_at_once_on_one_quad_tuple_are_one_conversation():
     names = []
     for sources in ([1, 2], [2, 1], [3]):
-        engine = CallPipeline()
+        engine = CallPlayer()
         engine.add_flows([flow(CALLEE, CALLER, 1, 20, ssrc=ssrc) for ssrc in sources])
         (call,) = engine.finish()
         names.append((call.call_id, len(call.caller_flows)))
@@ -214,14 +214,14 @@ def test_sources_that_begin_at_once_on_one_quad_tuple_are_one_conversation():
 def test_it_does_not_matter_when_a_flow_is_reported(report_at):
     """The flow engine may tell a flow's end at once, or after a large batch: the row is the same."""
     flows = [flow(CALLEE, CALLER, 3, 23), flow(CALLER, CALLEE, 3, 23)]
-    engine = CallPipeline()
+    engine = CallPlayer()
     rows = []
     for seconds, message in script():
         rows += engine.message(RawMessage(at(seconds), "10.0.0.1", message))
     rows += engine.advance(at(report_at))
     engine.add_flows(flows)
     rows += engine.advance(at(1000))
-    early = CallPipeline()
+    early = CallPlayer()
     early.add_flows(flows)
     for seconds, message in script():
         early.message(RawMessage(at(seconds), "10.0.0.1", message))
@@ -230,7 +230,7 @@ def test_it_does_not_matter_when_a_flow_is_reported(report_at):
 
 
 def test_memory_for_flows_is_bounded():
-    engine = CallPipeline(CallSettings(maximum_flows=10))
+    engine = CallPlayer(CallSettings(maximum_flows=10))
     rows = engine.add_flows(flow(("10.9.0.1", 10_000 + 2 * i), CALLER, i, i + 5) for i in range(50))
     assert engine.assembler.flows_settled_early == 40
     assert len(rows + engine.finish()) == 50  # none is lost: each became a call of one direction

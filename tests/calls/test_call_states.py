@@ -1,12 +1,12 @@
 """How calls begin, go on and end: each scenario is what was on the wire, and what becomes of the call."""
 
 import pytest
+from call_player import CallPlayer
 from sip_scenario import SECOND_NS, Talk, at, play, sdp
 
 from callprint.core.call import CallRecord, CallState, EndedBy, Phase
 from callprint.core.calls.assembly import MessageOutcome
 from callprint.core.signalling.reader import RawMessage
-from callprint.core.spam.call_pipeline import CallPipeline
 
 CALL = Talk()
 INVITE = CALL.request("INVITE", sdp=sdp("10.0.0.1", 4000), headers="User-Agent: phone/1\r\n")
@@ -21,7 +21,7 @@ ANSWERED = [
 
 def end_of(script: list[tuple[float, bytes]]) -> CallRecord:
     """Return the end row of the one call in a script, after checking that every message was counted."""
-    engine = CallPipeline()
+    engine = CallPlayer()
     records = play(engine, script)
     assert engine.assembler.messages == len(script)
     setup, end = records
@@ -95,7 +95,7 @@ def test_a_challenge_is_no_refusal():
 
 
 def test_a_challenge_that_is_never_met_fails_the_call():
-    engine = CallPipeline()
+    engine = CallPlayer()
     script = [(0.0, INVITE), (0.1, CALL.response(401)), (33.0, Talk("other").request("OPTIONS"))]
     end = play(engine, script)[1]
     assert (end.state, end.final_status, end.ended_ns) == (CallState.FAILED, 401, at(0.1))
@@ -195,18 +195,18 @@ def test_bye_of_an_early_dialog_is_a_cancellation():
     [([(0.0, INVITE), (0.5, CALL.response(180))], 200, 0.5), (ANSWERED, 4 * 3600, 3.1)],
 )
 def test_a_call_that_never_ends_expires_in_packet_time(script, wait_s, last_s):
-    engine = CallPipeline()
+    engine = CallPlayer()
     late = Talk("late").request("REGISTER")
     records = play(engine, [*script, (last_s + wait_s - 1, late)])
     assert records[1].ended_by is EndedBy.CAPTURE_END
-    engine = CallPipeline()
+    engine = CallPlayer()
     records = play(engine, [*script, (last_s + wait_s + 1, late)])
     assert (records[1].state, records[1].ended_by) == (CallState.EXPIRED, EndedBy.TIMEOUT)
     assert records[1].ended_ns == at(last_s)
 
 
 def test_messages_of_calls_whose_invite_was_not_seen_are_counted():
-    engine = CallPipeline()
+    engine = CallPlayer()
     assert play(engine, [(i, message) for i, (_, message) in enumerate(ANSWERED[1:])]) == []
     assert engine.assembler.outcomes == {MessageOutcome.NO_CALL: 4}
 
@@ -221,7 +221,7 @@ def test_a_caller_without_tag_is_read_as_rfc_2543_wrote():
 
 
 def test_broken_messages_and_bodies_are_counted_by_defect():
-    engine = CallPipeline()
+    engine = CallPlayer()
     bad_body = Talk("c2").request("INVITE", sdp="m=audio nonsense")
     records = play(engine, [(0, b"INVITE sip:x SIP/2.0\r\n\r\n"), (1, bad_body)])
     assert engine.assembler.defects == {"missing_header": 1}
@@ -230,7 +230,7 @@ def test_broken_messages_and_bodies_are_counted_by_defect():
 
 
 def test_rows_leave_when_they_are_due_not_before():
-    engine = CallPipeline()
+    engine = CallPlayer()
     waits_s = engine.assembler._settings.call_waits_ns / SECOND_NS
     script = [*ANSWERED, (63.0, CALL.request("BYE", cseq=2, to_tag="tag-b"))]
     play_until = [engine.message(RawMessage(at(when), "10.0.0.1", message)) for when, message in script]

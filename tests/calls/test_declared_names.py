@@ -4,6 +4,7 @@ import random
 from dataclasses import replace
 
 import pytest
+from call_player import CallPlayer
 from call_stream import frames_of, inputs_of, record
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,7 +18,6 @@ from callprint.core.relay.site import SiteCalls
 from callprint.core.signalling.defects import SipError
 from callprint.core.signalling.reader import RawMessage
 from callprint.core.signalling.sip import parse_message
-from callprint.core.spam.call_pipeline import CallPipeline
 from callprint.core.spam.detectors import make_detector
 from callprint.core.verdict import REASON_CONTRADICTED, UNKNOWN
 from callprint.core.verdicts.pipeline import IdentificationPipeline
@@ -38,7 +38,7 @@ SECOND_VIA = "Via: SIP/2.0/UDP 10.0.0.1:5060;branch=z9hG4bK-0\r\n"
 
 def declared(headers: str, report, source_ip=PHONE, media=CALLER):
     """The verdict of a flow that ends during a call whose INVITE has these headers."""
-    engine = CallPipeline(names=NAMES)
+    engine = CallPlayer(names=NAMES)
     invite = CALL.request("INVITE", sdp=sdp(*media), headers=headers)
     from_source = invite.replace(b"UDP 10.0.0.1;", f"UDP {source_ip};".encode())
     engine.message(RawMessage(at(0), source_ip, from_source))
@@ -90,7 +90,7 @@ def test_where_a_party_itself_is(headers, source_ip):
 
 def test_two_programs_at_one_address_name_nothing():
     """A back-to-back user agent on the telephone's host: both legs announce the same endpoint."""
-    engine = CallPipeline(names=NAMES)
+    engine = CallPlayer(names=NAMES)
     for number, agent in enumerate((AGENT, "User-Agent: FreeSWITCH-mod_sofia/1.10\r\n")):
         leg = Talk(f"leg-{number}@x", from_tag=f"t{number}")
         invite = leg.request("INVITE", sdp=sdp(*CALLER), headers=agent + CONTACT)
@@ -104,7 +104,7 @@ def test_two_programs_at_one_address_name_nothing():
     [("s=-", "s=Asterisk PBX 18"), ("t=0 0", "t=0 0\r\na=tool:baresip 3.9.0"), ("o=-", "o=FreeSWITCH")],
 )
 def test_sdp_says_it_where_no_header_does(changed):
-    engine = CallPipeline(names=NAMES)
+    engine = CallPlayer(names=NAMES)
     invite = CALL.request("INVITE", sdp=sdp(*CALLER).replace(*changed), headers=CONTACT)
     engine.message(RawMessage(at(0), PHONE, invite))
     (found,) = engine.assembler.with_announced([SENT])
@@ -112,7 +112,7 @@ def test_sdp_says_it_where_no_header_does(changed):
 
 
 def test_rows_of_calls_have_both_names():
-    engine = CallPipeline(names=NAMES)
+    engine = CallPlayer(names=NAMES)
     script = [
         (0, CALL.request("INVITE", sdp=sdp(*CALLER), headers=AGENT + CONTACT)),
         (3, CALL.response(200, sdp=sdp(*CALLEE).replace("s=-", "s=Asterisk"))),
@@ -149,12 +149,12 @@ def ringing(status: int, server: str, to_tag: str, branch: str = "z9hG4bK-1") ->
 def test_who_is_called_has_the_name_of_who_answers(responses, declared):
     script = [(0, CALL.request("INVITE", sdp=sdp(*CALLER)))]
     script += [(1 + i, response) for i, response in enumerate(responses)]
-    *_, row = play(CallPipeline(names=NAMES), script)
+    *_, row = play(CallPlayer(names=NAMES), script)
     assert row.callee_declared_application == declared
 
 
 def test_a_restart_forgets_no_name():
-    before, after = (CallPipeline(names=NAMES).assembler for _ in range(2))
+    before, after = (CallPlayer(names=NAMES).assembler for _ in range(2))
     before.message(
         RawMessage(at(0), PHONE, CALL.request("INVITE", sdp=sdp(*CALLER), headers=AGENT + CONTACT))
     )
@@ -207,7 +207,7 @@ def embedded(frames, batch: int, store=None, identifier=None):
         IdentificationPipeline(identifier or ByLength(), names=NAMES),
         store,
         on_verdict=found.append,
-        calls=CallPipeline(detector=make_detector("callprint"), names=NAMES),
+        calls=CallPlayer(detector=make_detector("callprint"), names=NAMES),
     )
     data, records = frames
     for first in range(0, len(records), batch):
@@ -254,7 +254,7 @@ def test_a_site_gives_the_same_verdicts(frames, seed):
         IdentificationPipeline(None, names=NAMES),
         None,
         on_verdict=run.append,
-        calls=CallPipeline(names=NAMES),
+        calls=CallPlayer(names=NAMES),
     )
     pipeline.process(*frames)
     pipeline.finish()

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from call_player import CallPlayer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from report_tables import report_table
@@ -11,7 +12,6 @@ from callprint.core.calls.ended_flow import EndedFlow, cells_of, ended_flows
 from callprint.core.calls.settings import CallSettings
 from callprint.core.ground.table import Rows, Same
 from callprint.core.quality.measures import with_codec, without_codec
-from callprint.core.spam.call_pipeline import CallPipeline
 from callprint.core.verdict import FlowReport
 
 HOSTS = ("10.0.0.1", "10.0.0.2", "10.0.0.3")
@@ -41,7 +41,7 @@ FLOWS = st.lists(a_flow(), max_size=8)
 
 def rows_of(batches, maximum):
     """What batches of flows become: the rows of calls, and what is said of the flows."""
-    calls = CallPipeline(CallSettings(maximum_flows=maximum))
+    calls = CallPlayer(CallSettings(maximum_flows=maximum))
     rows, said = [], []
     for number, batch in enumerate(batches):
         rows += calls.add_flows(batch)

@@ -4,11 +4,11 @@ import csv
 from collections import defaultdict
 
 import pytest
+from call_player import CallPlayer
 
 from callprint.core.call import EndedBy, Phase
 from callprint.core.dissect import dissect
 from callprint.core.flow import EngineSettings
-from callprint.core.spam.call_pipeline import CallPipeline
 from callprint.core.spam.histories import CallHistory
 from callprint.core.verdicts.pipeline import IdentificationPipeline
 from callprint.sources import open_captures
@@ -34,7 +34,7 @@ def test_both_flows_of_every_call_are_joined(labelled_calls, labels, application
     captures = sorted((labelled_calls / "dataset1").glob(f"{application}-*.pcap"))[:4]
     assert captures
     for capture in captures:
-        pipeline, engine = IdentificationPipeline(None, SMALL), CallPipeline(history=CallHistory(8))
+        pipeline, engine = IdentificationPipeline(None, SMALL), CallPlayer(history=CallHistory(8))
         rows = []
         for data, records in open_captures([capture]):
             packets = dissect(data, records)

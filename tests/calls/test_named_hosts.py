@@ -1,11 +1,11 @@
 """Both parties announce a host name in place of an address: their media is found by its ports, or not at all."""
 
 import pytest
+from call_player import CallPlayer
 from sip_scenario import Talk, flow, play, sdp, talking, write_capture
 
 import callprint
 from callprint.core.call import MEDIA_ONLY_PREFIX, CallRecord, CallState, Phase
-from callprint.core.spam.call_pipeline import CallPipeline
 
 CALL, OTHER = Talk(), Talk("call-2@example", from_tag="tag-2")
 PHONE, GATEWAY = ("10.0.0.1", 4000), ("10.0.0.2", 5000)
@@ -27,7 +27,7 @@ def script(
 
 def ends(flows, messages) -> list[CallRecord]:
     """Return the end rows of the calls that have signalling."""
-    engine = CallPipeline()
+    engine = CallPlayer()
     engine.add_flows(flows)
     rows = play(engine, sorted(messages, key=lambda step: step[0]))
     return [row for row in rows if row.phase is Phase.END and not row.call_id.startswith(MEDIA_ONLY_PREFIX)]

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import sipp_calls
+from call_player import CallPlayer
 from sipp_calls import BUSY, IMPATIENT, MISSING
 
 from callprint.core.call import CallRecord, CallState, EndedBy, Phase, Vote
@@ -23,7 +24,6 @@ from callprint.core.calls.assembly import MessageOutcome
 from callprint.core.dissect import dissect
 from callprint.core.packets import Outcome
 from callprint.core.signalling.identity import IdentityReader
-from callprint.core.spam.call_pipeline import CallPipeline
 from callprint.core.spam.features import Feature
 from callprint.core.spam.own_detector import OwnDetector
 from callprint.core.verdicts.pipeline import IdentificationPipeline
@@ -50,7 +50,7 @@ ROTATING = [(f"+49307000{i:04d}", f"+49{(IMPATIENT, MISSING)[i % 2]}{500 + i:05d
 class Seen:
     """What one reading of the capture gave."""
 
-    engine: CallPipeline
+    engine: CallPlayer
     pipeline: IdentificationPipeline
     records: list[CallRecord]
 
@@ -107,7 +107,7 @@ def capture(folder):
 def read(capture, **engine_options) -> Seen:
     """Read a capture as the embedded path does, without a store."""
     pipeline = IdentificationPipeline(None)
-    engine = CallPipeline(**{"detector": OwnDetector(), **engine_options})
+    engine = CallPlayer(**{"detector": OwnDetector(), **engine_options})
     records = []
     for data, frames in open_captures([capture]):
         packets = dissect(data, frames)

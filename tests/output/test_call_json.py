@@ -8,13 +8,13 @@ from dataclasses import replace
 from importlib.resources import files
 
 import pytest
+from call_player import CallPlayer
 from call_samples import at_setup, call
 from jsonschema import Draft202012Validator, FormatChecker
 from rich.console import Console
 from sip_scenario import Talk, at, flow, play, sdp
 
 from callprint.core.call import Action, CallRecord, CallState, EndedBy
-from callprint.core.spam.call_pipeline import CallPipeline
 from callprint.core.spam.features import FEATURES, NAMES
 from callprint.output.call_json import SCALARS, call_object, write_calls_csv, write_calls_json_lines
 from callprint.output.call_report import say_call
@@ -40,7 +40,7 @@ def validator(schema):
 def some_calls() -> list[CallRecord]:
     """Rows that a capture really gave: set up and over, answered and not, with media and without signalling."""
     talk, refused = Talk(), Talk("refused@x", from_tag="")
-    engine = CallPipeline()
+    engine = CallPlayer()
     engine.add_flows([flow(("10.0.0.1", 4000), ("10.0.0.2", 5000), 3, 9)])
     engine.add_flows([flow(("2001:db8::1", 4000), ("2001:db8::2", 5000), 3, 9)])
     return play(

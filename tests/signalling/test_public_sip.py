@@ -7,12 +7,12 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from call_player import CallPlayer
 
 from callprint.core.dissect import dissect
 from callprint.core.signalling.defects import SipDefect, SipError
 from callprint.core.signalling.reader import SignallingReader
 from callprint.core.signalling.sip import parse_message
-from callprint.core.spam.call_pipeline import CallPipeline
 from callprint.core.spam.histories import CallHistory
 from callprint.sources import open_captures
 
@@ -123,7 +123,7 @@ def test_what_is_refused_is_refused_for_its_defect(public_corpus, with_sip):
 
 def test_call_assembly_takes_everything_and_its_counters_add_up(with_sip):
     """One engine reads all captures in turn: their clocks jump by years, forwards and backwards."""
-    engine, rows = CallPipeline(history=CallHistory(256)), []
+    engine, rows = CallPlayer(history=CallHistory(256)), []
     for path in with_sip:
         for data, packets, records in batches(path):
             rows += engine.process(data, packets, records)

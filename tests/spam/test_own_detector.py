@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 import pytest
+from call_player import CallPlayer
 from sip_scenario import Talk, play
 
 from callprint.core.call import WITHDRAWN, Action, AllowEntry, Phase, Vote
 from callprint.core.ground.keys import stable_key
-from callprint.core.spam.call_pipeline import CallPipeline
 from callprint.core.spam.histories import CallHistory
 from callprint.core.spam.own_detector import LEARN_EVERY_NS, OwnDetector
 from callprint.stores import open_store
@@ -41,7 +41,7 @@ def person_calls(count: int, begin: float = 0.0, caller: str = PERSON):
 
 
 def judged(script, detector=None):
-    engine = CallPipeline(history=CallHistory(1024), detector=detector or OwnDetector())
+    engine = CallPlayer(history=CallHistory(1024), detector=detector or OwnDetector())
     return play(engine, sorted(script, key=lambda step: step[0]))
 
 
@@ -105,7 +105,7 @@ def test_a_vote_on_a_hidden_caller_spares_all_others_who_hide(store):
 
 def test_a_live_run_takes_in_votes_given_meanwhile(store):
     detector = OwnDetector()
-    engine = CallPipeline(history=CallHistory(64), detector=detector)
+    engine = CallPlayer(history=CallHistory(64), detector=detector)
     listener = VoteListener(store, engine.judge, detector)
     rows = play(engine, list(person_calls(2)))
     store.put_calls(rows)

@@ -1,7 +1,7 @@
 """Calls from packets to judged rows, in one process: call assembly and judging, one behind the other.
 
 Feed it, for each batch of packets, the flow reports of that batch first (`add_flows`), then the packets
-(`process`); at the end `finish`. The rows are the same whatever the size of the batches.
+(`process`); at the end `finish_in_parts`. The rows are the same whatever the size of the batches.
 """
 
 from collections.abc import Iterable, Iterator
@@ -14,7 +14,6 @@ from callprint.core.declared.table import NO_NAMES, NameTable
 from callprint.core.ground.arrays import Array
 from callprint.core.ground.table import Rows
 from callprint.core.signalling.identity import IdentityReader
-from callprint.core.signalling.reader import RawMessage
 from callprint.core.spam.histories import CallHistory
 from callprint.core.spam.interface import SpamDetector
 from callprint.core.spam.judging import JUDGED_TOGETHER, CallJudge
@@ -50,20 +49,11 @@ class CallPipeline:
         """Take a batch; return the rows that it completes. The arguments are those of CallAssembler.process."""
         return self.judge.judge_all(self.assembler.process(data, packets, records, capture))
 
-    def message(self, message: RawMessage) -> Rows[CallRecord]:
-        """Take one whole SIP message; return the rows that it completes."""
-        return self.judge.judge_all(self.assembler.message(message))
-
-    def advance(self, now_ns: int) -> Rows[CallRecord]:
-        """Let packet time pass up to `now_ns` without a packet; return the rows that it completes."""
-        return self.judge.judge_all(self.assembler.advance(now_ns))
-
-    def finish(self) -> Rows[CallRecord]:
-        """End everything: the capture is over. Returns the rows of all calls that were still open."""
-        return self.judge.judge_all(self.assembler.finish())
-
     def finish_in_parts(self) -> Iterator[Rows[CallRecord]]:
-        """Do what `finish` does, some thousand events at a time, and hold no longer what was given."""
+        """End everything: the capture is over. Gives the rows of all calls that were still open.
+
+        Some thousand events at a time: what was given is held no longer.
+        """
         events = self.assembler.finish()
         while events:
             yield self.judge.judge_all(events[:JUDGED_TOGETHER])
