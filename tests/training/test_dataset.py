@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from evidence_logs import rtp
 
+from callprint.cli import main
 from callprint.core.evidence import split
 from callprint.core.ground.errors import DatasetError
 from callprint.training.dataset import build_dataset, load_dataset, read_labels, save_dataset, whole_flows
@@ -92,6 +93,14 @@ def test_packets_are_read_in_the_order_of_their_times_as_in_identify(folder):
     write_out_of_order(folder / "mixed.pcap", folder / "one.pcap")
     assert (folder / "mixed.pcap").read_bytes() != (folder / "one.pcap").read_bytes()
     assert whole_flows(folder / "mixed.pcap") == whole_flows(folder / "one.pcap")
+
+
+def test_a_path_is_printed_as_it_is_whatever_it_means_in_markup(folder, capsys):
+    write_labels(folder, label(4000, 5000))
+    target = folder / "a[" / "b].npz"
+    target.parent.mkdir()
+    assert main(["dataset", "build", "--data", str(folder), "--out", str(target)]) == 0
+    assert f"{target}: 1 flows" in capsys.readouterr().err
 
 
 def test_what_is_stored_comes_back(folder, tmp_path):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress
 from rich.text import Text
 
@@ -113,21 +114,20 @@ def read_data(paths: Sequence[Path], console: Console) -> Dataset:
 
 def _build(folder: Path, console: Console) -> tuple[Dataset, BuildReport]:
     with Progress(console=console, disable=not console.is_terminal) as progress:
-        task = progress.add_task(f"reading captures in {folder}", total=None)
+        task = progress.add_task(escape(f"reading captures in {printable(str(folder))}"), total=None)
         return build_dataset(folder, lambda done, total: progress.update(task, completed=done, total=total))
 
 
 def run(args: argparse.Namespace) -> int:
     """Build and return the exit code. Raises DatasetError naming file and line."""
-    console = Console(stderr=True)
+    console = make_messages()
     dataset, report = _build(args.data, console)
     if args.without:
         dataset = without_applications(dataset, args.without.split(","))
     save_dataset(dataset, args.out)
     console.print(
         f"{args.out}: {len(dataset.packets)} flows of {len(set(dataset.application))} applications "
-        f"in {report.captures} captures, {len(dataset.buffer) / 1e6:.1f} MB, sha256 {dataset.digest[:16]}…",
-        highlight=False,
+        f"in {report.captures} captures, {len(dataset.buffer) / 1e6:.1f} MB, sha256 {dataset.digest[:16]}…"
     )
     for count, what in (
         (report.unlabelled_flows, "flows without a label, left out"),
@@ -136,7 +136,7 @@ def run(args: argparse.Namespace) -> int:
         (report.damaged_captures, "damaged captures, read up to the damage"),
     ):
         if count:
-            console.print(f"  {count} {what}", highlight=False)
+            console.print(f"  {count} {what}")
     return 0
 
 

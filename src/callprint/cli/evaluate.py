@@ -14,6 +14,7 @@ from callprint.cli.stages import shown_stages
 from callprint.cli.targets import output_path
 from callprint.inference import DEFAULT_MODEL
 from callprint.network_in_place import network_in_place
+from callprint.output.console import make_messages
 from callprint.training.dataset import Dataset
 
 DEFAULT_REPORT = Path("docs/results/identification.md")
@@ -118,7 +119,7 @@ def _check(args: argparse.Namespace) -> None:
 def run(args: argparse.Namespace) -> int:
     """Measure and return the exit code. Raises DatasetError or ModelError."""
     _check(args)
-    console = Console(stderr=True)
+    console = make_messages()
     if args.paper:
         # Only the paper's networks need torch.
         from callprint.cli.evaluate_paper import evaluate_paper  # noqa: PLC0415
@@ -160,7 +161,7 @@ def _hold_out(args: argparse.Namespace, dataset: Dataset, console: Console) -> N
             on_round=lambda done, count: on_stage(f"left out: {done} of {count}"),
         )
     write_hold_out_report(dataset, found, out, " ".join(["callprint", *sys.argv[1:]]))
-    console.print(str(out), highlight=False)
+    console.print(str(out))
 
 
 def _add_everything(args: argparse.Namespace) -> None:
@@ -186,4 +187,4 @@ def _evaluate(args: argparse.Namespace, dataset: Dataset, out: Path, console: Co
             experiments = Experiments(dataset, args.cache, args.quick, args.full, on_stage)
         extras = Extras(args.unseen, experiments, args.seeds, args.leave_out)
         write_report(dataset, identifier, out, " ".join(["callprint", *sys.argv[1:]]), extras)
-    console.print(f"{out} and {out.parent / 'pictures'}/", highlight=False)
+    console.print(f"{out} and {out.parent / 'pictures'}/")

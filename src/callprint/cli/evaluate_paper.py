@@ -32,5 +32,5 @@ def evaluate_paper(args: argparse.Namespace, dataset: Dataset, console: Console)
         on_stage("report")
         folder = args.data if args.data.is_dir() else None
         write_paper_report(findings, compact, out, " ".join(["callprint", *sys.argv[1:]]), folder, args.cache)
-    console.print(f"{out} and {out.parent / 'pictures'}/", highlight=False)
+    console.print(f"{out} and {out.parent / 'pictures'}/")
     return 0

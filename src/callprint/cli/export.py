@@ -15,6 +15,7 @@ from callprint.cli.targets import output_path
 from callprint.core.ground.errors import ModelError
 from callprint.core.identify.card import INPUT_FEATURES
 from callprint.inference import DEFAULT_MODEL
+from callprint.output.console import make_messages
 from callprint.training.classes import TRAINING_SPLITS
 from callprint.training.dataset import Dataset
 
@@ -61,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     from callprint.training.export import sha256, write_model  # noqa: PLC0415
     from callprint.training.precision import PRECISIONS  # noqa: PLC0415
 
-    console = Console(stderr=True, highlight=False)
+    console = make_messages()
     logging.getLogger().setLevel(logging.ERROR)  # the quantiser recommends steps that do not apply here
     before = load_model(args.model)
     if before.card.input.kind != INPUT_FEATURES:

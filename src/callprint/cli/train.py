@@ -18,6 +18,7 @@ from callprint.core.ground.errors import ConfigError, ModelError
 from callprint.core.identify.card import ModelCard
 from callprint.model_names import check_free, checked_name
 from callprint.network_in_place import network_in_place
+from callprint.output.console import make_messages
 from callprint.training.dataset import Dataset
 from callprint.training.exemplars import exemplars_path, load_exemplars
 from callprint.training.held_out import with_held_out
@@ -98,7 +99,7 @@ def run(args: argparse.Namespace) -> int:
     # The extra `train`, which --help does without.
     import torch  # noqa: PLC0415
 
-    console = Console(stderr=True)
+    console = make_messages()
     if args.head and not args.network:
         raise ConfigError(
             "--head goes on the deep features of one of the paper's networks: name it with --network"
@@ -118,9 +119,7 @@ def run(args: argparse.Namespace) -> int:
     check_free(args.out, name, args.model_version)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     card = (_add if args.add else _train)(args, dataset, name, console)
-    console.print(
-        f"{args.out}: {card.name} {card.version}, {len(card.classes)} applications", highlight=False
-    )
+    console.print(f"{args.out}: {card.name} {card.version}, {len(card.classes)} applications")
     for split, views in card.accuracy.items():
         for view, figures in views.items():
             if not figures["flows"]:  # all are too short for it
@@ -128,8 +127,7 @@ def run(args: argparse.Namespace) -> int:
             low, high = figures["interval_95"]
             console.print(
                 f"  {split}, {view}: {figures['accuracy']:.1%} ({low:.1%}-{high:.1%}) of {figures['flows']} flows, "
-                f"sure {figures['coverage']:.1%} of which right {figures['precision_of_sure'] or 0:.1%}",
-                highlight=False,
+                f"sure {figures['coverage']:.1%} of which right {figures['precision_of_sure'] or 0:.1%}"
             )
     return 0
 
@@ -206,12 +204,12 @@ def _shown(
             )
             progress.update(task, completed=epoch.epoch, figures=figures)
             if not console.is_terminal:
-                console.print(figures, highlight=False)
+                console.print(figures)
 
         def on_stage(stage: str) -> None:
             progress.update(task, description=stage)
             if not console.is_terminal:
-                console.print(stage, highlight=False)
+                console.print(stage)
 
         yield on_epoch, on_stage
 

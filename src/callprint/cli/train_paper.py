@@ -27,24 +27,17 @@ def train_paper(args: argparse.Namespace, dataset: Dataset, console: Console) ->
     threads = args.threads or os.cpu_count() or 1
 
     def on_epoch(result: EpochResult) -> None:
-        console.print(
-            f"{procedure.name}: epoch {result.epoch}/{procedure.epochs}, loss {result.loss:.3f}",
-            highlight=False,
-        )
+        console.print(f"{procedure.name}: epoch {result.epoch}/{procedure.epochs}, loss {result.loss:.3f}")
 
     head = HEAD_NAMES.get(args.head)
     kind = f"{procedure.kind}-k{args.k}" + (f"-{head.replace(' ', '-')}" if head else "")
     name = args.name or kind.lower()
     check_free(args.out, name, args.model_version)
-    console.print(procedure.name, highlight=False)
+    console.print(procedure.name)
     cell = make_cell(dataset, procedure, budget, args.cache, threads=threads, on_epoch=on_epoch)
     card = ship(dataset, cell, budget, args.out, name, args.model_version, head)
-    console.print(
-        f"{args.out}: {card.name} {card.version}, weights of {card.training['weights']}", highlight=False
-    )
+    console.print(f"{args.out}: {card.name} {card.version}, weights of {card.training['weights']}")
     for split, views in card.accuracy.items():
         for view, figures in views.items():
-            console.print(
-                f"  {split}, {view}: {figures['accuracy']:.1%} of {figures['flows']} flows", highlight=False
-            )
+            console.print(f"  {split}, {view}: {figures['accuracy']:.1%} of {figures['flows']} flows")
     return 0
