@@ -63,7 +63,6 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=5000)
     parser.add_argument("--store", help="URL (default: an SQLite file that is thrown away)")
     chosen = parser.parse_args()
-    make_detector("callprint")
     with (
         tempfile.TemporaryDirectory() as folder,
         open_store(chosen.store or str(Path(folder) / "calls.sqlite")) as store,

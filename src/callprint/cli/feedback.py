@@ -2,13 +2,13 @@
 
 import argparse
 import time
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.text import Text
 
 from callprint.cli.answers import add_store_option
 from callprint.cli.numbers import add_number_options, identity_reader
+from callprint.cli.parsers import Subparsers, add_command
 from callprint.cli.votes import add_votes_option
 from callprint.core.call import (
     ANONYMOUS_CALLER,
@@ -24,9 +24,6 @@ from callprint.core.spam.known_votes import DAY_NS
 from callprint.core.wire.votes import MAXIMUM_USER, Disallow, FeedbackRecord
 from callprint.output.console import make_console, make_table, printable, quantity
 from callprint.stores import CallQuery, VerdictStore, open_store
-
-if TYPE_CHECKING:
-    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
 DESCRIPTION = """\
 Vote on whether a call was spam. The detector learns from it the next time it looks at calls. For each user and
@@ -48,15 +45,9 @@ Exit codes: 0 done, 2 usage, 4 the store does not answer or does not hold the ca
 """
 
 
-def add_parser(subparsers: "Subparsers") -> argparse.ArgumentParser:
+def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
     """Add the command to the parser of `callprint`."""
-    parser = subparsers.add_parser(
-        "feedback",
-        help="vote on whether a call was spam, keep the allow-list",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = add_command(subparsers, "feedback", DESCRIPTION, EPILOG)
     parser.add_argument("call", metavar="CALL", nargs="?", help="the Call-ID, as `callprint calls` shows it")
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--spam", action="store_true", help="the call was spam")

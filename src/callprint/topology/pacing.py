@@ -12,6 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from callprint.core.ground.arrays import Array
+from callprint.core.identify.decision import Decisions
 from callprint.core.verdicts.identifier import Identifier, Judgements
 
 BEAT_EVERY_S = 2.0
@@ -60,17 +61,6 @@ class Pulse:
         self._since_s = None
 
 
-class _Joined:
-    """The judgements of several slices as one."""
-
-    def __init__(self, slices: list[Judgements]) -> None:
-        self.application = np.concatenate([some.application for some in slices])
-        self.confidence = np.concatenate([some.confidence for some in slices])
-        self.reason = np.concatenate([some.reason for some in slices])
-        self.engine = np.concatenate([some.engine for some in slices])
-        self.engine_confidence = np.concatenate([some.engine_confidence for some in slices])
-
-
 class PacedIdentifier:
     """An identifier that is asked about as many logs at a time as it can judge in about a second.
 
@@ -109,7 +99,10 @@ class PacedIdentifier:
             self._adapt(len(some), took_s)
             if took_s > self._slice_s / 10:
                 self._heartbeat()
-        return slices[0] if len(slices) == 1 else _Joined(slices)
+        if len(slices) == 1:
+            return slices[0]
+        columns = ([getattr(some, name) for some in slices] for name in Decisions.__slots__)
+        return Decisions(*map(np.concatenate, columns))
 
     def _adapt(self, rows: int, took_s: float) -> None:
         fit = int(rows * self._slice_s / max(took_s, 1e-6))
