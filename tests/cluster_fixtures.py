@@ -263,11 +263,6 @@ def empty(layout: Layout, keyspace: str, keep: Sequence[str] = ("schema_version"
 @pytest.fixture(scope="session")
 def driver_session(start, layout):
     """A session of Cassandra's driver on a running node, without a keyspace."""
-    from cassandra.cluster import Cluster  # noqa: PLC0415 - the extra `cluster`
-
     start("cassandra")
-    cluster = Cluster([HOST], port=layout.cassandra, protocol_version=5)
-    session = cluster.connect()
-    session.default_timeout = 60
-    yield session
-    cluster.shutdown()
+    with session(layout) as connected:
+        yield connected
