@@ -17,8 +17,10 @@ from sip_scenario import write_capture
 
 from callprint.core.call import EndedBy, Phase
 from callprint.core.relay import order
-from callprint.core.relay.site_inputs import SourceSilent
+from callprint.core.relay.site_inputs import RecordOffset, SourceSilent
 from callprint.core.spam.detector_names import DETECTORS
+from callprint.core.wire.frame import Origin
+from callprint.core.wire.progress import Progress
 from callprint.core.wire.source import site_of
 from callprint.messaging.topic_names import SIGNALLING
 
@@ -187,3 +189,21 @@ def test_signalling_that_is_far_ahead_of_its_media_is_bounded(frames, monkeypatc
             assert calls.order.waiting <= 10 + 256
     assert calls.order.released_early > 0
     assert rows
+
+
+def test_runs_that_die_again_and_again_push_out_none_that_works(monkeypatch):
+    monkeypatch.setattr(order, "MOST_SOURCES", 4)
+    found = order.SiteOrder()
+    working = 7
+    for number, dying in enumerate(range(100, 120)):
+        found.take(RecordOffset(0, 2 * number), _progress(working, number))
+        found.take(RecordOffset(0, 2 * number + 1), _progress(dying, 0))
+        assert list(found.steps())
+        found.expire(dying)
+        assert list(found.steps())
+    assert found.knows(working, order.Topic.SIGNALLING, 0, number)
+    assert len(found.sources) == 4
+
+
+def _progress(source: int, number: int) -> Progress:
+    return Progress(Origin(source, number, 1_000 * number), number, (), (), ended=False)

@@ -25,7 +25,7 @@ from callprint.core.wire.signalling import SignallingBatch
 MOST_WAITING = 250_000
 """Messages, and batches of flows, that wait for progress; beyond that they are released early, to bound memory."""
 MOST_SOURCES = 1_024
-"""Runs that are remembered; those that ended first are forgotten first."""
+"""Runs that are remembered; those that ended are forgotten first, then those that fell silent."""
 
 
 class Topic(IntEnum):
@@ -179,8 +179,9 @@ class SiteOrder:
         source = self.sources.get(number)
         if source is None:
             while len(self.sources) >= MOST_SOURCES:
-                oldest = next((n for n, s in self.sources.items() if s.ended), next(iter(self.sources)))
-                self.waiting -= sum(len(b.messages) for b in self.sources.pop(oldest).batches.values())
+                # Of equals the oldest: an agent that dies again and again must not push out one that works.
+                gone = min(self.sources, key=lambda known: _use_of(self.sources[known]))
+                self.waiting -= sum(len(b.messages) for b in self.sources.pop(gone).batches.values())
             source = self.sources[number] = Source()
         return source
 
@@ -206,6 +207,13 @@ class SiteOrder:
             due_now = results.sequence < _sent(progress.media_sent, results.partition)
             (released if due_now else source.flows).append(results)
         return released
+
+
+def _use_of(source: Source) -> int:
+    """Return how much would be lost with a source: 0 it has ended, 1 it fell silent and nothing waits, 2 all else."""
+    if source.ended:
+        return 0
+    return 2 if source.joined or source.progress or source.batches or source.flows else 1
 
 
 def _sent(counts: tuple[int, ...], partition: int) -> int:
