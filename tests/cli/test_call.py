@@ -100,9 +100,8 @@ def test_its_packets_make_the_same_call(show, tmp_path):
         its_flows, its_run = identified(one)
         assert set(its_flows) == {*call.caller_flows, *call.callee_flows}
         for key, flow in its_flows.items():
-            assert values_of(flow.summary) | {"capture": None, "rtcp_packets": 0, "ended": ""} == values_of(
-                flows[key].summary
-            ) | {"capture": None, "rtcp_packets": 0, "ended": ""}
+            other_file = {"capture": None, "ended": ""}
+            assert values_of(flow.summary) | other_file == values_of(flows[key].summary) | other_file
         (again,) = (each for each in its_run.calls if each.phase == "end")
         assert (again.call_id, again.state, again.answered_ns) == (call.call_id, call.state, call.answered_ns)
 

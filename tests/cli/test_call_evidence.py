@@ -190,7 +190,8 @@ def test_packets_that_were_changed_are_found(run, evidence):
     at = 0
     for block in packet_blocks(bytes(data)):
         at = data.index(block, at)
-        if block[28 + 28] == 0x80:  # RTP: another time stamp
+        first, second = block[28 + 28 : 28 + 30]
+        if first == 0x80 and not 192 <= second <= 223:  # RTP, not RTCP: another time stamp
             data[at + 28 + 28 + 5] ^= 0x10
             break
     evidence.write_bytes(data)

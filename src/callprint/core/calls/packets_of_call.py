@@ -25,6 +25,9 @@ _LAST_PORT = 0xFFFF
 _MOST_WAYS = 100_000
 _MOST_CALLS = 100_000
 _MOST_MESSAGES = 10_000  # of a call on one way: re-INVITEs and retransmissions may go on for ever
+_RTCP_BEFORE_NS = (
+    10_000_000_000  # a flow takes in the report that came last before it: they come every 5 s or so
+)
 _RTCP_AFTER_NS = 5_000_000_000  # the last report and the BYE of a source come after its last RTP packet
 _HANDSHAKE_BEFORE_NS = 60_000_000_000
 _DATAGRAM, _SEGMENT, _FRAGMENT = map(kinds_of, (PacketKind.SIP_UDP, PacketKind.SIP_TCP, PacketKind.FRAGMENT))
@@ -84,10 +87,10 @@ def spans_of_call(places: Places, flows: Iterable[FlowReport]) -> Array:
         first_ns = flow.first_seen_ns
         stream = way_row((flow.src_ip, flow.src_port), (flow.dst_ip, flow.dst_port))
         rows.append((*stream, first_ns, last_ns, ALL_KINDS))
-        rows.append((*stream, last_ns + 1, last_ns + _RTCP_AFTER_NS, _RTCP))
+        rows.append((*stream, first_ns - _RTCP_BEFORE_NS, last_ns + _RTCP_AFTER_NS, _RTCP))
         if max(flow.src_port, flow.dst_port) < _LAST_PORT:
             beside = (*stream[:4], flow.src_port + 1, flow.dst_port + 1)
-            rows.append((*beside, first_ns, last_ns + _RTCP_AFTER_NS, _RTCP))
+            rows.append((*beside, first_ns - _RTCP_BEFORE_NS, last_ns + _RTCP_AFTER_NS, _RTCP))
         # The handshake on the ports of a flow is evidence of its verdicts, and comes before its first packet.
         rows.append((*stream, first_ns - _HANDSHAKE_BEFORE_NS, first_ns - 1, _HANDSHAKE))
     return spans_from(rows)
