@@ -148,7 +148,11 @@ def test_from_a_store_the_ladder_has_the_times_of_the_row(show, tmp_path):
     assert code == 0
     for text in ("INVITE (PCMU)", "180 Ringing", "200 OK (PCMU)", "296 packets"):
         assert text in out
-    assert show("no-such-call", "--store", store)[0] == 4
+    assert show(CALL_ID[:6], "--store", store) == (code, out, "")
+    assert show("media:", "--store", store)[0] == 2  # several: they are listed
+    code, _, err = show("no-such-call", "--store", store)
+    assert code == 4
+    assert "no file named no-such-call" in err
     assert show(CALL_ID, "--store", store, "--pcap", tmp_path / "x")[0] == 4  # no packets are kept
 
 

@@ -68,6 +68,13 @@ def test_conditions(store_path, capsys, conditions, found):
     assert [json.loads(line)["call_id"] for line in captured.out.splitlines()] == found
 
 
+def test_part_of_an_address_is_no_number(store_path, capsys):
+    with open_store(str(store_path)) as store:
+        store.put_calls([call(call_id="host@x", caller="zoe@10.141.15.209")])
+    run("calls", "--store", store_path, "--json", "--number", "10.141")
+    assert json.loads(capsys.readouterr().out)["call_id"] == "host@x"
+
+
 def test_a_person_sees_a_table(store_path, capsys):
     assert run("calls", "--store", store_path) == 0
     out = capsys.readouterr().out

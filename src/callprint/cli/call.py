@@ -3,6 +3,7 @@
 import argparse
 import io
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -140,7 +141,7 @@ def run(args: argparse.Namespace) -> int:
     if not ladders:
         where = "the captures" if args.captures else "the store"
         named = f"no call with {printable(wanted)} in its Call-ID" if wanted else "no call"
-        messages.print(f"callprint call: there is {named} in {where}")
+        messages.print(f"callprint call: there is {named} in {where}{_what_else(args, wanted)}")
         return EXIT_ERROR
     console = make_console(data_on_stdout=args.json == STANDARD_OUTPUT)
     if len(ladders) > 1:
@@ -164,6 +165,13 @@ def run(args: argparse.Namespace) -> int:
             _write_evidence(args, ladder, heard, capture)
             messages.print(f"callprint: evidence of the call in {printable(args.evidence)}")
     return EXIT_DAMAGED if warnings else 0
+
+
+def _what_else(args: argparse.Namespace, wanted: str) -> str:
+    """Return what to do where no call was found."""
+    if args.captures:
+        return f": `callprint call {printable(args.captures[0])}` lists those there are" if wanted else ""
+    return f", and no file named {printable(wanted)}; `callprint calls` lists the calls of the store"
 
 
 def _as_choice(ladder: Ladder) -> Line:
@@ -228,8 +236,16 @@ def _from_store(args: argparse.Namespace, wanted: str, kept: dict[str, bytes]) -
     with open_store(args.store, create=False) as store:
         for target in filter(None, (args.pcap, args.evidence, args.json)):
             check_not_store(str(target), store.url)
-        records = list(store.calls(CallQuery(call_id=wanted, last_only=True)))
+        records = list(store.calls(CallQuery(call_id=wanted, last_only=True))) or _with_part(store, wanted)
+        if len(records) > 1:  # they are only listed
+            return [ladder_of_row(record, [], []) for record in records]
         return [_stored(args, store, record, kept) for record in records]
+
+
+def _with_part(store: VerdictStore, part: str) -> list[CallRecord]:
+    """Return the calls with this part in their Call-ID. Stores have no index for that: every call is read."""
+    found = (record for record in store.calls(CallQuery(last_only=True)) if part in record.call_id)
+    return list(islice(found, MOST_CALLS))
 
 
 def _stored(

@@ -34,8 +34,9 @@ examples:
   callprint calls --application linphone --since 2026-11-22
   callprint calls --all --json                          also the judgements at set-up, one JSON object a line
 
-docs/use/spit.md lists the fields of --json and --csv. Exit codes are those of `callprint verdicts`: 0 done (also
-when nothing matches), 2 wrong usage, 4 the store does not answer.
+docs/use/json.md lists the fields of --json and --csv; docs/use/spit.md says how calls are judged. `callprint call`
+shows one of them, `callprint feedback` votes on it.
+Exit codes: 0 done (also when nothing matches), 2 wrong usage, 4 the store does not answer.
 """
 
 
@@ -107,9 +108,10 @@ def _with_part(calls: Iterable[CallRecord], typed: str) -> Iterator[CallRecord]:
     A national number is found within the international one, which has no zero in front.
     """
     part = typed.strip().lower()
+    parts = {part}
     digits = SEPARATORS.sub("", part)
     if digits.removeprefix("+").isdecimal():
-        part = digits.lstrip("0") or digits
+        parts.add(digits.lstrip("0") or digits)
     for call in calls if part else ():
-        if part in call.caller.lower() or part in call.callee.lower():
+        if any(part in party.lower() for part in parts for party in (call.caller, call.callee)):
             yield call
