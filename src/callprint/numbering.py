@@ -26,7 +26,7 @@ def numbering_plan(country_code: str, region: str = "") -> NumberingPlan:
     region = region.upper()
     code = phonenumbers.country_code_for_region(region)
     if code == 0:
-        raise ConfigError(f"region must be two letters of ISO 3166, such as DE, not {region!r}")
+        raise ConfigError(f"there is no region {region!r}: give two letters of ISO 3166, such as DE")
     if country_code and country_code != str(code):
         raise ConfigError(f"the country code of region {region} is {code}, not {country_code!r}")
     return NumberingPlan(read=_reading(region))

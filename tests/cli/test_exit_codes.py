@@ -42,6 +42,20 @@ WRONG_USAGE = [
     "calls --since yesterday",
     "feedback",
     "nothing",
+    "verdicts --address 192.0.2.999",
+    "quality --address 192.0.2.999",
+    "quality sample --address 192.0.2.1",
+    "quality sample --store x.sqlite",
+    "drift sample --since 2026-11-22",
+    "identify sample --from 60 --to 30",
+    "identify sample --from 2026-11-23 --to 2026-11-22",
+    "identify sample --reorder-window-ms 501",
+    "identify sample --no-store --model none --region XX",
+    "identify sample --no-store --model none --country-code x",
+    "identify sample --no-store --model none --keep-calls some",
+    "identify sample --no-store --model none --keep-voice",
+    "models --roll-back x.onnx",
+    "verdicts --nothing",
 ]
 
 
@@ -72,6 +86,14 @@ def test_wrong_usage_is_exit_code_2(here, line, capsys):
         code = error.code
     assert code == 2
     assert capsys.readouterr().err
+
+
+def test_an_option_that_there_is_not_shows_the_usage_of_its_command(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["verdicts", "--adress", "192.0.2.1"])
+    err = capsys.readouterr().err
+    assert "usage: callprint verdicts" in err
+    assert "unrecognized arguments: --adress" in err
 
 
 def test_an_output_that_cannot_be_written_names_its_file(here, capsys):

@@ -141,9 +141,12 @@ def test_the_oldest_calls_go_and_are_counted(run, store):
         (("--keep-calls", "all", "--pseudonym-key", SAMPLE), "give --key-file as well"),
     ],
 )
-def test_what_cannot_be_kept_is_refused(run, store, words, message):
-    code, _, err = run("identify", SAMPLE, "--store", store, *words)
-    assert code != 0
+def test_what_cannot_be_kept_is_refused(run, store, words, message, capsys):
+    try:
+        code, _, err = run("identify", SAMPLE, "--store", store, *words)
+    except SystemExit as refused:
+        code, err = refused.code, capsys.readouterr().err
+    assert code == 2
     assert message in err
 
 

@@ -65,7 +65,7 @@ def test_what_is_kept_is_unknown_and_final(store):
     ],
 )
 def test_options_that_contradict_each_other(options, says, capsys):
-    assert main(["identify", str(SAMPLE), *options]) == 4
+    assert main(["identify", str(SAMPLE), *options]) == 2
     assert says in capsys.readouterr().err
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TextIO
 
 from callprint import __version__
-from callprint.core.ground.errors import CallprintError
+from callprint.core.ground.errors import CallprintError, ConfigError
 from callprint.machine_code import keeping
 
 EXIT_USAGE = 2
@@ -47,8 +47,9 @@ DESCRIPTION = """\
 Tell which VoIP application made each call leg, and which calls are spam, from packets alone.
 
   callprint identify capture.pcap         name the applications in a capture
-  callprint identify --json - capture.pcap | jq .application
-  callprint verdicts --application unknown
+  callprint verdicts                      ask again what was found, from the store
+  callprint calls --spam                  calls that look like spam, with the reasons
+  callprint call CALL-ID                  one call, message by message
 """
 
 EPILOG = """\
@@ -59,8 +60,13 @@ Exit codes: 0 done, 1 an error in callprint itself, 2 wrong usage, 3 a capture i
 """
 
 
-def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+class UsageError(ConfigError):
+    """Options that parse one by one, but not together; the message names them. Ends a command with EXIT_USAGE."""
+
+
+def _parsers(argv: Sequence[str]) -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
+    """Return the parser of `callprint`, and that of the command which is called; without one, the first again."""
+    of_command = parser = argparse.ArgumentParser(
         prog="callprint",
         description=DESCRIPTION,
         epilog=EPILOG,
@@ -72,10 +78,11 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     for command, text in COMMANDS.items():
         if command == wanted:
             # Only the command that is called is imported: torch or scikit-learn may not be installed.
-            importlib.import_module(f"callprint.cli.{command.replace('-', '_')}").add_parser(subparsers)
+            module = importlib.import_module(f"callprint.cli.{command.replace('-', '_')}")
+            of_command = module.add_parser(subparsers)
         else:
             subparsers.add_parser(command, help=text, add_help=False)
-    return parser
+    return parser, of_command
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -141,8 +148,12 @@ def _overwritten_input(args: argparse.Namespace) -> str:
 
 def _run(argv: Sequence[str]) -> int:
     try:
-        parser = _parser(argv)
-        args = parser.parse_args(argv)
+        parser, of_command = _parsers(argv)
+        args, unknown = parser.parse_known_args(argv)
+        if (
+            unknown
+        ):  # by the command itself, whose usage lists its options: argparse would print that of `callprint`
+            of_command.error(f"unrecognized arguments: {_printable(' '.join(unknown))}")
         if args.command is None:
             parser.print_help()
             return EXIT_USAGE
@@ -155,6 +166,9 @@ def _run(argv: Sequence[str]) -> int:
             )
             return EXIT_USAGE
         return int(args.run(args))
+    except UsageError as error:
+        print(f"callprint {args.command}: {_printable(str(error))}", file=sys.stderr)
+        return EXIT_USAGE
     except CallprintError as error:
         # Messages quote captures, models and stores, whose text must not reach the terminal as it is.
         print(f"callprint: {_printable(str(error))}", file=sys.stderr)

@@ -9,6 +9,7 @@ from typing import Generic, TextIO, TypeVar
 from rich.console import Console
 from rich.text import Text
 
+from callprint.cli import UsageError
 from callprint.cli.hints import application_hint
 from callprint.cli.parsers import positive
 from callprint.cli.targets import (
@@ -74,6 +75,13 @@ def add_store_option(parser: argparse.ArgumentParser) -> None:
         help="sqlite:PATH, a path, or cassandra://HOST/KEYSPACE (default: $CALLPRINT_STORE, else "
         "~/.local/share/callprint/verdicts.sqlite)",
     )
+
+
+def check_without_store(args: argparse.Namespace, options: Iterable[str]) -> None:
+    """Raise UsageError when one of the options that choose from a store is given beside captures."""
+    for name in options:
+        if getattr(args, name) is not None:
+            raise UsageError(f"--{name} is about the store: give it, or captures")
 
 
 def add_answer_options(parser: argparse.ArgumentParser, rows_for_people: int) -> None:

@@ -4,6 +4,7 @@ import argparse
 
 from callprint.cli.parsers import port
 from callprint.core.capture.packet_order import OrderSettings
+from callprint.core.ground.errors import ConfigError
 
 
 def add_capture_options(parser: argparse.ArgumentParser) -> None:
@@ -17,9 +18,17 @@ def add_capture_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--reorder-window-ms",
-        type=float,
+        type=_reorder_window,
         default=OrderSettings().reorder_window_ms,
         metavar="MS",
         help="how long a packet waits for earlier ones where a capture is not in order of time, 500 at most "
         "(default: %(default)g)",
     )
+
+
+def _reorder_window(text: str) -> float:
+    """Return milliseconds that a packet may wait; an argparse type."""
+    try:
+        return OrderSettings(float(text)).reorder_window_ms
+    except (ValueError, ConfigError) as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of milliseconds from 0 to 500") from error

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from callprint.cli import EXIT_DRIFT
-from callprint.cli.answers import add_json_option, add_store_option
+from callprint.cli.answers import add_json_option, add_store_option, check_without_store
 from callprint.cli.parsers import Subparsers, add_command, add_time_options
 from callprint.cli.targets import check_not_store, open_target
 from callprint.core.ground.errors import ModelError
@@ -27,14 +27,14 @@ features.
 EPILOG = """\
 examples:
   callprint drift                                  everything in the default store
-  callprint drift --since 2026-11-22               today
-  callprint drift captures/                        features as well
+  callprint drift --since 2026-11-22               verdicts since then
+  callprint drift captures/                        flows of captures: features as well
   callprint drift --json | jq 'select(.alarm)'     one JSON object for each part
 
 The divergence is that of Jensen and Shannon, 0 to 1. The limit is what 99 of 100 samples of as many unchanged
 flows stay below. An alarm says that the traffic has changed, not that verdicts are wrong: a different mix of
 applications raises one as well. docs/use/drift.md says what to do then.
-Exit codes: 0 no alarm, 5 an alarm, 4 there was too little to compare.
+Exit codes: 0 no alarm, 2 wrong usage, 4 there was too little to compare or the store does not answer, 5 an alarm.
 """
 
 
@@ -42,11 +42,11 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
     """Add the command to the parser of `callprint`."""
     parser = add_command(subparsers, "drift", DESCRIPTION, EPILOG)
     parser.add_argument(
-        "captures", nargs="*", metavar="CAPTURE", help="files or folders to compare instead of a store"
+        "captures", nargs="*", metavar="CAPTURE", help="files or folders to compare instead of the store"
     )
     add_store_option(parser)
     parser.add_argument("--model", metavar="FILE", type=Path, help="network (default: the one in place)")
-    add_time_options(parser, "verdicts decided")
+    add_time_options(parser, "verdicts of the store decided")
     add_json_option(parser, "one JSON object for each part")
     parser.set_defaults(run=run)
     return parser
@@ -56,6 +56,8 @@ def run(args: argparse.Namespace) -> int:
     """Measure and return the exit code. Raises ModelError when the card or the flows hold too little."""
     from callprint.inference import load_model  # noqa: PLC0415 - the extra `cpu`, which --help does without
 
+    if args.captures:
+        check_without_store(args, ("store", "since", "until"))
     model = args.model or network_in_place()
     identifier = load_model(model)
     reference = identifier.card.reference

@@ -2,8 +2,8 @@
 
 import argparse
 
+from callprint.cli import UsageError
 from callprint.cli.parsers import positive
-from callprint.core.ground.errors import ConfigError
 from callprint.stores import EvidenceLimits, default_store_url
 
 LONGEST_DAYS = 365
@@ -33,7 +33,7 @@ def add_evidence_options(parser: argparse.ArgumentParser) -> None:
 
 
 def evidence_limits(args: argparse.Namespace) -> EvidenceLimits:
-    """Return the limits that the options set. Raises ConfigError when they contradict each other or the store."""
+    """Return the limits that the options set. Raises UsageError when they contradict each other or the store."""
     given = [
         f"--{name.replace('_', '-')}"
         for name in ("keep_unknown_days", "keep_unknown_flows")
@@ -41,13 +41,13 @@ def evidence_limits(args: argparse.Namespace) -> EvidenceLimits:
     ]
     defaults = EvidenceLimits()
     if args.keep_unknown and args.no_store:
-        raise ConfigError("--keep-unknown keeps packets in the store: it cannot go with --no-store")
+        raise UsageError("--keep-unknown keeps packets in the store: it cannot go with --no-store")
     if given and not args.keep_unknown:
-        raise ConfigError(f"{given[0]} bounds what --keep-unknown keeps: give that as well")
+        raise UsageError(f"{given[0]} bounds what --keep-unknown keeps: give that as well")
     if given and (args.store or default_store_url()).startswith("cassandra:"):
-        raise ConfigError(
+        raise UsageError(
             f"{given[0]} is for an SQLite store; a keyspace forgets by the evidence_ttl_days it was made with"
         )
     if args.keep_unknown_days is not None and args.keep_unknown_days > LONGEST_DAYS:
-        raise ConfigError(f"--keep-unknown-days is at most {LONGEST_DAYS}")
+        raise UsageError(f"--keep-unknown-days is at most {LONGEST_DAYS}")
     return EvidenceLimits(args.keep_unknown_flows or defaults.flows, args.keep_unknown_days or defaults.days)

@@ -69,7 +69,7 @@ them, or - for standard input. From an interface or a pipe, flows and calls are 
 EPILOG = """\
 examples:
   callprint identify call.pcap                    a table of flows, applications and counters
-  callprint identify captures/ --json flows.jsonl and one JSON object for each flow and call (docs/use/json.md)
+  callprint identify captures/ --json flows.jsonl one JSON object for each flow and call (docs/use/json.md)
   callprint identify captures/ --summary          how many flows of each application, and how many calls
   callprint identify call.pcap --filter 'udp and host 10.0.0.1' --from 60 --to 120
                                                   only these packets, in the second minute
@@ -101,7 +101,8 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
     parser.add_argument(
         "--model",
         metavar="FILE",
-        help="network (default: models/compact.onnx of the clone), or `none`: flows and calls without names",
+        help="network of applications (default: the one in place, else the one that ships), or `none`: flows and calls "
+        "without names",
     )
     parser.add_argument(
         "--detector",
@@ -237,7 +238,7 @@ def run(args: argparse.Namespace) -> int:
             say_kernel_counters(source, console)
         if store is not None:
             console.print()
-            console.print(store_line(store.url))
+            console.print(store_line(store.url, args.store))
     said = time_warnings(capture_run.order.counters)
     if not isinstance(source, LiveSource):
         said += drop_warnings(source.dropped)
@@ -256,6 +257,9 @@ def _wrong_usage(args: argparse.Namespace) -> str:
         return "--follow adds lines to the JSON: say where to, as in `--json -`"
     if args.interface and (args.from_moment or args.to_moment):
         return "--from and --to choose from captures, not from an interface"
+    since, until = args.from_moment, args.to_moment
+    if since and until and since.after_start == until.after_start and since.ns >= until.ns:
+        return "--to is not after --from: no packet lies between them"
     return ""
 
 

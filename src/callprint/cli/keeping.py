@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from callprint.call_keeping import CallKeeper
+from callprint.cli import UsageError
 from callprint.cli.kept import add_kept_options
 from callprint.cli.parsers import positive
 from callprint.core.calls.keep_rules import DEFAULT_MOS, KeepRules
@@ -35,6 +36,7 @@ def add_keep_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--keep-calls",
         metavar="RULE",
+        type=_rule,
         action="append",
         default=[],
         help="keep the packets of calls that are `spam` (any action but allow), below a MOS (`quality`: "
@@ -72,19 +74,22 @@ def add_keep_options(parser: argparse.ArgumentParser) -> None:
 def call_keeper(
     args: argparse.Namespace, store: VerdictStore | None, identifier: "OnnxIdentifier | None"
 ) -> CallKeeper | None:
-    """Return what keeps the calls that the options ask for; None: none. Raises ConfigError where that cannot be."""
+    """Return what keeps the calls that the options ask for; None: none.
+
+    Raises UsageError for options that do not go together, ConfigError for a key that cannot be used.
+    """
     rules = KeepRules.parsed(args.keep_calls)
     bounds = ("keep_voice", "keep_calls_number", "keep_calls_mib", "keep_calls_days")
     given = [f"--{name.replace('_', '-')}" for name in bounds if getattr(args, name)]
     if not rules.names:
         if given:
-            raise ConfigError(f"{given[0]} is about what --keep-calls keeps: give that as well")
+            raise UsageError(f"{given[0]} is about what --keep-calls keeps: give that as well")
         return None
     folder = args.kept_calls or (None if store is None else folder_beside(store))
     if folder is None:
-        raise ConfigError("beside this store there is no place for packets: name a folder with --kept-calls")
+        raise UsageError("beside this store there is no place for packets: name a folder with --kept-calls")
     if args.pseudonym_key and not args.key_file:
-        raise ConfigError(
+        raise UsageError(
             "--keep-calls keeps SIP with the numbers that --pseudonym-key hides: give --key-file as well"
         )
     defaults = KeptLimits()
@@ -101,6 +106,15 @@ def call_keeper(
         card_text(identifier.card) if identifier else "",
         args.keep_voice,
     )
+
+
+def _rule(text: str) -> str:
+    """Return a rule of --keep-calls; an argparse type."""
+    try:
+        KeepRules.parsed([text])
+    except ConfigError as error:
+        raise argparse.ArgumentTypeError(printable(str(error))) from error
+    return text
 
 
 def look_keeper(identifier: "OnnxIdentifier | None") -> LookKeeper:

@@ -9,10 +9,11 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from callprint.cli import UsageError
 from callprint.cli.answers import add_json_option
 from callprint.cli.parsers import Subparsers, add_command
 from callprint.cli.targets import is_one_of, open_target
-from callprint.core.ground.errors import ConfigError, ModelError
+from callprint.core.ground.errors import ModelError
 from callprint.core.identify.card import ModelCard
 from callprint.model_files import SHIPPED, ModelFile, models_at
 from callprint.network_in_place import network_in_place, networks_in_place, roll_back
@@ -87,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
     messages = make_messages()
     if args.roll_back:
         if args.models:
-            raise ConfigError("--roll-back is about the network in place: name no model with it")
+            raise UsageError("--roll-back is about the network in place: name no model with it")
         if not roll_back():
             raise ModelError("the network that ships is in place already")
         messages.print(Text(f"{printable(str(network_in_place()))} is in place"))

@@ -4,6 +4,7 @@ import argparse
 import os
 from pathlib import Path
 
+from callprint.cli import UsageError
 from callprint.core.ground.errors import ConfigError
 from callprint.core.signalling.identity import IdentityReader
 from callprint.numbering import numbering_plan
@@ -41,7 +42,8 @@ def add_number_options(parser: argparse.ArgumentParser) -> None:
 def identity_reader(args: argparse.Namespace) -> IdentityReader:
     """Return the reader of identities that the options ask for.
 
-    Raises ConfigError when the key file cannot be read or is too short, or region or country code are none.
+    Raises ConfigError when the key file cannot be read or is too short, UsageError when region or country code do
+    not exist.
     """
     key = None
     if args.pseudonym_key:
@@ -50,4 +52,8 @@ def identity_reader(args: argparse.Namespace) -> IdentityReader:
         except (OSError, RuntimeError) as error:  # RuntimeError: `~name` without such a user
             what = getattr(error, "strerror", error)
             raise ConfigError(f"pseudonym key {args.pseudonym_key}: {what}") from error
-    return IdentityReader(numbering_plan(args.country_code, args.region), key)
+    try:
+        plan = numbering_plan(args.country_code, args.region)
+    except ConfigError as error:
+        raise UsageError(str(error)) from error
+    return IdentityReader(plan, key)

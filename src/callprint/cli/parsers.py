@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from callprint.cli import COMMANDS
+from callprint.core.ground.errors import StoreError
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -12,6 +13,7 @@ else:
     Subparsers = Any  # argparse's own class cannot be subscripted when the program runs
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+TIME_FORMS = "2026-11-22, 2026-11-22T10:00 (UTC), 2026-11-22T10:00+01:00, or nanoseconds since 1970"
 
 
 def add_command(
@@ -45,13 +47,20 @@ def time_ns(text: str) -> int:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is no time; write 2026-11-22, 2026-11-22T10:00:00, 2026-11-22T10:00+01:00, "
-            "or nanoseconds since 1970"
-        ) from error
+        raise argparse.ArgumentTypeError(f"{text!r} is no time; write {TIME_FORMS}") from error
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     return (moment - EPOCH) // timedelta(microseconds=1) * 1000
+
+
+def address(text: str) -> str:
+    """Return an IP address in its canonical spelling; an argparse type."""
+    from callprint.stores.queries import canonical_address  # noqa: PLC0415 - not for commands without the option
+
+    try:
+        return canonical_address(text)
+    except StoreError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def positive(text: str) -> int:

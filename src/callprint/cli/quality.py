@@ -6,8 +6,8 @@ import heapq
 from rich.text import Text
 
 from callprint.cli import EXIT_DAMAGED, EXIT_INTERRUPTED
-from callprint.cli.answers import add_json_option, add_store_option, write_data
-from callprint.cli.parsers import Subparsers, add_command, add_time_options, positive
+from callprint.cli.answers import add_json_option, add_store_option, check_without_store, write_data
+from callprint.cli.parsers import Subparsers, add_command, add_time_options, address, positive
 from callprint.cli.reading import read_captures
 from callprint.cli.targets import check_not_store
 from callprint.core.verdict import FlowReport
@@ -45,7 +45,9 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
         "captures", nargs="*", metavar="CAPTURE", help="file, folder, or - for standard input"
     )
     add_store_option(parser)
-    parser.add_argument("--address", metavar="IP", help="of the store: flows from or to this host")
+    parser.add_argument(
+        "--address", metavar="IP", type=address, help="of the store: flows from or to this host"
+    )
     parser.add_argument("--application", metavar="NAME", help="of the store: exact name, or `unknown`")
     add_time_options(parser, "flows of the store decided")
     parser.add_argument(
@@ -63,6 +65,7 @@ def run(args: argparse.Namespace) -> int:
     """Show the quality of flows and return the exit code. Raises CallprintError when nothing can be read."""
     limit = args.limit or (MOST_FLOWS if args.json else FLOWS_FOR_PEOPLE)
     if args.captures:
+        check_without_store(args, ("store", "address", "application", "since", "until"))
         return _of_captures(args, limit)
     query = VerdictQuery(
         address=args.address, application=args.application, since_ns=args.since, until_ns=args.until
@@ -102,6 +105,8 @@ def _show(args: argparse.Namespace, flows: list[Reported] | list[FlowReport], of
         write_data(flows, write_quality, args.json)
         return
     console = make_console(data_on_stdout=False)
-    if flows:
-        print_quality(console, flows)
+    if not flows:
+        console.print(Text(f"No flow {of_what} matches." if not args.captures else "No RTP flow was found."))
+        return
+    print_quality(console, flows)
     console.print(Text(f"{quantity(len(flows), 'flow')} {of_what}, the worst MOS first", style="dim"))

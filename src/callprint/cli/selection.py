@@ -4,7 +4,7 @@ import argparse
 import re
 from typing import TYPE_CHECKING
 
-from callprint.cli.parsers import time_ns
+from callprint.cli.parsers import TIME_FORMS, time_ns
 from callprint.output.console import printable
 from callprint.sources.batch import PacketSource
 from callprint.sources.selection import Moment, Selection
@@ -30,8 +30,8 @@ def add_selection_options(parser: argparse.ArgumentParser) -> None:
         dest="from_moment",
         metavar="TIME",
         type=moment,
-        help="only packets from this time on: ISO 8601 (UTC where it names no offset), or seconds after the first "
-        "packet",
+        help="only packets from this time on: seconds after the first packet, ISO 8601 (UTC where it names no offset), "
+        "or nanoseconds since 1970",
     )
     group.add_argument(
         "--to", dest="to_moment", metavar="TIME", type=moment, help="only packets before this time"
@@ -72,5 +72,5 @@ def moment(text: str) -> Moment:
         return Moment(time_ns(text))
     except argparse.ArgumentTypeError as error:
         raise argparse.ArgumentTypeError(
-            f"{error}, or seconds after the first packet, such as 90.5"
+            f"{text!r} is no time; write seconds after the first packet, such as 90.5, or {TIME_FORMS}"
         ) from error

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from callprint.cli import UsageError
 from callprint.cli.dataset import read_data
 from callprint.cli.paper_options import add_training_options
 from callprint.cli.parsers import Subparsers, add_command
@@ -101,15 +102,15 @@ def run(args: argparse.Namespace) -> int:
 
     console = make_messages()
     if args.head and not args.network:
-        raise ConfigError(
+        raise UsageError(
             "--head goes on the deep features of one of the paper's networks: name it with --network"
         )
     if args.threads:
         torch.set_num_threads(args.threads)
     if args.add and args.network:
-        raise ConfigError("--add adds to compact networks: give it without --network")
+        raise UsageError("--add adds to compact networks: give it without --network")
     if args.model and not args.add:
-        raise ConfigError("--model is the network that --add adds to: give --add as well")
+        raise UsageError("--model is the network that --add adds to: give --add as well")
     dataset = read_data(args.dataset, console)
     if args.network:
         from callprint.cli.train_paper import train_paper  # noqa: PLC0415 - as above

@@ -6,8 +6,7 @@ from collections.abc import Iterable
 from rich.console import Console
 
 from callprint.cli.answers import Question, add_answer_options, add_store_option
-from callprint.cli.parsers import Subparsers, add_command, add_time_options
-from callprint.core.ground.errors import StoreError
+from callprint.cli.parsers import Subparsers, add_command, add_time_options, address
 from callprint.core.verdict import REASONS
 from callprint.output.console import quantity
 from callprint.output.csv_table import write_csv
@@ -15,7 +14,7 @@ from callprint.output.flow_table import SureAt
 from callprint.output.json_lines import write_json_lines
 from callprint.output.report import print_flows
 from callprint.stores import StoredVerdict, VerdictQuery, VerdictStore
-from callprint.stores.queries import canonical_address, verdict_order
+from callprint.stores.queries import verdict_order
 
 CONDITIONS = ("address", "application", "reason", "declared", "fingerprint")
 """Options that are conditions of a query under the same name."""
@@ -51,7 +50,7 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
     """Add the command to the parser of `callprint`."""
     parser = add_command(subparsers, "verdicts", DESCRIPTION, EPILOG)
     add_store_option(parser)
-    parser.add_argument("--address", metavar="IP", type=_address, help="IPv4 or IPv6 address of either side")
+    parser.add_argument("--address", metavar="IP", type=address, help="IPv4 or IPv6 address of either side")
     parser.add_argument("--application", metavar="NAME", help="exact name, or `unknown`")
     parser.add_argument(
         "--reason",
@@ -105,10 +104,3 @@ def _sure_at(store: VerdictStore, rows: Iterable[StoredVerdict]) -> SureAt:
         for earlier in sorted(history, key=verdict_order):
             sure_at.add(earlier)
     return sure_at
-
-
-def _address(text: str) -> str:
-    try:
-        return canonical_address(text)
-    except StoreError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error

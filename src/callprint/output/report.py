@@ -1,5 +1,6 @@
 """The final report of `callprint identify`: flows, applications, the fate of each packet, and the store."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -206,9 +207,12 @@ def no_media(counters: Sequence[int], calls: int = 0, left_out: LeftOutWords = (
     return Panel(Group(*lines), title="No media found", title_align="left")
 
 
-def store_line(store_url: str) -> Text:
-    """Return where the verdicts are, and how to ask for them."""
-    return Text(f"Verdicts are in {printable(store_url)}\nAsk for them with `callprint verdicts`.")
+def store_line(store_url: str, named: str | None = None) -> Text:
+    """Return where the verdicts are, and how to ask for them; `named`: what --store says, None where nothing does."""
+    option = f" --store {shlex.quote(named)}" if named else ""
+    return Text(
+        f"Verdicts are in {printable(store_url)}\nAsk for them with `callprint verdicts{printable(option)}`."
+    )
 
 
 def _present(counters: Sequence[int]) -> list[Outcome]:

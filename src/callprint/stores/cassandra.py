@@ -12,7 +12,14 @@ from contextlib import contextmanager, suppress
 from functools import lru_cache
 from typing import Any
 
-from cassandra import AuthenticationFailed, ConsistencyLevel, DriverException, InvalidRequest, Unauthorized
+from cassandra import (
+    AuthenticationFailed,
+    ConsistencyLevel,
+    DriverException,
+    InvalidRequest,
+    Unauthorized,
+    UnresolvableContactPoints,
+)
 from cassandra.cluster import Cluster, NoHostAvailable
 from cassandra.concurrent import execute_concurrent
 from cassandra.query import BatchStatement, BatchType
@@ -360,6 +367,8 @@ class CassandraStore(VerdictStore):
                     f"cassandra://user@host/keyspace, and set {PASSWORD_VARIABLE}"
                 ) from error
             raise StoreError(f"no Cassandra node of {self._settings.url} answers ({reasons})") from error
+        except UnresolvableContactPoints as error:
+            raise StoreError(f"no host of {self._settings.url} has an address: check its spelling") from error
         except InvalidRequest as error:
             # It can mean many things; these two are about the row, or about rows that are too long together.
             kind = RowError if _TOO_LONG.search(str(error)) else StoreError

@@ -52,7 +52,7 @@ class NumberingPlan:
         for name in ("country_code", "international_prefix", "trunk_prefix"):
             value = getattr(self, name)
             if value and not (value.isascii() and value.isdigit()):
-                raise ConfigError(f"numbering plan: {name} must be digits, not {value!r}")
+                raise ConfigError(f"the {name.replace('_', ' ')} must be digits, not {value!r}")
 
     def e164(self, text: str) -> str:
         """Return "+" and the E.164 digits of a dialled number, or "" when it is not one."""
