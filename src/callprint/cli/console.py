@@ -1,15 +1,18 @@
 """`callprint console`: the store in the browser, and a REST interface."""
 
 import argparse
+import contextlib
 import getpass
 import ipaddress
 import re
+import socket
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from callprint.cli import EXIT_ERROR
 from callprint.cli.answers import add_store_option
 from callprint.cli.kept import add_kept_options
 from callprint.cli.parsers import Subparsers, add_command, port
@@ -17,6 +20,7 @@ from callprint.core.ground.errors import ConfigError
 from callprint.messaging.topic_names import TopicNames
 from callprint.output.console import make_console, make_messages, printable
 from callprint.stores import default_store_url, open_store
+from callprint.stores.kept_calls import read_key
 
 if TYPE_CHECKING:
     from callprint.console.users import Users
@@ -34,10 +38,17 @@ EPILOG = """\
 examples:
   callprint console                                        the usual store; open the link that it prints
   callprint console --store calls.sqlite --port 9000
-  callprint console user add ann --role analyst            from now on: name and password
+  callprint console user add ann --role analyst            asks for a password; from now on users log in
+  callprint console user add robot --role analyst --token  prints a token for a program (docs/use/console.md)
   callprint console --listen 0.0.0.0 --host-name voip.example --tls-cert c.pem --tls-key k.pem
 
 docs/use/console.md walks through it. Exit codes: 0 ended, 2 wrong usage, 4 the store or a file cannot be used.
+"""
+
+
+ADD_DESCRIPTION = """\
+Add a user, or change one. It asks for a password of at least 10 characters, twice; where standard input is no terminal,
+its first line is the password.
 """
 
 
@@ -52,7 +63,7 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
         metavar="NAME",
         action="append",
         default=[],
-        help="by which browsers find it; may be repeated",
+        help="name by which browsers find it; may be given more than once",
     )
     parser.add_argument("--tls-cert", metavar="PEM", type=Path, help="certificate with its chain")
     parser.add_argument("--tls-key", metavar="PEM", type=Path, help="its key")
@@ -97,7 +108,7 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
         metavar="ADDRESS",
         action="append",
         default=[],
-        help="whose header counts (default: loopback)",
+        help="whose header counts; may be given more than once (default: loopback)",
     )
     parser.add_argument(
         "--train-with",
@@ -116,16 +127,20 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
 
 def _add_user_actions(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(title="actions", metavar="ACTION")
-    user = actions.add_parser("user", help="who may come in", description="Add, list and remove users.")
+    user = actions.add_parser(
+        "user", help="add, list and remove users", description="Add, list and remove users."
+    )
     whats = user.add_subparsers(title="actions", metavar="ACTION", required=True)
-    add = whats.add_parser("add", help="add a user, or change one", description="Add a user, or change one.")
-    add.add_argument("name", metavar="NAME")
-    add.add_argument("--role", choices=ROLES, default=ROLES[0], help="(default: %(default)s)")
+    add = whats.add_parser("add", help="add a user, or change one", description=ADD_DESCRIPTION)
+    add.add_argument("name", metavar="NAME", help="by which the user logs in")
     add.add_argument(
-        "--token", action="store_true", help="for a script: print a token instead of asking a password"
+        "--role", choices=ROLES, default=ROLES[0], help="what the user may do (default: %(default)s)"
+    )
+    add.add_argument(
+        "--token", action="store_true", help="for a program: print a token instead of asking for a password"
     )
     remove = whats.add_parser("remove", help="take a user out", description="Take a user out.")
-    remove.add_argument("name", metavar="NAME")
+    remove.add_argument("name", metavar="NAME", help="as `callprint console user list` shows it")
     whats.add_parser("list", help="list the users", description="List the users.").set_defaults(
         run=_list_users
     )
@@ -176,8 +191,24 @@ def run(args: argparse.Namespace) -> int:
         train_with=args.train_with.absolute() if args.train_with else None,
         trusted_proxies=tuple(args.trusted_proxy) or ("127.0.0.1", "::1"),
     )
+    read_key(args.key_file)
     sessions = Sessions()
-    app = make_app(settings, sessions)
+    config = uvicorn.Config(
+        make_app(settings, sessions),
+        ssl_certfile=args.tls_cert,
+        ssl_keyfile=args.tls_key,
+        log_level="warning",
+        access_log=False,  # it would hold the key of the link
+        server_header=False,
+        timeout_graceful_shutdown=2,
+    )
+    try:
+        config.load()
+    except OSError as error:
+        raise ConfigError(
+            f"--tls-cert {args.tls_cert} and --tls-key {args.tls_key} cannot be used: {error.strerror or error}"
+        ) from error
+    listening = _listen(args.listen, args.port)  # before the link is shown
     console = make_console(data_on_stdout=False)
     scheme = "https" if settings.tls else "http"
     host = f"[{args.listen}]" if ":" in args.listen else args.listen
@@ -188,18 +219,22 @@ def run(args: argparse.Namespace) -> int:
     else:
         console.print(Text("Open this link, which works once:"))
         console.print(Text(f"{base}/enter?key={sessions.make_link()}"), soft_wrap=True)
-    uvicorn.run(
-        app,
-        host=args.listen,
-        port=args.port,
-        ssl_certfile=args.tls_cert,
-        ssl_keyfile=args.tls_key,
-        log_level="warning",
-        access_log=False,  # it would hold the key of the link
-        server_header=False,
-        timeout_graceful_shutdown=2,
-    )
-    return 0
+    server = uvicorn.Server(config)
+    with listening, contextlib.suppress(KeyboardInterrupt):
+        server.run(sockets=[listening])
+    return 0 if server.started else EXIT_ERROR
+
+
+def _listen(host: str, port_number: int) -> socket.socket:
+    """Return a socket that listens. Raises ConfigError where that cannot be."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port_number), family=family, backlog=2048)
+    except OSError as error:
+        raise ConfigError(
+            f"the console cannot listen at {host}, port {port_number} ({error.strerror}): "
+            "name another --port or --listen"
+        ) from error
 
 
 def _users(args: argparse.Namespace) -> "Users":
