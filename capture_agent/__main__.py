@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from callprint.cli.capture_options import add_capture_options
+from callprint.cli.parsers import positive
 from callprint.core.calls.settings import RUNNING_EVERY_NS
 from callprint.core.capture.packet_order import OrderedBatch, OrderSettings
 from callprint.core.dissect import SIGNALLING_PORTS
@@ -43,76 +44,140 @@ LIVE_SITE = "live"
 """The site of agents on interfaces that were given none: as a rule they see the same calls."""
 
 
+DESCRIPTION = """\
+Ship the calls in captures or on interfaces to Kafka: of each flow what verdicts look at and its statistics, and all SIP
+messages. What Kafka does not take waits in a spool on disk.
+"""
+
+EPILOG = """\
+examples:
+  callprint-agent --interface eth1 --brokers kafka1:9092 --user callprint --metrics 9100
+                                            live, as root or with CAP_NET_RAW, until SIGTERM or Ctrl-C
+  callprint-agent call.pcap                 a capture, as fast as Kafka takes it
+  callprint-agent call.pcap --speed 1 --longest-silence 5
+                                            at its own speed, with silences of 5 s at most
+
+Kafka must have the topics: `python -m callprint.messaging.topics` creates them. docs/operate/cluster.md has the whole.
+Exit codes: 0 everything is in Kafka, 1 it could not start (the message says why), 2 wrong usage, 3 a capture is
+damaged, 5 the spool is not empty: the next agent with the same --spool sends what is there.
+"""
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="callprint-agent", description=__doc__)
-    parser.add_argument("captures", nargs="*", metavar="CAPTURE", help="files, folders, - for a stream")
-    parser.add_argument(
-        *("-i", "--interface"), action="append", default=[], help="capture live instead (may be repeated)"
+    parser = argparse.ArgumentParser(
+        prog="callprint-agent",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--fanout", type=int, metavar="GROUP", help="share interfaces with agents of this group"
+        "captures", nargs="*", metavar="CAPTURE", help="file, folder, or - for standard input"
     )
-    parser.add_argument("--user", help="become this user once the sockets are open")
+    parser.add_argument(
+        *("-i", "--interface"),
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="capture on a network interface instead; may be given more than once",
+    )
+    parser.add_argument(
+        "--fanout",
+        type=int,
+        metavar="GROUP",
+        help="share the packets of these interfaces with the other agents of this group, a number of your choice",
+    )
+    parser.add_argument(
+        "--user",
+        metavar="NAME",
+        help="become this user once the sockets are open (default: stay who started it, with a warning for root)",
+    )
     add_kafka_options(parser)
-    parser.add_argument("--media-topic", default=MEDIA, help="(default: %(default)s)")
+    parser.add_argument("--media-topic", metavar="TOPIC", default=MEDIA, help="(default: %(default)s)")
     parser.add_argument(
-        "--signaling-topic", dest="signalling_topic", default=SIGNALLING, help="(default: %(default)s)"
+        "--signaling-topic",
+        metavar="TOPIC",
+        dest="signalling_topic",
+        default=SIGNALLING,
+        help="(default: %(default)s)",
     )
     parser.add_argument(
-        "--packets-topic", default=PACKETS, help="for the packets that --head adds (default: %(default)s)"
+        "--packets-topic",
+        metavar="TOPIC",
+        default=PACKETS,
+        help="for the packets that --head adds (default: %(default)s)",
     )
     parser.add_argument(
         "--head",
         type=_head,
         default=HORIZON_PACKETS,
         metavar="N|all",
-        help=f"RTP packets of each flow to ship, at least {HORIZON_PACKETS} (default); those beyond what verdicts "
-        "look at go to --packets-topic, with all RTCP",
+        help=f"RTP packets of each flow to ship, at least {HORIZON_PACKETS}, which verdicts look at (default: "
+        f"{HORIZON_PACKETS}); more go to --packets-topic, with all RTCP",
     )
     parser.add_argument(
         "--speed",
-        type=float,
+        type=_not_negative,
+        metavar="N",
         default=0.0,
         help="1: at the captures' own speed, N: N times as fast, 0: as fast as possible (default)",
     )
     parser.add_argument(
         "--longest-silence",
-        type=float,
+        type=_not_negative,
         metavar="SECONDS",
         help="with --speed: shorten longer silences in a capture (default: they are kept)",
     )
-    parser.add_argument("--compression", choices=("gzip", "snappy", "lz4", "zstd"), help="of Kafka records")
     parser.add_argument(
-        "--spool", type=Path, metavar="FOLDER", help="(default: .callprint-spool/INTERFACES or /CAPTURE)"
+        "--compression",
+        choices=("gzip", "snappy", "lz4", "zstd"),
+        help="of Kafka records (default: none)",
     )
-    parser.add_argument("--spool-limit-mib", type=int, default=1024, help="(default: %(default)s)")
+    parser.add_argument(
+        "--spool",
+        type=Path,
+        metavar="FOLDER",
+        help="where records wait while Kafka is away, of this agent alone (default: .callprint-spool/INTERFACES or "
+        "/CAPTURE)",
+    )
+    parser.add_argument(
+        "--spool-limit-mib",
+        type=positive,
+        metavar="MIB",
+        default=1024,
+        help="beyond this records are lost, and counted (default: %(default)s)",
+    )
     parser.add_argument(
         "--wait-for-kafka",
-        type=float,
+        type=_not_negative,
         metavar="SECONDS",
-        help="at the first start, when the topics are not known yet (default: for ever on interfaces, else 60)",
+        help="how long to wait at the first start, when the topics are not known yet (default: for ever on "
+        "interfaces, else 60)",
     )
     parser.add_argument(
         "--flush-timeout",
-        type=float,
+        type=_not_negative,
         default=30.0,
         metavar="SECONDS",
-        help="how long to try at the end before the rest stays in the spool (default: %(default)s)",
+        help="how long to try at the end before the rest stays in the spool (default: %(default)g)",
     )
-    parser.add_argument("--metrics", metavar="[HOST:]PORT", help="serve Prometheus counters")
+    parser.add_argument(
+        "--metrics",
+        metavar="[HOST:]PORT",
+        help="serve Prometheus counters at /metrics; without HOST to this machine alone, 0.0.0.0:PORT to all",
+    )
     parser.add_argument(
         "--status-every",
-        type=float,
+        type=_not_negative,
         default=60.0,
         metavar="SECONDS",
         help="how often to print the counters (default: 60, 0: never)",
     )
     parser.add_argument(
         "--statistics-every",
-        type=float,
+        type=_statistics_every,
         default=RUNNING_EVERY_NS / 1e9,
         metavar="SECONDS",
-        help="how often to send the statistics of running flows, which keep their calls alive: 60 at most (default)",
+        help="how often to send the statistics of running flows, which keep their calls alive, 1 to 60 (default: 60)",
     )
     parser.add_argument(
         "--site",
@@ -136,7 +201,13 @@ def _parser() -> argparse.ArgumentParser:
         help=f"{FEATURES}: ship of media no more than a network of features looks at, a third of the bytes, with the "
         "same verdicts; not for networks of images, and not where the topology keeps evidence (default: %(default)s)",
     )
-    parser.add_argument("--maximum-flows", type=int, default=EngineSettings().maximum_flows)
+    parser.add_argument(
+        "--maximum-flows",
+        type=positive,
+        metavar="N",
+        default=EngineSettings().maximum_flows,
+        help=f"rows of the flow table; a full one evicts (default: {EngineSettings().maximum_flows:,})",
+    )
     return parser
 
 
@@ -210,7 +281,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _open(arguments: argparse.Namespace) -> CaptureSource | LiveSource:
     if bool(arguments.captures) == bool(arguments.interface):
-        raise ConfigError("give either capture files or --interface")
+        raise ConfigError("name either captures, or interfaces with --interface")
     if arguments.interface:
         ports = tuple(arguments.sip_port or SIGNALLING_PORTS)
         return open_interfaces(arguments.interface, fanout_group=arguments.fanout, signalling_ports=ports)
@@ -279,7 +350,27 @@ def _learn_topics(publisher: "Publisher", settings: AgentSettings, wait_s: float
 
 
 def _head(text: str) -> int:
-    return packet_shipping.ALL if text == "all" else int(text)
+    """Return packets; an argparse type."""
+    return packet_shipping.ALL if text == "all" else positive(text)
+
+
+def _not_negative(text: str) -> float:
+    """Return a finite number of at least 0; an argparse type."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of at least 0")
+    return number
+
+
+def _statistics_every(text: str) -> float:
+    """Return seconds; an argparse type."""
+    seconds = _not_negative(text)
+    if not 1 <= seconds <= RUNNING_EVERY_NS / 1e9:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 to 60")
+    return seconds
 
 
 def main() -> int:

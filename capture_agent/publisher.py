@@ -141,7 +141,7 @@ class Publisher:
                 if remembered is None:
                     raise ConfigError(
                         f"no Kafka broker of {self._brokers} answers, and how many partitions {topic} has is not known "
-                        "from an earlier run"
+                        "from an earlier run: start Kafka, or name others with --brokers"
                     )
                 if not self._started_without_kafka:
                     report(f"Kafka at {self._brokers} is unreachable: records go to the spool")

@@ -36,6 +36,26 @@ def test_what_is_no_port_is_refused(port, capsys, monkeypatch):
     assert f"'{port}' is no port number" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "says"),
+    [
+        ("--head", "some", "no number of at least 1"),
+        ("--speed", "-1", "no number of at least 0"),
+        ("--wait-for-kafka", "nan", "no number of at least 0"),
+        ("--statistics-every", "61", "no number from 1 to 60"),
+        ("--maximum-flows", "0", "no number of at least 1"),
+        ("--reorder-window-ms", "501", "no number from 0 to 500"),
+    ],
+)
+def test_what_is_no_number_is_refused(option, value, says, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["callprint-agent", str(SAMPLE), option, value])
+    with pytest.raises(SystemExit, match="2"):
+        main()
+    assert f"argument {option}: {value!r} is {says}" in capsys.readouterr().err.replace(
+        " of milliseconds", ""
+    )
+
+
 @pytest.fixture
 def black_hole() -> Iterator[str]:
     """A port whose queue is full: the kernel drops every further SYN, as if the broker's host were dead."""

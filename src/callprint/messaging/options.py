@@ -10,7 +10,9 @@ _DEFAULT = KafkaSettings()
 def add_kafka_options(parser: argparse.ArgumentParser) -> None:
     """Add --brokers and the options of TLS and SASL."""
     brokers = ",".join(_DEFAULT.brokers)
-    parser.add_argument("--brokers", default=brokers, help="HOST:PORT,... (default: %(default)s)")
+    parser.add_argument(
+        "--brokers", metavar="HOST:PORT,...", default=brokers, help="of Kafka (default: %(default)s)"
+    )
     parser.add_argument(
         "--tls-ca", metavar="PEM", help="authority of the brokers' certificates; turns TLS on"
     )
@@ -18,7 +20,9 @@ def add_kafka_options(parser: argparse.ArgumentParser) -> None:
         "--tls-certificate", metavar="PEM", help="our own certificate, for brokers that ask for one"
     )
     parser.add_argument("--tls-key", metavar="PEM", help="the key of our own certificate")
-    parser.add_argument("--sasl-user", help=f"turns SASL on; the password is {PASSWORD_VARIABLE}")
+    parser.add_argument(
+        "--sasl-user", metavar="USER", help=f"turns SASL on; the password is ${PASSWORD_VARIABLE}"
+    )
     parser.add_argument(
         "--sasl-mechanism",
         choices=SASL_MECHANISMS,

@@ -14,6 +14,8 @@ from callprint.messaging.reachability import defect_of
 from callprint.messaging.settings import KafkaSettings
 from callprint.messaging.topic_names import TopicNames
 
+DESCRIPTION = "Create the topics that agents, users and the topology need and that do not exist yet."
+
 RETENTION_MS = 24 * 3600 * 1000
 LONG_RETENTION_MS = 30 * RETENTION_MS  # for what is small and read by people
 
@@ -80,13 +82,21 @@ def require_topics(settings: KafkaSettings, names: Iterable[str]) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Create the topics, from the command line."""
-    parser = argparse.ArgumentParser(prog="python -m callprint.messaging.topics", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m callprint.messaging.topics", description=DESCRIPTION)
     add_kafka_options(parser)
     parser.add_argument(
-        "--partitions", type=int, default=16, help="of media and signaling (default: %(default)s)"
+        "--partitions",
+        type=int,
+        metavar="N",
+        default=16,
+        help="of media and signaling: the most tasks that can ever share the work (default: %(default)s)",
     )
     parser.add_argument(
-        "--replication", type=int, default=1, help="(default: %(default)s; use 3 on a real cluster)"
+        "--replication",
+        type=int,
+        metavar="N",
+        default=1,
+        help="copies of each (default: %(default)s; use 3 on a real cluster)",
     )
     chosen = parser.parse_args(arguments)
     try:
