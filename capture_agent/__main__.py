@@ -18,12 +18,13 @@ from callprint.core.dissect import SIGNALLING_PORTS
 from callprint.core.evidence import HORIZON_PACKETS
 from callprint.core.flow.engine import EngineSettings
 from callprint.core.ground.compiled import load_compiler
-from callprint.core.ground.errors import CallprintError, ConfigError, ModelError
+from callprint.core.ground.errors import CallprintError, ConfigError
 from callprint.core.identify.card import INPUT_FEATURES, ModelCard, parse_card
 from callprint.core.relay import packet_shipping
 from callprint.machine_code.warm_up import STEPS
 from callprint.messaging.options import add_kafka_options, kafka_settings
 from callprint.messaging.topic_names import MEDIA, PACKETS, SIGNALLING
+from callprint.model_files import read_card_text
 from callprint.output.packet_times import time_warnings
 from callprint.sources import CaptureSource, open_captures
 from callprint.sources.live import LiveSource, open_interfaces
@@ -292,11 +293,7 @@ def _card(model: Path | None) -> ModelCard | None:
     """Return the card of the topology's network, None without one. Raises ModelError."""
     if model is None:
         return None
-    card = model.with_suffix(".json")
-    try:
-        return parse_card(card.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ModelError(f"the model card {card} cannot be read: {error}") from error
+    return parse_card(read_card_text(model.with_suffix(".json")))
 
 
 def _summarise(evidence: str, card: ModelCard | None) -> bool:

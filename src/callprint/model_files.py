@@ -53,7 +53,9 @@ def read_card_text(card_path: Path) -> str:
         with card_path.open("rb") as stream:
             return stream.read(4 * LONGEST_CARD).decode("utf-8")
     except OSError as error:
-        raise ModelError(f"no model card {card_path}: {error.strerror}") from error
+        raise ModelError(
+            f"no model card {card_path}: {error.strerror} (it lies beside the network, {card_path.stem}.onnx)"
+        ) from error
     except UnicodeDecodeError:
         raise ModelError(f"model card {card_path} is not UTF-8 text") from None
 

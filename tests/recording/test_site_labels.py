@@ -147,3 +147,8 @@ def test_kept_evidence_of_a_store_becomes_a_dataset(tmp_path):
 def test_without_captures_and_store_it_is_wrong_usage(tmp_path, capsys):
     assert main(["dataset", "label", "--out", str(tmp_path / "x")]) == 2
     assert "name captures or a --store" in capsys.readouterr().err
+
+
+def test_captures_of_which_none_can_be_read_are_an_error(tmp_path, capsys):
+    assert main(["dataset", "label", "no-such.pcap", "--out", str(tmp_path / "x")]) == 4
+    assert "no-such.pcap" in capsys.readouterr().err

@@ -133,7 +133,7 @@ def test_a_contradiction_names_file_and_line(folder, rows, problem):
 
 
 def test_missing_columns_and_files(tmp_path):
-    with pytest.raises(DatasetError, match="No such file"):
+    with pytest.raises(DatasetError, match=r"No such file.*`callprint record`"):
         read_labels(tmp_path / "flows.csv")
     (tmp_path / "flows.csv").write_text("capture,application\na,b\n")
     with pytest.raises(DatasetError, match="line 1: no column src_ip"):
@@ -152,7 +152,7 @@ def test_files_that_are_no_dataset(folder, tmp_path):
     with pytest.raises(DatasetError, match="No such file"):
         load_dataset(tmp_path / "none.npz")
     np.savez(stored, buffer=np.array([object()], dtype=object))
-    with pytest.raises(DatasetError):
+    with pytest.raises(DatasetError, match="`callprint dataset build` makes one"):
         load_dataset(stored)
 
 

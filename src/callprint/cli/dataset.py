@@ -10,10 +10,10 @@ from rich.markup import escape
 from rich.progress import Progress
 from rich.text import Text
 
-from callprint.cli import EXIT_DAMAGED, EXIT_USAGE
+from callprint.cli import EXIT_DAMAGED, EXIT_ERROR, EXIT_USAGE
 from callprint.cli.parsers import Subparsers, add_command, positive
 from callprint.cli.targets import output_path
-from callprint.core.ground.errors import CaptureError
+from callprint.core.ground.errors import CaptureError, DatasetError
 from callprint.output.console import make_messages, make_table, printable, quantity
 from callprint.recording.site_dataset import (
     capture_candidates,
@@ -39,7 +39,21 @@ that can be trusted as a folder for `callprint dataset build` and `callprint tra
 refused.
 """
 
+EPILOG = """\
+examples:
+  callprint dataset label captures/*.pcap --out site          a folder with flows.csv, of calls that say what made them
+  callprint dataset build --data site --out site.npz          one file of such a folder, faster to read again
+
+What next: `callprint train --add site --out mine.onnx`. docs/use/learn.md and docs/use/models.md walk through it.
+Exit codes: 0 done, 2 wrong usage, 3 a capture cannot be read (the others were), 4 labels or captures cannot be used.
+"""
+
 DEFAULT_DATA = Path("../shared/data/calls")
+
+DATASET_DESCRIPTION = """\
+Make training data: `label` finds out what sent the flows of captures where packets say so, `build` puts labelled
+captures into one file for `callprint train` and `callprint evaluate`.
+"""
 
 DESCRIPTION = """\
 Read a folder of captures and its flows.csv (which flow was sent by which application), and write the flows'
@@ -49,7 +63,7 @@ packets and labels to one file for `callprint train` and `callprint evaluate`. d
 
 def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
     """Add the command to the parser of `callprint`."""
-    parser = add_command(subparsers, "dataset", DESCRIPTION)
+    parser = add_command(subparsers, "dataset", DATASET_DESCRIPTION, EPILOG)
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
     build = actions.add_parser("build", help="read labelled captures", description=DESCRIPTION)
     add_data_option(build, "captures and flows.csv")
@@ -108,6 +122,9 @@ def add_data_option(parser: argparse.ArgumentParser, what: str) -> None:
 
 def read_data(paths: Sequence[Path], console: Console) -> Dataset:
     """Return what folders of captures and dataset files hold, as one dataset. Raises DatasetError."""
+    for path in paths:
+        if not path.exists():
+            raise DatasetError(f"{path}: no such folder of labelled captures, and no such dataset file")
     found = [_build(path, console)[0] if path.is_dir() else load_dataset(path) for path in paths]
     return found[0] if len(found) == 1 else join_datasets(found)
 
@@ -165,7 +182,9 @@ def run_label(args: argparse.Namespace) -> int:
     _say_labels(console, taken, refused)
     where = f"{printable(str(args.out))}: {len(taken):,}" if taken else "nothing is written: none"
     console.print(Text(f"{where} of {quantity(len(candidates), 'flow')}"))
-    return EXIT_DAMAGED if damaged else 0
+    if damaged:
+        return EXIT_DAMAGED if candidates else EXIT_ERROR
+    return 0
 
 
 def _say_labels(console: Console, taken: Sequence[Labelled], refused: Sequence[Refused]) -> None:

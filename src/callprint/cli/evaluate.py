@@ -30,17 +30,29 @@ intervals, by application, over k and from the middle of a flow, what is confuse
 --all makes the whole report in one go; where nothing is in the cache yet that takes hours, and it can be resumed.
 """
 
+EPILOG = """\
+examples:
+  callprint evaluate --data my-calls --model mine.onnx --put-in-place
+                                           compare mine.onnx with the network in place, and use it if it is no worse
+  callprint evaluate --data my-calls.npz --model mine.onnx --out mine.md
+                                           a report of its own
+  callprint evaluate --all                 the whole report on the network that ships
+
+docs/use/learn.md says when a network is refused. Exit codes: 0 done, 2 wrong usage, 4 a dataset or a network cannot be
+used, or the new network is worse.
+"""
+
 
 def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
     """Add the command to the parser of `callprint`."""
-    parser = add_command(subparsers, "evaluate", DESCRIPTION)
+    parser = add_command(subparsers, "evaluate", DESCRIPTION, EPILOG)
     add_data_option(parser, "folder of captures and flows.csv, or a dataset file")
     parser.add_argument(
         "--model",
         type=Path,
         default=DEFAULT_MODEL,
         metavar="FILE",
-        help="network (default: the shipped one)",
+        help="network (default: the one that ships)",
     )
     parser.add_argument(
         "--out",

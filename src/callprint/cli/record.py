@@ -28,12 +28,13 @@ owns the socket that sends it. The folder is what `callprint dataset build` and 
 
 EPILOG = """\
 examples:
-  callprint record --interface eth0 my-calls            until Ctrl-C
-  callprint record --interface lo --seconds 60 my-calls
-  callprint dataset build --data my-calls --out my-calls.npz && callprint train my-calls.npz --out mine.onnx
+  sudo .venv/bin/callprint record --interface eth0 my-calls             until Ctrl-C
+  sudo .venv/bin/callprint record --interface lo --seconds 60 my-calls  for a minute
+  callprint train --add my-calls --out mine.onnx                        teach the network in place what was recorded
 
 RTP, RTCP, STUN and DTLS are kept, with the voice in them: record test calls. Signalling is not kept. What other
 machines send is captured, but not labelled.
+Exit codes: 0 done (also without a label), 2 wrong usage, 4 no right to capture, or the folder cannot be written.
 """
 
 

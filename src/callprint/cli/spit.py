@@ -28,30 +28,50 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
     parser = add_command(subparsers, "spit", DESCRIPTION, EPILOG)
     commands = parser.add_subparsers(dest="spit_command", metavar="COMMAND", required=True)
     experiment = commands.add_parser(
-        "experiment", help="run the experiments and write the report with its pictures"
+        "experiment",
+        help="run the experiments and write the report with its pictures",
+        description="Run the experiments of docs/results/spit.md and write the report with its pictures.",
     )
     experiment.add_argument(
         "--quick", action="store_true", help="a coarser grid, one seed, 50 thousand calls"
     )
     experiment.add_argument(
-        "--seeds", type=positive, default=10, help="repetitions of every cell (default: 10)"
+        "--seeds", metavar="N", type=positive, default=10, help="repetitions of every cell (default: 10)"
     )
     experiment.add_argument(
-        "--docs", type=Path, default=Path("docs/results"), help="folder of the report (default: docs/results)"
+        "--docs",
+        metavar="FOLDER",
+        type=Path,
+        default=Path("docs/results"),
+        help="folder of the report (default: docs/results)",
     )
     experiment.add_argument(
-        "--cache", type=Path, default=DEFAULT_CACHE, help=f"folder of the results (default: {DEFAULT_CACHE})"
+        "--cache",
+        metavar="FOLDER",
+        type=Path,
+        default=DEFAULT_CACHE,
+        help=f"folder of the results (default: {DEFAULT_CACHE})",
     )
-    experiment.add_argument("--processes", type=positive, default=2, help="processes to use (default: 2)")
-    learn = commands.add_parser("learn", help="learn the scorecard from random simulated traces")
+    experiment.add_argument(
+        "--processes", metavar="N", type=positive, default=2, help="processes to use (default: 2)"
+    )
+    learn = commands.add_parser(
+        "learn",
+        help="learn the scorecard from random simulated traces",
+        description="Learn the scorecard, from which the detector starts, from random simulated traces, and write it.",
+    )
     learn.add_argument(
         "--traces",
+        metavar="N",
         type=positive,
         default=LEARNING_TRACES,
         help=f"how many of them (default: {LEARNING_TRACES})",
     )
     learn.add_argument(
-        "--output", type=output_path, help="module to write (default: the one that the detector imports)"
+        "--output",
+        metavar="FILE",
+        type=output_path,
+        help="module to write (default: the one that the detector imports)",
     )
     parser.set_defaults(run=run)
     return parser

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from callprint.cli import UsageError
 from callprint.cli.dataset import read_data
 from callprint.cli.paper_options import add_training_options
-from callprint.cli.parsers import Subparsers, add_command
+from callprint.cli.parsers import Subparsers, add_command, positive
 from callprint.cli.targets import output_path
 from callprint.core.ground.errors import ConfigError, ModelError
 from callprint.core.identify.card import ModelCard
@@ -37,13 +37,26 @@ With --add, the network that is in place, or --model, learns the applications of
 knows, in minutes. docs/use/learn.md has an example.
 """
 
+EPILOG = """\
+examples:
+  callprint train --add my-calls --out mine.onnx      the network in place, and the applications in the folder my-calls
+  callprint evaluate --data my-calls --model mine.onnx --put-in-place
+                                                      then: use it from now on, unless it is worse
+  callprint train calls.npz --out models/mine.onnx    a network of these calls alone
+  callprint train calls.npz --network alexnet --head svm --out svm.onnx
+
+It needs the extra `train`: `sh tools/setup.sh train`.
+Exit codes: 0 done, 2 wrong usage, 4 a dataset or a network cannot be used, 130 interrupted.
+"""
+
 
 def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
     """Add the command to the parser of `callprint`."""
-    parser = add_command(subparsers, "train", DESCRIPTION)
+    parser = add_command(subparsers, "train", DESCRIPTION, EPILOG)
     defaults = TrainingSettings()
     parser.add_argument(
         "dataset",
+        metavar="DATASET",
         type=Path,
         nargs="+",
         help="file written by `callprint dataset build`, or folder of captures with flows.csv; several are joined",
@@ -63,16 +76,22 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
         help="with --add: the network to add to (default: the one in place); its exemplars lie beside it",
     )
     parser.add_argument(
-        "--seed", type=int, default=defaults.seed, help="of all random numbers (default: %(default)s)"
+        "--seed",
+        metavar="N",
+        type=int,
+        default=defaults.seed,
+        help="of all random numbers (default: %(default)s)",
     )
     parser.add_argument(
         "--epochs",
-        type=int,
+        metavar="N",
+        type=positive,
         help=f"rounds of training (default: {defaults.epochs}; with --add {ADD_SETTINGS.epochs})",
     )
     parser.add_argument(
         "--windows",
-        type=int,
+        metavar="N",
+        type=positive,
         default=defaults.windows_per_flow,
         help="new windows of each flow in each epoch (default: %(default)s)",
     )
@@ -89,7 +108,9 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
         metavar="TEXT",
         help="version that the card states (default: %(default)s)",
     )
-    parser.add_argument("--threads", type=int, default=0, help="processor threads (default: all)")
+    parser.add_argument(
+        "--threads", metavar="N", type=int, default=0, help="processor threads (default: all)"
+    )
     add_training_options(parser)
     parser.set_defaults(run=run)
     return parser

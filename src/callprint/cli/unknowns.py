@@ -38,13 +38,14 @@ examples:
   callprint identify --keep-unknown calls/            keep the packets of unknown flows (off by default)
   callprint unknowns                                  the clusters, with typical flows
   callprint unknowns --map map.svg                    and a picture
-  callprint unknowns name 3f9a1c07 Zoiper             this cluster is Zoiper: training data from now on
-  callprint unknowns name 192.0.2.17 Zoiper           so is all that this host sent
-  callprint unknowns name --flow 52c40a7e Zoiper      so is this one flow
+  callprint unknowns name 3f9a1c07 zoiper             this cluster is zoiper: training data from now on
+  callprint unknowns name 192.0.2.17 zoiper           so is all that this host sent
+  callprint unknowns name --flow 52c40a7e zoiper      so is this one flow
   callprint train --add ~/.local/share/callprint/named --out mine.onnx
 
 docs/use/unknowns.md walks through it. A cluster keeps its name as long as its oldest flow is kept; the name of any
 of its flows (see the picture's tooltips) stands for the cluster as well.
+Exit codes: 0 done (also when no flow is kept), 2 wrong usage, 4 the store, the network or a file cannot be used.
 """
 
 

@@ -115,6 +115,11 @@ def read_labels(path: Path) -> list[Label]:
     try:
         with path.open(newline="", encoding="utf-8") as file:
             return _labels(path, csv.DictReader(file))
+    except FileNotFoundError as error:
+        raise DatasetError(
+            f"{path}: {error.strerror}; `callprint record` and `callprint dataset label` write one, and "
+            "docs/use/models.md says what it holds"
+        ) from error
     except OSError as error:
         raise DatasetError(f"{path}: {error.strerror}") from error
     except (UnicodeDecodeError, csv.Error) as error:
@@ -336,7 +341,9 @@ def load_dataset(path: Path) -> Dataset:
     except MemoryError:
         raise DatasetError(f"{path}: not a dataset file: it claims to be larger than the memory") from None
     except (ValueError, EOFError, NotImplementedError, RuntimeError, SyntaxError, *_DAMAGE) as error:
-        raise DatasetError(f"{path}: not a dataset file: {error}") from None
+        # Of what is no archive at all, NumPy advises to load it as pickled objects.
+        detail = "`callprint dataset build` makes one" if "allow_pickle" in str(error) else error
+        raise DatasetError(f"{path}: not a dataset file: {detail}") from None
     dataset = Dataset(**columns)
     flows = dataset.packets.size
     for field in fields(Dataset):
