@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Run a command in a terminal of a given size and save what it shows as an SVG picture for the docs.
 
-    .venv/bin/python tools/terminal_picture.py docs/pictures/identify.svg -- callprint identify samples/calls.pcap
+    .venv/bin/python tools/terminal_picture.py docs/pictures/identify.svg -- callprint identify call.pcap
 
 With --png the picture is also rendered beside it, to be checked by eye (needs rsvg-convert, Debian librsvg2-bin).
 """
