@@ -72,8 +72,10 @@ def main() -> int:
     parser.add_argument(
         "model", type=Path, help="FILE.onnx, with the name of the one it replaces and FILE.json beside it"
     )
-    parser.add_argument("--topology", default="voip")
-    parser.add_argument("--nimbus", type=_place, default="127.0.0.1:6627", metavar="HOST:PORT")
+    parser.add_argument("--topology", metavar="NAME", default="voip", help="(default: %(default)s)")
+    parser.add_argument(
+        "--nimbus", type=_place, default="127.0.0.1:6627", metavar="HOST:PORT", help="(default: %(default)s)"
+    )
     chosen = parser.parse_args()
     try:
         identifier = load_model(chosen.model)
