@@ -208,7 +208,7 @@ def name_cluster(args: argparse.Namespace) -> int:
     added = write_named(args.named, application, engine, (found.flows[i] for i in members))
     make_console(data_on_stdout=False).print(
         Text(
-            f"{quantity(added, 'flow')} of {what} are now training data for {application} in {args.named}; "
+            f"{quantity(added, 'flow')} of {what}: training data for {application} from now on, in {args.named}; "
             f"train with: callprint train --add {args.named} --out MODEL.onnx"
         )
     )
