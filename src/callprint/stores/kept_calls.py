@@ -63,7 +63,7 @@ def read_key(path: str | Path | None) -> bytes | None:
         raise ConfigError(f"key file {path}: {getattr(error, 'strerror', error)}") from error
     if len(key) != KEY_BYTES:
         raise ConfigError(
-            f"key file {path} must hold {KEY_BYTES} random bytes: `head -c {KEY_BYTES} /dev/urandom > {path}` makes one"
+            f"key file {path} must hold {KEY_BYTES} random bytes: `head -c {KEY_BYTES} /dev/urandom > FILE` makes one"
         )
     return key
 
