@@ -18,7 +18,7 @@ from callprint.core.dissect import SIGNALLING_PORTS
 from callprint.core.evidence import HORIZON_PACKETS
 from callprint.core.flow.engine import EngineSettings
 from callprint.core.ground.compiled import load_compiler
-from callprint.core.ground.errors import CallprintError, ConfigError
+from callprint.core.ground.errors import CallprintError, ConfigError, ModelError
 from callprint.core.identify.card import INPUT_FEATURES, ModelCard, parse_card
 from callprint.core.relay import packet_shipping
 from callprint.machine_code.warm_up import STEPS
@@ -293,6 +293,8 @@ def _card(model: Path | None) -> ModelCard | None:
     """Return the card of the topology's network, None without one. Raises ModelError."""
     if model is None:
         return None
+    if not model.name:
+        raise ModelError(f"--model must name a network or its card, not {str(model)!r}")
     return parse_card(read_card_text(model.with_suffix(".json")))
 
 

@@ -48,7 +48,9 @@ def test_the_variable_goes_before_the_default_and_the_argument_before_both(monke
         assert store.url == f"sqlite:{tmp_path}/argument.sqlite"
 
 
-@pytest.mark.parametrize("url", ["postgres://host/db", "http://host", "cassandre://host/keyspace"])
+@pytest.mark.parametrize(
+    "url", ["postgres://host/db", "http://host", "cassandre://host/keyspace", "postgres:db"]
+)
 def test_an_unknown_kind_of_store_is_no_file_name(url):
     with pytest.raises(StoreError, match="no such kind of store"):
         open_store(url)

@@ -154,6 +154,7 @@ def test_an_agent_that_does_not_know_the_topics_ends_with_an_error(tmp_path, clo
     [
         (["--head", "50"], "--head must be all, or at least 100"),
         (["--evidence", "features", "--model", str(IMAGES)], "needs a --model that reads features"),
+        (["--model", ""], "--model must name a network"),
         (["--metrics", "x"], "--metrics must be"),
         (["--metrics", "127.0.0.1:70000"], "metrics cannot be served"),
     ],

@@ -1,6 +1,7 @@
 """Verdict stores: SQLite in one file, Cassandra for a cluster, behind one interface (`base.VerdictStore`)."""
 
 import os
+import re
 from pathlib import Path
 
 from callprint.core.ground.errors import ConfigError, StoreError
@@ -22,6 +23,7 @@ __all__ = [
 ]
 
 STORE_VARIABLE = "CALLPRINT_STORE"
+_SCHEME = re.compile("[a-z][a-z0-9+]+")  # of a URL: what begins so is no new file, unless `sqlite:` says so
 
 
 def data_folder() -> Path:
@@ -67,7 +69,9 @@ def open_store(
     if scheme == "cassandra":
         return _open_cassandra(url, create=create)
     is_url = scheme == "sqlite" and separator
-    if not is_url and rest.startswith("//"):
+    if not is_url and (
+        rest.startswith("//") or (separator and _SCHEME.fullmatch(scheme) and not Path(url).exists())
+    ):
         raise StoreError(
             f"{url}: no such kind of store; use sqlite:PATH, a plain path, or cassandra://HOST/KEYSPACE"
         )
