@@ -37,6 +37,18 @@ def test_nobody_sees_a_page_without_coming_in(store, tmp_path, path):
     assert stranger.get("/api/v1/flows").status_code == 401
 
 
+@pytest.mark.parametrize("path", ["/%09login", "/lo%09gin"])
+def test_a_path_that_only_looks_open_is_not(store, tmp_path, path):
+    stranger = Visitor(store, tmp_path / "console", enter=False)
+    assert stranger.get(path).status_code == 303
+
+
+@pytest.mark.parametrize("host", ["localhost/login?x=", "127.0.0.1/static/?", "localhost/enter#"])
+def test_a_path_in_the_host_opens_nothing(store, tmp_path, host):
+    stranger = Visitor(store, tmp_path / "console", enter=False)
+    assert stranger.get("/api/v1/flows", headers={"host": host}).status_code == 401
+
+
 def test_the_link_works_once_and_the_cookie_has_all_flags(store, tmp_path):
     visitor = Visitor(store, tmp_path / "console", enter=False, tls=True)
     key = visitor.sessions.make_link()

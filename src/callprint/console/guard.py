@@ -70,7 +70,8 @@ class Guard:
     def _unknown(self, connection: HTTPConnection) -> Response | None:
         session = self._session(connection)
         connection.state.session = session
-        path = connection.url.path
+        # That of the scope, by which routes are chosen: in a URL the Host header stands before it, and is the asker's.
+        path = str(connection.scope["path"])
         if session is not None or path.startswith(OPEN_PATHS):
             return None
         if path.startswith("/api/"):
