@@ -1,10 +1,13 @@
 """Who may come in, and what every answer holds."""
 
+import argparse
 import time
 
 import pytest
+import uvicorn
 from console_visitor import Visitor
 
+from callprint.cli.console import server_options
 from callprint.console.sessions import RateLimit, Role, Sessions, User
 from callprint.console.users import AuditLog, Users
 from callprint.core.ground.errors import ConfigError
@@ -225,3 +228,29 @@ def test_a_bucket_fills_again():
     assert [limit.take("a", 0.0) for _ in range(3)] == [True, True, False]
     assert limit.take("b", 0.0)
     assert [limit.take("a", 5.0) for _ in range(2)] == [True, False]
+
+
+@pytest.mark.parametrize(
+    "forwarded", ["203.0.113.5", "127.0.0.1, 203.0.113.5", "nobody", "", "203.0.113.5, ::1"]
+)
+def test_a_proxy_names_the_user_whomever_it_asks_for(store, tmp_path, users, forwarded):
+    behind = Visitor(store, tmp_path / "console", enter=False, forward_auth="X-Remote-User")
+    args = argparse.Namespace(listen="127.0.0.1", port=8383, tls_cert=None, tls_key=None)
+    served = uvicorn.Config(behind.app, **server_options(args))
+    served.load()
+    behind.app = served.loaded_app
+    headers = {"X-Remote-User": "ann", "X-Forwarded-For": forwarded}
+    assert behind.get("/calls", headers=headers).status_code == 200
+
+
+def test_whoever_asks_a_proxy_has_a_limit_of_their_own(store, tmp_path, users):
+    visitor = Visitor(store, tmp_path / "console", enter=False)
+
+    def tries(forwarded):
+        headers = {"X-Forwarded-For": forwarded}
+        return visitor.post("/login", {"name": "ann", "password": "wrong"}, headers=headers).status_code
+
+    assert [tries(f"192.0.2.{n}, 203.0.113.5") for n in range(11)] == [403] * 10 + [429]
+    assert tries("203.0.113.6") == 403
+    refused = AuditLog(tmp_path / "console" / "audit.jsonl").latest(1)[0]
+    assert refused["what"] == "203.0.113.6"

@@ -8,7 +8,7 @@ import re
 import socket
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
@@ -108,7 +108,7 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
         metavar="ADDRESS",
         action="append",
         default=[],
-        help="whose header counts; may be given more than once (default: loopback)",
+        help="whose headers count, X-Forwarded-For among them; may be given more than once (default: loopback)",
     )
     parser.add_argument(
         "--train-with",
@@ -193,15 +193,7 @@ def run(args: argparse.Namespace) -> int:
     )
     read_key(args.key_file)
     sessions = Sessions()
-    config = uvicorn.Config(
-        make_app(settings, sessions),
-        ssl_certfile=args.tls_cert,
-        ssl_keyfile=args.tls_key,
-        log_level="warning",
-        access_log=False,  # it would hold the key of the link
-        server_header=False,
-        timeout_graceful_shutdown=2,
-    )
+    config = uvicorn.Config(make_app(settings, sessions), **server_options(args))
     try:
         config.load()
     except OSError as error:
@@ -235,6 +227,21 @@ def _listen(host: str, port_number: int) -> socket.socket:
             f"the console cannot listen at {host}, port {port_number} ({error.strerror}): "
             "name another --port or --listen"
         ) from error
+
+
+def server_options(args: argparse.Namespace) -> dict[str, Any]:
+    """Return how uvicorn is to serve the console."""
+    return {
+        "host": args.listen,
+        "port": args.port,
+        "ssl_certfile": args.tls_cert,
+        "ssl_keyfile": args.tls_key,
+        "log_level": "warning",
+        "access_log": False,  # it would hold the key of the link
+        "server_header": False,
+        "proxy_headers": False,  # it would hide the proxy, whose word on users counts; the guard reads them
+        "timeout_graceful_shutdown": 2,
+    }
 
 
 def _users(args: argparse.Namespace) -> "Users":

@@ -1,5 +1,6 @@
 """What every request passes: the Host check, limits, who it is, and the headers of every answer."""
 
+import ipaddress
 import time
 from urllib.parse import quote, urlsplit
 
@@ -46,8 +47,11 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        peer = client_of(HTTPConnection(scope))
+        if peer in self._settings.trusted_proxies:
+            scope["client"] = (_asker(HTTPConnection(scope), peer, self._settings.trusted_proxies), 0)
         connection = HTTPConnection(scope)
-        answer = self._stopped(connection) or self._unknown(connection)
+        answer = self._stopped(connection) or self._unknown(connection, peer)
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -67,8 +71,8 @@ class Guard:
             return PlainTextResponse("Too many requests: wait a moment.", 429, {"Retry-After": "5"})
         return None
 
-    def _unknown(self, connection: HTTPConnection) -> Response | None:
-        session = self._session(connection)
+    def _unknown(self, connection: HTTPConnection, peer: str) -> Response | None:
+        session = self._session(connection, peer)
         connection.state.session = session
         # That of the scope, by which routes are chosen: in a URL the Host header stands before it, and is the asker's.
         path = str(connection.scope["path"])
@@ -79,12 +83,12 @@ class Guard:
         back = quote(path + ("?" + connection.url.query if connection.url.query else ""))
         return RedirectResponse(f"/login?next={back}" if path != "/" else "/login", 303)
 
-    def _session(self, connection: HTTPConnection) -> Session | None:
+    def _session(self, connection: HTTPConnection, peer: str) -> Session | None:
         header = connection.headers.get("authorization", "")
         if header.lower().startswith("bearer "):
             user = self._users.by_token(header[7:].strip())
             return Session(user, "", 0.0) if user else None
-        if self._settings.forward_auth and client_of(connection) in self._settings.trusted_proxies:
+        if self._settings.forward_auth and peer in self._settings.trusted_proxies:
             user = self._users.by_name(connection.headers.get(self._settings.forward_auth, ""))
             if user is not None:
                 return Session(user, self._sessions.csrf_of(user.name), 0.0)
@@ -104,8 +108,23 @@ def _host_of(connection: HTTPConnection) -> str:
 
 
 def client_of(connection: HTTPConnection) -> str:
-    """Return the address that a request came from."""
+    """Return the address that a request came from; behind the guard that of who asked a trusted proxy."""
     return connection.client.host if connection.client else ""
+
+
+def _asker(connection: HTTPConnection, peer: str, proxies: tuple[str, ...]) -> str:
+    """Return for whom a proxy asks, as X-Forwarded-For says: what stands before its last address is the asker's word.
+
+    The proxy itself where it says nothing, or what is no address.
+    """
+    for text in reversed(",".join(connection.headers.getlist("x-forwarded-for")).split(",")):
+        try:
+            address = str(ipaddress.ip_address(text.strip()))
+        except ValueError:
+            break
+        if address not in proxies:
+            return address
+    return peer
 
 
 def local_user() -> User:
