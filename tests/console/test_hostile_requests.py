@@ -9,6 +9,7 @@ import pytest
 from console_visitor import Visitor, spam_calls
 from verdict_samples import SECOND_NS, START_NS
 
+from callprint.console import shown
 from callprint.console.call_ids import CallIds
 from callprint.console.sessions import Role
 from callprint.console.users import Users
@@ -48,6 +49,21 @@ def test_half_a_surrogate_pair_in_a_key_names_no_call(visitor, part, form):
 @pytest.mark.parametrize("form", ["/flows/{}", "/flows/{}/k-matrix.png", "/api/v1/flows/{}/why"])
 def test_numbers_that_no_flow_has_name_no_flow(visitor, form, numbers):
     assert visitor.get(form.format(f"192.0.2.1~{numbers}")).status_code == 404
+
+
+@pytest.mark.parametrize("time", ["--5", "-", "", str(1 << 63), str(-(1 << 63) - 1), "9" * 19, "9" * 5_000])
+@pytest.mark.parametrize("path", ["/flows", "/api/v1/flows"])
+def test_a_place_at_no_time_is_the_begin_of_the_list(visitor, path, time):
+    after = f"{time}~192.0.2.1~1~192.0.2.2~2~3~4"
+    assert visitor.get(path, params={"after": after[: shown.LONGEST_ID]}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "day",
+    ["9999-12-31", "0001-01-01", "9999-12-31T23:59-23:59", "0001-01-01T00:00+23:59", "9" * 40, "x", "-1"],
+)
+def test_a_report_on_a_day_that_is_none_is_refused(visitor, day):
+    assert visitor.get("/desk/report", params={"day": day}).status_code == 400
 
 
 @pytest.mark.parametrize("path", ["/flows", "/calls", "/api/v1/flows", "/api/v1/calls"])

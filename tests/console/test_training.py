@@ -152,7 +152,7 @@ def test_who_may_not_train(visitor, tmp_path):
     assert viewer.get("/training", headers=header).status_code == 200
     assert viewer.post("/training/start", {"epochs": 1, "windows": 1}, headers=header).status_code == 403
     assert act(visitor, "other").status_code == 404
-    for epochs in ("0", "x", "9" * 40, "-1", ""):
+    for epochs in ("0", "x", "9" * 40, "-1", "", "000000001" + "9" * 9, "0" * 5_000 + "1"):
         assert act(visitor, "start", epochs=epochs, windows=1).status_code == 400
 
 

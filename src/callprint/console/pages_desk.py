@@ -26,6 +26,9 @@ LOOKED_AT = 300  # latest calls that were judged spam
 LONGEST_QUEUE = 100
 VOTES_SHOWN = 50
 DAY_NS = 86_400_000_000_000
+MOST_NS = (
+    1 << 62
+)  # before and after 1970: beyond it no packet has a time, and a few days more are no number of a store
 GROUPS = ("caller", "campaign")
 
 
@@ -135,10 +138,7 @@ def router(site: Site) -> APIRouter:
     @routes.get("/desk/report")
     async def report(request: Request, day: str = "") -> Response:
         """Show one day, to be printed."""
-        try:
-            begin_ns = time_of(day) // DAY_NS * DAY_NS if day else None
-        except Exception as error:
-            raise HTTPException(400, "A day is written 2026-11-28.") from error
+        begin_ns = _begin_of(day) if day else None
         found = await site.ask(lambda store: _report(store, begin_ns))
         site.log(request, "printed a report", shown.moment(found["begin_ns"], "%Y-%m-%d"))
         numbers = sees_numbers(request)
@@ -153,6 +153,17 @@ def router(site: Site) -> APIRouter:
         )
 
     return routes
+
+
+def _begin_of(day: str) -> int:
+    """Return when a day begins. Raises HTTPException for what is none, or one that no packet is from."""
+    try:
+        begin_ns = time_of(day) // DAY_NS * DAY_NS
+    except Exception as error:
+        raise HTTPException(400, "A day is written 2026-11-28.") from error
+    if abs(begin_ns) >= MOST_NS:
+        raise HTTPException(400, "No packet is from that day.")
+    return begin_ns
 
 
 def look(store: VerdictStore, group: str, settled: bool, query: CallQuery | None = None) -> Desk:

@@ -1,6 +1,7 @@
 """The pages of flows: the list with its search, a flow with all that is known of it, its k-matrix as a picture."""
 
 import asyncio
+import re
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ MATRIX_COLUMNS = 256
 MOST_MATRIX_ROWS = 100
 MOST_UNLIKE = 6  # groups of features shown that make a flow unlike others
 MOST_CLASSES = 8  # shown of those that a flow could be
+_TIME = re.compile(r"-?[0-9]{1,19}")
 
 EXAMPLES = (
     ("unknown", "application=unknown"),
@@ -174,7 +176,7 @@ def place(after: str) -> tuple[int, FlowKey] | None:
     """Return the place in the list that `after` in a URL names."""
     time_ns, _, key = after.partition("~")
     flow = shown.flow_of(key)
-    if flow is None or not time_ns.lstrip("-").isdecimal() or len(time_ns) > 19:
+    if flow is None or not _TIME.fullmatch(time_ns) or not -(1 << 63) <= int(time_ns) < 1 << 63:
         return None
     return int(time_ns), flow
 

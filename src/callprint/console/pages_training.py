@@ -136,7 +136,7 @@ def _asked(site: Site, form: Mapping[str, Any], user: str) -> Run:
     rounds = {}
     for name in ("epochs", "windows"):
         text = str(form.get(name, ""))
-        if not text.isdecimal() or not 1 <= int(text[:9]) <= MOST_ROUNDS:
+        if not text.isdecimal() or len(text) > 9 or not 1 <= int(text) <= MOST_ROUNDS:
             raise HTTPException(400, f"{name}: a number from 1 to {MOST_ROUNDS}")
         rounds[name] = int(text)
     return Run(
