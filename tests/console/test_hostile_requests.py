@@ -11,6 +11,7 @@ from verdict_samples import SECOND_NS, START_NS
 
 from callprint.console import shown
 from callprint.console.call_ids import CallIds
+from callprint.console.guard import MOST_BYTES
 from callprint.console.sessions import Role
 from callprint.console.users import Users
 from callprint.core.ground.errors import ConfigError
@@ -145,3 +146,30 @@ def test_a_body_that_makes_no_sense_is_refused(visitor, path, body):
     answer = visitor.send("POST", f"/api/v1/{path}", content=body.encode("latin-1"), headers=headers)
     assert answer.status_code in (400, 422)
     assert answer.json()["detail"]
+
+
+@pytest.mark.parametrize("path", ["/login", "/desk/vote", "/logout"])
+def test_half_a_surrogate_pair_in_a_form_is_refused(visitor, path):
+    csrf = visitor.csrf("/desk")
+    fields = {"csrf": csrf, "name": "+2AA-", "password": "+2AA-", "next": "/+2AA-", "kind": "+2AA-"}
+    parts = [f'--x\r\nContent-Disposition: form-data; name="{k}"\r\n\r\n{v}\r\n' for k, v in fields.items()]
+    headers = {"content-type": "multipart/form-data; boundary=x; charset=utf-7"}
+    assert visitor.send("POST", path, content="".join(parts) + "--x--", headers=headers).status_code == 400
+
+
+@pytest.mark.parametrize("kind", ["json", "x-www-form-urlencoded", "octet-stream"])
+@pytest.mark.parametrize("path", ["/api/v1/votes", "/login", "/desk/vote"])
+def test_of_a_request_without_end_no_more_is_read_than_one_may_hold(visitor, path, kind):
+    given = 0
+
+    async def without_end():
+        nonlocal given
+        while given < 4 * MOST_BYTES:
+            yield b"&a=" + bytes(65_533)
+            given += 65_536
+
+    answer = visitor.send(
+        "POST", path, content=without_end(), headers={"content-type": f"application/{kind}"}
+    )
+    assert answer.status_code in (400, 403, 413)
+    assert given <= MOST_BYTES + 65_536

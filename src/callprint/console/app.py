@@ -29,7 +29,7 @@ from callprint.console import (
     pages_unknowns,
 )
 from callprint.console.call_ids import CallIds
-from callprint.console.csrf import check_origin, checked_form
+from callprint.console.csrf import check_origin, checked_form, form_of
 from callprint.console.guard import COOKIE, Guard, client_of, local_user
 from callprint.console.regroupings import Regroupings
 from callprint.console.sessions import SESSION_S, RateLimit, Sessions, User
@@ -138,7 +138,7 @@ def _add_doors(app: FastAPI, site: Site) -> None:
         """Come in by name and password."""
         check_limit(request)
         check_origin(request)
-        form = await request.form(max_files=0, max_fields=10)
+        form = await form_of(request, 10)
         name, password = str(form.get("name", ""))[:64], str(form.get("password", ""))[:1_000]
         path = str(form.get("next", "/"))
         user = await asyncio.to_thread(

@@ -14,8 +14,18 @@ MOST_FIELDS = 1_000
 async def checked_form(request: Request) -> FormData:
     """Return the form of a request. Raises 403 unless it holds the token of the session and comes from our pages."""
     check_origin(request)
-    form = await request.form(max_files=0, max_fields=MOST_FIELDS)
+    form = await form_of(request)
     check_token(request, str(form.get("csrf", "")))
+    return form
+
+
+async def form_of(request: Request, most_fields: int = MOST_FIELDS) -> FormData:
+    """Return the form of a request. Raises 400 for texts that no answer can hold, as UTF-7 has them."""
+    form = await request.form(max_files=0, max_fields=most_fields)
+    try:
+        "".join(f"{name}{value}" for name, value in form.multi_items()).encode()
+    except UnicodeEncodeError:
+        raise HTTPException(400, "The form holds half a surrogate pair.") from None
     return form
 
 

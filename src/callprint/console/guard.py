@@ -5,6 +5,7 @@ import time
 from urllib.parse import quote, urlsplit
 
 from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -17,6 +18,8 @@ COOKIE = "callprint_session"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 OPEN_PATHS = ("/enter", "/login", "/static/")
 LOCAL_USER = "local"
+MOST_BYTES = 4 << 20
+"""Of a request: several times a form with a thousand names. Whoever may look could fill the memory otherwise."""
 
 HEADERS = {
     # Nothing from elsewhere, nothing inline: a name from a capture that looks like a script stays text.
@@ -61,7 +64,17 @@ class Guard:
                 headers.setdefault("Cache-Control", "no-store")
             await send(message)
 
-        await (answer or self._app)(scope, receive, send_with_headers)
+        left = MOST_BYTES
+
+        async def receive_some() -> Message:
+            nonlocal left
+            message = await receive()
+            left -= len(message.get("body", b""))
+            if left < 0:
+                raise HTTPException(413, f"A request holds {MOST_BYTES >> 20} MiB at most.")
+            return message
+
+        await (answer or self._app)(scope, receive_some, send_with_headers)
 
     def _stopped(self, connection: HTTPConnection) -> Response | None:
         if _host_of(connection) not in self._hosts:
