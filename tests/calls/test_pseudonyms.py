@@ -51,6 +51,15 @@ def test_ports_stay_apart_and_side_by_side(ports):
             assert found[port ^ 1] == pseudonym ^ 1
 
 
+def test_a_call_that_names_more_ports_than_are_left_ends():
+    kept = range(0, (1 << 16) - 20, 2)
+    pseudonyms = Pseudonyms(KEY, kept)
+    found = {port: pseudonyms.port(port) for port in range(1, 200, 2)}
+    assert sorted(list(found.values())[:10]) == [port + 1 for port in range(kept.stop, 1 << 16, 2)]
+    assert all(pseudonym & 1 and pseudonym < 1 << 16 for pseudonym in found.values())
+    assert all(pseudonyms.port(port) == pseudonym for port, pseudonym in found.items())
+
+
 def test_networks_are_not_seen():
     pseudonyms = names()
     found = [pseudonyms.address(f"192.0.2.{host}") for host in range(200)]
@@ -137,6 +146,15 @@ def test_rtcp_keeps_reports_and_loses_texts():
     sdes = struct.pack(">BBHI", 0x81, 202, 6, 7) + item
     assert rtcp_alone(report + sdes) == report + sdes.replace(b"secret@host.x", b"x" * 13)
     assert rtcp_alone(report + sdes + b"tag!") == report  # encrypted: the trailer fits into no report
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "2001:db8::1"])
+def test_a_forged_length_of_udp_still_gives_a_frame(host):
+    frame, original = raw_frame((host, 1000), (host, 2000), b"abc", 65_535 - 8)
+    size = 20 if "." in host else 40
+    (length,) = struct.unpack(">H", frame[size + 4 : size + 6])
+    assert original == size + length
+    assert original <= 65_535 or size == 40
 
 
 def test_frames_are_what_they_say():

@@ -27,6 +27,7 @@ class Pseudonyms:
         self._ports = {0: 0, **{port: port for port in kept_ports}}
         self._pairs: dict[int, int] = {}
         self._taken_pairs = {port >> 1 for port in self._ports}
+        self._free_pairs = _PAIRS - sum(pair >= _FIRST_PAIR for pair in self._taken_pairs)
         self._addresses: dict[str, str] = {}
         self._taken_addresses: set[str] = set()
 
@@ -47,13 +48,13 @@ class Pseudonyms:
         return found
 
     def port(self, port: int) -> int:
-        """Return the pseudonym of a port."""
+        """Return the pseudonym of a port. Where a call names nearly every port there is, some share one."""
         if port in self._ports:
             return self._ports[port]
         pair = self._pairs.get(port >> 1)
         if pair is None:
             pair = self._number(f"port {port >> 1}", 8) % _PAIRS + _FIRST_PAIR
-            while pair in self._taken_pairs:
+            while pair in self._taken_pairs and len(self._pairs) < self._free_pairs:
                 pair = (pair + 1 - _FIRST_PAIR) % _PAIRS + _FIRST_PAIR
             self._pairs[port >> 1] = pair
             self._taken_pairs.add(pair)

@@ -9,15 +9,19 @@ LINKTYPE_RAW = 101
 _UDP = 17
 _UDP_HEADER = 8
 _HOPS = 64
+_MOST_IPV4 = 0xFFFF - 20  # bytes of a UDP datagram; of one that was cut, UDP's own length may be forged
 
 
 def raw_frame(source: Endpoint, target: Endpoint, payload: bytes, length: int) -> tuple[bytes, int]:
     """Return the frame of a datagram of `length` bytes, of which `payload` is the beginning, and its own length.
 
-    The UDP checksum is 0, "none": it would cover bytes that are not there. Both addresses are of one family.
+    The UDP checksum is 0, "none": it would cover bytes that are not there. Both addresses are of one family. IPv4 has
+    room for fewer bytes than UDP: there a larger `length` is made as large as can be.
     """
-    udp = struct.pack(">HHHH", source[1], target[1], _UDP_HEADER + length, 0)
     one, other = (ipaddress.ip_address(host).packed for host, _ in (source, target))
+    if len(one) == 4:
+        length = min(length, _MOST_IPV4 - _UDP_HEADER)
+    udp = struct.pack(">HHHH", source[1], target[1], _UDP_HEADER + length, 0)
     if len(one) == 4:
         head = struct.pack(">BBHHHBBH", 0x45, 0, 28 + length, 0, 0, _HOPS, _UDP, 0) + one + other
         head = head[:10] + struct.pack(">H", _checksum(head)) + head[12:]
