@@ -1,6 +1,7 @@
 """The memory of calls has a budget in bytes: what one call takes is up to its sender."""
 
 import tracemalloc
+from collections.abc import Iterator
 
 import pytest
 from sip_scenario import Talk, at, flow, sdp
@@ -12,6 +13,7 @@ from callprint.core.calls.settings import CallSettings
 from callprint.core.calls.table import memory_of
 from callprint.core.ground.errors import ConfigError
 from callprint.core.signalling.reader import RawMessage
+from callprint.declared_names import shipped_names
 
 BUDGET = 2 << 20
 
@@ -45,6 +47,60 @@ def test_memory_stays_within_the_budget(candidates):
     assert used < 1.6 * BUDGET
     assert assembler.evicted_calls == evicted > 0
     assert assembler.calls_in_progress == 1501 - evicted
+
+
+def forked(number: int, tag: str) -> Iterator[RawMessage]:
+    """An INVITE, sixteen answers to it, and as many BYEs of dialogs that nobody has seen."""
+    talk = Talk(f"call-{number}@host.example", from_tag=f"tag{number}")
+    yield RawMessage(at(number / 1000), "10.0.0.1", talk.request("INVITE"))
+    for fork in range(16):
+        yield RawMessage(at(number / 1000), "10.0.0.2", talk.response(200, to_tag=f"{tag}{number}-{fork}"))
+    for fork in range(16):
+        bye = talk.request("BYE", cseq=2, to_tag=f"{number}-{fork}{tag}", branch=f"z9hG4bKbye{fork}")
+        yield RawMessage(at(number / 1000), "10.0.0.1", bye)
+
+
+@pytest.mark.parametrize("tag", ["t" * 1000, "\x01" * 1000])
+def test_tags_count_as_long_as_they_are(tag):
+    assembler = CallAssembler(CallSettings(maximum_call_bytes=BUDGET // 2))
+    for message in forked(9_999, tag):
+        assembler.message(message)
+    tracemalloc.start()
+    for number in range(60):
+        for message in forked(number, tag):
+            assembler.message(message)
+    used, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert used < 1.6 * BUDGET // 2
+    assert assembler.evicted_calls > 0
+
+
+def test_hops_and_texts_count():
+    assembler = CallAssembler()
+    talk = Talk(caller=f"sip:{'a' * 200}@a.example")
+    hops = "".join(f"Via: SIP/2.0/UDP h{hop};branch=z9hG4bK{hop}{'x' * 40}\r\n" for hop in range(9))
+    assembler.message(RawMessage(at(0), "10.0.0.1", talk.request("INVITE")))
+    (call,) = assembler._table.all_calls()
+    before = memory_of(call)
+    for branch in range(15):
+        again = talk.request("INVITE", branch=f"z9hG4bK-{branch}-", headers=hops)
+        assembler.message(RawMessage(at(1), "10.0.0.1", again))
+    assert memory_of(call) > before + 15 * 8 * 100
+    assert assembler._table._bytes == memory_of(call)
+
+
+def test_a_long_contact_is_not_remembered():
+    assembler = CallAssembler(names=shipped_names())
+    tracemalloc.start()
+    for number in range(20):
+        talk = Talk(f"call-{number}@host.example", from_tag=f"tag{number}")
+        contact = f"User-Agent: Linphone/3\r\nContact: <sip:{'a' * 60_000}{number}@192.0.2.1>\r\n"
+        assembler.message(RawMessage(at(number), "10.0.0.1", talk.request("INVITE", headers=contact)))
+    used, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    (claim, *_) = [call.caller.claim for call in assembler._table.all_calls()]
+    assert "192.0.2.1" in claim.own_addresses
+    assert used < 20 * 20_000
 
 
 def test_the_least_valuable_calls_go_first():

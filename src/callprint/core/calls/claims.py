@@ -20,6 +20,9 @@ from callprint.core.signalling.sip import SipMessage
 from callprint.core.signalling.text import parameters
 from callprint.core.verdict import SDP, SIP
 
+_MAXIMUM_REMEMBERED = 256
+"""Longest Contact, characters, whose address is remembered: a message may be of one Contact alone."""
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:
@@ -78,10 +81,16 @@ def _own_addresses(message: SipMessage, source_ip: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(filter(None, addresses)))
 
 
-@lru_cache(maxsize=1024)
 def _contact_address(contact: str) -> str:
+    return _remembered(contact) if len(contact) <= _MAXIMUM_REMEMBERED else _read(contact)
+
+
+def _read(contact: str) -> str:
     address = address_or_none(contact)
     return canonical_address(address.uri.host) if address is not None else ""
+
+
+_remembered = lru_cache(maxsize=1024)(_read)
 
 
 def _via_addresses(via: str) -> list[str]:

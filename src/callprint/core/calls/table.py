@@ -39,7 +39,16 @@ def memory_of(call: Attempt) -> int:
         + 600 * len(call.later_tags)
         + len(call.call_id)
         + len(call.from_tag)
+        + len(call.addressed)
+        + len(call.dialled)
+        + len(call.claimed_caller or "")
+        + len(call.diverted_by or "")
     )
+    for branch in branches.pending.values():
+        size += 160 * len(branch.above)
+    for tags in (call.dialogs, call.past_tags, call.later_tags):
+        if tags:  # as long as their senders like
+            size += sum(map(len, tags))
     for party in (call.caller, call.callee):  # in one function: it is asked after every message
         size += 750 * len(party.endpoints) + 140 * len(party.codecs) + len(party.identity.text)
         if party.ssrcs or party.flows or party.of_ports:
