@@ -12,6 +12,7 @@ from callprint.core.evidence import ENOUGH_WHOLE, EVIDENCE_DTLS, EVIDENCE_RTP_HE
 from callprint.core.flow import EngineSettings, FlowEngine
 from callprint.core.flow.hashing import media_session_hash
 from callprint.core.flow.layout import EVENT_CHECKPOINT, EVENT_END, EVENT_HORIZON
+from callprint.core.flow.table import MOST_SOURCES
 from callprint.core.ground.errors import ConfigError
 from callprint.core.packets import Outcome, PacketKind
 from callprint.core.verdict import ENDED_NAMES
@@ -291,6 +292,19 @@ def test_flood_of_lone_packets_evicts_no_established_flow():
     assert sorted(entry[3][0] for entry in reported if entry[0] == "end") == [50] * 8
     lost = engine.outcomes[Outcome.CANDIDATE_EVICTED] + engine.outcomes[Outcome.UNCONFIRMED]
     assert lost == 10_000
+
+
+def test_sources_without_end_on_the_ports_of_a_flow_evict_each_other():
+    settings_ = EngineSettings(maximum_flows=4 * MOST_SOURCES, evidence_memory_bytes=1 << 20)
+    flood = [
+        Packet(time_ms=i * 0.1 + n * 0.01, ssrc=100 + i, sequence=n, size=12)
+        for i in range(2 * MOST_SOURCES)
+        for n in range(2)
+    ]
+    call = stream(15) + stream(15, source=2, destination=1, source_port=5000, destination_port=4000)
+    engine, reported = run(sorted(call + flood, key=lambda packet: packet.time_ms), settings_)
+    assert engine.gauges["flows_evicted"] == MOST_SOURCES + 1
+    assert sorted(entry[3][0] for entry in reported if entry[0] == "end")[-2:] == [15, 15]
 
 
 def test_full_table_evicts_the_silent_flow_with_its_evidence():

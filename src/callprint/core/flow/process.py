@@ -199,9 +199,12 @@ def _candidate_of(tables: Tables, key_hash: np.uint32, packet: Row, ssrc: np.uin
 def _promote(tables: Tables, way: int, key_hash: np.uint32, packet: Row) -> int:
     """Make a flow of a confirmed candidate; its held packets become the first evidence. Return the row."""
     state = tables.state[0]
-    if table.is_full(tables):
+    victim = table.source_victim(tables, key_hash)
+    if victim < 0 and table.is_full(tables):
+        victim = table.eviction_victim(tables)
+    if victim >= 0:
         state.flows_evicted += 1
-        end_flow(tables, table.eviction_victim(tables), ENDED_EVICTED)
+        end_flow(tables, victim, ENDED_EVICTED)
     row = table.insert(tables, key_hash)
     flow = tables.flows[row]
     entry = tables.candidates[way]

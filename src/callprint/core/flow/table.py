@@ -10,7 +10,7 @@ from callprint.core.flow import free_list, sources
 from callprint.core.flow.layout import BLOCK, COLLECTING, DECIDED, FLOW, NEVER_NS, NO_APPLICATION, Tables
 from callprint.core.flow.window_layout import OPEN
 from callprint.core.ground.arrays import CACHE_LINE
-from callprint.core.ground.compiled import Row, compiled, prefetch
+from callprint.core.ground.compiled import Row, compiled, compiled_apart, prefetch
 from callprint.core.ground.endpoints import same_endpoints, same_port_pairs
 from callprint.core.verdict import REASON_TOO_SHORT, REASONS
 
@@ -21,6 +21,9 @@ _TOO_SHORT = REASONS.index(REASON_TOO_SHORT)
 _HASH_SHIFT = np.uint64(32)
 _ROW_MASK = np.uint64(0xFFFFFFFF)
 EVICTION_SAMPLE = 16  # rows compared for the longest silence when the table is full
+MOST_SOURCES = 1024
+"""Most flows in one direction of a media session. They have one hash, so a packet may look at all of them; conferences
+have dozens. Whoever made up a source for every two packets would cost the square of their number."""
 
 
 @compiled
@@ -87,6 +90,26 @@ def eviction_victim(tables: Tables) -> int:
             victim = row
     state.eviction_row = (state.eviction_row + EVICTION_SAMPLE) % rows
     return int(victim)
+
+
+@compiled_apart
+def source_victim(tables: Tables, key_hash: np.uint32) -> int:
+    """Return the row to evict before one direction of a session gets another source: the longest silent one.
+
+    -1 as long as it has fewer than MOST_SOURCES.
+    """
+    mask = tables.state[0].slot_mask
+    slot = np.int64(key_hash) & mask
+    victim = -1
+    sources_of_it = 0
+    while tables.slots[slot] != 0:
+        if tables.slots[slot] >> _HASH_SHIFT == key_hash:
+            row = np.int64(tables.slots[slot] & _ROW_MASK) - 1
+            sources_of_it += 1
+            if victim < 0 or tables.flows[row].last_active_ns < tables.flows[victim].last_active_ns:
+                victim = int(row)
+        slot = (slot + 1) & mask
+    return victim if sources_of_it >= MOST_SOURCES else -1
 
 
 @compiled
