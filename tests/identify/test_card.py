@@ -119,6 +119,14 @@ def test_text_that_is_not_a_card(text):
         parse_card(text)
 
 
+@pytest.mark.parametrize("value", ["1e999", "-1e999", '{"deeper": [1e400]}', '"\\ud800"', '{"\\udfff": 1}'])
+@pytest.mark.parametrize("section", ["training", "accuracy"])
+def test_a_fact_that_no_file_can_hold_is_refused(section, value):
+    text = json.dumps(card_table() | {section: {"fact": 0}}).replace('{"fact": 0}', f'{{"fact": {value}}}')
+    with pytest.raises(ModelError):
+        parse_card(text)
+
+
 values = st.recursive(
     st.none()
     | st.booleans()

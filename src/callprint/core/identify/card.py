@@ -6,6 +6,7 @@ field.
 
 import hashlib
 import json
+import math
 from dataclasses import astuple, dataclass
 from typing import Any
 
@@ -184,6 +185,10 @@ def _facts(table: Any, field: str) -> dict[str, Any]:
     value = get(table, field)
     if not isinstance(value, dict):
         raise fail(field, "is not a JSON object")
+    try:
+        json.dumps(value, ensure_ascii=False).encode()  # as stores and files will hold it
+    except UnicodeEncodeError:
+        raise fail(field, "holds half a surrogate pair") from None
     return value
 
 
@@ -191,12 +196,19 @@ def _refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is not JSON")
 
 
+def _finite(digits: str) -> float:
+    value = float(digits)
+    if math.isinf(value):
+        raise ValueError(f"{digits:.20} is more than a number can be")
+    return value
+
+
 def parse_card(text: str) -> ModelCard:
     """Return the checked card. Raises ModelError that says what is wrong with it."""
     if len(text) > LONGEST_CARD:
         raise ModelError(f"model card: longer than {LONGEST_CARD} bytes")
     try:
-        table = json.loads(text, parse_constant=_refuse_constant)
+        table = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise ModelError(f"model card: not JSON: {str(error)[:LONGEST_TEXT]}") from None
     whole_number(get(table, "format"), "format", CARD_FORMAT, CARD_FORMAT)
