@@ -214,6 +214,14 @@ def test_sdp_is_found_in_a_multipart_body():
     assert sdp_of(_with_body(b'multipart/mixed; boundary="b1"', MULTIPART)) == b"v=0\r\ns=x"
 
 
+def test_sdp_is_found_behind_a_folded_header_of_its_part():
+    folded = MULTIPART.replace(
+        b"Content-Type: application/sdp", b"Content-Type:\r\n application/sdp;\n\tcharset=utf-8"
+    )
+    assert folded != MULTIPART
+    assert sdp_of(_with_body(b"multipart/mixed;boundary=b1", folded)) == b"v=0\r\ns=x"
+
+
 def test_sdp_is_found_in_a_nested_multipart_body():
     outer = b"--out\r\nContent-Type: multipart/alternative;boundary=b1\r\n\r\n" + MULTIPART + b"\r\n--out--"
     assert sdp_of(_with_body(b"multipart/mixed;boundary=out", outer)) == b"v=0\r\ns=x"

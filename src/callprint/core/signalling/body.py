@@ -10,6 +10,7 @@ MAXIMUM_PARTS = 32
 MAXIMUM_DEPTH = 3
 """How deep multipart bodies may nest; deeper ones are refused."""
 
+_FOLDING = re.compile(rb"\r?\n[ \t]+")
 _CONTENT_TYPE = re.compile(rb"(?:^|\n)(?:content-type|c)[ \t]*:[ \t]*([^\r\n]*)", re.IGNORECASE)
 
 
@@ -44,7 +45,7 @@ def _find(content_type: str, body: bytes, depth: int) -> bytes | None:
         if header_end is None:
             continue
         head, content = part[: max(header_end.start() - 1, 0)], part[header_end.end() - 1 :]
-        match = _CONTENT_TYPE.search(head)
+        match = _CONTENT_TYPE.search(_FOLDING.sub(b" ", head))
         inner = match.group(1).decode("utf-8", "backslashreplace") if match else "text/plain"
         found = _find(inner, content, depth + 1)
         if found is not None:
