@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from evidence_logs import record
+from evidence_logs import record, steady_flow
 from verdict_samples import JAMI_IPV6, LINPHONE
 
 from callprint.core.dissect import dissect
@@ -26,7 +26,7 @@ from callprint.sources import open_captures
 from callprint.stores import UnknownEvidence
 from callprint.training.dataset import build_dataset
 from callprint.unknowns.clusters import KeptFlow, flow_digest
-from callprint.unknowns.naming import named_flows, session_name, write_named
+from callprint.unknowns.naming import flow_capture, named_flows, session_name, write_named
 
 SAMPLE = Path(__file__).resolve().parents[2] / "samples" / "applications.pcapng"
 
@@ -135,3 +135,16 @@ def test_labels_of_another_kind_are_left_alone(flows, tmp_path):
     with pytest.raises(DatasetError, match="other columns"):
         write_named(tmp_path, "Zoiper", "Zoiper", flows[:1])
     assert (tmp_path / "flows.csv").read_text() == "capture,application\n"
+
+
+@pytest.mark.parametrize("start_ns", [-(1 << 62), -1, (1 << 32) * 10**9 - 1, (1 << 62) - 10**12])
+def test_times_that_no_pcap_has_keep_their_distances(tmp_path, start_ns):
+    path = tmp_path / "flow.pcap"
+    path.write_bytes(flow_capture(LINPHONE, steady_flow(5, start_ns=start_ns)))
+    (times,) = (records["time_ns"].tolist() for _, records in open_captures([path]))
+    assert times == [20_000_000 * i for i in range(5)]
+
+
+def test_a_handshake_longer_than_a_datagram_is_cut():
+    hello = b"\x16\xfe\xfd" + bytes(8) + b"\xff\xff\x01"
+    assert flow_capture(LINPHONE, record(1, hello, EVIDENCE_DTLS))

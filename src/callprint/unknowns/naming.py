@@ -28,10 +28,12 @@ COLUMNS = (
 )
 APPLICATION = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]{0,63}")
 PCAP_NANOSECONDS = 0xA1B23C4D
+PCAP_ENDS_NS = (1 << 32) * 10**9  # seconds since 1970 have 32 bits
 LINK_RAW_IP = 101
 DTLS_RECORD_HEADER = 13  # RFC 6347 4.1
 STUN_HEADER = 20  # RFC 8489 5
 UDP, UDP_HEADER, IPV4_HEADER = 17, 8, 20
+MOST_PAYLOAD = 0xFFFF - IPV4_HEADER - UDP_HEADER
 
 
 def check_application(name: str) -> str:
@@ -98,15 +100,22 @@ def session_name(flow: FlowKey) -> str:
 
 
 def flow_capture(flow: FlowKey, evidence: bytes) -> bytes:
-    """Return the evidence of a flow as a capture, a pcap of raw IP packets."""
+    """Return the evidence of a flow as a capture, a pcap of raw IP packets.
+
+    Its times are those of the wire, or count from 1970 where one of them is before that or after 2106.
+    """
     parts = [struct.pack("<IHHiIII", PCAP_NANOSECONDS, 2, 4, 0, 0, 65535, LINK_RAW_IP)]
-    for time_ns, kind, payload in split(np.frombuffer(evidence, np.uint8)):
+    records = split(np.frombuffer(evidence, np.uint8))
+    earliest_ns = min((time_ns for time_ns, _, _ in records), default=0)
+    latest_ns = max((time_ns for time_ns, _, _ in records), default=0)
+    began_ns = 0 if earliest_ns >= 0 and latest_ns < PCAP_ENDS_NS else earliest_ns
+    for time_ns, kind, payload in records:
         if (
             kind == EVIDENCE_RTP_HEADER
         ):  # of a packet before there were enough whole ones: it counts for nothing
             continue
         packet = _packet(flow, _padded(kind, payload))
-        seconds, nanoseconds = divmod(time_ns, 10**9)
+        seconds, nanoseconds = divmod(min(time_ns - began_ns, PCAP_ENDS_NS - 1), 10**9)
         parts.append(struct.pack("<IIII", seconds, nanoseconds, len(packet), len(packet)) + packet)
     return b"".join(parts)
 
@@ -118,7 +127,7 @@ def _padded(kind: int, payload: bytes) -> bytes:
         length = DTLS_RECORD_HEADER + int.from_bytes(payload[11:13], "big")
     elif kind == EVIDENCE_STUN:
         length = STUN_HEADER + int.from_bytes(payload[2:4], "big")
-    return payload + bytes(max(0, length - len(payload)))
+    return payload + bytes(max(0, min(length, MOST_PAYLOAD) - len(payload)))
 
 
 def _packet(flow: FlowKey, payload: bytes) -> bytes:
