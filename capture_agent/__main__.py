@@ -3,6 +3,7 @@
 import argparse
 import logging
 import re
+import secrets
 import signal
 import sys
 import time
@@ -236,7 +237,9 @@ def run(arguments: argparse.Namespace) -> int:
     card = _card(arguments.model)
     checkpoints = EngineSettings().checkpoints if card is None else card.checkpoints
     settings = AgentSettings(
-        EngineSettings(maximum_flows=arguments.maximum_flows, checkpoints=checkpoints),
+        EngineSettings(
+            maximum_flows=arguments.maximum_flows, checkpoints=checkpoints, index_key=secrets.randbits(64)
+        ),
         arguments.media_topic,
         arguments.signalling_topic,
         statistics_every_s=arguments.statistics_every,

@@ -1,6 +1,7 @@
 """The network that names applications, by its file, or the one that is in place."""
 
 import os
+import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,10 @@ NO_MODEL = "none"
 
 def engine_settings(identifier: "OnnxIdentifier | None") -> EngineSettings:
     """Return the settings of a flow engine that looks at flows when the network asks for it."""
-    return EngineSettings() if identifier is None else EngineSettings(checkpoints=identifier.checkpoints)
+    index_key = secrets.randbits(64)
+    if identifier is None:
+        return EngineSettings(index_key=index_key)
+    return EngineSettings(checkpoints=identifier.checkpoints, index_key=index_key)
 
 
 def load_identifier(model: "str | os.PathLike[str] | None" = None) -> "OnnxIdentifier | None":

@@ -67,6 +67,9 @@ class EngineSettings:
     whole_enough: int = (
         ENOUGH_WHOLE  # whole packets from which on headers of others are no evidence; 0: never
     )
+    index_key: int = (
+        0x9E3779B97F4A7C15  # 64 bits that choose where flows lie; at best random ones, which no sender knows
+    )
 
     def __post_init__(self) -> None:
         """Raise ConfigError naming the first impossible setting."""
@@ -80,6 +83,8 @@ class EngineSettings:
         ):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if not 0 <= self.index_key < 1 << 64:
+            raise ConfigError("index_key must have 64 bits")
         if self.horizon_packets > 65535:
             raise ConfigError(f"horizon_packets must be at most 65535, not {self.horizon_packets}")
         if list(self.checkpoints) != sorted(set(self.checkpoints)) or min(self.checkpoints, default=1) < 1:
@@ -172,6 +177,7 @@ class FlowEngine:
         state = self._tables.state
         state["sweep_row"] = -1
         state["slot_mask"] = LEAST_SLOTS - 1
+        state["index_key"] = s.index_key | 1
         state["longest_log"] = longest_log
         state["whole_enough"] = s.whole_enough
         state["idle_timeout_ns"] = round(s.idle_timeout_s * 1e9)

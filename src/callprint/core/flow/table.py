@@ -4,6 +4,8 @@ Flows and their RTCP share a hash (the lowest port bits do not count), so one pr
 the flow of an RTP packet and, for an RTCP packet, the flow whose sender reports.
 """
 
+from typing import Any
+
 import numpy as np
 
 from callprint.core.flow import free_list, sources
@@ -27,10 +29,20 @@ have dozens. Whoever made up a source for every two packets would cost the squar
 
 
 @compiled
+def _slot_of(tables: Tables, key_hash: np.unsignedinteger[Any]) -> int:
+    """Return where in the index a look-up begins.
+
+    The multiplier is the engine's own: who knew it could choose endpoints whose flows lie in one long run.
+    """
+    state = tables.state[0]
+    return int(np.int64((np.uint64(key_hash) * state.index_key) >> _HASH_SHIFT) & state.slot_mask)
+
+
+@compiled
 def find_rtp(tables: Tables, key_hash: np.uint32, packet: Row, ssrc: np.uint32) -> int:
     """Return the row of the flow with exactly this quad-tuple and source, -1 when there is none."""
     mask = tables.state[0].slot_mask
-    slot = np.int64(key_hash) & mask
+    slot = _slot_of(tables, key_hash)
     while tables.slots[slot] != 0:
         if tables.slots[slot] >> _HASH_SHIFT == key_hash:
             row = np.int64(tables.slots[slot] & _ROW_MASK) - 1
@@ -50,7 +62,7 @@ def find_rtcp(tables: Tables, key_hash: np.uint32, packet: Row, ssrc: np.uint32)
     Flows that have been idle for too long do not count, whether or not a sweep has ended them yet.
     """
     mask = tables.state[0].slot_mask
-    slot = np.int64(key_hash) & mask
+    slot = _slot_of(tables, key_hash)
     best = -1
     best_rank = 0
     while tables.slots[slot] != 0:
@@ -99,7 +111,7 @@ def source_victim(tables: Tables, key_hash: np.uint32) -> int:
     -1 as long as it has fewer than MOST_SOURCES.
     """
     mask = tables.state[0].slot_mask
-    slot = np.int64(key_hash) & mask
+    slot = _slot_of(tables, key_hash)
     victim = -1
     sources_of_it = 0
     while tables.slots[slot] != 0:
@@ -117,7 +129,7 @@ def _enter(tables: Tables, row: int) -> None:
     """Enter a row into the index under its hash."""
     mask = tables.state[0].slot_mask
     key_hash = tables.flows[row].hash
-    slot = np.int64(key_hash) & mask
+    slot = _slot_of(tables, key_hash)
     while tables.slots[slot] != 0:
         slot = (slot + 1) & mask
     tables.slots[slot] = (np.uint64(key_hash) << _HASH_SHIFT) | np.uint64(row + 1)
@@ -140,14 +152,13 @@ def _double_index(tables: Tables) -> None:
 @compiled
 def prefetch_slot(tables: Tables, key_hash: np.uint32) -> None:
     """Ask for the cache line of the index that a look-up of `key_hash` will read first."""
-    prefetch(tables.slots, (np.int64(key_hash) & tables.state[0].slot_mask) * 8)
+    prefetch(tables.slots, _slot_of(tables, key_hash) * 8)
 
 
 @compiled
 def _first_row(tables: Tables, key_hash: np.uint32) -> int:
     """Return the row that a look-up of `key_hash` will compare first, -1 when there is none."""
-    slot = np.int64(key_hash) & tables.state[0].slot_mask
-    return int(np.int64(tables.slots[slot] & _ROW_MASK) - 1)
+    return int(np.int64(tables.slots[_slot_of(tables, key_hash)] & _ROW_MASK) - 1)
 
 
 @compiled
@@ -226,12 +237,12 @@ def remove(tables: Tables, row: int) -> None:
     """Take a flow out of the index and free its row, by backward-shift deletion, so that no tombstones pile up."""
     state = tables.state[0]
     mask = state.slot_mask
-    hole = np.int64(tables.flows[row].hash) & mask
+    hole = _slot_of(tables, tables.flows[row].hash)
     while np.int64(tables.slots[hole] & _ROW_MASK) != row + 1:
         hole = (hole + 1) & mask
     slot = (hole + 1) & mask
     while tables.slots[slot] != 0:
-        wanted = np.int64(tables.slots[slot] >> _HASH_SHIFT) & mask
+        wanted = _slot_of(tables, tables.slots[slot] >> _HASH_SHIFT)
         if ((slot - wanted) & mask) >= ((slot - hole) & mask):
             tables.slots[hole] = tables.slots[slot]
             hole = slot
