@@ -4,13 +4,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sip_scenario import Talk, at
 
+from callprint.core.calls.assembly import CallAssembler
 from callprint.core.calls.keep_rules import KeepRules
 from callprint.core.calls.packets_of_call import CallPackets, MessagePlaces, spans_of_call
 from callprint.core.calls.spool import CallSpool
 from callprint.core.dissect import dissect
 from callprint.core.ground.errors import ConfigError
 from callprint.core.packets import PACKET, RECORD, PacketKind
+from callprint.core.signalling.reader import RawMessage
 from callprint.core.spam.call_pipeline import CallPipeline
 from callprint.core.verdicts.pipeline import IdentificationPipeline
 from callprint.identification import CaptureRun
@@ -127,3 +130,16 @@ def test_nothing_is_held_of_other_packets():
 def test_rules_that_are_none(words):
     with pytest.raises(ConfigError):
         KeepRules.parsed(words)
+
+
+def test_places_of_a_call_are_bounded_whatever_its_ports():
+    places, assembler, talk = MessagePlaces(), CallAssembler(), Talk()
+    assembler.on_message = places.take_message
+    begin, more = talk.request("INVITE"), talk.request("INFO", cseq=2)
+    for number in range(2_000):
+        text = more if number else begin
+        assembler.message(RawMessage(at(number), "10.0.0.1", text, None, 5060 + number, ("10.0.0.2", 5060)))
+    assembler.message(RawMessage(at(2_000), "10.0.0.1", more, None, 5060, ("10.0.0.2", 5060)))
+    found = places.of(talk.call_id, talk.from_tag)
+    assert len(found) == 1_000
+    assert len(found[("10.0.0.1", 5060), ("10.0.0.2", 5060)]) == 2

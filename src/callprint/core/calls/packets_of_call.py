@@ -23,6 +23,9 @@ _FRAGMENTS_WITHIN_NS = 1_000_000_000
 _SEGMENTS_WITHIN_NS = 5_000_000_000  # of the first message of a stream
 _LAST_PORT = 0xFFFF
 _MOST_WAYS = 100_000
+_MOST_WAYS_OF_CALL = (
+    1_000  # a proxy has several ports, but whoever makes up a port for each message has 65,535
+)
 _MOST_CALLS = 100_000
 _MOST_MESSAGES = 10_000  # of a call on one way: re-INVITEs and retransmissions may go on for ever
 _RTCP_BEFORE_NS = (
@@ -54,8 +57,8 @@ class MessagePlaces:
         if self._wanted(call.call_id):
             after_ns = self._last_ns.get(way, raw.time_ns - _SEGMENTS_WITHIN_NS)
             places = self._spans.setdefault((call.call_id, call.from_tag), {})
-            spans = places.setdefault(way, [])
-            if len(spans) < _MOST_MESSAGES:
+            spans = places.setdefault(way, []) if way in places or len(places) < _MOST_WAYS_OF_CALL else None
+            if spans is not None and len(spans) < _MOST_MESSAGES:
                 spans.append((after_ns, raw.time_ns))
             if len(self._spans) > _MOST_CALLS:
                 del self._spans[next(iter(self._spans))]
