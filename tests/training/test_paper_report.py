@@ -8,7 +8,7 @@ import pytest
 from evidence_logs import pack, steady_flow
 from three_kinds import three_kinds
 
-from callprint.cli import EXIT_ERROR, main
+from callprint.cli import EXIT_ERROR, EXIT_USAGE, main
 from callprint.core.identify.decision import TOO_SHORT
 from callprint.inference import load_model
 from callprint.training.dataset import load_dataset, save_dataset
@@ -107,7 +107,7 @@ def test_a_head_on_its_features_becomes_a_model_that_serves(work, head):
 
 def test_a_head_without_a_network_of_the_paper_is_refused(work, capsys):
     arguments = ["train", str(work / "calls.npz"), "--out", str(work / "no.onnx"), "--head", "svm"]
-    assert main(arguments) == EXIT_ERROR
+    assert main(arguments) == EXIT_USAGE
     assert "--network" in capsys.readouterr().err
 
 
