@@ -149,6 +149,13 @@ def test_whoever_is_taken_out_is_out_at_once(store, tmp_path, users):
     assert analyst.get("/calls").status_code == 303
 
 
+def test_a_new_password_ends_the_sessions_of_the_old_one(store, tmp_path, users):
+    analyst = logged_in(store, tmp_path, "ann")
+    assert analyst.get("/calls").status_code == 200
+    users.set_password("ann", Role.ANALYST, PASSWORD + " and another")
+    assert analyst.get("/calls").status_code == 303
+
+
 def test_leaving_ends_the_session(visitor):
     cookies = visitor.cookies
     assert visitor.post("/logout", {"csrf": visitor.csrf()}).status_code == 303

@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import secrets
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 
 SESSION_S = 12 * 3600.0
@@ -26,6 +26,7 @@ class User:
 
     name: str
     role: Role
+    secret: str = field(default="", repr=False)  # a digest of what lets in: sessions end when that is another
 
     def may(self, role: Role) -> bool:
         """Return whether the user has this role or a higher one."""

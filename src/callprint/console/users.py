@@ -86,20 +86,20 @@ class Users:
             _HASHER.verify(account.password if account and account.password else _NOBODY, password)
         except (Argon2Error, InvalidHashError):
             return None
-        return User(name, Role[account.role.upper()]) if account and account.password else None
+        return _user(name, account) if account and account.password else None
 
     def by_token(self, token: str) -> User | None:
         """Return the user with this token."""
         digest = _digest(token)
         for name, account in self.accounts().items():
             if account.token and hmac.compare_digest(account.token, digest):
-                return User(name, Role[account.role.upper()])
+                return _user(name, account)
         return None
 
     def by_name(self, name: str) -> User | None:
         """Return the user of this name, whom a proxy in front has let in."""
         account = self.accounts().get(name)
-        return User(name, Role[account.role.upper()]) if account else None
+        return _user(name, account) if account else None
 
     def _write(self, name: str, account: Account | None) -> None:
         if not NAME.fullmatch(name):
@@ -121,6 +121,10 @@ class Users:
         except OSError as error:
             raise ConfigError(f"{self.path} cannot be written: {error.strerror}") from error
         self._read_at = None
+
+
+def _user(name: str, account: Account) -> User:
+    return User(name, Role[account.role.upper()], _digest(account.password + account.token))
 
 
 class AuditLog:
