@@ -70,6 +70,7 @@ def nfstream_python() -> str | None:
 
 def prepared(name: str, write: Callable[[Path], None]) -> Path:
     """Return a generated capture, written the first time."""
+    CACHE.mkdir(parents=True, exist_ok=True)
     path = CACHE / name
     if not path.exists():
         with console.status(f"writing {name}"):
