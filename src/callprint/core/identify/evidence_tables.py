@@ -119,6 +119,13 @@ def logs_by_headers(buffer: Array, spans: Array) -> Array:
 
 
 @compiled_allocating
+def _whole_length(buffer: Array, at: Integer, end: Integer) -> Integer:
+    """Return the length of what the record at `at` holds, -1 when it is damaged: longer than its log or any record."""
+    length = np.int64(le16(buffer, at + 8))
+    return np.int64(-1) if at + EVIDENCE_HEADER + length > end or length > MAXIMUM_PAYLOAD else length
+
+
+@compiled_allocating
 def read_log(
     buffer: Array,
     start: Integer,
@@ -141,10 +148,10 @@ def read_log(
     at = start
     while at + EVIDENCE_HEADER <= end:
         time_ns = le32(buffer, at) | (le32(buffer, at + 4) << 32)
-        length = le16(buffer, at + 8)
         kind = buffer[at + 10]
         offset = at + EVIDENCE_HEADER
-        if offset + length > end or length > MAXIMUM_PAYLOAD:
+        length = _whole_length(buffer, at, end)
+        if length < 0:
             break
         at = offset + length
         if kind == EVIDENCE_RTCP:
@@ -188,10 +195,10 @@ def byte_counts(buffer: Array, start: Integer, end: Integer, counts: Array) -> I
     counts[:] = 0
     at = start
     while at + EVIDENCE_HEADER <= end:
-        length = le16(buffer, at + 8)
         kind = buffer[at + 10]
         offset = at + EVIDENCE_HEADER
-        if offset + length > end or length > MAXIMUM_PAYLOAD:
+        length = _whole_length(buffer, at, end)
+        if length < 0:
             break
         at = offset + length
         if kind == EVIDENCE_BYTE_COUNTS and length == BYTE_COUNTS_LENGTH:
