@@ -50,10 +50,10 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        peer = client_of(HTTPConnection(scope))
-        if peer in self._settings.trusted_proxies:
-            scope["client"] = (_asker(HTTPConnection(scope), peer, self._settings.trusted_proxies), 0)
         connection = HTTPConnection(scope)
+        peer = client_of(connection)
+        if peer in self._settings.trusted_proxies:
+            scope["client"] = (_asker(connection, peer, self._settings.trusted_proxies), 0)
         answer = self._stopped(connection) or self._unknown(connection, peer)
 
         async def send_with_headers(message: Message) -> None:

@@ -19,6 +19,7 @@ from callprint.console.pages_now import ACTIONS
 from callprint.console.sessions import Role
 from callprint.console.site import Site, require, sees_numbers, session_of
 from callprint.core.call import WITHDRAWN, AllowEntry, CallRecord, Vote, voted_caller
+from callprint.core.wire.media import MOST_NS
 from callprint.stores import CallQuery, VerdictStore
 from callprint.stores.base import MINUTE_NS
 
@@ -26,9 +27,6 @@ LOOKED_AT = 300  # latest calls that were judged spam
 LONGEST_QUEUE = 100
 VOTES_SHOWN = 50
 DAY_NS = 86_400_000_000_000
-MOST_NS = (
-    1 << 62
-)  # before and after 1970: beyond it no packet has a time, and a few days more are no number of a store
 GROUPS = ("caller", "campaign")
 
 
