@@ -302,9 +302,8 @@ def measure(
         """Print where a long run is."""
         progress = Topology(kafka, "callprint", TopicNames(topic, f"{topic}-sip"))
         while not seen.stop.wait(chosen.watch):
-            waiting = [topic.waiting for topic in progress.ask().topics][
-                :1
-            ]  # none while Kafka does not answer
+            # None while Kafka does not answer.
+            waiting = [topic.waiting for topic in progress.ask().topics][:1]
             memory = ", ".join(f"{name} {resident_mib(pids):.0f}" for name, pids in watched.items())
             print(f"{time.time() - began:.0f} s: {waiting} records wait; {memory}", flush=True)
         progress.close()

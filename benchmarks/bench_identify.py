@@ -63,7 +63,6 @@ def main() -> None:
     arguments = parser.parse_args()
     flows, others = (200, 2_000) if arguments.quick else (FLOWS, OTHERS)
     runs = 1 if arguments.quick else arguments.runs
-    CACHE.mkdir(parents=True, exist_ok=True)
     capture = prepared(
         f"mixture-{flows}.pcap", lambda path: traffic.write_mixture(path, flows, PACKETS_EACH, others)
     )

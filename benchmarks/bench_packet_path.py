@@ -90,7 +90,6 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.quick:
         arguments.runs, arguments.flows = 1, QUICK_FLOWS
-    CACHE.mkdir(parents=True, exist_ok=True)
     calls = prepared(f"calls-{arguments.flows}.pcap", lambda p: traffic.write_calls(p, arguments.flows, 500))
     packets = arguments.flows * 500
 
