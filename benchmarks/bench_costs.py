@@ -3,8 +3,8 @@
     .venv/bin/python benchmarks/bench_costs.py [--only flow --only call] [--before ../older-clone] [--quick]
 
 The lines, their goals and the reasons of misses stand in cost_lines.toml. "Before" is what was measured when the goals
-were set, or with `--before` another clone, measured in the same run. Lines of the cluster are read from docs/results/,
-where their own benchmarks leave them. Writes docs/results/costs.md; `--quick` and `--only` write nothing.
+were set, or with `--before` another clone, measured in the same run as far as it has what is measured. Lines of the
+cluster are read from docs/results/, where their own benchmarks leave them. Writes docs/results/costs.md; `--quick` and `--only` write nothing.
 """
 
 import argparse
@@ -25,6 +25,7 @@ PAGE = RESULTS / "costs.md"
 LINES = Path(__file__).with_name("cost_lines.toml")
 ROUNDS = 3
 NOT_MEASURED = "not measured"
+THEN = r"\*"  # after a figure of the time when the goals were set
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Line:
     measure: str = ""
     page: str = ""
     pattern: str = ""
+    before_pattern: str = ""
     scale: float = 1
 
     @property
@@ -59,9 +61,9 @@ def met(goal: str, value: float) -> bool:
     return value <= float(limit) if side == "<=" else value >= float(limit)
 
 
-def kept(line: Line) -> tuple[float, str] | None:
+def kept(line: Line, pattern: str) -> tuple[float, str] | None:
     """Return the figure that another benchmark has left on a page of results, and the day of its last change."""
-    found = re.search(line.pattern, (RESULTS / line.page).read_text(encoding="utf-8"))
+    found = re.search(pattern, (RESULTS / line.page).read_text(encoding="utf-8"))
     if found is None:
         return None
     day = subprocess.run(
@@ -76,13 +78,15 @@ def kept(line: Line) -> tuple[float, str] | None:
 
 def row(line: Line, before: Figures | None, after: Figures) -> str:
     """Return a line of the table."""
-    was = line.before
+    was = f"{line.before}{THEN}" if line.before else ""
     if before is not None and line.measure in before:
         was = shown(before[line.measure])
     where, value = "", after.get(line.measure)
     if line.page:
-        found = kept(line)
+        found = kept(line, line.pattern)
         value, day = found if found else (None, "")
+        earlier = kept(line, line.before_pattern) if line.before_pattern else None
+        was = shown(earlier[0]) if earlier else was
         where = f"[{line.page}]({line.page}), {day}"
     verdict = NOT_MEASURED
     if value is not None:
@@ -112,15 +116,24 @@ def measured(groups: list[str], run: Run) -> Figures:
     return figures
 
 
-def page(rows: list[str], rounds: int) -> str:
+def version_of(source: Path) -> str:
+    """Say which commit a clone is at."""
+    shown = subprocess.run(
+        ["git", "log", "-1", "--format=%h of %as"], cwd=source, capture_output=True, text=True, check=True
+    )
+    return shown.stdout.strip()
+
+
+def page(rows: list[str], rounds: int, before: Path | None) -> str:
     """Return the page of results."""
     best = f"the best of {rounds} rounds" if rounds > 1 else "one round"
+    earlier = f'"Before" is commit {version_of(before)} in the same run; figures ' if before else "Figures "
     return "\n".join(
         (
             "# The cost of a flow, a call and a start\n",
             "Made by `make bench-costs` (benchmarks/bench_costs.py), all lines but the cluster's in one run, "
             f"one after the other: {best}, and the median where a ratio to ndpiReader is given, "
-            'whose runs alternate with ours. "Before" is what was measured when the goals were set.\n',
+            f"whose runs alternate with ours. {earlier}with {THEN} were measured when the goals were set.\n",
             machine_line() + "\n",
             "| what | before | now | goal | | measured alone by | left by an earlier run, on a page last changed |",
             "|---|---:|---:|---|---|---|---|",
@@ -148,7 +161,7 @@ def main() -> None:
         before = measured(groups, run.of(arguments.before.resolve())) if arguments.before else None
         after = measured(groups, run)
     rows = [row(line, before, after) for line in table if line.page or line.group in groups]
-    text = page(rows, run.rounds)
+    text = page(rows, run.rounds, arguments.before)
     print(text)
     if not (arguments.quick or arguments.only):
         PAGE.write_text(text, encoding="utf-8")
