@@ -4,7 +4,8 @@
 
 The lines, their goals and the reasons of misses stand in cost_lines.toml. "Before" is what was measured when the goals
 were set, or with `--before` another clone, measured in the same run as far as it has what is measured. Lines of the
-cluster are read from docs/results/, where their own benchmarks leave them. Writes docs/results/costs.md; `--quick` and `--only` write nothing.
+cluster are read from docs/results/, where their own benchmarks leave them. Writes docs/results/costs.md; `--quick`
+and `--only` write nothing.
 """
 
 import argparse
