@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """Measure a verdict store: rows a second in batches, bytes a flow on disk, and how long the usual queries take.
 
-.venv/bin/python benchmarks/bench_store.py [--flows N] [--store cassandra://127.0.0.1/bench]
+.venv/bin/python benchmarks/bench_store.py [--flows N] [--store cassandra://127.0.0.1/bench] [--event-loop asyncio]
 
 Without --store an SQLite file is made. With Cassandra (`make cluster-up`) the node is restarted between writing and
 querying, so that the rows are read from disk and not from its memory; the keyspace is dropped at the end.
 """
 
 import argparse
+import pkgutil
 import random
 import tempfile
 import time
@@ -29,6 +30,11 @@ from callprint.stores.cassandra_settings import CassandraSettings
 ASKED = 100  # of each query, each time about another flow, host or moment
 START_NS = 1_760_000_000_000_000_000
 ROUNDS_IN_CQL = 3
+EVENT_LOOPS = {
+    "libev": "cassandra.io.libevreactor.LibevConnection",
+    "asyncore": "cassandra.io.asyncorereactor.AsyncoreConnection",
+    "asyncio": "cassandra.io.asyncioreactor.AsyncioConnection",
+}
 IN_CQL = "SELECT * FROM verdict_by_application_hour WHERE application = ? AND hour = ? AND bucket IN (0,1,2,3,4,5,6,7)"
 STEP_NS = 10_000_000  # a hundred new flows a second: those of six thousand concurrent calls
 APPLICATIONS = ("linphone", "jami", "pjsua", "baresip", "unknown")
@@ -171,6 +177,13 @@ def cassandra(url: str, flows: int, batch: int, rounds: int) -> Iterator[str]:
         drop(url)
 
 
+def use_event_loop(name: str) -> None:
+    """Let the driver's connections, of this process, use an event loop that it does not choose by itself."""
+    from cassandra.cluster import Cluster  # noqa: PLC0415 - the extra `cluster`
+
+    Cluster.connection_class = pkgutil.resolve_name(EVENT_LOOPS[name])
+
+
 def main() -> None:
     """Measure the store that the command line names."""
     parser = argparse.ArgumentParser(
@@ -181,7 +194,11 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=1000, help="rows of one call (default: %(default)s)")
     rounds = "of Cassandra: fill it so often, the first time with machine code that is being made"
     parser.add_argument("--rounds", type=int, default=1, help=rounds)
+    loop = "of Cassandra's driver (default: its own choice, libev where it was built with it)"
+    parser.add_argument("--event-loop", choices=EVENT_LOOPS, help=loop)
     chosen = parser.parse_args()
+    if chosen.event_loop:
+        use_event_loop(chosen.event_loop)
     filled = (
         cassandra(chosen.store, chosen.flows, chosen.batch, chosen.rounds)
         if chosen.store

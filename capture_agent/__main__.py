@@ -3,7 +3,6 @@
 import argparse
 import logging
 import re
-import secrets
 import signal
 import sys
 import time
@@ -27,6 +26,7 @@ from callprint.messaging.options import add_kafka_options, kafka_settings
 from callprint.messaging.topic_names import MEDIA, PACKETS, SIGNALLING
 from callprint.model_files import read_card_text
 from callprint.output.packet_times import time_warnings
+from callprint.secret_places import in_secret_places
 from callprint.sources import CaptureSource, open_captures
 from callprint.sources.live import LiveSource, open_interfaces
 
@@ -237,8 +237,9 @@ def run(arguments: argparse.Namespace) -> int:
     card = _card(arguments.model)
     checkpoints = EngineSettings().checkpoints if card is None else card.checkpoints
     settings = AgentSettings(
-        EngineSettings(
-            maximum_flows=arguments.maximum_flows, checkpoints=checkpoints, index_key=secrets.randbits(64)
+        in_secret_places(
+            EngineSettings(maximum_flows=arguments.maximum_flows, checkpoints=checkpoints),
+            live=bool(arguments.interface),
         ),
         arguments.media_topic,
         arguments.signalling_topic,

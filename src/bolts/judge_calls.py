@@ -3,7 +3,6 @@
 import time
 from typing import Any
 
-from callprint.core.call import CallRecord
 from callprint.core.ground.errors import StoreError
 from callprint.core.relay.continuity import Continuity, Turn
 from callprint.core.relay.site_inputs import (
@@ -16,6 +15,7 @@ from callprint.core.relay.site_inputs import (
 from callprint.core.wire.rows import text_to_running, text_to_summaries, text_to_verdicts
 from callprint.core.wire.signalling import decode_record
 from callprint.topology.batching import BatchingBolt
+from callprint.topology.call_rows import StoredRow
 from callprint.topology.dead_letters import DeadLetters
 from callprint.topology.patient_store import PatientStore
 from callprint.topology.record_fetcher import RecordFetcher
@@ -53,8 +53,8 @@ class JudgeCalls(BatchingBolt):
             settings.votes_per_day,
         )
 
-    def _set_aside(self, call: CallRecord, reason: str) -> bool:
-        return self._dead_letters.put(self._topic, -1, -1, reason, repr(call).encode())
+    def _set_aside(self, row: StoredRow, reason: str) -> bool:
+        return self._dead_letters.put(self._topic, -1, -1, reason, repr(row).encode())
 
     def process_batch(self, _key: None, tups: list[Any]) -> None:
         """Take tuples in; acknowledge them once their rows are stored, fail them if the store does not take them."""

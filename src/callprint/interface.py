@@ -292,7 +292,9 @@ def _opened(
         if store is not None and identifier is not None:
             put_into_use(store, identifier, time.time_ns())
         detector = make_detector(OWN)
-        run, calls = usual_run(identifier, engine_settings(identifier), store=store, detector=detector)
+        run, calls = usual_run(
+            identifier, engine_settings(identifier, live=bool(interfaces)), store=store, detector=detector
+        )
         if store is not None:
             VoteListener(store, calls.judge, detector)  # takes in what users have voted so far
         found: list[CallRecord] = []

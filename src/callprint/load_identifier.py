@@ -1,13 +1,13 @@
 """The network that names applications, by its file, or the one that is in place."""
 
 import os
-import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from callprint.core.flow import EngineSettings
 from callprint.core.ground.errors import ModelError
 from callprint.network_in_place import network_in_place
+from callprint.secret_places import in_secret_places
 
 if TYPE_CHECKING:
     from callprint.inference import OnnxIdentifier
@@ -16,12 +16,10 @@ NO_MODEL = "none"
 """In place of a file: flows and calls stay without names, and ONNX Runtime is not needed."""
 
 
-def engine_settings(identifier: "OnnxIdentifier | None") -> EngineSettings:
+def engine_settings(identifier: "OnnxIdentifier | None", *, live: bool = False) -> EngineSettings:
     """Return the settings of a flow engine that looks at flows when the network asks for it."""
-    index_key = secrets.randbits(64)
-    if identifier is None:
-        return EngineSettings(index_key=index_key)
-    return EngineSettings(checkpoints=identifier.checkpoints, index_key=index_key)
+    settings = EngineSettings() if identifier is None else EngineSettings(checkpoints=identifier.checkpoints)
+    return in_secret_places(settings, live=live)
 
 
 def load_identifier(model: "str | os.PathLike[str] | None" = None) -> "OnnxIdentifier | None":

@@ -4,6 +4,8 @@ import math
 
 import pytest
 from call_player import CallPlayer
+from hypothesis import given
+from hypothesis import strategies as st
 from sip_scenario import Talk, at, flow, play, sdp
 
 from callprint.core.call import CallState, EndedBy, Phase
@@ -164,25 +166,26 @@ def test_audio_and_video_of_one_bundle_are_one_call():
     assert ([f.ssrc for f in second.caller_flows], second.callee_flows) == ([5], ())
 
 
+def from_one_port(number: int, answered: float, ended: float) -> Attempt:
+    return Attempt(
+        call_id=f"c{number}",
+        from_tag="",
+        caller=Party(Identity("", -1), endpoints={CALLER: None}),
+        callee=Party(Identity("", -1)),
+        started_ns=at(answered),
+        last_ns=at(answered),
+        invite_cseq=1,
+        attestation="missing",
+        campaign="",
+        signalling_ip="",
+        answered_ns=at(answered),
+        ended_ns=at(ended),
+    )
+
+
 def test_thousands_of_calls_from_one_port_are_not_all_looked_at():
     live = LiveMedia()
-    calls = [
-        Attempt(
-            call_id=f"c{i}",
-            from_tag="",
-            caller=Party(Identity("", -1), endpoints={CALLER: None}),
-            callee=Party(Identity("", -1)),
-            started_ns=at(i),
-            last_ns=at(i),
-            invite_cseq=1,
-            attestation="missing",
-            campaign="",
-            signalling_ip="",
-            answered_ns=at(i),
-            ended_ns=at(i + 5),
-        )
-        for i in range(3000)
-    ]
+    calls = [from_one_port(i, i, i + 5) for i in range(3000)]
     for call in calls:
         live.note(call)
     assert live.join(flow(CALLER, ("10.0.0.2", 6), 1234.2, 1239))
@@ -190,6 +193,36 @@ def test_thousands_of_calls_from_one_port_are_not_all_looked_at():
     for call in calls:
         live.forget(call)
     assert not live._calls
+
+
+@given(
+    talks=st.lists(st.tuples(st.integers(0, 40), st.integers(0, 12)), min_size=1, max_size=30),
+    begin=st.integers(0, 40),
+    lasts=st.integers(0, 40),
+)
+def test_a_flow_has_all_successive_calls_that_it_covers_and_none_twice_at_a_time(talks, begin, lasts):
+    live, end = LiveMedia(), begin + lasts
+    calls = [from_one_port(i, start, start + lasted) for i, (start, lasted) in enumerate(talks)]
+    for call in calls:
+        live.note(call)
+    fitting = [call for call in calls if at(begin) <= call.ended_ns and call.answered_ns <= at(end)]
+    fitting.sort(
+        key=lambda call: (
+            abs(at(begin) - call.answered_ns) + abs(at(end) - call.ended_ns),
+            call.started_ns,
+            call.call_id,
+        )
+    )
+    chosen: list[Attempt] = []
+    for call in fitting:
+        inside_ns = min(call.ended_ns, at(end)) - max(call.answered_ns, at(begin))
+        covered = 2 * inside_ns >= min(call.ended_ns - call.answered_ns, at(end) - at(begin))
+        apart = all(
+            call.ended_ns <= other.answered_ns or other.ended_ns <= call.answered_ns for other in chosen
+        )
+        if not chosen or (covered and apart):
+            chosen.append(call)
+    assert live.join(flow(CALLER, ("10.0.0.2", 6), begin, end)) == chosen
 
 
 def test_media_of_one_direction_is_half_a_call():

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cli.json_docs import documented
 from verdict_samples import LINPHONE, START_NS, unsure, verdict
 
 from callprint.cli import main
@@ -56,6 +57,7 @@ def test_a_world_like_the_training_is_quiet_and_another_is_not(identifier, tmp_p
         found = {line["part"]: line for line in map(json.loads, capsys.readouterr().out.splitlines())}
         assert set(found) == {"confidence", "outcomes", "applications"}
         assert found["confidence"]["alarm"] is False
+        assert set(found["confidence"]) | {"what", "then", "now"} <= documented("drift")
         assert {part for part in ("applications",) if found[part]["alarm"]} == alarms
 
 

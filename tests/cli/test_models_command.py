@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from call_samples import call
+from cli.json_docs import documented
 from verdict_samples import verdict
 
 from callprint.cli import main
@@ -25,6 +26,7 @@ def test_the_shipped_models_as_a_table_and_as_json(capsys, monkeypatch):
     found = {each["name"]: each for each in map(json.loads, capsys.readouterr().out.splitlines())}
     assert set(found) == {"compact", "alexnet-k4"}
     for name, each in found.items():
+        assert set(each) <= documented("models")
         card = json.loads((SHIPPED / f"{name}.json").read_text())
         assert each["intact"]
         assert each["applications"] == card["classes"]

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from cli.json_docs import documented
 from verdict_samples import LINPHONE, PJSUA, summary, verdict
 
 from callprint.cli import quality
@@ -56,6 +57,7 @@ def test_json_has_every_window_with_its_mos(store, capsys):
     assert call("--store", store, "--json", "--limit", 1) == 0
     (line,) = capsys.readouterr().out.splitlines()
     found = json.loads(line)
+    assert set(found) | set(found["windows"][0]) <= documented("quality")
     assert found["mos"] == 1.8
     assert [window["begins_s"] for window in found["windows"]] == [0, 10]
     assert found["windows"][0]["mos"] < found["windows"][1]["mos"] == 4.41

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
+from cli.json_docs import documented
 
 from callprint.cli import main
 from callprint.stores import VerdictQuery, open_store
@@ -75,7 +76,7 @@ def test_from_a_cluster_to_training_data(store, tmp_path, capsys):
     picture = tmp_path / "map.svg"
     assert main(["unknowns", *common, "--json", "--map", str(picture)]) == 0
     clusters = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert clusters
+    assert set(clusters[0]) | set(clusters[0]["members"][0]) <= documented("unknowns")
     assert picture.read_text().startswith("<svg")
     assert main(["unknowns", *common]) == 0
     assert clusters[0]["cluster"] in capsys.readouterr().out

@@ -238,6 +238,24 @@ def test_a_bucket_fills_again():
 
 
 @pytest.mark.parametrize(
+    ("one", "another", "is_one_client"),
+    [
+        ("2001:db8::1", "2001:db8::ffff:1", True),  # a network of 64 bits belongs to one
+        ("2001:db8::1", "2001:db8:0:1::1", False),
+        ("fe80::1%eth0", "fe80::2%eth1", True),
+        ("192.0.2.1", "::ffff:192.0.2.1", True),
+        ("192.0.2.1", "192.0.2.2", False),
+        ("::ffff:192.0.2.1", "::ffff:192.0.2.2", False),
+        ("/run/proxy.sock", "", False),
+    ],
+)
+def test_a_client_is_whoever_shares_a_network_of_ipv6(one, another, is_one_client):
+    limit = RateLimit(1, 10.0)
+    assert limit.take(one, 0.0)
+    assert limit.take(another, 0.0) is not is_one_client
+
+
+@pytest.mark.parametrize(
     "forwarded", ["203.0.113.5", "127.0.0.1, 203.0.113.5", "nobody", "", "203.0.113.5, ::1"]
 )
 def test_a_proxy_names_the_user_whomever_it_asks_for(store, tmp_path, users, forwarded):

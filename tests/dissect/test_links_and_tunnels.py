@@ -42,6 +42,17 @@ def assert_cut(cut, row, size):
         assert cut[name] == row[name]
 
 
+@pytest.mark.parametrize("more", [0, 1, 1000])
+def test_a_length_of_udp_beyond_the_datagram_is_no_cut_of_the_capture(more):
+    segment = udp(MEDIA, 40000, 40002)
+    longer = segment[:4] + (len(segment) + more).to_bytes(2, "big") + segment[6:]
+    frame = ethernet(ipv4(longer))
+    for cut in (0, 20):
+        row = one(frame[: len(frame) - cut], missing=cut)
+        whole = PacketKind.RTP_CUT if cut else PacketKind.RTP
+        assert PacketKind(int(row["kind"])) == (PacketKind.MALFORMED if more else whole)
+
+
 @pytest.mark.parametrize("name", TUNNELS)
 def test_encapsulations(name):
     frame, depth = TUNNELS[name]

@@ -82,6 +82,20 @@ def test_a_keyspace_that_is_not_there_is_an_error_for_a_reader(url):
         open_store(url.replace(KEYSPACE, "elsewhere"), create=False)
 
 
+def test_verdicts_are_compacted_by_thirtieths_of_their_life(store, session):
+    query = "SELECT table_name, default_time_to_live, compaction FROM system_schema.tables WHERE keyspace_name = %s"
+    windows = {}
+    for table, life_s, compaction in session.execute(query, (KEYSPACE,)):
+        if compaction["class"].endswith("TimeWindowCompactionStrategy"):
+            assert compaction["compaction_window_unit"] == "HOURS"
+            windows[table] = life_s / 3600 / int(compaction["compaction_window_size"])
+    assert windows == {
+        "verdict_by_flow": 30,
+        "verdict_by_host_hour": 30,
+        "verdict_by_application_hour": 30,
+    }
+
+
 def test_a_newer_keyspace_is_refused(store, session):
     newest = migrations()[-1][0]
     session.execute(f"UPDATE {KEYSPACE}.schema_version SET version = 99 WHERE one = 1")

@@ -44,6 +44,7 @@ CASSANDRA_TABLES = {
 """What each table holds, and the columns that it has besides."""
 
 COLUMN = re.compile(r"\b(\w+) (text|int|bigint|boolean|double|blob)\b")
+OPTION = re.compile(r"ALTER TABLE \w+ WITH ")  # the same when repeated
 ADDITION = re.compile(r"ALTER TABLE (\w+) ADD (\w+) (\w+)")
 
 
@@ -71,7 +72,7 @@ def cassandra_columns() -> dict[str, dict[str, str]]:
                 tables[statement.split()[2]] = {
                     name: kind.removeprefix("big") for name, kind in COLUMN.findall(statement)
                 }
-            else:
+            elif not OPTION.match(statement):
                 added = ADDITION.fullmatch(statement)
                 assert added, "a migration must be repeatable, one column at a time: " + statement
                 tables[added[1]][added[2]] = added[3].removeprefix("big")

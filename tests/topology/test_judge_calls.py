@@ -68,11 +68,11 @@ class FailingStore:
         """It will be opened again."""
 
     def __getattr__(self, name):
-        def asked(*values):
+        def asked(*values, **named):
             luck = self._chance.randrange(2 * self._one_in)
             if luck == 0:
                 raise StoreError("down")
-            answer = getattr(self._store, name)(*values)
+            answer = getattr(self._store, name)(*values, **named)
             if luck == 1:
                 raise StoreError("down before it could answer")
             return answer

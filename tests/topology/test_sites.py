@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from call_stream import busy_line, embedded_rows, frames_of, inputs_of, record
 from sip_scenario import write_capture
+from verdict_samples import LINPHONE, SHORT, summary, verdict
 
 from callprint.core.call import AllowEntry, Vote
 from callprint.core.ground.errors import DecodeError, StoreError
@@ -45,10 +46,10 @@ class Away:
     def __getattr__(self, name):
         method = getattr(self._store, name)
 
-        def asked(*values):
+        def asked(*values, **named):
             if self._chance.random() < 0.15:
                 raise StoreError("away")
-            answer = method(*values)
+            answer = method(*values, **named)
             if self._chance.random() < 0.15:
                 raise StoreError("away after it was done")
             return answer
@@ -260,5 +261,25 @@ def test_a_row_that_the_store_never_takes_goes_aside_and_the_others_are_stored(f
     away = False
     sites.flush(0.0)
     assert [call for call, _ in aside] == [broken, broken]
-    assert sites.rows.refused == 1
+    assert not sites.rows
     assert stored(store) == sorted(map(repr, (rows[0], rows[2])))
+
+
+def test_of_rows_about_flows_only_those_that_the_store_never_takes_go_aside(store):
+    flows, verdicts = [summary(), summary(SHORT, packets=1 << 63)], [verdict(k=1 << 63), verdict(SHORT)]
+    aside = []
+    sites = Sites(
+        lambda: store,
+        "callprint",
+        IdentityReader(),
+        lambda _place: None,
+        lambda row, _: not aside.append(row),
+    )
+    sites.rows.announced, sites.rows.declared = list(flows), list(verdicts)
+    sites.flush(0.0)
+    assert aside == [flows[1], verdicts[0]]
+    (kept,) = store.verdicts(VerdictQuery(flow=SHORT))
+    assert (kept.verdict, kept.summary) == (verdicts[1], None)
+    store.put_verdicts([verdict()])
+    (kept,) = store.verdicts(VerdictQuery(flow=LINPHONE))
+    assert kept.summary == flows[0]

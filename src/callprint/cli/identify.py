@@ -192,7 +192,7 @@ def run(args: argparse.Namespace) -> int:
             )
         pipeline = IdentificationPipeline(
             identifier,
-            engine_settings(identifier),
+            engine_settings(identifier, live=bool(args.interface)),
             keep_unknown=args.keep_unknown,
             names=shipped_names(),
         )

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import ipaddress
 import secrets
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -88,7 +89,10 @@ class Sessions:
 
 
 class RateLimit:
-    """A bucket of `most` requests for each client, filled again within `within_s`."""
+    """A bucket of `most` requests for each client, filled again within `within_s`.
+
+    A client is an address; of IPv6 a network of 64 bits, since whoever has one address there has all of them.
+    """
 
     def __init__(self, most: int, within_s: float) -> None:
         self._most = most
@@ -97,6 +101,7 @@ class RateLimit:
 
     def take(self, client: str, now_s: float) -> bool:
         """Return whether the client may do one more."""
+        client = _network_of(client)
         left, at_s = self._buckets.pop(client, (float(self._most), now_s))
         left = min(float(self._most), left + (now_s - at_s) * self._per_s)
         allowed = left >= 1.0
@@ -104,3 +109,15 @@ class RateLimit:
         if len(self._buckets) > MOST_CLIENTS:
             self._buckets.popitem(last=False)
         return allowed
+
+
+def _network_of(address: str) -> str:
+    """Return the network that an address stands for; what is no address stands for itself."""
+    try:
+        found = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if found.version == 4:
+        return str(found)
+    mapped = found.ipv4_mapped
+    return str(mapped or ipaddress.ip_network((found, 64), strict=False))

@@ -15,6 +15,8 @@ from callprint.stores.base import CALL_STATE_DAYS
 from callprint.stores.migrations import SINCE_0_1_0
 
 DAY_S = 86_400
+HOUR_S = 3600
+WINDOWS = 30  # of compaction, in the life of a verdict: about one more is on disk
 RELEASED = 2  # versions of 0.1.0
 LOCK_S = 120  # a process that takes longer to migrate is taken for dead
 _KEYSPACE = re.compile(r"[a-z][a-z0-9_]{0,47}")
@@ -52,6 +54,7 @@ def statements(text: str, settings: SchemaSettings) -> Iterator[str]:
     """Yield the statements of one migration, with settings filled in and comments removed."""
     filled = text.format(
         verdict_ttl_s=settings.verdict_ttl_s,
+        verdict_window_h=max(1, settings.verdict_ttl_s // WINDOWS // HOUR_S),
         call_ttl_s=settings.call_ttl_s,
         evidence_ttl_s=settings.evidence_ttl_s,
         call_state_ttl_s=CALL_STATE_DAYS * DAY_S,

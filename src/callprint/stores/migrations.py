@@ -308,4 +308,15 @@ SINCE_0_1_0: tuple[Migration, ...] = (
         ),
         cassandra_earlier=("verdict", "verdict_by_host_day"),
     ),
+    # Verdicts are compacted by the time when they were written, so that files expire whole (ADR 0021).
+    Migration(
+        cassandra=(
+            "ALTER TABLE verdict_by_flow WITH compaction = {{'class': 'TimeWindowCompactionStrategy',"
+            " 'compaction_window_unit': 'HOURS', 'compaction_window_size': {verdict_window_h}}}",
+            "ALTER TABLE verdict_by_host_hour WITH compaction = {{'class': 'TimeWindowCompactionStrategy',"
+            " 'compaction_window_unit': 'HOURS', 'compaction_window_size': {verdict_window_h}}}",
+            "ALTER TABLE verdict_by_application_hour WITH compaction = {{'class': 'TimeWindowCompactionStrategy',"
+            " 'compaction_window_unit': 'HOURS', 'compaction_window_size': {verdict_window_h}}}",
+        ),
+    ),
 )

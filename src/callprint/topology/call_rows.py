@@ -15,6 +15,8 @@ from callprint.stores import VerdictStore
 
 log = logging.getLogger(__name__)
 
+StoredRow = CallRecord | FlowSummary | Verdict
+
 ROWS_AT_ONCE = 2_000
 """Of each kind: seconds of work for a Cassandra node that has other work, too."""
 
@@ -22,9 +24,8 @@ ROWS_AT_ONCE = 2_000
 class CallRows:
     """Keeps rows until the store has taken them, or has refused them for good. For one thread."""
 
-    def __init__(self, opened: Callable[[], VerdictStore], refuse: Callable[[CallRecord, str], bool]) -> None:
+    def __init__(self, opened: Callable[[], VerdictStore], refuse: Callable[[StoredRow, str], bool]) -> None:
         """`opened` gives the store; `refuse` sets aside a row that it will never take, and returns whether it could."""
-        self.refused = 0
         self.calls: list[CallRecord] = []
         self.rebuilt: list[CallRecord] = []  # from a journal: most of them are stored already
         self.announced: list[FlowSummary] = []  # complete what is stored of these flows
@@ -40,26 +41,27 @@ class CallRows:
         if not self:
             return
         store = self._opened()
-        _take(self.announced, partial(_put, store.put_flows, "what SDP announced for"))
-        _take(self.declared, partial(_put, store.put_verdicts, "what SIP declares about"))
-        _take(self.rebuilt, partial(self._put_calls, store, rebuilt=True))
-        _take(self.calls, partial(self._put_calls, store, rebuilt=False))
+        _take(self.announced, partial(self._put, store.put_flows))
+        _take(self.declared, partial(self._put, store.put_verdicts))
+        _take(self.rebuilt, partial(self._put, partial(store.put_calls, rebuilt=True)))
+        _take(self.calls, partial(self._put, store.put_calls))
 
-    def _put_calls(self, store: VerdictStore, calls: list[CallRecord], *, rebuilt: bool) -> None:
+    def _put(self, put: Callable[[list[Any]], None], rows: list[Any]) -> None:
+        """Store rows together, or one by one when the store refuses one of them for good."""
         try:
-            store.put_calls(calls, rebuilt)
+            put(rows)
         except RowError:
-            for call in calls:
-                self._put_call(store, call, rebuilt=rebuilt)
+            for row in rows:
+                self._put_one(put, row)
 
-    def _put_call(self, store: VerdictStore, call: CallRecord, *, rebuilt: bool) -> None:
+    def _put_one(self, put: Callable[[list[Any]], None], row: Any) -> None:
         try:
-            store.put_calls([call], rebuilt)
+            put([row])
         except RowError as error:
-            if not self._refuse(call, str(error)):
+            if not self._refuse(row, str(error)):
                 raise StoreError(f"a row that the store refuses cannot be set aside now: {error}") from error
-            self.refused += 1
-            log.error("a row of call %.80r is set aside: %s", call.call_id, error)
+            about = f"call {row.call_id!r:.80}" if isinstance(row, CallRecord) else f"flow {row.flow}"
+            log.error("a row about %s is set aside: %s", about, error)
 
 
 def _take(waiting: list[Any], put: Callable[[list[Any]], None]) -> None:
@@ -68,11 +70,3 @@ def _take(waiting: list[Any], put: Callable[[list[Any]], None]) -> None:
     if some:
         put(some)
         del waiting[: len(some)]
-
-
-def _put(put: Callable[[list[Any]], None], what: str, rows: list[Any]) -> None:
-    """Store rows about flows; those that no store can hold are named in the log by `what` they are."""
-    try:
-        put(rows)
-    except RowError as error:
-        log.error("%s %d flows is not stored: %s", what, len(rows), error)

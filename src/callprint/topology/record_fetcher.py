@@ -28,7 +28,7 @@ class RecordFetcher:
     def fetch(self, record_offset: RecordOffset) -> SignallingBatch | Progress:
         """Return the record at an offset.
 
-        Raises DecodeError when Kafka has deleted it, StoreError when Kafka does not answer.
+        Raises DecodeError when Kafka has deleted it, or the whole topic since, StoreError when Kafka does not answer.
         """
         if record_offset not in self._cached:
             try:
@@ -47,6 +47,8 @@ class RecordFetcher:
             )
         if self._consumer.beginning_offsets([partition])[partition] > record_offset.offset:
             raise DecodeError(f"{record_offset} of the signalling topic was deleted: raise its retention")
+        if self._consumer.end_offsets([partition])[partition] <= record_offset.offset:
+            raise DecodeError(f"{record_offset} is beyond the end of the signalling topic: it was made anew")
         self._consumer.assign([partition])
         self._consumer.seek(partition, record_offset.offset)
         if len(self._cached) > MOST_CACHED:

@@ -13,7 +13,6 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from callprint.core.call import CallRecord
 from callprint.core.ground.errors import DecodeError, StoreError
 from callprint.core.ground.snapshot import Snapshot
 from callprint.core.relay import site_snapshot
@@ -27,7 +26,7 @@ from callprint.core.spam.fair_votes import VOTES_PER_DAY
 from callprint.core.verdict import FlowSummary, Verdict
 from callprint.declared_names import shipped_names
 from callprint.stores import VerdictStore
-from callprint.topology.call_rows import CallRows
+from callprint.topology.call_rows import CallRows, StoredRow
 from callprint.votes import teach
 
 log = logging.getLogger(__name__)
@@ -63,7 +62,7 @@ class Sites:
         detector: str,
         identities: IdentityReader,
         fetch: Fetch,
-        refuse: Callable[[CallRecord, str], bool] = lambda _call, _reason: True,
+        refuse: Callable[[StoredRow, str], bool] = lambda _row, _reason: True,
         votes_per_day: int = VOTES_PER_DAY,
     ) -> None:
         """`opened` gives the store, `fetch` reads a record of signalling again.

@@ -232,6 +232,7 @@ def _of_their_time(
 ) -> list[tuple[Attempt, Side]]:
     """Return the best of the calls at the same time, and of successive calls all that a flow covers."""
     chosen: list[tuple[Attempt, Side]] = []
+    talks: list[tuple[int, int]] = []  # of the chosen, in order; none overlaps another
 
     def distance(candidate: tuple[Attempt, Side]) -> tuple[bool, int, int, str, str]:
         call, side = candidate
@@ -243,15 +244,17 @@ def _of_their_time(
         return served, _apart_ns(call, first_ns, last_ns), call.started_ns, call.call_id, call.from_tag
 
     for call, side in sorted(fitting, key=distance):
-        begin_ns, end_ns = _talk(call, last_ns)
+        talk = begin_ns, end_ns = _talk(call, last_ns)
+        place = bisect(talks, talk)
         at_the_same_time = any(
             begin_ns < other_end_ns and other_begin_ns < end_ns
-            for other_begin_ns, other_end_ns in (_talk(other, last_ns) for other, _ in chosen)
+            for other_begin_ns, other_end_ns in talks[max(0, place - 1) : place + 1]
         )
         inside_ns = min(end_ns, last_ns) - max(begin_ns, first_ns)
         covered = 2 * inside_ns >= min(end_ns - begin_ns, last_ns - first_ns)
         if not chosen or (covered and not at_the_same_time):
             chosen.append((call, side))
+            talks.insert(place, talk)
     return chosen
 
 

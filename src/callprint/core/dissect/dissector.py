@@ -92,6 +92,7 @@ _TOO_DEEP = FIRST_KIND + int(PacketKind.TOO_DEEP)
 _SIP_TCP = FIRST_KIND + int(PacketKind.SIP_TCP)
 _RTP_CUT = FIRST_KIND + int(PacketKind.RTP_CUT)
 _LONGEST_PAYLOAD = 0xFFFF
+_FAR = 1 << 62  # behind every byte of a capture
 
 
 def dissect(
@@ -164,6 +165,7 @@ def _descend(
     """Walk the headers of one frame; return (FIRST_KIND + kind, where the payload begins, depth)."""
     depth = 0
     enclosed = False  # whether a whole outer datagram ends at `end`, so that nothing can be missing behind it
+    announced = _FAR  # where the innermost datagram ends, as its header says; the capture may end before
     while True:
         if layer >= FIRST_ENCAPSULATION and layer < SHORT:
             if depth == MAXIMUM_DEPTH:
@@ -179,6 +181,7 @@ def _descend(
                 layer, at, stop = step_ipv4(data, at, end, row)
             else:
                 layer, at, stop = step_ipv6(data, at, end, row)
+            announced = _FAR if stop == TO_THE_END else stop
             if stop == TO_THE_END:
                 pass
             elif stop <= end:
@@ -203,7 +206,7 @@ def _descend(
                 return MALFORMED, at, depth
             length -= 8
             here = end - at  # bytes of the payload, as far as they can be read
-            if length > here and not cut:
+            if length > here and (not cut or at + length > announced):
                 row.length = np.uint16(here)
                 return MALFORMED, at, depth
             tunnel = tunnel_of_port(data, at, min(at + length, end), at + length, source, destination)

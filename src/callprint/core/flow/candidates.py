@@ -12,7 +12,7 @@ from callprint.core.flow.layout import HELD_BYTES, Tables
 from callprint.core.ground.arrays import Array
 from callprint.core.ground.compiled import Row, by_reference, compiled, copy_bytes
 from callprint.core.ground.endpoints import occupy, same_port_pairs
-from callprint.core.ground.sets import WAYS, entry_to_claim, first_of_set
+from callprint.core.ground.sets import WAYS, entry_to_claim, first_of_set, keyed
 from callprint.core.packets import Outcome, PacketKind
 
 _RTP = int(PacketKind.RTP)
@@ -28,7 +28,7 @@ def find(tables: Tables, key_hash: np.uint32, packet: Row, ssrc: np.uint32, is_r
     RTP must match the ports and the SSRC of the RTP held, so that sources that share a flow's ports (audio
     and video) do not disturb each other; RTCP, or RTP where only RTCP is held, matches the port pair.
     """
-    first = first_of_set(tables.candidates.shape[0], key_hash)
+    first = first_of_set(tables.candidates.shape[0], keyed(key_hash, tables.state[0].set_key))
     for way in range(first, first + WAYS):
         entry = tables.candidates[way]
         if (
@@ -79,7 +79,7 @@ def claim(tables: Tables, key_hash: np.uint32, packet: Row, stale_before_ns: int
     """
     state = tables.state[0]
     state.claims += 1
-    way = entry_to_claim(tables.candidates, key_hash, stale_before_ns, state.claims)
+    way = entry_to_claim(tables.candidates, keyed(key_hash, state.set_key), stale_before_ns, state.claims)
     entry = tables.candidates[way]
     if entry.used:
         if same_port_pairs(entry, packet) or entry.time_ns < stale_before_ns:

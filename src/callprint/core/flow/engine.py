@@ -38,7 +38,7 @@ from callprint.core.flow.window_layout import DROP_MOMENTS, OPEN, REPORTED, WIND
 from callprint.core.ground.arrays import Array, aligned_zeros
 from callprint.core.ground.compiled import read_only
 from callprint.core.ground.errors import ConfigError
-from callprint.core.ground.sets import WAYS
+from callprint.core.ground.sets import AS_HASHED, WAYS
 from callprint.core.packets import MAXIMUM_PAYLOAD, OUTCOMES, PACKET, Outcome
 
 MOST_CAPTURES = 1 << 16
@@ -70,6 +70,7 @@ class EngineSettings:
     index_key: int = (
         0x9E3779B97F4A7C15  # 64 bits that choose where flows lie; at best random ones, which no sender knows
     )
+    set_key: int = AS_HASHED  # the same for candidates and handshakes: with another key others of a flood make room
 
     def __post_init__(self) -> None:
         """Raise ConfigError naming the first impossible setting."""
@@ -83,8 +84,9 @@ class EngineSettings:
         ):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}")
-        if not 0 <= self.index_key < 1 << 64:
-            raise ConfigError("index_key must have 64 bits")
+        for name in ("index_key", "set_key"):
+            if not 0 <= getattr(self, name) < 1 << 64:
+                raise ConfigError(f"{name} must have 64 bits")
         if self.horizon_packets > 65535:
             raise ConfigError(f"horizon_packets must be at most 65535, not {self.horizon_packets}")
         if list(self.checkpoints) != sorted(set(self.checkpoints)) or min(self.checkpoints, default=1) < 1:
@@ -178,6 +180,7 @@ class FlowEngine:
         state["sweep_row"] = -1
         state["slot_mask"] = LEAST_SLOTS - 1
         state["index_key"] = s.index_key | 1
+        state["set_key"] = s.set_key
         state["longest_log"] = longest_log
         state["whole_enough"] = s.whole_enough
         state["idle_timeout_ns"] = round(s.idle_timeout_s * 1e9)

@@ -16,7 +16,7 @@ from callprint.core.ground.arrays import Array
 from callprint.core.ground.compiled import Row, compiled, compiled_apart, copy_bytes
 from callprint.core.ground.endpoints import occupy, same_endpoints
 from callprint.core.ground.loads import be16, be32
-from callprint.core.ground.sets import WAYS, entry_to_claim, first_of_set
+from callprint.core.ground.sets import WAYS, entry_to_claim, first_of_set, keyed
 from callprint.core.packets import MAXIMUM_PAYLOAD
 
 _BINDING_REQUEST = 0x0001
@@ -30,7 +30,7 @@ _HANDSHAKE_TYPE_AT = 13  # behind the record header
 @compiled
 def _find(tables: Tables, key_hash: np.uint32, sender: Row) -> int:
     """Return the entry with exactly the endpoints of `sender` (any row that has them), -1 when there is none."""
-    first = first_of_set(tables.handshakes.shape[0], key_hash)
+    first = first_of_set(tables.handshakes.shape[0], keyed(key_hash, tables.state[0].set_key))
     for way in range(first, first + WAYS):
         entry = tables.handshakes[way]
         if entry.used and entry.hash == key_hash and same_endpoints(entry, sender):
@@ -44,7 +44,7 @@ def _claim(tables: Tables, key_hash: np.uint32, packet: Row) -> int:
     state = tables.state[0]
     state.claims += 1
     stale_before_ns = packet.time_ns - state.idle_timeout_ns
-    way = entry_to_claim(tables.handshakes, key_hash, stale_before_ns, state.claims)
+    way = entry_to_claim(tables.handshakes, keyed(key_hash, state.set_key), stale_before_ns, state.claims)
     entry = tables.handshakes[way]
     if entry.used and entry.time_ns >= stale_before_ns:
         state.handshakes_evicted += 1

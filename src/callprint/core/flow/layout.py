@@ -216,6 +216,7 @@ STATE = np.dtype(
         ("eviction_row", "<i8"),
         ("slot_mask", "<i8"),  # the index has slot_mask + 1 slots in use, a power of two
         ("index_key", "<u8"),  # an odd number, which chooses the slots of a hash
+        ("set_key", "<u8"),  # chooses the sets of candidates and handshakes
         ("verdict_hits", "<i8"),  # RTP packets that found a verdict in the map
         ("flows", "<i8"),
         ("flows_created", "<i8"),

@@ -14,6 +14,14 @@ from callprint.core.ground.mixing import mix
 
 WAYS = 8
 """Entries of a set."""
+AS_HASHED = 1 << 32
+"""The key that leaves a hash as it is."""
+
+
+@compiled
+def keyed(key_hash: np.uint32, set_key: np.uint64) -> np.uint64:
+    """Return a hash that chooses a set, by a key that no sender knows: hashes alone can be made to meet in one set."""
+    return np.uint64((np.uint64(key_hash) * set_key) >> np.uint64(32))
 
 
 @compiled
