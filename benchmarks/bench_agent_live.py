@@ -2,8 +2,10 @@
 
 Needs root, ip, tcpreplay and a Kafka broker.
 
-tcpreplay sends generated calls into one end of a pair of virtual interfaces at rising rates; one or more agents, which
-share the flows, capture at the other end and ship to Kafka. Sender, agents and broker share the machine's cores.
+tcpreplay sends generated calls into one end of a pair of virtual interfaces at rising rates; one or more agents,
+which share the flows, capture at the other end and ship to Kafka. Sender, agents and broker share the machine's
+cores. Each rate is sent once without agents, too: what the whole machine takes more with them is what they cost, the
+kernel's copies included, which fall to the sender here. Nothing else may run then.
 """
 
 import argparse
@@ -17,7 +19,7 @@ import time
 from pathlib import Path
 
 from agents import ROOT, agent_command, last_counters, new_topics
-from process_costs import of_children_s
+from process_costs import of_children_s, of_machine_s
 from traffic import write_calls
 
 from callprint.services.layout import HOST, standard_layout
@@ -37,14 +39,24 @@ def start(brokers: str, topic: str, spool: Path) -> subprocess.Popen[str]:
     return agent
 
 
+def send(capture: Path, rate: int) -> str:
+    """Send the capture and return what tcpreplay prints."""
+    command = ["tcpreplay", "--intf1", NEAR, "--preload-pcap", f"--pps={rate}", str(capture)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
 def once(capture: Path, rate: int, agents: int, brokers: str) -> None:
-    """Send the capture at one rate and print how much of it arrived."""
+    """Send the capture at one rate and print how much of it arrived, and what that took."""
+    before_s = of_machine_s()
+    send(capture, rate)
+    alone_s = of_machine_s() - before_s
     topic = new_topics("live", brokers)
     with tempfile.TemporaryDirectory() as folder:
         running = [start(brokers, topic, Path(folder) / str(number)) for number in range(agents)]
-        command = ["tcpreplay", "--intf1", NEAR, "--preload-pcap", f"--pps={rate}", str(capture)]
-        sent = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        before_s = of_machine_s()
+        sent = send(capture, rate)
         time.sleep(1)
+        together_s = of_machine_s() - before_s
         before_s = of_children_s()
         for agent in running:
             agent.send_signal(signal.SIGTERM)
@@ -55,7 +67,8 @@ def once(capture: Path, rate: int, agents: int, brokers: str) -> None:
     read, dropped = (sum(one[name] for one in found) for name in ("packets_read", "kernel_drops"))
     print(
         f"{agents} agents, {rate} packets/s asked, {float(reached):.0f} sent/s, {packets} sent, {read} read, "
-        f"{dropped} dropped, {processor_s:.1f} s of processor (with the agents' start)",
+        f"{dropped} dropped, {processor_s:.1f} s of processor (with the agents' start); the machine took "
+        f"{together_s / int(packets) * 1e6:.2f} us a packet, {alone_s / int(packets) * 1e6:.2f} without agents",
         flush=True,
     )
 

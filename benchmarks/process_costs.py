@@ -40,6 +40,14 @@ def of_children_s() -> float:
     return used.ru_utime + used.ru_stime
 
 
+def of_machine_s() -> float:
+    """Return the processor time that all cores have spent on anything since the machine started, in seconds."""
+    user, nice, system, _idle, _wait, interrupts, soft, *_ = map(
+        int, Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]
+    )
+    return (user + nice + system + interrupts + soft) / TICKS
+
+
 def _cost(pid: int) -> Cost:
     folder = Path(f"/proc/{pid}")
     try:
