@@ -26,6 +26,7 @@ from callprint.services.layout import HOST, standard_layout
 
 NEAR, FAR = "cp-near", "cp-far"
 GROUP = "4712"
+SETTLED_S = 3  # what an agent still does after it has said that it captures is no cost of packets
 
 
 def start(brokers: str, topic: str, spool: Path) -> subprocess.Popen[str]:
@@ -41,7 +42,16 @@ def start(brokers: str, topic: str, spool: Path) -> subprocess.Popen[str]:
 
 def send(capture: Path, rate: int) -> str:
     """Send the capture and return what tcpreplay prints."""
-    command = ["tcpreplay", "--intf1", NEAR, "--preload-pcap", f"--pps={rate}", str(capture)]
+    command = [
+        "tcpreplay",
+        "--intf1",
+        NEAR,
+        "--preload-pcap",
+        f"--pps={rate}",
+        "--pps-multi=64",
+        "--timer=nano",
+        str(capture),
+    ]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
@@ -53,6 +63,7 @@ def once(capture: Path, rate: int, agents: int, brokers: str) -> None:
     topic = new_topics("live", brokers)
     with tempfile.TemporaryDirectory() as folder:
         running = [start(brokers, topic, Path(folder) / str(number)) for number in range(agents)]
+        time.sleep(SETTLED_S)
         before_s = of_machine_s()
         sent = send(capture, rate)
         time.sleep(1)
