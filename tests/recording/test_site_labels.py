@@ -15,6 +15,7 @@ from callprint.recording.site_dataset import store_candidates, write_site_datase
 from callprint.recording.site_labels import Bounds, Candidate, choose
 from callprint.stores import open_store
 from callprint.training.dataset import build_dataset, read_labels
+from callprint.unknowns.naming import flow_capture
 
 CALLS = Path(__file__).parents[3] / "shared" / "data" / "calls"
 ANY = Bounds(least_calls=1, test_share=0)
@@ -66,13 +67,40 @@ def test_what_speaks_against_a_flow_itself(changes, reason):
 def test_one_stream_counts_once_and_a_source_that_began_anew_later_again():
     first = candidate()
     passed_on = replace(first, flow=first.flow._replace(src_ip="192.0.2.7", first_seen_ns=START_NS + 9))
-    later = replace(first, flow=first.flow._replace(first_seen_ns=START_NS + 60 * 10**9), call="later")
+    moved = first.flow._replace(first_seen_ns=START_NS + 60 * 10**9)
+    later = replace(first, flow=moved, call="later", capture="b.pcap")
     assert reasons(first, passed_on, later) == [gates.DOUBLE]
 
 
 def test_a_subscriber_with_several_products_teaches_none():
     found = [candidate(0), candidate(1, sender="+490", application="snom"), candidate(2)]
     assert reasons(*found) == [gates.SEVERAL, gates.SEVERAL]
+
+
+def test_flows_between_the_same_ports_of_a_capture_have_one_label():
+    first = candidate(0)
+    again = replace(first, flow=first.flow._replace(ssrc=9), first_sequence=9)
+    assert reasons(first, again) == [gates.SAME_PORTS]
+    assert reasons(first, replace(again, capture="b.pcap")) == []
+    assert reasons(first, replace(again, sender="+9", application="snom")) == [gates.SAME_PORTS] * 2
+    kept = [replace(each, capture="") for each in (first, again)]
+    assert reasons(*kept) == []
+
+
+def test_a_sender_that_changes_its_source_gives_a_dataset_that_can_be_read(tmp_path):
+    first = candidate(0)
+    again = replace(first, flow=first.flow._replace(ssrc=9, first_seen_ns=START_NS + 10**9), first_sequence=9)
+    path = tmp_path / "a.pcap"
+    one, other = (
+        flow_capture(each.flow, steady_flow(30, start_ns=each.flow.first_seen_ns, ssrc=each.flow.ssrc))
+        for each in (first, again)
+    )
+    path.write_bytes(one + other[24:])  # without the head of the file
+    found = [replace(each, capture=str(path)) for each in (first, again)]
+    write_site_dataset(tmp_path / "site", choose(found, ANY)[0])
+    dataset, report = build_dataset(tmp_path / "site")
+    assert dataset.packets.tolist() == [30, 30]
+    assert report.other_sources == 1
 
 
 def test_an_application_needs_calls_and_one_version_cannot_crowd_out_the_rest():
