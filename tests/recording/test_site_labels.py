@@ -1,5 +1,6 @@
 """Flows of one's own site as training data: each gate, the split, and the folder that comes out."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from callprint.cli import main
 from callprint.core.ground.errors import DatasetError
 from callprint.core.verdict import FlowKey
 from callprint.recording import site_labels as gates
-from callprint.recording.site_dataset import store_candidates, write_site_dataset
+from callprint.recording.site_dataset import capture_candidates, store_candidates, write_site_dataset
 from callprint.recording.site_labels import Bounds, Candidate, choose
 from callprint.stores import open_store
 from callprint.training.dataset import build_dataset, read_labels
@@ -180,3 +181,27 @@ def test_without_captures_and_store_it_is_wrong_usage(tmp_path, capsys):
 def test_captures_of_which_none_can_be_read_are_an_error(tmp_path, capsys):
     assert main(["dataset", "label", "no-such.pcap", "--out", str(tmp_path / "x")]) == 4
     assert "no-such.pcap" in capsys.readouterr().err
+
+
+def test_a_store_that_there_is_not_is_an_error_and_is_not_made(tmp_path, capsys):
+    store = tmp_path / "mistyped.sqlite"
+    assert main(["dataset", "label", "--store", str(store), "--out", str(tmp_path / "x")]) == 4
+    assert "mistyped.sqlite" in capsys.readouterr().err
+    assert not store.exists()
+
+
+def test_each_capture_of_a_folder_is_read_by_its_own_clock(tmp_path):
+    (tmp_path / "notes.txt").write_text("no capture")
+    flow = LINPHONE._replace(first_seen_ns=START_NS)
+    for name, earlier_ns, ssrc in (("a.pcap", 0, 7), ("b.pcap", 10**9, 8)):
+        log = steady_flow(100, start_ns=START_NS - earlier_ns, ssrc=ssrc)
+        (tmp_path / name).write_bytes(flow_capture(flow, log))
+    found = capture_candidates(tmp_path)
+    assert [(Path(each.capture).name, each.flow.ssrc) for each in found] == [("a.pcap", 7), ("b.pcap", 8)]
+
+
+def test_a_pipe_whose_packets_could_not_be_written_is_refused(tmp_path, capsys):
+    os.mkfifo(tmp_path / "pipe")
+    for capture in ("-", str(tmp_path / "pipe")):
+        assert main(["dataset", "label", capture, "--out", str(tmp_path / "x")]) == 4
+        assert "can be read only once" in capsys.readouterr().err
