@@ -1,6 +1,6 @@
 """Applications added to a network: they are learned, what was known is kept, and limits stay careful."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -154,3 +154,24 @@ def test_one_call_in_five_is_held_out_where_none_is(dataset):
         assert len(np.unique(found.call[own & (found.split == HELD_OUT)])) == 1
     assert not set(found.call[found.split == HELD_OUT]) & set(found.call[found.split != HELD_OUT])
     assert with_held_out(dataset) is dataset
+
+
+def test_what_is_held_out_for_one_application_leaves_another_enough_to_train_on(dataset):
+    """A server that every telephone calls has most calls; which of them are held out must not use one telephone up."""
+    phones = [f"phone {i}" for i in range(5)]
+    names = [name for phone in phones for _ in range(4) for name in ("server", phone)] + ["guest", "server"]
+    calls = [f"b {i // 2}" for i in range(len(names))]
+    of = np.zeros(len(names), np.int64)
+    columns = {
+        field.name: getattr(dataset, field.name)[of] for field in fields(dataset) if field.name != "buffer"
+    }
+    columns |= {
+        "application": np.array(names),
+        "call": np.array(calls),
+        "split": np.full(len(names), "dataset1"),
+    }
+    found = with_held_out(Dataset(buffer=dataset.buffer, **columns))
+    trained = found.split != HELD_OUT
+    for phone in phones:
+        assert len(set(found.call[trained & (found.application == phone)])) == 3
+    assert found.split[-2] == "dataset1"  # the only call of the guest
