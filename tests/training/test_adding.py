@@ -5,12 +5,15 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from rich.console import Console
 from three_kinds import three_kinds
 
 from callprint.cli import main
+from callprint.cli.train import _to_add
 from callprint.core.ground.errors import DatasetError, ModelError
 from callprint.inference import load_model
 from callprint.network_in_place import network_in_place
+from callprint.training.classes import TRAINING_SPLITS
 from callprint.training.dataset import Dataset, save_dataset, without_applications
 from callprint.training.exemplars import exemplars_path, load_exemplars
 from callprint.training.held_out import HELD_OUT, with_held_out
@@ -175,3 +178,17 @@ def test_what_is_held_out_for_one_application_leaves_another_enough_to_train_on(
     for phone in phones:
         assert len(set(found.call[trained & (found.application == phone)])) == 3
     assert found.split[-2] == "dataset1"  # the only call of the guest
+
+
+def test_of_each_dataset_the_calls_are_held_out_that_its_evaluation_holds_out(dataset, tmp_path):
+    training = replace(dataset, split=np.full(len(dataset.split), "dataset1"))
+    held, paths = set(), [tmp_path / "mine.npz", tmp_path / "more.npz", tmp_path / "site.npz"]
+    renamed = replace(training, call=np.char.add("again ", training.call))
+    for path, each in zip(paths, (training, renamed, dataset), strict=True):
+        save_dataset(each, path)
+        found = with_held_out(each)
+        held |= set(found.call[~np.isin(found.split, TRAINING_SPLITS)])
+    together = _to_add(paths, Console())
+    trained = np.isin(together.split, TRAINING_SPLITS)
+    assert held <= set(together.call[~trained])
+    assert not set(renamed.call[with_held_out(renamed).split == HELD_OUT]) & set(together.call[trained])

@@ -1,7 +1,7 @@
 """`callprint train`: a dataset in, a network with its card out."""
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +20,7 @@ from callprint.core.identify.card import ModelCard
 from callprint.model_names import check_free, checked_name
 from callprint.network_in_place import network_in_place
 from callprint.output.console import make_messages
-from callprint.training.dataset import Dataset
+from callprint.training.dataset import Dataset, join_datasets
 from callprint.training.exemplars import exemplars_path, load_exemplars
 from callprint.training.held_out import with_held_out
 from callprint.training.settings import ADD_SETTINGS, TrainingSettings
@@ -132,7 +132,7 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("--add adds to compact networks: give it without --network")
     if args.model and not args.add:
         raise UsageError("--model is the network that --add adds to: give --add as well")
-    dataset = read_data(args.dataset, console)
+    dataset = _to_add(args.dataset, console) if args.add else read_data(args.dataset, console)
     if args.network:
         from callprint.cli.train_paper import train_paper  # noqa: PLC0415 - as above
 
@@ -182,6 +182,11 @@ def _train(args: argparse.Namespace, dataset: Dataset, name: str, console: Conso
     return card
 
 
+def _to_add(paths: Sequence[Path], console: Console) -> Dataset:
+    """Return several datasets as one; of each, the calls are held out that `callprint evaluate` holds out of it."""
+    return join_datasets([with_held_out(read_data([path], console)) for path in paths])
+
+
 def _add(args: argparse.Namespace, dataset: Dataset, name: str, console: Console) -> ModelCard:
     from callprint.training.added import add_to_model  # noqa: PLC0415 - as in `run`
     from callprint.training.loaded import load_network  # noqa: PLC0415 - as in `run`
@@ -196,7 +201,7 @@ def _add(args: argparse.Namespace, dataset: Dataset, name: str, console: Console
         return add_to_model(
             base,
             exemplars,
-            with_held_out(dataset),
+            dataset,
             args.out,
             settings,
             version=args.model_version,
