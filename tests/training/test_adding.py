@@ -100,6 +100,14 @@ def test_an_application_is_added_and_the_others_are_kept(tools, dataset, of_two,
     assert (after.target < 2).sum() == len(exemplars.target)
 
 
+def test_accuracy_counts_known_applications_only(tools, dataset, of_two):
+    identifier = load_model(of_two)
+    found = tools.added._accuracy(dataset, identifier)
+    assert found == tools.added._accuracy(without_applications(dataset, ["gamma"]), identifier)
+    strangers = only(dataset, "gamma")
+    assert tools.added._accuracy(strangers, identifier) == {}
+
+
 def test_limits_are_never_lower_than_before(tools):
     before = ((2, 1.5), (10, 1.0))
     assert tools.added.higher(before, ((2, 1.0), (10, 2.0))) == ((2, 1.5), (10, 2.0))
