@@ -13,7 +13,7 @@ from callprint.cli.train import _to_add
 from callprint.core.ground.errors import DatasetError, ModelError
 from callprint.inference import load_model
 from callprint.network_in_place import network_in_place
-from callprint.training.classes import TRAINING_SPLITS
+from callprint.training.classes import TRAINING_SPLITS, classes_of
 from callprint.training.dataset import Dataset, save_dataset, without_applications
 from callprint.training.exemplars import exemplars_path, load_exemplars
 from callprint.training.held_out import HELD_OUT, with_held_out
@@ -129,6 +129,36 @@ def test_too_few_calls_of_an_application_are_refused(tools, dataset):
     few = replace(dataset, call=np.full(len(dataset.call), "one"))
     with pytest.raises(DatasetError, match="alpha has 1 calls"):
         tools.add.addition(few, ("x",), ("x",))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"application": "unknown"}, {"application": "x" * 201}, {"application": "a\nb"}, {"engine": "\x1b[1m"}],
+)
+def test_names_that_no_card_can_hold_are_refused_before_training(tools, dataset, changes):
+    columns = {name: np.full(len(dataset.packets), text) for name, text in changes.items()}
+    named = replace(only(dataset, "gamma"), **{name: column[:12] for name, column in columns.items()})
+    named = replace(named, split=np.full(12, "dataset1"))
+    for classes in (
+        lambda: tools.add.addition(named, ("x",), ("x",)),
+        lambda: classes_of(named, np.arange(12)),
+    ):
+        with pytest.raises(DatasetError, match=r"called unknown|cannot name"):
+            classes()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("--seed", "-1"), ("--seed", str(1 << 64)), ("--threads", "-1"), ("--model-version", ""),
+        ("--out", "net.json"), ("--out", ".net.onnx"),
+    ],
+)  # fmt: skip
+def test_options_that_cannot_be_are_wrong_usage(wrong, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["train", "no-such.npz", "--out", "net.onnx", *wrong])
+    assert stopped.value.code == 2
+    assert wrong[0] in capsys.readouterr().err
 
 
 def test_the_three_commands(tools, dataset, of_two, tmp_path, monkeypatch, capsys):

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from callprint.cli import UsageError
 from callprint.cli.dataset import read_data
 from callprint.cli.paper_options import add_training_options
-from callprint.cli.parsers import Subparsers, add_command, positive
+from callprint.cli.parsers import Subparsers, add_command, not_negative, positive, seed
 from callprint.cli.targets import output_path
 from callprint.core.ground.errors import ConfigError, ModelError
 from callprint.core.identify.card import ModelCard
@@ -62,7 +62,7 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
         help="file written by `callprint dataset build`, or folder of captures with flows.csv; several are joined",
     )
     parser.add_argument(
-        "--out", type=output_path, required=True, metavar="FILE", help="network to write (.onnx)"
+        "--out", type=_network_path, required=True, metavar="FILE", help="network to write (.onnx)"
     )
     parser.add_argument(
         "--add",
@@ -78,7 +78,7 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
     parser.add_argument(
         "--seed",
         metavar="N",
-        type=int,
+        type=seed,
         default=defaults.seed,
         help="of all random numbers (default: %(default)s)",
     )
@@ -106,10 +106,11 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
         "--model-version",
         default="1",
         metavar="TEXT",
+        type=_name,
         help="version that the card states (default: %(default)s)",
     )
     parser.add_argument(
-        "--threads", metavar="N", type=int, default=0, help="processor threads (default: all)"
+        "--threads", metavar="N", type=not_negative, default=0, help="processor threads (default: all)"
     )
     add_training_options(parser)
     parser.set_defaults(run=run)
@@ -239,6 +240,16 @@ def _shown(
                 console.print(stage)
 
         yield on_epoch, on_stage
+
+
+def _network_path(text: str) -> Path:
+    """Return the path of a network to be written; an argparse type that refuses what no card can name."""
+    path = output_path(text)
+    if path.suffix == ".json" or path.name.startswith("."):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} cannot be a network, whose card is NAME.json: give NAME.onnx"
+        )
+    return path
 
 
 def _name(text: str) -> str:
