@@ -175,6 +175,10 @@ def test_the_three_commands(tools, dataset, of_two, tmp_path, monkeypatch, capsy
     assert main(again) == 4
     assert "is worse than" in capsys.readouterr().err
     assert network_in_place() == out
+    before = out.read_bytes()
+    assert main(["train", "--add", "--model", str(of_two), str(file), "--out", str(out), *small]) == 4
+    assert "was put in place" in capsys.readouterr().err
+    assert out.read_bytes() == before
     assert main(["models", "--roll-back"]) == 0
     assert network_in_place() != out
 

@@ -18,7 +18,7 @@ from callprint.cli.targets import output_path
 from callprint.core.ground.errors import ConfigError, ModelError
 from callprint.core.identify.card import ModelCard
 from callprint.model_names import check_free, checked_name
-from callprint.network_in_place import network_in_place
+from callprint.network_in_place import network_in_place, networks_in_place
 from callprint.output.console import make_messages
 from callprint.training.dataset import Dataset, join_datasets
 from callprint.training.exemplars import exemplars_path, load_exemplars
@@ -133,6 +133,11 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("--add adds to compact networks: give it without --network")
     if args.model and not args.add:
         raise UsageError("--model is the network that --add adds to: give --add as well")
+    if any(args.out.resolve() == each.resolve() for each in networks_in_place()):
+        raise ConfigError(
+            f"{args.out} was put in place: `callprint evaluate --put-in-place` compares a new network with it, so name "
+            "another file"
+        )
     dataset = _to_add(args.dataset, console) if args.add else read_data(args.dataset, console)
     if args.network:
         from callprint.cli.train_paper import train_paper  # noqa: PLC0415 - as above
