@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from callprint.core.capture.packet_order import OrderedBatch, PacketOrder
 from callprint.core.dissect import dissect
 from callprint.core.flow import EngineSettings
 from callprint.core.flow.engine import FlowEngine
@@ -95,8 +96,16 @@ def from_captures(paths: Sequence[str | Path], identifier: "OnnxIdentifier") -> 
                 spans = np.column_stack([events["start"][asked], events["end"][asked]])
                 parts.append(_judged(identifier, drain.evidence, spans))  # type: ignore[attr-defined]
 
-    for data, records in open_captures(paths):
-        add(engine.process(data, dissect(data, records)))
+    def process(batches: Iterable[OrderedBatch]) -> None:
+        for batch in batches:
+            if batch.begins_anew:
+                add(engine.finish())
+            add(engine.process(batch.data, dissect(batch.data, batch.records)))
+
+    source, order = open_captures(paths), PacketOrder()
+    for data, records in source:
+        process(order.take(data, records, clock=source.clock, buffer=source.buffer, rows=source.rows))
+    process(order.flush())
     add(engine.finish())
     if parts:
         rows = [part.features for part in parts if part.features is not None]

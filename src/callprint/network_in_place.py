@@ -47,7 +47,9 @@ def put_in_place(network: Path, file: Path | None = None) -> None:
     """Let a network be used from now on. Raises ConfigError."""
     file = file or place_file()
     with _alone(file):
-        _write(file, (*networks_in_place(file), network.absolute())[-MOST_NETWORKS:])
+        before = networks_in_place(file)
+        if before[-1:] != (network.absolute(),):  # else the one before it would be itself
+            _write(file, (*before, network.absolute())[-MOST_NETWORKS:])
 
 
 def roll_back(file: Path | None = None) -> bool:

@@ -12,6 +12,8 @@ from callprint.cli import main
 from callprint.core.identify.drift import Sample, measure
 from callprint.drift import from_captures, from_verdicts
 from callprint.inference import DEFAULT_MODEL, load_model
+from callprint.output.pcapng_writer import PcapngWriter
+from callprint.sources import open_captures
 from callprint.stores import open_store
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -103,6 +105,18 @@ def test_flows_of_captures_bring_their_features(identifier):
     )
     parts = [drift.part for drift in measure(identifier.card.reference, identifier.applications, many)]
     assert parts[-1] == "features"
+
+
+def test_flows_are_the_same_whatever_the_order_of_packets(identifier, tmp_path):
+    in_order = from_captures([SAMPLE], identifier).sample
+    mixed = tmp_path / "mixed.pcapng"
+    with mixed.open("wb") as stream:
+        writer = PcapngWriter(stream)
+        for data, records in open_captures([SAMPLE]):
+            late_ns = np.random.default_rng(1).integers(0, 20_000_000, len(records))
+            writer.write(data, records[np.argsort(records["time_ns"] + late_ns)])
+    again = from_captures([mixed], identifier).sample
+    np.testing.assert_array_equal(np.sort(again.confidence), np.sort(in_order.confidence))
 
 
 def test_a_model_without_a_reference_cannot_say(tmp_path, capsys):

@@ -27,6 +27,14 @@ def test_of_programs_that_write_at_once_none_loses_its_network(tmp_path):
     assert len(networks_in_place(file)) == 19
 
 
+def test_what_is_put_in_place_twice_is_rolled_back_once(tmp_path):
+    file = tmp_path / "networks.json"
+    for name in ("a", "b", "b"):
+        put_in_place(Path(f"/n/{name}.onnx"), file)
+    assert roll_back(file)
+    assert networks_in_place(file) == (Path("/n/a.onnx"),)
+
+
 def test_a_folder_that_is_none_is_an_error_that_says_so(tmp_path):
     (tmp_path / "data").write_text("a file")
     with pytest.raises(ConfigError, match="cannot be written"):

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from verdict_samples import LINPHONE, summary, verdict
 
+from callprint.cli import main
 from callprint.core.ground.errors import DatasetError
 from callprint.core.ground.sock_diag import UdpSocket
 from callprint.core.verdict import FlowReport
@@ -133,6 +134,14 @@ def test_what_another_machine_sends_from_a_port_that_is_open_here_is_not_ours():
         recording = recorder.finish()
     assert recording.refused == {NOT_HERE: 1}
     assert [(row["src_ip"], row["dst_ip"]) for row in recording.labels] == [("127.0.0.1", flow.dst_ip)]
+
+
+@pytest.mark.parametrize("written", [b"something,else\n", b"capture,application\xe9\n"])
+def test_labels_that_cannot_be_continued_are_noticed_before_the_recording(tmp_path, capsys, written):
+    (tmp_path / "flows.csv").write_bytes(written)
+    assert main(["record", "--interface", "no-such-interface", str(tmp_path)]) == 4
+    assert "flows.csv" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["flows.csv"]
 
 
 def test_labels_are_added_and_further_columns_stay(tmp_path):

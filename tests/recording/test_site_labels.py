@@ -1,5 +1,6 @@
 """Flows of one's own site as training data: each gate, the split, and the folder that comes out."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,10 +12,11 @@ from callprint.cli import main
 from callprint.core.ground.errors import DatasetError
 from callprint.core.verdict import FlowKey
 from callprint.recording import site_labels as gates
-from callprint.recording.site_dataset import store_candidates, write_site_dataset
+from callprint.recording.site_dataset import capture_candidates, store_candidates, write_site_dataset
 from callprint.recording.site_labels import Bounds, Candidate, choose
 from callprint.stores import open_store
 from callprint.training.dataset import build_dataset, read_labels
+from callprint.unknowns.naming import flow_capture
 
 CALLS = Path(__file__).parents[3] / "shared" / "data" / "calls"
 ANY = Bounds(least_calls=1, test_share=0)
@@ -66,13 +68,40 @@ def test_what_speaks_against_a_flow_itself(changes, reason):
 def test_one_stream_counts_once_and_a_source_that_began_anew_later_again():
     first = candidate()
     passed_on = replace(first, flow=first.flow._replace(src_ip="192.0.2.7", first_seen_ns=START_NS + 9))
-    later = replace(first, flow=first.flow._replace(first_seen_ns=START_NS + 60 * 10**9), call="later")
+    moved = first.flow._replace(first_seen_ns=START_NS + 60 * 10**9)
+    later = replace(first, flow=moved, call="later", capture="b.pcap")
     assert reasons(first, passed_on, later) == [gates.DOUBLE]
 
 
 def test_a_subscriber_with_several_products_teaches_none():
     found = [candidate(0), candidate(1, sender="+490", application="snom"), candidate(2)]
     assert reasons(*found) == [gates.SEVERAL, gates.SEVERAL]
+
+
+def test_flows_between_the_same_ports_of_a_capture_have_one_label():
+    first = candidate(0)
+    again = replace(first, flow=first.flow._replace(ssrc=9), first_sequence=9)
+    assert reasons(first, again) == [gates.SAME_PORTS]
+    assert reasons(first, replace(again, capture="b.pcap")) == []
+    assert reasons(first, replace(again, sender="+9", application="snom")) == [gates.SAME_PORTS] * 2
+    kept = [replace(each, capture="") for each in (first, again)]
+    assert reasons(*kept) == []
+
+
+def test_a_sender_that_changes_its_source_gives_a_dataset_that_can_be_read(tmp_path):
+    first = candidate(0)
+    again = replace(first, flow=first.flow._replace(ssrc=9, first_seen_ns=START_NS + 10**9), first_sequence=9)
+    path = tmp_path / "a.pcap"
+    one, other = (
+        flow_capture(each.flow, steady_flow(30, start_ns=each.flow.first_seen_ns, ssrc=each.flow.ssrc))
+        for each in (first, again)
+    )
+    path.write_bytes(one + other[24:])  # without the head of the file
+    found = [replace(each, capture=str(path)) for each in (first, again)]
+    write_site_dataset(tmp_path / "site", choose(found, ANY)[0])
+    dataset, report = build_dataset(tmp_path / "site")
+    assert dataset.packets.tolist() == [30, 30]
+    assert report.other_sources == 1
 
 
 def test_an_application_needs_calls_and_one_version_cannot_crowd_out_the_rest():
@@ -152,3 +181,27 @@ def test_without_captures_and_store_it_is_wrong_usage(tmp_path, capsys):
 def test_captures_of_which_none_can_be_read_are_an_error(tmp_path, capsys):
     assert main(["dataset", "label", "no-such.pcap", "--out", str(tmp_path / "x")]) == 4
     assert "no-such.pcap" in capsys.readouterr().err
+
+
+def test_a_store_that_there_is_not_is_an_error_and_is_not_made(tmp_path, capsys):
+    store = tmp_path / "mistyped.sqlite"
+    assert main(["dataset", "label", "--store", str(store), "--out", str(tmp_path / "x")]) == 4
+    assert "mistyped.sqlite" in capsys.readouterr().err
+    assert not store.exists()
+
+
+def test_each_capture_of_a_folder_is_read_by_its_own_clock(tmp_path):
+    (tmp_path / "notes.txt").write_text("no capture")
+    flow = LINPHONE._replace(first_seen_ns=START_NS)
+    for name, earlier_ns, ssrc in (("a.pcap", 0, 7), ("b.pcap", 10**9, 8)):
+        log = steady_flow(100, start_ns=START_NS - earlier_ns, ssrc=ssrc)
+        (tmp_path / name).write_bytes(flow_capture(flow, log))
+    found = capture_candidates(tmp_path)
+    assert [(Path(each.capture).name, each.flow.ssrc) for each in found] == [("a.pcap", 7), ("b.pcap", 8)]
+
+
+def test_a_pipe_whose_packets_could_not_be_written_is_refused(tmp_path, capsys):
+    os.mkfifo(tmp_path / "pipe")
+    for capture in ("-", str(tmp_path / "pipe")):
+        assert main(["dataset", "label", capture, "--out", str(tmp_path / "x")]) == 4
+        assert "can be read only once" in capsys.readouterr().err

@@ -1,16 +1,19 @@
 """Applications added to a network: they are learned, what was known is kept, and limits stay careful."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from rich.console import Console
 from three_kinds import three_kinds
 
 from callprint.cli import main
+from callprint.cli.train import _to_add
 from callprint.core.ground.errors import DatasetError, ModelError
 from callprint.inference import load_model
 from callprint.network_in_place import network_in_place
+from callprint.training.classes import TRAINING_SPLITS, classes_of
 from callprint.training.dataset import Dataset, save_dataset, without_applications
 from callprint.training.exemplars import exemplars_path, load_exemplars
 from callprint.training.held_out import HELD_OUT, with_held_out
@@ -97,6 +100,14 @@ def test_an_application_is_added_and_the_others_are_kept(tools, dataset, of_two,
     assert (after.target < 2).sum() == len(exemplars.target)
 
 
+def test_accuracy_counts_known_applications_only(tools, dataset, of_two):
+    identifier = load_model(of_two)
+    found = tools.added._accuracy(dataset, identifier)
+    assert found == tools.added._accuracy(without_applications(dataset, ["gamma"]), identifier)
+    strangers = only(dataset, "gamma")
+    assert tools.added._accuracy(strangers, identifier) == {}
+
+
 def test_limits_are_never_lower_than_before(tools):
     before = ((2, 1.5), (10, 1.0))
     assert tools.added.higher(before, ((2, 1.0), (10, 2.0))) == ((2, 1.5), (10, 2.0))
@@ -120,6 +131,36 @@ def test_too_few_calls_of_an_application_are_refused(tools, dataset):
         tools.add.addition(few, ("x",), ("x",))
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [{"application": "unknown"}, {"application": "x" * 201}, {"application": "a\nb"}, {"engine": "\x1b[1m"}],
+)
+def test_names_that_no_card_can_hold_are_refused_before_training(tools, dataset, changes):
+    columns = {name: np.full(len(dataset.packets), text) for name, text in changes.items()}
+    named = replace(only(dataset, "gamma"), **{name: column[:12] for name, column in columns.items()})
+    named = replace(named, split=np.full(12, "dataset1"))
+    for classes in (
+        lambda: tools.add.addition(named, ("x",), ("x",)),
+        lambda: classes_of(named, np.arange(12)),
+    ):
+        with pytest.raises(DatasetError, match=r"called unknown|cannot name"):
+            classes()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("--seed", "-1"), ("--seed", str(1 << 64)), ("--threads", "-1"), ("--model-version", ""),
+        ("--out", "net.json"), ("--out", ".net.onnx"),
+    ],
+)  # fmt: skip
+def test_options_that_cannot_be_are_wrong_usage(wrong, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["train", "no-such.npz", "--out", "net.onnx", *wrong])
+    assert stopped.value.code == 2
+    assert wrong[0] in capsys.readouterr().err
+
+
 def test_the_three_commands(tools, dataset, of_two, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     file, out = tmp_path / "gamma.npz", tmp_path / "gamma.onnx"
@@ -134,6 +175,10 @@ def test_the_three_commands(tools, dataset, of_two, tmp_path, monkeypatch, capsy
     assert main(again) == 4
     assert "is worse than" in capsys.readouterr().err
     assert network_in_place() == out
+    before = out.read_bytes()
+    assert main(["train", "--add", "--model", str(of_two), str(file), "--out", str(out), *small]) == 4
+    assert "was put in place" in capsys.readouterr().err
+    assert out.read_bytes() == before
     assert main(["models", "--roll-back"]) == 0
     assert network_in_place() != out
 
@@ -154,3 +199,38 @@ def test_one_call_in_five_is_held_out_where_none_is(dataset):
         assert len(np.unique(found.call[own & (found.split == HELD_OUT)])) == 1
     assert not set(found.call[found.split == HELD_OUT]) & set(found.call[found.split != HELD_OUT])
     assert with_held_out(dataset) is dataset
+
+
+def test_what_is_held_out_for_one_application_leaves_another_enough_to_train_on(dataset):
+    """A server that every telephone calls has most calls; which of them are held out must not use one telephone up."""
+    phones = [f"phone {i}" for i in range(5)]
+    names = [name for phone in phones for _ in range(4) for name in ("server", phone)] + ["guest", "server"]
+    calls = [f"b {i // 2}" for i in range(len(names))]
+    of = np.zeros(len(names), np.int64)
+    columns = {
+        field.name: getattr(dataset, field.name)[of] for field in fields(dataset) if field.name != "buffer"
+    }
+    columns |= {
+        "application": np.array(names),
+        "call": np.array(calls),
+        "split": np.full(len(names), "dataset1"),
+    }
+    found = with_held_out(Dataset(buffer=dataset.buffer, **columns))
+    trained = found.split != HELD_OUT
+    for phone in phones:
+        assert len(set(found.call[trained & (found.application == phone)])) == 3
+    assert found.split[-2] == "dataset1"  # the only call of the guest
+
+
+def test_of_each_dataset_the_calls_are_held_out_that_its_evaluation_holds_out(dataset, tmp_path):
+    training = replace(dataset, split=np.full(len(dataset.split), "dataset1"))
+    held, paths = set(), [tmp_path / "mine.npz", tmp_path / "more.npz", tmp_path / "site.npz"]
+    renamed = replace(training, call=np.char.add("again ", training.call))
+    for path, each in zip(paths, (training, renamed, dataset), strict=True):
+        save_dataset(each, path)
+        found = with_held_out(each)
+        held |= set(found.call[~np.isin(found.split, TRAINING_SPLITS)])
+    together = _to_add(paths, Console())
+    trained = np.isin(together.split, TRAINING_SPLITS)
+    assert held <= set(together.call[~trained])
+    assert not set(renamed.call[with_held_out(renamed).split == HELD_OUT]) & set(together.call[trained])

@@ -86,6 +86,15 @@ def test_calls_of_joined_exemplars_stay_apart():
     assert not set(both.call[:ROWS]) & set(both.call[ROWS:])
 
 
+def test_what_is_added_again_and_again_stays_small_enough_to_be_read(tmp_path, of_two, monkeypatch):
+    monkeypatch.setattr(module, "MOST_ROWS", 100)
+    found = sample()
+    for _ in range(10):
+        found = join_exemplars(found, sample())
+    save_exemplars(found, MEAN, REACH, tmp_path / "two-exemplars.npz")
+    assert np.bincount(load_exemplars(tmp_path / "two-exemplars.npz", of_two).target).tolist() == [50, 50]
+
+
 def arrays_of(path) -> dict[str, np.ndarray]:
     with np.load(path, allow_pickle=False) as stored:
         return {name: stored[name] for name in stored.files}

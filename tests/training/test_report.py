@@ -9,6 +9,7 @@ import pytest
 from evidence_logs import pack, steady_flow
 from report_sections import sections
 
+from callprint.core.ground.errors import DatasetError
 from callprint.inference import DEFAULT_MODEL, load_model
 from callprint.lab.identification.processor import processor
 from callprint.training.dataset import Dataset
@@ -53,6 +54,16 @@ def test_a_report_counts_flows_and_draws_pictures(report, dataset, tmp_path):
     assert counted["from the 150th packet"] == "2"  # only two flows have ten packets from there on
     for name in ("accuracy-by-k", "confusion-dataset2", "confusion-cross", "reliability"):
         assert (tmp_path / "pictures" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_calls_for_testing_count_whatever_their_part_is_called(report, dataset, tmp_path):
+    out = tmp_path / "report.md"
+    site = replace(dataset, split=np.where(dataset.split == "cross", "dataset1", "site-test"))
+    report.write_report(site, load_model(DEFAULT_MODEL), out, "callprint evaluate")
+    assert "- **site-test**: other calls; 4 flows of 4 calls, 3 applications" in out.read_text()
+    training = replace(dataset, split=np.full(len(dataset.split), "dataset1"))
+    with pytest.raises(DatasetError, match="no call for testing"):
+        report.write_report(training, load_model(DEFAULT_MODEL), tmp_path / "none.md", "callprint evaluate")
 
 
 def test_calibration_error():

@@ -148,3 +148,23 @@ def test_times_that_no_pcap_has_keep_their_distances(tmp_path, start_ns):
 def test_a_handshake_longer_than_a_datagram_is_cut():
     hello = b"\x16\xfe\xfd" + bytes(8) + b"\xff\xff\x01"
     assert flow_capture(LINPHONE, record(1, hello, EVIDENCE_DTLS))
+
+
+def test_a_flow_whose_label_was_never_written_can_still_be_named(flows, tmp_path):
+    def interrupted():
+        yield flows[0]
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_named(tmp_path, "Zoiper", "Zoiper", interrupted())
+    assert named_flows(tmp_path) == frozenset()
+    assert write_named(tmp_path, "Zoiper", "Zoiper", flows[:2]) == 2
+    assert named_flows(tmp_path) == {flow.digest for flow in flows[:2]}
+
+
+def test_a_table_whose_last_line_an_editor_left_open_is_continued_on_a_line_of_its_own(flows, tmp_path):
+    write_named(tmp_path, "Zoiper", "Zoiper", flows[:1])
+    labels = tmp_path / "flows.csv"
+    labels.write_text(labels.read_text().rstrip())
+    write_named(tmp_path, "Zoiper", "Zoiper", flows[1:2])
+    assert len(build_dataset(tmp_path)[0].packets) == 2

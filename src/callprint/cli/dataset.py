@@ -174,7 +174,7 @@ def run_label(args: argparse.Namespace) -> int:
                 damaged += 1
                 console.print(Text(f"left out: {printable(str(error))}"))
     if args.store:
-        with open_store(args.store) as store:
+        with open_store(args.store, create=False) as store:
             candidates += store_candidates(store)
     taken, refused = choose(candidates, Bounds(least_calls=args.least_calls, most_flows=args.most_flows))
     if taken:

@@ -71,6 +71,22 @@ def positive(text: str) -> int:
     return number
 
 
+def not_negative(text: str) -> int:
+    """Return a whole number of at least 0; an argparse type."""
+    number = _whole(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of at least 0")
+    return number
+
+
+def seed(text: str) -> int:
+    """Return a seed that every generator of random numbers takes; an argparse type."""
+    number = _whole(text)
+    if not 0 <= number < 1 << 32:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to {(1 << 32) - 1}")
+    return number
+
+
 def port(text: str) -> int:
     """Return a port number; an argparse type."""
     number = _whole(text)

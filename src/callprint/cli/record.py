@@ -15,7 +15,7 @@ from callprint.cli.reading import say_kernel_counters, stopped_by_signals
 from callprint.cli.targets import OWNER_ONLY
 from callprint.core.ground.errors import DatasetError
 from callprint.output.console import make_messages, make_table, printable, quantity
-from callprint.recording.label_file import add_labels
+from callprint.recording.label_file import add_labels, check_labels
 from callprint.recording.recorder import Recorder, Recording
 from callprint.recording.watch import SocketWatch
 from callprint.sources import open_interfaces
@@ -61,6 +61,7 @@ def run(args: argparse.Namespace) -> int:
     console = make_messages()
     name = time.strftime("recorded-%Y%m%dT%H%M%SZ.pcapng", time.gmtime())
     path, part = args.folder / name, args.folder / f"{name}.part"
+    check_labels(args.folder)  # before calls are made that would have none
     with open_interfaces(args.interface) as source:
         try:
             args.folder.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
 """`callprint train`: a dataset in, a network with its card out."""
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -13,14 +13,14 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from callprint.cli import UsageError
 from callprint.cli.dataset import read_data
 from callprint.cli.paper_options import add_training_options
-from callprint.cli.parsers import Subparsers, add_command, positive
+from callprint.cli.parsers import Subparsers, add_command, not_negative, positive, seed
 from callprint.cli.targets import output_path
 from callprint.core.ground.errors import ConfigError, ModelError
 from callprint.core.identify.card import ModelCard
 from callprint.model_names import check_free, checked_name
-from callprint.network_in_place import network_in_place
+from callprint.network_in_place import network_in_place, networks_in_place
 from callprint.output.console import make_messages
-from callprint.training.dataset import Dataset
+from callprint.training.dataset import Dataset, join_datasets
 from callprint.training.exemplars import exemplars_path, load_exemplars
 from callprint.training.held_out import with_held_out
 from callprint.training.settings import ADD_SETTINGS, TrainingSettings
@@ -62,7 +62,7 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
         help="file written by `callprint dataset build`, or folder of captures with flows.csv; several are joined",
     )
     parser.add_argument(
-        "--out", type=output_path, required=True, metavar="FILE", help="network to write (.onnx)"
+        "--out", type=_network_path, required=True, metavar="FILE", help="network to write (.onnx)"
     )
     parser.add_argument(
         "--add",
@@ -78,7 +78,7 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
     parser.add_argument(
         "--seed",
         metavar="N",
-        type=int,
+        type=seed,
         default=defaults.seed,
         help="of all random numbers (default: %(default)s)",
     )
@@ -106,10 +106,11 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
         "--model-version",
         default="1",
         metavar="TEXT",
+        type=_name,
         help="version that the card states (default: %(default)s)",
     )
     parser.add_argument(
-        "--threads", metavar="N", type=int, default=0, help="processor threads (default: all)"
+        "--threads", metavar="N", type=not_negative, default=0, help="processor threads (default: all)"
     )
     add_training_options(parser)
     parser.set_defaults(run=run)
@@ -132,7 +133,12 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("--add adds to compact networks: give it without --network")
     if args.model and not args.add:
         raise UsageError("--model is the network that --add adds to: give --add as well")
-    dataset = read_data(args.dataset, console)
+    if any(args.out.resolve() == each.resolve() for each in networks_in_place()):
+        raise ConfigError(
+            f"{args.out} was put in place: `callprint evaluate --put-in-place` compares a new network with it, so name "
+            "another file"
+        )
+    dataset = _to_add(args.dataset, console) if args.add else read_data(args.dataset, console)
     if args.network:
         from callprint.cli.train_paper import train_paper  # noqa: PLC0415 - as above
 
@@ -182,6 +188,11 @@ def _train(args: argparse.Namespace, dataset: Dataset, name: str, console: Conso
     return card
 
 
+def _to_add(paths: Sequence[Path], console: Console) -> Dataset:
+    """Return several datasets as one; of each, the calls are held out that `callprint evaluate` holds out of it."""
+    return join_datasets([with_held_out(read_data([path], console)) for path in paths])
+
+
 def _add(args: argparse.Namespace, dataset: Dataset, name: str, console: Console) -> ModelCard:
     from callprint.training.added import add_to_model  # noqa: PLC0415 - as in `run`
     from callprint.training.loaded import load_network  # noqa: PLC0415 - as in `run`
@@ -196,7 +207,7 @@ def _add(args: argparse.Namespace, dataset: Dataset, name: str, console: Console
         return add_to_model(
             base,
             exemplars,
-            with_held_out(dataset),
+            dataset,
             args.out,
             settings,
             version=args.model_version,
@@ -234,6 +245,16 @@ def _shown(
                 console.print(stage)
 
         yield on_epoch, on_stage
+
+
+def _network_path(text: str) -> Path:
+    """Return the path of a network to be written; an argparse type that refuses what no card can name."""
+    path = output_path(text)
+    if path.suffix == ".json" or path.name.startswith("."):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} cannot be a network, whose card is NAME.json: give NAME.onnx"
+        )
+    return path
 
 
 def _name(text: str) -> str:

@@ -35,16 +35,34 @@ def add_labels(folder: Path, labels: Labels) -> None:
         os.close(descriptor)
 
 
+def check_labels(folder: Path) -> None:
+    """Raise DatasetError when there are labels in a folder to which none can be added."""
+    path = folder / LABEL_FILE
+    if path.exists():
+        _read(path)
+
+
+def _read(path: Path) -> tuple[list[str], list[dict[str, str]]]:
+    """Return the columns and rows of a file. Raises DatasetError."""
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            rows = list(reader)
+    except OSError as error:
+        raise DatasetError(f"{path} cannot be read: {error.strerror}") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DatasetError(f"{path}: not a CSV file in UTF-8: {error}") from error
+    names = list(reader.fieldnames or [])
+    if not set(REQUIRED_COLUMNS) <= set(names):
+        raise DatasetError(f"{path} does not label flows: name another folder")
+    return names, rows
+
+
 def _add(path: Path, labels: Labels) -> None:
     columns, rows = list(COLUMNS), list(labels)
     try:
         if path.exists():
-            with path.open(newline="", encoding="utf-8") as file:
-                reader = csv.DictReader(file)
-                before = list(reader)
-            names = reader.fieldnames or []
-            if not set(REQUIRED_COLUMNS) <= set(names):
-                raise DatasetError(f"{path} does not label flows: name another folder")
+            names, before = _read(path)
             columns += [name for name in names if name not in columns]
             rows = [{name: row.get(name) or "" for name in columns} for row in before] + rows
         new = path.with_suffix(".new")
@@ -60,5 +78,3 @@ def _add(path: Path, labels: Labels) -> None:
         new.replace(path)
     except OSError as error:
         raise DatasetError(f"{path} cannot be written: {error.strerror}") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DatasetError(f"{path}: not a CSV file in UTF-8: {error}") from error

@@ -23,6 +23,7 @@ from callprint.recording.label_file import add_labels
 from callprint.recording.recorder import KEPT_KINDS
 from callprint.recording.site_labels import Candidate, Labelled
 from callprint.sources import open_captures
+from callprint.sources.captures import STANDARD_INPUT
 from callprint.stores import CallQuery, VerdictQuery, VerdictStore
 from callprint.training.dataset import LABEL_FILE
 from callprint.unknowns.naming import flow_capture, session_name
@@ -35,7 +36,26 @@ Side = tuple[str, str, str, str | None, bool]
 
 
 def capture_candidates(path: Path) -> list[Candidate]:
-    """Return the flows of a capture with what is said about them. Raises CaptureError when it is no capture."""
+    """Return the flows of a capture, or of each one in a folder, with what is said about them.
+
+    Raises CaptureError when it is no capture, or cannot be read again when packets are written.
+    """
+    if str(path) == STANDARD_INPUT or path.is_fifo():
+        raise CaptureError(f"{path} can be read only once, and captures are read twice: name a file")
+    files = open_captures([path]).paths
+    found: list[Candidate] = []
+    refused: list[CaptureError] = []
+    for file in files:  # each by its own clock: a written capture has one
+        try:
+            found += _candidates_of(file)
+        except CaptureError as error:
+            refused.append(error)
+    if len(refused) == len(files):
+        raise refused[0]
+    return found
+
+
+def _candidates_of(capture: str) -> list[Candidate]:
     names = shipped_names()
     reports: list[FlowReport] = []
     calls: list[CallRecord] = []
@@ -46,12 +66,12 @@ def capture_candidates(path: Path) -> list[Candidate]:
         calls=CallPipeline(names=names),
         on_call=calls.append,
     )
-    for _ in run.process_all(open_captures([path])):
+    for _ in run.process_all(open_captures([capture])):
         pass
     run.finish()
     sides = sides_of(calls, {report.verdict.flow for report in reports})
     return [
-        _candidate(report.verdict, report.summary, sides.get(report.verdict.flow), str(path))
+        _candidate(report.verdict, report.summary, sides.get(report.verdict.flow), capture)
         for report in reports
     ]
 

@@ -24,6 +24,7 @@ MIDFLOW = "first seen after its beginning"
 SHORT = "too few packets"
 DOUBLE = "the same stream as another flow"
 SEVERAL = "its subscriber declares several applications"
+SAME_PORTS = "another flow of its capture has its addresses and ports"
 DIVIDED = "its call is on both sides of the split"
 STACK = "only its media stack is declared"
 RARE = "too few calls of its application"
@@ -100,6 +101,7 @@ def choose(
         products.setdefault(each.sender, set()).add(each.application)
     kept = passed(kept, [SEVERAL if len(products[each.sender]) > 1 else None for each in kept])
     kept = passed(kept, [DIVIDED if _split(each, bounds) is None else None for each in kept])
+    kept = passed(kept, _same_ports(kept, bounds))
     kept = passed(kept, _rare(kept, bounds))
     kept = passed(kept, _beyond(kept, bounds))
     return [Labelled(each, _split(each, bounds) or DEFAULT_SPLIT) for each in kept], refused
@@ -129,6 +131,23 @@ def _doubles(candidates: Sequence[Candidate]) -> list[str | None]:
         near = [(each.flow.ssrc, each.first_sequence, second + shift) for shift in (-1, 0, 1)]
         reasons.append(DOUBLE if seen.intersection(near) else None)
         seen.add(near[1])
+    return reasons
+
+
+def _same_ports(candidates: Sequence[Candidate], bounds: Bounds) -> list[str | None]:
+    """Return which flows cannot have a label of their own: one names addresses and ports, whatever the source (SSRC).
+
+    Where all flows there would get the same label, the first one stands for them.
+    """
+    ends = [(each.capture, each.flow[:4]) if each.capture else each.flow for each in candidates]
+    labels: dict[object, set[tuple[str | None, str | None]]] = {}
+    for end, each in zip(ends, candidates, strict=True):
+        labels.setdefault(end, set()).add((each.application, _split(each, bounds)))
+    seen: set[object] = set()
+    reasons: list[str | None] = []
+    for end in ends:
+        reasons.append(SAME_PORTS if end in seen or len(labels[end]) > 1 else None)
+        seen.add(end)
     return reasons
 
 

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from callprint.core.ground.errors import DatasetError
-from callprint.training.classes import TRAINING_SPLITS, training_flows
+from callprint.training.classes import TRAINING_SPLITS, check_names, training_flows
 from callprint.training.dataset import Dataset
 from callprint.training.exemplars import Exemplars
 from callprint.training.network import CompactNetwork
@@ -59,6 +59,7 @@ def addition(dataset: Dataset, classes: Sequence[str], engines: Sequence[str], s
             names.append(name)
             of_engines.append(str(found[0]))
         kept.append(rng.permutation(own)[:MOST_FLOWS])
+    check_names(names, of_engines)
     number = {name: i for i, name in enumerate(names)}
     target = np.array([number.get(str(name), -1) for name in dataset.application], np.int64)
     return Addition(dataset, np.sort(np.concatenate(kept)), target, tuple(names), tuple(of_engines))

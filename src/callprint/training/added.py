@@ -23,7 +23,7 @@ from callprint.training.calibration import (
     view_scores,
 )
 from callprint.training.classes import TRAINING_SPLITS
-from callprint.training.dataset import Dataset
+from callprint.training.dataset import Dataset, of_applications
 from callprint.training.examine import examine
 from callprint.training.exemplars import Exemplars, exemplars_path, join_exemplars, save_exemplars
 from callprint.training.export import compact_graph, sha256, write_model
@@ -108,6 +108,7 @@ def add_to_model(
 
 
 def _accuracy(dataset: Dataset, identifier: OnnxIdentifier) -> dict[str, object]:
+    dataset = of_applications(dataset, identifier.applications)
     return {
         str(split): {each.view.name: each.summary() for each in examine(dataset, identifier, str(split))}
         for split in np.unique(dataset.split)

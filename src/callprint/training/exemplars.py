@@ -22,6 +22,7 @@ from callprint.training.sampling import View
 
 FORMAT = 1
 MOST_ROWS = 200_000
+MOST_OF_A_CLASS = 2_000  # rows that stay where an application is added to again and again
 DIGEST_CHARACTERS = 64
 MOST_STEPS = 127
 LARGEST_VALUE = 1e30  # of a feature
@@ -95,9 +96,12 @@ def exemplars_path(network: Path) -> Path:
 
 
 def join_exemplars(before: Exemplars, more: Exemplars) -> Exemplars:
-    """Return the exemplars of the network of `more`; the calls of both have numbers of their own."""
+    """Return the exemplars of the network of `more`; the calls of both have numbers of their own.
+
+    Of a class that has too many, as many stay as a file may hold.
+    """
     apart = replace(more, call=more.call + before.call.max(initial=-1) + 1)
-    return Exemplars(
+    both = Exemplars(
         more.network,
         *(
             np.concatenate([getattr(before, field.name), getattr(apart, field.name)])
@@ -105,6 +109,17 @@ def join_exemplars(before: Exemplars, more: Exemplars) -> Exemplars:
             if field.name != "network"
         ),
     )
+    return both.chosen(_bounded(both.target))
+
+
+def _bounded(target: np.ndarray) -> np.ndarray:
+    """Return which rows stay, ascending: of a class at most MOST_OF_A_CLASS, drawn; together at most MOST_ROWS."""
+    rng = np.random.default_rng(1)
+    classes = np.unique(target)
+    most = min(MOST_OF_A_CLASS, MOST_ROWS // max(len(classes), 1))
+    drawn = [rng.permutation(np.flatnonzero(target == each))[:most] for each in classes]
+    rows: np.ndarray = np.sort(np.concatenate(drawn)) if drawn else np.zeros(0, np.int64)
+    return rows
 
 
 def save_exemplars(exemplars: Exemplars, mean: np.ndarray, reach: np.ndarray, path: Path) -> None:

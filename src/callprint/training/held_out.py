@@ -10,20 +10,32 @@ from callprint.training.dataset import Dataset
 
 HELD_OUT = "held out"
 EVERY = 5  # of the calls of an application one is held out
-LEAST_CALLS = 4  # of an application, for one of them to be held out
+LEAST_LEFT = 3  # calls of an application that stay to train on: `train --add` refuses fewer
 
 
 def with_held_out(dataset: Dataset) -> Dataset:
     """Return the dataset with one call in EVERY of each application as HELD_OUT.
 
-    A dataset that has flows for testing already stays as it is.
+    A call of two applications counts for both. An application keeps LEAST_LEFT calls; one that has no more has none
+    held out. A dataset that has flows for testing already stays as it is.
     """
     if not np.isin(dataset.split, TRAINING_SPLITS).all():
         return dataset
+    calls: dict[str, set[str]] = {}
+    sides: dict[str, set[str]] = {}
+    for application, call in zip(dataset.application.tolist(), dataset.call.tolist(), strict=True):
+        calls.setdefault(application, set()).add(call)
+        sides.setdefault(call, set()).add(application)
+    left = {application: len(own) for application, own in calls.items()}
     held: set[str] = set()
-    for application in np.unique(dataset.application):
-        calls = sorted(set(dataset.call[dataset.application == application].tolist()), key=_drawn)
-        held.update(calls[: max(len(calls) // EVERY, 1)] if len(calls) >= LEAST_CALLS else ())
+    for application in sorted(calls, key=lambda each: (len(calls[each]), each)):
+        own = calls[application]
+        for call in sorted(own - held, key=_drawn):
+            if len(own & held) >= max(len(own) // EVERY, 1):
+                break
+            if all(left[side] > LEAST_LEFT for side in sides[call]):
+                held.add(call)
+                left.update({side: left[side] - 1 for side in sides[call]})
     return replace(dataset, split=np.where(np.isin(dataset.call, sorted(held)), HELD_OUT, dataset.split))
 
 

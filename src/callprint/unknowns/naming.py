@@ -46,8 +46,16 @@ def check_application(name: str) -> str:
 
 
 def named_flows(folder: Path) -> frozenset[str]:
-    """Return the digests of the flows that a folder already has."""
-    return frozenset(path.stem for path in folder.glob("*/*.pcap"))
+    """Return the digests of the flows that a folder already has, with a label. Raises DatasetError."""
+    try:
+        with (folder / LABEL_FILE).open(newline="", encoding="utf-8", errors="replace") as file:
+            labelled = {row.get("capture") or "" for row in csv.DictReader(file)}
+    except FileNotFoundError:
+        return frozenset()
+    except (OSError, csv.Error) as error:
+        raise DatasetError(f"{folder / LABEL_FILE} cannot be read: {error}") from error
+    captures = (path for path in folder.glob("*/*.pcap"))
+    return frozenset(path.stem for path in captures if path.relative_to(folder).as_posix() in labelled)
 
 
 def write_named(folder: Path, application: str, engine: str, flows: "Iterable[KeptFlow]") -> int:
@@ -74,7 +82,10 @@ def write_named(folder: Path, application: str, engine: str, flows: "Iterable[Ke
         # Labels come last: a capture without a label is ignored, a label without a capture would be an error.
         new = not labels.exists()
         labels.touch(mode=0o600)
-        with labels.open("a", newline="", encoding="utf-8") as file:
+        with labels.open("r+", newline="", encoding="utf-8", errors="surrogateescape") as file:
+            written = file.read()
+            if written and not written.endswith("\n"):  # an editor left the last line open
+                file.write("\n")
             writer = csv.writer(file)
             if new:
                 writer.writerow(COLUMNS)

@@ -28,7 +28,7 @@ from callprint.lab.identification.views_report import (
     k_section,
     unknown_section,
 )
-from callprint.training.classes import TRAINING_SPLIT, classes_of
+from callprint.training.classes import TRAINING_SPLIT, TRAINING_SPLITS, classes_of
 from callprint.training.dataset import Dataset, of_applications
 from callprint.training.examine import LEAST_PACKETS, Examination, examine
 from callprint.training.sampling import EARLY, FINAL, FINAL_MEDIA, MIDFLOW
@@ -71,17 +71,22 @@ def write_report(
     command: str,
     extras: Extras | None = None,
 ) -> None:
-    """Examine the model on every split of EXAMINED that the dataset has, and write report and pictures.
+    """Examine the model on every split of the dataset that trains nothing, and write report and pictures.
 
-    Raises DatasetError when the model knows none of the dataset's applications.
+    Raises DatasetError when the model knows none of the dataset's applications, or there is no call for testing.
     """
     extras = extras or Extras()
     if not np.isin(dataset.application, identifier.applications).any():
         raise DatasetError(f"{identifier.name} knows none of the applications in this dataset")
+    everything, dataset = dataset, of_applications(dataset, identifier.applications)
+    others = sorted(set(dataset.split.tolist()) - {*EXAMINED, *TRAINING_SPLITS})
+    splits = [split for split in (*EXAMINED, *others) if len(dataset.of_split(split))]
+    if not splits:
+        raise DatasetError(
+            f"the dataset has no call for testing: those of {' and '.join(TRAINING_SPLITS)} are for training"
+        )
     report = Report(path)
     report.pictures.mkdir(parents=True, exist_ok=True)
-    everything, dataset = dataset, of_applications(dataset, identifier.applications)
-    splits = [split for split in EXAMINED if len(dataset.of_split(split))]
     results = {split: _examined(dataset, identifier, split) for split in splits}
     measured = _measure(dataset, identifier, results, extras, path.parent)
     _head(report, dataset, identifier, command, splits)
@@ -150,8 +155,9 @@ def _head(
     for split in splits:
         flows = dataset.of_split(split)
         everything = int((dataset.split == split).sum())
+        what = EXAMINED.get(split, "other calls")
         report.add(
-            f"- **{split}**: {EXAMINED[split]}; {len(flows)} flows of {len(np.unique(dataset.call[flows]))} calls, "
+            f"- **{split}**: {what}; {len(flows)} flows of {len(np.unique(dataset.call[flows]))} calls, "
             f"{len(np.unique(dataset.application[flows]))} applications. {everything - len(flows)} further flows have "
             f"fewer than {LEAST_PACKETS} RTP packets below 256 bytes and do not count."
         )
