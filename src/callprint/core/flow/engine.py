@@ -70,7 +70,9 @@ class EngineSettings:
     index_key: int = (
         0x9E3779B97F4A7C15  # 64 bits that choose where flows lie; at best random ones, which no sender knows
     )
-    set_key: int = AS_HASHED  # the same for candidates and handshakes: with another key others of a flood make room
+    set_key: int = (
+        AS_HASHED  # the same for candidates and handshakes: with another key others of a flood make room
+    )
 
     def __post_init__(self) -> None:
         """Raise ConfigError naming the first impossible setting."""
