@@ -38,13 +38,20 @@ captures = st.none() | st.text(min_size=1, max_size=16).filter(str.isprintable)
 messages = st.lists(
     st.tuples(st.tuples(packet_time, addresses, st.binary(max_size=50), captures), u64),
     max_size=6,
-)
+    unique_by=lambda message: message[1],
+).map(lambda found: sorted(found, key=lambda message: message[1]))
 
 
 @given(origins, messages)
 def test_any_batch_comes_back_as_it_was(origin, found):
     batch = SignallingBatch(origin, tuple(RawMessage(*m) for m, _ in found), tuple(n for _, n in found))
     assert decode_record(encode_signalling(batch)) == batch
+
+
+@pytest.mark.parametrize("numbers", [(3, 3, 4), (4, 3, 5)])
+def test_numbers_that_do_not_rise_are_refused(numbers):
+    with pytest.raises(DecodeError, match="do not rise"):
+        decode_record(encode_signalling(SignallingBatch(ORIGIN, MESSAGES, numbers)))
 
 
 ends = st.sampled_from([(False, False), (True, False), (False, True)])
