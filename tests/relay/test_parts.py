@@ -9,8 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rtp_traffic import CALLS, traffic
 
+from callprint.core.evidence import EVIDENCE_HEADER
 from callprint.core.flow.engine import EngineSettings, FlowEngine, FlowEvents
-from callprint.core.flow.layout import DECIDED, EVENT_END
+from callprint.core.flow.layout import DECIDED, EVENT, EVENT_END, FLOW
+from callprint.core.flow.window_layout import REPORTED, WINDOW
 from callprint.core.relay.evidence_logs import EvidenceLogs
 from callprint.core.relay.flow_assembly import PartitionAssembly, flow_ids
 from callprint.core.relay.low_water import LowWater
@@ -22,6 +24,7 @@ from callprint.core.wire.media import (
     decode_media,
     encode_media,
 )
+from callprint.messaging.settings import MAXIMUM_RECORD_BYTES
 
 ENGINE = EngineSettings(
     maximum_flows=64, maximum_candidates=64, evidence_memory_bytes=1 << 20, checkpoints=(2, 10, 20, 40)
@@ -220,3 +223,23 @@ def test_the_numbers_that_are_committed_are_those_below_the_mark() -> None:
     low_water.emitted(11, batches[0])
     assert (low_water.mark, low_water.sequences) == (11, {})
     assert low_water.is_repeat(batches[0])
+
+
+def test_batches_of_long_calls_that_end_together_fit_into_records() -> None:
+    flows, long_calls, windows = 128, 118, 65
+    log = np.zeros(131 * (EVIDENCE_HEADER + 200), dtype=np.uint8)
+    log[8 :: EVIDENCE_HEADER + 200] = 200
+    events = np.zeros(flows, dtype=EVENT)
+    events["row"], events["kind"] = np.arange(flows), EVENT_END
+    events["windows"][:long_calls] = windows
+    events["first_window"][:long_calls] = windows * np.arange(long_calls)
+    short = np.arange(flows - long_calls)
+    events["start"][long_calls:], events["end"][long_calls:] = short * len(log), (short + 1) * len(log)
+    table = np.zeros(flows, dtype=FLOW)
+    table["generation"] = 1
+    evidence = np.tile(log, len(short))
+    measured = np.zeros(windows * long_calls, WINDOW), np.zeros(flows, REPORTED)
+    shipper = Shipper(5, 1, flows)
+    batches = shipper.take(FlowEvents(events, table, evidence, *measured)) + shipper.flush()
+    assert sum(len(batch.parts) for _, batch in batches) == flows
+    assert max(len(encode_media(batch)) for _, batch in batches) < MAXIMUM_RECORD_BYTES
