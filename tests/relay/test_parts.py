@@ -17,6 +17,7 @@ from callprint.core.relay.evidence_logs import EvidenceLogs
 from callprint.core.relay.flow_assembly import PartitionAssembly, flow_ids
 from callprint.core.relay.low_water import LowWater
 from callprint.core.relay.shipping import Shipper
+from callprint.core.wire.frame import Origin
 from callprint.core.wire.media import (
     SHIPPED_FLOW_FIELDS,
     MediaBatch,
@@ -172,6 +173,25 @@ def test_a_hole_breaks_only_the_flows_that_it_is_in() -> None:
         if row[-1][:8] in hit and row[0] in (PartKind.HORIZON, PartKind.END) and row[3]
     )
     assert judged[1] < 100, "k counts what came, not what the agent saw"
+
+
+@pytest.mark.parametrize("kind", [PartKind.STATISTICS, PartKind.END])
+def test_a_flow_whose_deciding_part_was_lost_is_judged_once_it_is_known_to_be_decided(kind) -> None:
+    topic = max(ship(engine_events(9), 1), key=len)
+    whole = decode_media(topic[0])
+    assert (whole.parts["kind"] == PartKind.CHECKPOINT).all()
+    flows = len(whole.parts)
+    later = whole.parts.copy()
+    later["kind"], later["evidence_state"] = kind, DECIDED
+    later["first_record"], later["records"] = 100, 0
+    decided = MediaBatch(Origin(5, 2, 0), later, whole.packets[:0], whole.payload[:0])  # number 1 was lost
+    assembly, low_water, seen = PartitionAssembly(), LowWater(0), []
+    for offset, batch in enumerate((whole, decided)):
+        seen += assembly.absorb(batch).parts["kind"].tolist()
+        low_water.emitted(offset, batch)
+        low_water.done(offset)
+    assert seen == [PartKind.CHECKPOINT] * flows + [PartKind.HORIZON] * flows + [kind] * flows
+    assert (len(assembly), low_water.mark, assembly.counters.holes) == (0, 2, flows)
 
 
 def test_a_repeated_batch_changes_nothing() -> None:
