@@ -10,6 +10,7 @@ import urllib.request
 import pytest
 
 from callprint.core.ground.errors import ConfigError
+from callprint.messaging.reachability import defect_of
 from callprint.messaging.settings import PASSWORD_VARIABLE, SASL_MECHANISMS, KafkaSettings
 from callprint.topology.settings import TopologySettings
 from capture_agent.metrics import MAXIMUM_CONNECTIONS, open_metrics
@@ -78,3 +79,10 @@ def test_a_password_in_clear_text_is_warned_about(mechanism, ca, warned, monkeyp
         KafkaSettings(tls_ca=ca, sasl_user="u", sasl_mechanism=mechanism).client_options()
     assert ("clear text" in caplog.text) is warned
     assert "secret" not in caplog.text
+
+
+def test_a_broker_with_an_ipv6_address_is_reached_when_defects_are_looked_for():
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as server:
+        port = server.getsockname()[1]
+        assert defect_of(KafkaSettings((f"[::1]:{port}",))) == ""
+    assert "refused" in defect_of(KafkaSettings((f"[::1]:{port}",)))
