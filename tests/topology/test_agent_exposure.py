@@ -86,3 +86,11 @@ def test_a_broker_with_an_ipv6_address_is_reached_when_defects_are_looked_for():
         port = server.getsockname()[1]
         assert defect_of(KafkaSettings((f"[::1]:{port}",))) == ""
     assert "refused" in defect_of(KafkaSettings((f"[::1]:{port}",)))
+
+
+@pytest.mark.parametrize(
+    "broker", ["kafka1", "kafka1:", ":9092", "kafka1:sip", "kafka1:0", "kafka1:65536", ""]
+)
+def test_a_broker_is_a_host_and_a_port(broker):
+    with pytest.raises(ConfigError, match="must be HOST:PORT"):
+        KafkaSettings(("kafka2:9092", broker))
