@@ -23,7 +23,7 @@ def test_idle_connections_keep_neither_descriptors_nor_a_scraper_out():
     before, idle = threading.active_count(), []
     try:
         for _ in range(4 * MAXIMUM_CONNECTIONS):
-            idle.append(socket.create_connection(("127.0.0.1", server.port), timeout=5))
+            idle.append(socket.create_connection(("127.0.0.1", server.port), timeout=0.9))  # before a retry
             idle[-1].sendall(b"GET /metrics HTTP/1.1\r\nX: ")
         with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/metrics", timeout=5) as answer:
             assert b"callprint_connected 1" in answer.read()
