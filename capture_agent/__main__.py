@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from callprint.cli import EXIT_INTERRUPTED
 from callprint.cli.capture_options import add_capture_options
 from callprint.cli.parsers import positive
 from callprint.core.calls.settings import RUNNING_EVERY_NS
@@ -385,6 +386,9 @@ def main() -> int:
     except CallprintError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:  # while it waits for Kafka: once it captures, a signal ends it in good order
+        print("interrupted: nothing was captured yet", file=sys.stderr)
+        return EXIT_INTERRUPTED
     except ModuleNotFoundError as error:
         if error.name != "kafka":
             raise

@@ -1,6 +1,7 @@
 """Judges assembled flows with the network."""
 
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any, ClassVar, NamedTuple
 
 from streamparse import Stream
@@ -11,6 +12,7 @@ from callprint.core.identify.card import INPUT_FEATURES
 from callprint.core.relay.continuity import Continuity, Turn
 from callprint.core.relay.flow_judging import JudgeOutput, PartJudge, judge_together
 from callprint.core.relay.site_inputs import FlowResults
+from callprint.core.verdict import Verdict
 from callprint.core.verdicts.identifier import Identifier
 from callprint.core.wire.media import MediaBatch, decode_media
 from callprint.core.wire.rows import rows_to_text
@@ -29,6 +31,9 @@ from callprint.topology.tuples import (
     number_to_text,
     received_bytes,
 )
+
+MOST_EVIDENCE_BYTES = 8 << 20
+"""Of unknown flows in one tuple, give or take a log: an agent that dies may leave more than any tuple holds."""
 
 
 class _Work(NamedTuple):
@@ -138,8 +143,10 @@ class IdentifyApplication(BatchingBolt):
                 verdicts = rows_to_text(output.verdicts)
             if len(results.summaries) < len(output.summaries):
                 summaries = rows_to_text(output.summaries)
-            rows = [partition, verdicts, summaries, evidence_to_text(output.unknown)]
-            self.emit(rows, anchors=[work.tup])
+            for unknown in _in_pieces(output.unknown):
+                rows = [partition, verdicts, summaries, evidence_to_text(unknown)]
+                self.emit(rows, anchors=[work.tup])
+                verdicts = summaries = rows_to_text([])
 
     def process_tick(self, tup: Any) -> None:
         """Load a model that an operator put in place of the old one; verdicts from now on name it."""
@@ -152,3 +159,16 @@ class IdentifyApplication(BatchingBolt):
                 for judge in self._judges.values():
                     judge.identifier = self._identifier
         self.ack(tup)
+
+
+def _in_pieces(unknown: list[tuple[Verdict, bytes]]) -> Iterator[list[tuple[Verdict, bytes]]]:
+    """Yield evidence in pieces that fit into tuples; one without any if there is none."""
+    piece: list[tuple[Verdict, bytes]] = []
+    size = 0
+    for kept in unknown:
+        if size >= MOST_EVIDENCE_BYTES:
+            yield piece
+            piece, size = [], 0
+        piece.append(kept)
+        size += len(kept[1])
+    yield piece

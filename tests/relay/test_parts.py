@@ -9,12 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rtp_traffic import CALLS, traffic
 
+from callprint.core.evidence import EVIDENCE_HEADER
 from callprint.core.flow.engine import EngineSettings, FlowEngine, FlowEvents
-from callprint.core.flow.layout import DECIDED, EVENT_END
+from callprint.core.flow.layout import DECIDED, EVENT, EVENT_END, FLOW
+from callprint.core.flow.window_layout import REPORTED, WINDOW
 from callprint.core.relay.evidence_logs import EvidenceLogs
 from callprint.core.relay.flow_assembly import PartitionAssembly, flow_ids
 from callprint.core.relay.low_water import LowWater
 from callprint.core.relay.shipping import Shipper
+from callprint.core.wire.frame import Origin
 from callprint.core.wire.media import (
     SHIPPED_FLOW_FIELDS,
     MediaBatch,
@@ -22,6 +25,7 @@ from callprint.core.wire.media import (
     decode_media,
     encode_media,
 )
+from callprint.messaging.settings import MAXIMUM_RECORD_BYTES
 
 ENGINE = EngineSettings(
     maximum_flows=64, maximum_candidates=64, evidence_memory_bytes=1 << 20, checkpoints=(2, 10, 20, 40)
@@ -171,6 +175,25 @@ def test_a_hole_breaks_only_the_flows_that_it_is_in() -> None:
     assert judged[1] < 100, "k counts what came, not what the agent saw"
 
 
+@pytest.mark.parametrize("kind", [PartKind.STATISTICS, PartKind.END])
+def test_a_flow_whose_deciding_part_was_lost_is_judged_once_it_is_known_to_be_decided(kind) -> None:
+    topic = max(ship(engine_events(9), 1), key=len)
+    whole = decode_media(topic[0])
+    assert (whole.parts["kind"] == PartKind.CHECKPOINT).all()
+    flows = len(whole.parts)
+    later = whole.parts.copy()
+    later["kind"], later["evidence_state"] = kind, DECIDED
+    later["first_record"], later["records"] = 100, 0
+    decided = MediaBatch(Origin(5, 2, 0), later, whole.packets[:0], whole.payload[:0])  # number 1 was lost
+    assembly, low_water, seen = PartitionAssembly(), LowWater(0), []
+    for offset, batch in enumerate((whole, decided)):
+        seen += assembly.absorb(batch).parts["kind"].tolist()
+        low_water.emitted(offset, batch)
+        low_water.done(offset)
+    assert seen == [PartKind.CHECKPOINT] * flows + [PartKind.HORIZON] * flows + [kind] * flows
+    assert (len(assembly), low_water.mark, assembly.counters.holes) == (0, 2, flows)
+
+
 def test_a_repeated_batch_changes_nothing() -> None:
     topic = max(ship(engine_events(9), 1), key=len)
     batches = [decode_media(record) for record in topic]
@@ -220,3 +243,23 @@ def test_the_numbers_that_are_committed_are_those_below_the_mark() -> None:
     low_water.emitted(11, batches[0])
     assert (low_water.mark, low_water.sequences) == (11, {})
     assert low_water.is_repeat(batches[0])
+
+
+def test_batches_of_long_calls_that_end_together_fit_into_records() -> None:
+    flows, long_calls, windows = 128, 118, 65
+    log = np.zeros(131 * (EVIDENCE_HEADER + 200), dtype=np.uint8)
+    log[8 :: EVIDENCE_HEADER + 200] = 200
+    events = np.zeros(flows, dtype=EVENT)
+    events["row"], events["kind"] = np.arange(flows), EVENT_END
+    events["windows"][:long_calls] = windows
+    events["first_window"][:long_calls] = windows * np.arange(long_calls)
+    short = np.arange(flows - long_calls)
+    events["start"][long_calls:], events["end"][long_calls:] = short * len(log), (short + 1) * len(log)
+    table = np.zeros(flows, dtype=FLOW)
+    table["generation"] = 1
+    evidence = np.tile(log, len(short))
+    measured = np.zeros(windows * long_calls, WINDOW), np.zeros(flows, REPORTED)
+    shipper = Shipper(5, 1, flows)
+    batches = shipper.take(FlowEvents(events, table, evidence, *measured)) + shipper.flush()
+    assert sum(len(batch.parts) for _, batch in batches) == flows
+    assert max(len(encode_media(batch)) for _, batch in batches) < MAXIMUM_RECORD_BYTES

@@ -61,6 +61,23 @@ def test_the_oldest_go(tmp_path, limits, left):
     assert kept(again, which) == (left if len(left) == 10 else left[1:])
 
 
+def test_a_call_that_is_kept_again_pushes_out_none(tmp_path):
+    folder, which = KeptCalls(tmp_path, limits=KeptLimits(calls=3)), calls(3)
+    for each in [*which, which[2], which[0]]:
+        folder.put(each, b"x")
+    assert kept(folder, which) == [0, 1, 2]
+    assert folder.forgotten == 0
+
+
+def test_a_call_larger_than_everything_that_is_kept_pushes_out_none(tmp_path):
+    folder, which = KeptCalls(tmp_path, limits=KeptLimits(mebibytes=1)), calls(3)
+    for each in which[:2]:
+        folder.put(each, bytes(400_000))
+    with pytest.raises(StoreError, match="larger than the 1 MiB"):
+        folder.put(which[2], bytes(1_100_000))
+    assert kept(folder, which) == [0, 1]
+
+
 def test_days_pass(tmp_path):
     now_s = 1_000_000.0
     folder, which = KeptCalls(tmp_path, limits=KeptLimits(days=2), now_s=lambda: now_s), calls(3)

@@ -10,6 +10,7 @@ import urllib.request
 import pytest
 
 from callprint.core.ground.errors import ConfigError
+from callprint.messaging.reachability import defect_of
 from callprint.messaging.settings import PASSWORD_VARIABLE, SASL_MECHANISMS, KafkaSettings
 from callprint.topology.settings import TopologySettings
 from capture_agent.metrics import MAXIMUM_CONNECTIONS, open_metrics
@@ -22,7 +23,7 @@ def test_idle_connections_keep_neither_descriptors_nor_a_scraper_out():
     before, idle = threading.active_count(), []
     try:
         for _ in range(4 * MAXIMUM_CONNECTIONS):
-            idle.append(socket.create_connection(("127.0.0.1", server.port), timeout=5))
+            idle.append(socket.create_connection(("127.0.0.1", server.port), timeout=0.9))  # before a retry
             idle[-1].sendall(b"GET /metrics HTTP/1.1\r\nX: ")
         with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/metrics", timeout=5) as answer:
             assert b"callprint_connected 1" in answer.read()
@@ -78,3 +79,18 @@ def test_a_password_in_clear_text_is_warned_about(mechanism, ca, warned, monkeyp
         KafkaSettings(tls_ca=ca, sasl_user="u", sasl_mechanism=mechanism).client_options()
     assert ("clear text" in caplog.text) is warned
     assert "secret" not in caplog.text
+
+
+def test_a_broker_with_an_ipv6_address_is_reached_when_defects_are_looked_for():
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as server:
+        port = server.getsockname()[1]
+        assert defect_of(KafkaSettings((f"[::1]:{port}",))) == ""
+    assert "refused" in defect_of(KafkaSettings((f"[::1]:{port}",)))
+
+
+@pytest.mark.parametrize(
+    "broker", ["kafka1", "kafka1:", ":9092", "kafka1:sip", "kafka1:0", "kafka1:65536", ""]
+)
+def test_a_broker_is_a_host_and_a_port(broker):
+    with pytest.raises(ConfigError, match="must be HOST:PORT"):
+        KafkaSettings(("kafka2:9092", broker))

@@ -149,6 +149,13 @@ def test_an_agent_that_does_not_know_the_topics_ends_with_an_error(tmp_path, clo
     assert capfd.readouterr().err.splitlines()[-1].startswith(f"error: no Kafka broker of {closed} answers")
 
 
+@pytest.mark.usefixtures("signals_restored")
+def test_an_agent_that_waits_for_kafka_can_be_interrupted(tmp_path, closed, monkeypatch, capfd):
+    monkeypatch.setattr("capture_agent.__main__._learn_topics", lambda *_: signal.raise_signal(signal.SIGINT))
+    assert agent(monkeypatch, str(SAMPLE), "--brokers", closed, "--spool", str(tmp_path)) == 130
+    assert capfd.readouterr().err.splitlines()[-1] == "interrupted: nothing was captured yet"
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

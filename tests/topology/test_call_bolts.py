@@ -3,6 +3,7 @@
 import logging
 import random
 from contextlib import nullcontext
+from itertools import chain
 from typing import NamedTuple
 
 import pytest
@@ -20,13 +21,14 @@ from callprint.topology.partition_stream import MEDIA_RECORDS, SIGNALLING_RECORD
 
 pytest.importorskip("streamparse", reason="the extra `cluster` is not installed")
 
+from bolts import identify_application
 from bolts.assemble_flows import AssembleFlows
 from bolts.identify_application import IdentifyApplication
 from bolts.judge_calls import JudgeCalls
 from callprint.topology.sites import Sites
 from callprint.topology.steady_identifier import SteadyIdentifier
 from callprint.topology.topic_reader import SpoutTuple
-from callprint.topology.tuples import BATCH, FLOWS
+from callprint.topology.tuples import BATCH, FLOWS, text_to_evidence
 from spouts.media import MediaSpout
 from spouts.signalling import SignallingSpout
 
@@ -202,3 +204,25 @@ def test_a_network_that_fails_ends_no_worker_and_loses_no_flow(tmp_path):
                 assert (verdict.application, verdict.model) == ("unknown", "none")
                 assert verdict.reason == "low_confidence"
     assert with_network._identifier.failed > 0
+
+
+def test_evidence_that_no_tuple_holds_is_stored_by_several(tmp_path, monkeypatch):
+    write_capture(tmp_path / "calls.pcap", busy_line(3))
+    topics = record(frames_of(tmp_path / "calls.pcap"), batch=250).topics
+    monkeypatch.setitem(OPTIONS, "callprint.keep_unknown_evidence", True)
+    kept = []
+    for most in (identify_application.MOST_EVIDENCE_BYTES, 1):
+        monkeypatch.setattr(identify_application, "MOST_EVIDENCE_BYTES", most)
+        found = []
+        for name, records in topics.items():
+            bolt = Identify()
+            bolt.begin()
+            for number, data in enumerate(records if name[0] == MEDIA else []):
+                bolt.process_batch(None, [Sent("default", [name[1], 1, number, data])])
+            found += [sent.values for sent in bolt.emitted if sent.stream != FLOWS]
+        kept.append(found)
+    pieces = [[text_to_evidence(values[3]) for values in found] for found in kept]
+    assert list(chain(*pieces[0])) == list(chain(*pieces[1]))
+    assert max(map(len, pieces[0])) > 1 == max(map(len, pieces[1]))
+    for at in (1, 2):  # verdicts and summaries
+        assert [v[at] for v in kept[0] if v[at] != "[]"] == [v[at] for v in kept[1] if v[at] != "[]"]

@@ -15,7 +15,9 @@ from callprint.core.relay.site_inputs import FlowResults
 from callprint.core.signalling.identity import IdentityReader
 from callprint.core.wire.source import site_of
 from callprint.stores import CallQuery, VerdictQuery
+from callprint.stores.base import CALL_STATE_DAYS
 from callprint.stores.sqlite import SqliteStore
+from callprint.stores.sqlite_evidence import DAY_NS
 
 pytest.importorskip("kafka", reason="the extra `cluster` is not installed")
 
@@ -227,6 +229,25 @@ def test_records_that_kafka_has_deleted_cost_what_was_known_and_nothing_else(fra
     entries = [entry for entry, _ in store.call_journal(site, 0)]
     assert entries == list(range(number, number + len(entries)))
     assert entries
+
+
+def test_a_site_whose_snapshot_has_expired_begins_behind_its_journal(frames, tmp_path, caplog):
+    days = [20_000]
+    inputs = inputs_of(record(frames, batch=200))
+    everything = [site_and(site_input) for site_input in inputs.in_turn()]
+    with SqliteStore(tmp_path / "days.sqlite", now_ns=lambda: days[0] * DAY_NS) as store:
+        for first, last in ((0, 10), (10, 30)):
+            sites = Sites(lambda: store, "callprint", IdentityReader(), inputs.fetch)
+            for site_input in everything[first:last]:
+                sites.put(*site_input)
+                sites.flush(0.0)
+            if not first:
+                days[0] += CALL_STATE_DAYS + 1
+                store.put_call_state(1, 0, b"of another site")
+        site = everything[0][0]
+        assert "its snapshot has expired" in caplog.text
+        assert store.call_state(site)[0] == 10
+        assert [number for number, _ in store.call_journal(site, 0)] == list(range(10, 30))
 
 
 def test_another_process_that_keeps_the_same_site_is_noticed(frames, store):

@@ -53,6 +53,7 @@ def test_a_batch_comes_back_as_it_was() -> None:
         (5, b"\x09", "unknown type 9"),
         (5, bytes([BatchType.SIGNALLING]), "signalling batch"),
         (6, b"\x04", "layout 4; this callprint reads layouts up to 3"),
+        (31, b"\x80", "has the number 9223372036854775"),
         (52, b"\x01", "reserved"),
         (12, b"\x00", "says it has"),
         (40, b"\xff\xff\xff\xff", "need"),

@@ -10,7 +10,7 @@ from callprint.core.ground.errors import DecodeError
 from callprint.core.relay.signalling_shipping import SignallingShipper
 from callprint.core.signalling.reader import RawMessage
 from callprint.core.signalling.sip import parse_message
-from callprint.core.wire.frame import HEADER, Origin
+from callprint.core.wire.frame import HEADER, MOST_SEQUENCE, Origin
 from callprint.core.wire.progress import Progress, decode_progress, encode_progress
 from callprint.core.wire.signalling import (
     SignallingBatch,
@@ -32,19 +32,26 @@ PROGRESS = Progress(ORIGIN, 4, (1, 2, 2**63), (0, 7), ended=True)
 
 u64 = st.integers(0, 2**64 - 1)
 packet_time = st.integers(-(2**62), 2**62 - 1)
-origins = st.builds(Origin, u64, u64, packet_time)
+origins = st.builds(Origin, u64, st.integers(0, MOST_SEQUENCE), packet_time)
 addresses = st.ip_addresses().filter(lambda ip: ip.version == 4 or ip.ipv4_mapped is None).map(str)
 captures = st.none() | st.text(min_size=1, max_size=16).filter(str.isprintable)
 messages = st.lists(
     st.tuples(st.tuples(packet_time, addresses, st.binary(max_size=50), captures), u64),
     max_size=6,
-)
+    unique_by=lambda message: message[1],
+).map(lambda found: sorted(found, key=lambda message: message[1]))
 
 
 @given(origins, messages)
 def test_any_batch_comes_back_as_it_was(origin, found):
     batch = SignallingBatch(origin, tuple(RawMessage(*m) for m, _ in found), tuple(n for _, n in found))
     assert decode_record(encode_signalling(batch)) == batch
+
+
+@pytest.mark.parametrize("numbers", [(3, 3, 4), (4, 3, 5)])
+def test_numbers_that_do_not_rise_are_refused(numbers):
+    with pytest.raises(DecodeError, match="do not rise"):
+        decode_record(encode_signalling(SignallingBatch(ORIGIN, MESSAGES, numbers)))
 
 
 ends = st.sampled_from([(False, False), (True, False), (False, True)])

@@ -16,6 +16,7 @@ def defect_of(settings: KafkaSettings) -> str:
     for broker in settings.brokers:
         host, _, port = broker.rpartition(":")
         try:
+            host = host.strip("[]")  # of an IPv6 address
             with socket.create_connection((host, int(port)), CONNECT_TIMEOUT_S) as connection:
                 if settings.tls_ca is not None:
                     context = ssl.create_default_context(cafile=settings.tls_ca)

@@ -29,7 +29,7 @@ class KafkaSettings:
 
     def __post_init__(self) -> None:
         """Raise ConfigError naming the first setting whose value is not allowed."""
-        if not self.brokers or any(":" not in broker for broker in self.brokers):
+        if not self.brokers or not all(map(_is_place, self.brokers)):
             raise ConfigError(f"kafka.brokers must be HOST:PORT, one or more, not {','.join(self.brokers)!r}")
         if self.sasl_mechanism not in (None, *SASL_MECHANISMS):
             raise ConfigError(
@@ -86,3 +86,9 @@ class KafkaSettings:
             }
         protocol = ("SASL_" if self.sasl_user else "") + ("SSL" if self.tls_ca else "PLAINTEXT")
         return {**options, "security_protocol": protocol}
+
+
+def _is_place(broker: str) -> bool:
+    """Return whether a text is HOST:PORT; the Kafka client raises ValueError for a port that is no number."""
+    host, _, port = broker.rpartition(":")
+    return bool(host) and port.isascii() and port.isdigit() and len(port) <= 5 and 0 < int(port) <= 0xFFFF

@@ -33,7 +33,9 @@ class CallStates:
         query = "SELECT number, part, parts, piece FROM call_state WHERE site = ?"
         for number, rows in groupby(self._run(query, (site,)), key=lambda row: row.number):
             pieces = list(rows)
-            if len(pieces) == pieces[0].parts:
+            # Of an earlier snapshot with this number, which nobody could read, there may be pieces behind ours.
+            pieces = pieces[: pieces[0].parts]
+            if all(row.parts == len(pieces) for row in pieces):
                 return number, b"".join(row.piece for row in pieces)
         return None
 

@@ -103,7 +103,7 @@ class KeptCalls:
     def put(self, call: CallRecord, capture: bytes) -> None:
         """Keep the packets of a call, in place of those that were; `sync` lets them survive a power failure.
 
-        Raises StoreError when they cannot be written.
+        Raises StoreError when they cannot be written, or are more than is kept in all.
         """
         name = self._name(call)
         if self._cipher is None:
@@ -112,9 +112,14 @@ class KeptCalls:
             nonce = os.urandom(_NONCE)
             capture = MAGIC + nonce + self._cipher.encrypt(nonce, capture, MAGIC + name.encode())
         target = self._folder / (name + (PLAIN if self._cipher is None else ENCRYPTED))
+        if (
+            len(capture) > self._limits.mebibytes << 20
+        ):  # for which all others would have to go, and then this one
+            raise StoreError(f"{target}: larger than the {self._limits.mebibytes} MiB that are kept in all")
         waiting = self._folder / f".{name}.{os.getpid()}"
         try:
             files = self._found()
+            self._without(files, target)  # which is replaced
             self._make_room(files, len(capture))
             with open(waiting, "wb", opener=_private) as stream:
                 stream.write(capture)
@@ -128,7 +133,6 @@ class KeptCalls:
                 waiting.unlink()
             self._files = None
             raise StoreError(f"{target}: {error.strerror}") from error
-        self._without(files, target)
         files[target] = self._now_s(), len(capture)
         self._size += len(capture)
         self._unsynced.append(target)

@@ -134,7 +134,7 @@ class Sites:
         loaded = self._loaded.get(site)
         if loaded is None:
             found = self._opened().call_state(site)
-            loaded = self._fresh(site, 0, now_s) if found is None else self._restored(site, *found, now_s)
+            loaded = self._begun(site, now_s) if found is None else self._restored(site, *found, now_s)
             self._loaded[site] = loaded
         self._loaded.move_to_end(site)
         return loaded
@@ -146,6 +146,16 @@ class Sites:
             self._identities,
             names=shipped_names(),
         )
+
+    def _begun(self, site: int, now_s: float) -> _Loaded:
+        """Return a site that has no snapshot, behind what is left of a journal whose snapshot has expired."""
+        left = [number for number, _ in self._opened().call_journal(site, 0)]
+        found = self._opened().call_state(site) if left else None
+        if found is not None:  # another process began it between two looks
+            return self._restored(site, *found, now_s)
+        if left:
+            log.error("what was known of the calls of site %08x is lost: its snapshot has expired", site)
+        return self._fresh(site, left[-1] + 1 if left else 0, now_s)
 
     def _fresh(self, site: int, entries: int, now_s: float) -> _Loaded:
         """Return a site that knows what the store knows, stored at once: the votes there may be others later."""

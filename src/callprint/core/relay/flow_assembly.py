@@ -4,6 +4,7 @@
     unknown  --later part-->                   unknown: the flow was decided before; only its END is passed on
     pending  --repeated part-->                pending; its records are dropped
     pending  --part after a hole-->            broken: judged at its end by what came before the hole
+    pending  --part of a decided flow-->       forgotten, judged by what came: its HORIZON was lost
     pending  --too many of its source-->       forgotten, judged by what came; the oldest of the source goes first
 
 The result depends on the parts of the flow alone, so it is the same whenever and wherever they are read, unless flows
@@ -157,6 +158,7 @@ class PartitionAssembly:
         parts = batch.parts
         changes = _Changes(len(parts))
         newest: dict[FlowId, int] = {}
+        overtaken: list[_Pending] = []
         source = batch.origin.source
         mine = self._pending.setdefault(source, {})
         sizes = _log_bytes(batch)
@@ -174,10 +176,13 @@ class PartitionAssembly:
                 self.counters.forged += 1
                 changes.with_records[i] = changes.passed_on[i] = False
                 continue
+            pending = mine.get(flow)
             if kind == PartKind.STATISTICS or (kind == PartKind.END and state == DECIDED):
                 changes.with_records[i] = not records
+                if state == DECIDED and pending is not None and pending.last is not None:
+                    self.counters.holes += not pending.broken
+                    overtaken.append(self._forget(mine, flow))
                 continue
-            pending = mine.get(flow)
             if pending is None:
                 if first:
                     self._pass_over(i, kind, changes)
@@ -201,9 +206,10 @@ class PartitionAssembly:
         if not mine:
             del self._pending[source]
         changed = changes.apply(batch)
-        if not evicted:
+        if not evicted and not overtaken:
             return changed
-        return replace(changed, parts=joined((changed.parts, _as_horizons(evicted))))
+        judged = _as_horizons(overtaken), changed.parts, _as_horizons(evicted)
+        return replace(changed, parts=joined(judged))
 
     def expire(self, origin: Origin) -> MediaBatch:
         """Return parts that have every pending flow of a silent source judged by what it has sent."""

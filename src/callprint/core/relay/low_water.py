@@ -129,6 +129,8 @@ class LowWater:
         for i, flow in enumerate(flow_ids(batch.origin.source, parts)):
             kind = kinds[i]
             if kind == PartKind.STATISTICS or (kind == PartKind.END and decided[i]):
+                if decided[i] and flow in self._first:
+                    ends.append(flow)  # the part that decided it was lost, or is in flight before this one
                 continue
             if not firsts[i] and flow not in self._first:
                 self._hold(flow, offset)

@@ -9,7 +9,7 @@ from callprint.core.capture import name as capture_name
 from callprint.core.flow.engine import FlowEvents, no_windows
 from callprint.core.flow.hashing import media_session_hash
 from callprint.core.flow.layout import EVENT, EVENT_END, FLOW
-from callprint.core.flow.window_layout import REPORTED
+from callprint.core.flow.window_layout import REPORTED, WINDOW
 from callprint.core.ground.arrays import Array, joined, rows_of
 from callprint.core.ground.compiled import compiled
 from callprint.core.relay.logs import join_logs, split_logs
@@ -19,7 +19,7 @@ from callprint.core.wire.media import PART, SHIPPED_FLOW_FIELDS, SHIPPED_PACKET,
 
 MAXIMUM_PARTS = 128
 """Of a batch. A reader may have a whole evidence log for each, so this bounds its work on one batch."""
-MAXIMUM_PAYLOAD_BYTES = 256 << 10
+MAXIMUM_PAYLOAD_BYTES = 256 << 10  # with the windows behind it
 
 
 @compiled
@@ -192,12 +192,14 @@ class Shipper:
         packet_at = np.concatenate(([0], np.cumsum(parts["records"], dtype=np.int64)))  # (n + 1,)
         byte_at = np.concatenate(([0], np.cumsum(packets["length"], dtype=np.int64)))[packet_at]  # (n + 1,)
         window_at = np.concatenate(([0], np.cumsum(parts["windows"], dtype=np.int64)))  # (n + 1,)
+        # Long calls that end together bring as many bytes of windows as of evidence: a record must hold both.
+        size_at = byte_at + window_at * WINDOW.itemsize
         start = 0
         while start < len(parts):
             number = int(partition[start])
             waiting = self._waiting[number]
             end = int(np.searchsorted(partition, number, side="right"))
-            room = waiting.payload_bytes + byte_at - byte_at[start] <= MAXIMUM_PAYLOAD_BYTES  # (n + 1,)
+            room = waiting.payload_bytes + size_at - size_at[start] <= MAXIMUM_PAYLOAD_BYTES  # (n + 1,)
             end = min(end, start + MAXIMUM_PARTS - waiting.rows, int(np.searchsorted(~room, True)) - 1)
             if end > start:
                 waiting.parts.append(parts[start:end])
@@ -205,7 +207,7 @@ class Shipper:
                 waiting.payload.append(payload[byte_at[start] : byte_at[end]])
                 waiting.windows.append(windows[window_at[start] : window_at[end]])
                 waiting.rows += end - start
-                waiting.payload_bytes += int(byte_at[end] - byte_at[start])
+                waiting.payload_bytes += int(size_at[end] - size_at[start])
                 start = end
             if (end < len(parts) and partition[end] == number) or waiting.rows == MAXIMUM_PARTS:
                 full.append((number, self._cut(number)))

@@ -39,6 +39,9 @@ HEADER = struct.Struct("<4sBBHIIQQqIIII")
 CHECKED_FROM = 12  # the checksum covers the frame from here on
 MAXIMUM_FRAME_BYTES = 64 << 20  # no honest batch comes near it; it bounds what a forged length can ask for
 
+MOST_SEQUENCE = (1 << 63) - 1
+"""Of a batch: Storm's tuples, in which the number travels on, have no larger one."""
+
 
 class BatchType(IntEnum):
     """What the tables of a frame hold."""
@@ -162,6 +165,8 @@ class BatchFormat:
             )
         if zero:
             raise DecodeError("reserved bytes of the batch header are not zero")
+        if sequence > MOST_SEQUENCE:
+            raise DecodeError(f"the batch has the number {sequence}, more than {MOST_SEQUENCE}")
         first, second = self.first.layouts[layout], self.second.layouts[layout]
         wanted = HEADER.size + rows * _row_bytes(first) + more_rows * _row_bytes(second) + payload
         if wanted != length:

@@ -89,6 +89,10 @@ def decode_signalling(data: bytes) -> SignallingBatch:
     times = frame.first["time_ns"]
     if len(times) and (int(times.min()) < -MOST_NS or int(times.max()) >= MOST_NS):
         raise DecodeError("a time of the batch is out of range")
+    numbers = frame.first["number"]
+    if (numbers[1:] <= numbers[:-1]).any():
+        # Two of one number could not be told apart when a site puts its messages in order, or reads them again.
+        raise DecodeError("the numbers of the messages of the batch do not rise")
     payload = frame.payload.tobytes()
     messages = [
         RawMessage(
@@ -99,7 +103,7 @@ def decode_signalling(data: bytes) -> SignallingBatch:
         )
         for row, end in zip(frame.first, ends, strict=True)
     ]
-    return SignallingBatch(frame.origin, tuple(messages), tuple(frame.first["number"].tolist()))
+    return SignallingBatch(frame.origin, tuple(messages), tuple(numbers.tolist()))
 
 
 def decode_record(data: bytes) -> SignallingBatch | Progress:
