@@ -156,7 +156,7 @@ class IdentifyApplication(BatchingBolt):
             except ModelError as error:
                 self.logger.error("the new model is not used: %s", error)
             else:
-                for judge in self._judges.values():
+                for judge in list(self._judges.values()):  # batches, in another thread, may begin one
                     judge.identifier = self._identifier
         self.ack(tup)
 

@@ -43,6 +43,6 @@ def test_what_is_there_is_read_and_what_is_gone_is_said(topic):
     assert [fetch(RecordOffset(1, offset)) for offset in (4, 2, 3)] == [SENT[4], SENT[2], SENT[3]]
     with pytest.raises(DecodeError, match="raise its retention"):
         fetch(RecordOffset(1, 1))
-    for partition, offset in ((1, 5), (1, 1 << 40), (0, 0)):
+    for partition, offset in ((1, 5), (1, 1 << 40), (0, 0), (2, 0)):
         with pytest.raises(DecodeError, match="made anew"):
             fetch(RecordOffset(partition, offset))

@@ -45,6 +45,10 @@ class RecordFetcher:
             self._consumer = KafkaConsumer(
                 **self._settings.kafka.client_options(), group_id=None, enable_auto_commit=False
             )
+        # Of a partition that is not there the client waits for offsets until its time is up.
+        known = self._consumer.partitions_for_topic(partition.topic)
+        if known and partition.partition not in known:
+            raise DecodeError(f"the signalling topic has no partition {partition.partition}: it was made anew")
         if self._consumer.beginning_offsets([partition])[partition] > record_offset.offset:
             raise DecodeError(f"{record_offset} of the signalling topic was deleted: raise its retention")
         if self._consumer.end_offsets([partition])[partition] <= record_offset.offset:
