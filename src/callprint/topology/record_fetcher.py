@@ -48,7 +48,9 @@ class RecordFetcher:
         # Of a partition that is not there the client waits for offsets until its time is up.
         known = self._consumer.partitions_for_topic(partition.topic)
         if known and partition.partition not in known:
-            raise DecodeError(f"the signalling topic has no partition {partition.partition}: it was made anew")
+            raise DecodeError(
+                f"the signalling topic has no partition {partition.partition}: it was made anew"
+            )
         if self._consumer.beginning_offsets([partition])[partition] > record_offset.offset:
             raise DecodeError(f"{record_offset} of the signalling topic was deleted: raise its retention")
         if self._consumer.end_offsets([partition])[partition] <= record_offset.offset:
