@@ -119,10 +119,10 @@ def measured(groups: list[str], run: Run) -> Figures:
 
 def version_of(source: Path) -> str:
     """Say which commit a clone is at."""
-    shown = subprocess.run(
+    answer = subprocess.run(
         ["git", "log", "-1", "--format=%h of %as"], cwd=source, capture_output=True, text=True, check=True
     )
-    return shown.stdout.strip()
+    return answer.stdout.strip()
 
 
 def page(rows: list[str], rounds: int, before: Path | None) -> str:
