@@ -12,7 +12,6 @@ beside what the rows that are alive take. The keyspaces are dropped at the end.
 import argparse
 import statistics
 import time
-from pathlib import Path
 
 from bench_store import bytes_below, verdict
 from keyspace import connected, drop
@@ -26,7 +25,6 @@ from callprint.stores import open_store
 TABLES = ("verdict_by_flow", "verdict_by_host_hour", "verdict_by_application_hour")
 LIFE_S = 300
 FLUSH_MS = 5_000
-SECOND = 1.0
 COMPACTION = {
     "by size": "{'class': 'SizeTieredCompactionStrategy'}",
     "by windows of time": "{'class': 'TimeWindowCompactionStrategy', 'compaction_window_unit': 'MINUTES', "
@@ -36,7 +34,7 @@ COMPACTION = {
 
 def disk_mb(keyspace: str) -> float:
     """Return what the tables of verdicts take."""
-    folder = Path(standard_layout().service("cassandra")) / "data" / keyspace
+    folder = standard_layout().service("cassandra") / "data" / keyspace
     return sum(bytes_below(table) for name in TABLES for table in folder.glob(f"{name}-*")) / 1e6
 
 
@@ -56,7 +54,7 @@ def measure(name: str, compaction: str, seconds: int, rate: int) -> str:
         for second in track(range(seconds), description=name):
             store.put_verdicts(verdict(i) for i in range(second * rate, (second + 1) * rate))
             disks.append(disk_mb(keyspace))
-            time.sleep(max(0.0, begin + (second + 1) * SECOND - time.monotonic()))
+            time.sleep(max(0.0, begin + second + 1 - time.monotonic()))
         spent_us = cost_of(node).since(before).seconds / (seconds * rate) * 1e6
     drop(url)
     settled = disks[2 * LIFE_S :]

@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 from bench_store import APPLICATIONS, START_NS, STEP_NS, bytes_below, flow, verdict
@@ -255,7 +254,7 @@ def main() -> None:
         service.stop()
         service.start()  # what was only in the commit log is in tables now
         for layout in layouts:
-            size = bytes_below(Path(home.service("cassandra")) / "data" / layout.keyspace)
+            size = bytes_below(home.service("cassandra") / "data" / layout.keyspace)
             print(
                 f"\n{layout.name}: {size / chosen.flows:.0f} bytes a verdict on disk; node, median "
                 f"{statistics.median(spent_us[layout.name]):.0f} us",
