@@ -128,13 +128,16 @@ def version_of(source: Path) -> str:
 def page(rows: list[str], rounds: int, before: Path | None) -> str:
     """Return the page of results."""
     best = f"the best of {rounds} rounds" if rounds > 1 else "one round"
-    earlier = f'"Before" is commit {version_of(before)} in the same run; figures ' if before else "Figures "
+    notes = [f'"Before" is commit {version_of(before)}, in the same run.'] if before else []
+    if any(THEN in row for row in rows):
+        notes.append(f"Figures with {THEN} were measured when the goals were set.")
     return "\n".join(
         (
             "# The cost of a flow, a call and a start\n",
             "Made by `make bench-costs` (benchmarks/bench_costs.py), all lines but the cluster's in one run, "
             f"one after the other: {best}, and the median where a ratio to ndpiReader is given, "
-            f"whose runs alternate with ours. {earlier}with {THEN} were measured when the goals were set.\n",
+            f"whose runs alternate with ours. {' '.join(notes)}".rstrip()
+            + "\n",
             machine_line() + "\n",
             "| what | before | now | goal | | measured alone by | left by an earlier run, on a page last changed |",
             "|---|---:|---:|---|---|---|---|",

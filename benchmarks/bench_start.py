@@ -8,7 +8,8 @@ all commands by turns, so that other work on the machine disturbs all of them al
 version of callprint, such as a clone of an earlier one, beside this one.
 
 `--wheel` installs a wheel into an empty environment instead, and measures its first start: `identify` of the sample on
-this processor, and on one for which the wheel has no machine code, which is simulated.
+this processor, and on one for which the wheel has no machine code, which is simulated. A wheel without a network, as
+those of 0.1.0 are, takes that of the clone in whose dist/ it lies.
 """
 
 import argparse
@@ -17,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,7 +72,7 @@ class FirstStart:
     imported_numba: bool
 
 
-def first_start(python: Path, folder: Path, *, elsewhere: bool = False) -> FirstStart:
+def first_start(python: Path, folder: Path, options: list[str], *, elsewhere: bool = False) -> FirstStart:
     """Run `identify` on the sample with the Python of an environment, whose machine code is kept below `folder`."""
     paths = []
     if elsewhere:
@@ -86,7 +88,7 @@ def first_start(python: Path, folder: Path, *, elsewhere: bool = False) -> First
         "import sys; from callprint.cli import main; status = main(); "
         "print('numba' in sys.modules); sys.exit(status)"
     )
-    arguments = ["identify", str(SAMPLE), "--store", str(folder / f"{elsewhere}.sqlite")]
+    arguments = ["identify", str(SAMPLE), "--store", str(folder / f"{elsewhere}.sqlite"), *options]
     before_s, begin = of_children_s(), time.perf_counter()
     finished = subprocess.run(
         [python, "-c", program, *arguments],
@@ -128,9 +130,11 @@ def from_wheel(wheel: Path) -> dict[str, FirstStart]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         python = installed(wheel, folder)
+        has_network = any(name.endswith(".onnx") for name in zipfile.ZipFile(wheel).namelist())
+        options = [] if has_network else ["--model", str(wheel.resolve().parents[1] / "models" / "compact.onnx")]
         return {
-            "x86-64-v3": first_start(python, folder),
-            "another": first_start(python, folder, elsewhere=True),
+            "x86-64-v3": first_start(python, folder, options),
+            "another": first_start(python, folder, options, elsewhere=True),
         }
 
 
