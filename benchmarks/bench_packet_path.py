@@ -20,6 +20,8 @@ from pathlib import Path
 import traffic
 from rich.console import Console
 
+from callprint.lab.identification.processor import processor
+
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".cache" / "bench"
 WORKER = Path(__file__).with_name("packet_path_worker.py")
@@ -195,10 +197,8 @@ def memory_lines(*, quick: bool) -> list[str]:
 
 def machine_line() -> str:
     """Return what the figures of a report were measured on, and when."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    cpu = next((line.split(":")[1].strip() for line in lines if "model name" in line), platform.machine())
     python = platform.python_version()
-    return f"Machine: {cpu}, {os.cpu_count()} cores, Python {python}, {time.strftime('%Y-%m-%d')}."
+    return f"Machine: {processor()}, {os.cpu_count()} cores, Python {python}, {time.strftime('%Y-%m-%d')}."
 
 
 def report(packets: int, lines: list[str], *, keep: bool) -> None:

@@ -131,7 +131,9 @@ def from_wheel(wheel: Path) -> dict[str, FirstStart]:
         folder = Path(name)
         python = installed(wheel, folder)
         has_network = any(name.endswith(".onnx") for name in zipfile.ZipFile(wheel).namelist())
-        options = [] if has_network else ["--model", str(wheel.resolve().parents[1] / "models" / "compact.onnx")]
+        options = (
+            [] if has_network else ["--model", str(wheel.resolve().parents[1] / "models" / "compact.onnx")]
+        )
         return {
             "x86-64-v3": first_start(python, folder, options),
             "another": first_start(python, folder, options, elsewhere=True),
