@@ -178,10 +178,10 @@ def cassandra(url: str, flows: int, batch: int, rounds: int) -> Iterator[str]:
 
 
 def use_event_loop(name: str) -> None:
-    """Let the driver's connections, of this process, use an event loop that it does not choose by itself."""
-    from cassandra.cluster import Cluster  # noqa: PLC0415 - the extra `cluster`
+    """Let the driver's connections, of this process, use an event loop that stores do not."""
+    from callprint.stores import cassandra_connection  # noqa: PLC0415 - the extra `cluster`
 
-    Cluster.connection_class = pkgutil.resolve_name(EVENT_LOOPS[name])
+    cassandra_connection.connection_class = lambda _url: pkgutil.resolve_name(EVENT_LOOPS[name])
 
 
 def main() -> None:
@@ -194,7 +194,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=1000, help="rows of one call (default: %(default)s)")
     rounds = "of Cassandra: fill it so often, the first time with machine code that is being made"
     parser.add_argument("--rounds", type=int, default=1, help=rounds)
-    loop = "of Cassandra's driver (default: its own choice, libev where it was built with it)"
+    loop = "of Cassandra's driver (default: that of stores, libev)"
     parser.add_argument("--event-loop", choices=EVENT_LOOPS, help=loop)
     chosen = parser.parse_args()
     if chosen.event_loop:

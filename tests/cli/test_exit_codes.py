@@ -55,6 +55,7 @@ WRONG_USAGE = [
     "identify sample --no-store --model none --keep-calls some",
     "identify sample --no-store --model none --keep-voice",
     "models --roll-back x.onnx",
+    "models --roll-back --json",
     "verdicts --nothing",
 ]
 

@@ -78,6 +78,7 @@ def test_from_a_cluster_to_training_data(store, tmp_path, capsys):
     clusters = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert set(clusters[0]) | set(clusters[0]["members"][0]) <= documented("unknowns")
     assert picture.read_text().startswith("<svg")
+    assert picture.stat().st_mode & 0o077 == 0, "it shows addresses"
     assert main(["unknowns", *common]) == 0
     assert clusters[0]["cluster"] in capsys.readouterr().out
     assert main(["unknowns", "name", clusters[0]["cluster"], "Zoiper", *common]) == 0

@@ -17,10 +17,13 @@ from sip_scenario import write_capture
 
 from callprint.core.call import EndedBy, Phase
 from callprint.core.relay import order
-from callprint.core.relay.site_inputs import RecordOffset, SourceSilent
+from callprint.core.relay.site_inputs import FlowResults, RecordOffset, SourceSilent
+from callprint.core.signalling.reader import RawMessage
 from callprint.core.spam.detector_names import DETECTORS
+from callprint.core.verdict import FlowKey, RunningFlow
 from callprint.core.wire.frame import Origin
 from callprint.core.wire.progress import Progress
+from callprint.core.wire.signalling import SignallingBatch
 from callprint.core.wire.source import site_of
 from callprint.messaging.topic_names import SIGNALLING
 
@@ -189,6 +192,33 @@ def test_signalling_that_is_far_ahead_of_its_media_is_bounded(frames, monkeypatc
             assert calls.order.waiting <= 10 + 256
     assert calls.order.released_early > 0
     assert rows
+
+
+@pytest.mark.parametrize("waits", ["flows of one batch", "large messages", "progress"])
+def test_what_waits_is_bounded_by_what_it_holds(waits: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(order, "MOST_WAITING", 100)
+    found = order.SiteOrder()
+    for number in range(400):
+        if waits == "flows of one batch":
+            running = (RunningFlow(FlowKey("192.0.2.1", 1, "192.0.2.2", 2, number, 3), 4),) * 30
+            found.take_flows(FlowResults(7, 0, number, (), (), running))
+        elif waits == "progress":
+            sent = (number + 1,)  # a batch that never comes
+            found.take(
+                RecordOffset(0, number), Progress(Origin(7, number, 1), number + 1, sent, (), ended=False)
+            )
+        else:
+            large = RawMessage(5, "192.0.2.1", b"INVITE" * 10_000)
+            found.take(RecordOffset(0, number), SignallingBatch(Origin(7, number, 1), (large,), (number,)))
+        released = list(found.steps())
+        source = found.sources[7]
+        held = sum(len(message.message.payload) for message in found.merged)
+        held += sum(len(message.payload) for batch in source.batches.values() for message in batch.messages)
+        assert held <= 100 * order.BYTES_OF_WEIGHT
+        assert sum(flows.rows for flows in source.flows) <= 100
+        assert len(source.progress) <= 100
+        assert all(step.flows or step.messages for step in released) or waits == "progress"
+    assert (found.released_early > 0) == (waits != "progress")
 
 
 def test_runs_that_die_again_and_again_push_out_none_that_works(monkeypatch):

@@ -1,4 +1,6 @@
-"""How writes to Cassandra are repeated."""
+"""How stores reach Cassandra, and how their writes are repeated."""
+
+import sys
 
 import pytest
 
@@ -8,6 +10,7 @@ from cassandra import ConsistencyLevel, WriteType
 from cassandra.cluster import EXEC_PROFILE_DEFAULT
 from cassandra.policies import RetryPolicy
 
+from callprint.core.ground.errors import StoreError
 from callprint.stores.cassandra_connection import TRIES, WriteAgain, cluster_of
 from callprint.stores.cassandra_settings import CassandraSettings
 
@@ -15,6 +18,13 @@ from callprint.stores.cassandra_settings import CassandraSettings
 def test_a_store_repeats_writes() -> None:
     cluster = cluster_of(CassandraSettings(("127.0.0.1",), "callprint"))
     assert isinstance(cluster.profile_manager.profiles[EXEC_PROFILE_DEFAULT].retry_policy, WriteAgain)
+
+
+def test_a_driver_without_libev_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    # It would take asyncio, which loses answers of protocol 5.
+    monkeypatch.setitem(sys.modules, "cassandra.io.libevreactor", None)
+    with pytest.raises(StoreError, match="built without libev"):
+        cluster_of(CassandraSettings(("127.0.0.1",), "callprint"))
 
 
 @pytest.mark.parametrize("retries", range(TRIES + 1))

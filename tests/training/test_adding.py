@@ -183,6 +183,15 @@ def test_the_three_commands(tools, dataset, of_two, tmp_path, monkeypatch, capsy
     assert network_in_place() != out
 
 
+def test_a_network_of_images_is_compared_without_exemplars(dataset, of_two, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    file = tmp_path / "gamma.npz"
+    save_dataset(replace(only(dataset, "gamma"), split=np.full(12, "dataset1")), file)
+    images = "models/alexnet-k4.onnx"
+    assert main(["evaluate", "--data", str(file), "--model", images, "--against", str(of_two)]) in (0, 4)
+    assert "does not read features" in " ".join(capsys.readouterr().err.split())
+
+
 def test_a_network_without_exemplars_cannot_be_added_to(tools, dataset, of_two, tmp_path):
     for suffix in (".onnx", ".json"):
         (tmp_path / f"two{suffix}").write_bytes(of_two.with_suffix(suffix).read_bytes())

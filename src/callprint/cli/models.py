@@ -89,6 +89,8 @@ def run(args: argparse.Namespace) -> int:
     if args.roll_back:
         if args.models:
             raise UsageError("--roll-back is about the network in place: name no model with it")
+        if args.json:
+            raise UsageError("--roll-back lists no models: give --json without it")
         if not roll_back():
             raise ModelError("the network that ships is in place already")
         messages.print(Text(f"{printable(str(network_in_place()))} is in place"))

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from callprint.cli import EXIT_ERROR
 from callprint.core.ground.errors import ConfigError
+from callprint.core.identify.card import INPUT_FEATURES
 from callprint.inference import load_model
 from callprint.network_in_place import put_in_place
 from callprint.output.console import make_console, make_table, printable
@@ -25,6 +26,11 @@ def replace_or_refuse(dataset: Dataset, model: Path, against: Path, place: bool,
     before, after = load_model(against), load_model(model)
     beside = exemplars_path(against)
     exemplars = load_exemplars(beside, before.card) if beside.exists() else None
+    if exemplars is not None and after.card.input.kind != INPUT_FEATURES:
+        exemplars = None
+        unseen = f"{printable(after.name)} does not read features, which {printable(str(beside))} holds"
+    else:
+        unseen = f"{printable(str(beside))} is missing"
     found = list(compare(before, after, with_held_out(dataset), exemplars))
     if not any(each.is_new for each in found):
         raise ConfigError(
@@ -32,7 +38,7 @@ def replace_or_refuse(dataset: Dataset, model: Path, against: Path, place: bool,
         )
     _print(found, before.name, after.name)
     if exemplars is None:
-        messages.print(Text(f"{printable(str(beside))} is missing: what is forgotten cannot be seen"))
+        messages.print(Text(f"{unseen}: what is forgotten cannot be seen"))
     worse = [each for each in found if each.is_worse]
     if worse:
         parts = ", ".join(dict.fromkeys(f"{each.calls}, {each.seen}" for each in worse))

@@ -113,10 +113,8 @@ def show(args: argparse.Namespace) -> int:
     if args.map is not None:
         from callprint.unknowns.picture import map_svg  # noqa: PLC0415
 
-        try:
-            args.map.write_text(map_svg(found), encoding="utf-8")
-        except OSError as error:
-            raise DatasetError(f"{args.map}: {error.strerror}") from error
+        with open_target(str(args.map)) as stream:
+            stream.write(map_svg(found))
     if args.json:
         with open_target(args.json) as stream:
             for cluster in found.clusters:

@@ -55,8 +55,24 @@ class WriteAgain(RetryPolicy):
 _SAME_WHEN_REPEATED = (WriteType.SIMPLE, WriteType.BATCH, WriteType.UNLOGGED_BATCH, WriteType.BATCH_LOG)
 
 
+def connection_class(url: str) -> Any:
+    """Return the event loop of the driver that stores use. Raises StoreError where it was built without it."""
+    # Without libev the driver quietly takes an event loop that loses answers of protocol 5 (docs/results/cluster.md).
+    try:
+        from cassandra.io.libevreactor import LibevConnection  # noqa: PLC0415
+    except ImportError as error:
+        raise StoreError(
+            f"{url}: this cassandra-driver was built without libev: install libev's headers (libev-dev), then the "
+            "driver again with `pip install --force-reinstall --no-binary :all: --no-deps cassandra-driver`"
+        ) from error
+    return LibevConnection
+
+
 def cluster_of(settings: CassandraSettings) -> Cluster:
-    """Return the cluster that settings name, not connected yet. Raises StoreError for an unknown consistency level."""
+    """Return the cluster that settings name, not connected yet.
+
+    Raises StoreError for an unknown consistency level, and for a driver without libev.
+    """
     policy = (
         DCAwareRoundRobinPolicy(local_dc=settings.datacenter) if settings.datacenter else RoundRobinPolicy()
     )
@@ -78,4 +94,5 @@ def cluster_of(settings: CassandraSettings) -> Cluster:
         auth_provider=PlainTextAuthProvider(settings.user, password) if password is not None else None,
         ssl_context=settings.tls(),
         connect_timeout=REQUEST_TIMEOUT_S,
+        connection_class=connection_class(settings.url),
     )

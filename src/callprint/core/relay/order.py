@@ -11,7 +11,7 @@ The result depends only on what was taken in, and in which order.
 
 import heapq
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import NamedTuple
@@ -23,7 +23,9 @@ from callprint.core.wire.progress import Progress
 from callprint.core.wire.signalling import SignallingBatch
 
 MOST_WAITING = 250_000
-"""Messages, and batches of flows, that wait for progress; beyond that they are released early, to bound memory."""
+"""Messages by weight, and rows of flows with progress, that wait; beyond that they are released early."""
+BYTES_OF_WEIGHT = 4_096
+"""A message weighs one, and one more for as many bytes: the largest are a hundred times the usual ones."""
 MOST_SOURCES = 1_024
 """Runs that are remembered; those that ended are forgotten first, then those that fell silent."""
 
@@ -67,12 +69,23 @@ class Source:
     progress_seen: bool = False
     progress: deque[Progress] = field(default_factory=deque)  # not complete yet
     flows: list[FlowResults] = field(default_factory=list)  # not covered by complete progress yet
+    flow_rows: int = 0  # of `flows`
     batches: dict[RecordOffset, SignallingBatch] = field(default_factory=dict)  # the same
     joined: bool = False  # some progress was complete, so its clock counts
     clock_ns: int = -NEVER_NS  # of the latest complete progress
     latest_clock_ns: int = -NEVER_NS  # the largest that its clock has been
     latest_message_ns: int = -NEVER_NS  # the largest time of its messages that were merged
     ended: bool = False
+
+    @property
+    def weight(self) -> int:
+        """Of its messages that are not merged yet."""
+        return sum(weight_of(batch.messages) for batch in self.batches.values())
+
+    def wait_with(self, flows: FlowResults) -> None:
+        """Keep the results of a batch until progress covers it."""
+        self.flows.append(flows)
+        self.flow_rows += flows.rows
 
 
 class SiteOrder:
@@ -81,8 +94,8 @@ class SiteOrder:
     def __init__(self) -> None:
         self.sources: dict[int, Source] = {}
         self.merged: list[WaitingMessage] = []  # a heap
-        self.waiting = 0  # messages in `merged` and in the batches of sources
-        self.released_early = 0  # messages and batches of flows that did not wait for progress
+        self.waiting = 0  # weight of the messages in `merged` and in the batches of sources
+        self.released_early = 0  # messages, and verdicts and ends of flows, that did not wait for progress
         self._silent = False  # a source fell silent since the last steps
 
     def knows(self, source: int, topic: Topic, partition: int, sequence: int) -> bool:
@@ -94,8 +107,8 @@ class SiteOrder:
         """Take the results of a media batch, in the order of its partition; batches in a gap are lost."""
         source = self._source(flows.source)
         source.received[Topic.MEDIA, flows.partition] = flows.sequence + 1
-        if flows.verdicts or flows.summaries or flows.running:
-            source.flows.append(flows)
+        if flows.rows:
+            source.wait_with(flows)
 
     def take(self, at: RecordOffset, record: SignallingBatch | Progress) -> None:
         """Take a record of the signalling topic, in the order of its partition."""
@@ -108,9 +121,9 @@ class SiteOrder:
                 source.waived = dict(_counts(record))
             source.progress_seen = True
             source.progress.append(record)
-        else:
+        elif record.messages:
             source.batches[at] = record
-            self.waiting += len(record.messages)
+            self.waiting += weight_of(record.messages)
 
     def expire(self, number: int) -> None:
         """Take what a source has sent for all there is: it has fallen silent. If it wakes up, it joins again."""
@@ -143,8 +156,7 @@ class SiteOrder:
         step.over = not alive
         until_ns = min((source.latest_clock_ns for source in alive), default=NEVER_NS)
         while self.merged and (self.merged[0].time_ns <= until_ns or self.waiting > MOST_WAITING):
-            self.waiting -= 1
-            step.messages.append(heapq.heappop(self.merged).message)
+            step.messages.append(self._next_merged())
         clocks = [source.clock_ns for source in alive or self.sources.values()]
         now_ns = min(clocks) if alive else max(clocks)
         step.now_ns = now_ns if abs(now_ns) < NEVER_NS else None
@@ -163,17 +175,27 @@ class SiteOrder:
 
     def _relieve(self) -> Iterator[ReadyStep]:
         """Release flows and messages without progress when too many wait."""
-        while self.waiting > MOST_WAITING or sum(len(s.flows) for s in self.sources.values()) > MOST_WAITING:
+        while self.waiting > MOST_WAITING or self._rows_and_progress() > MOST_WAITING:
             number, source = max(
-                self.sources.items(), key=lambda entry: len(entry[1].batches) + len(entry[1].flows)
+                self.sources.items(),
+                key=lambda entry: entry[1].weight + entry[1].flow_rows + len(entry[1].progress),
             )
+            while len(source.progress) > 1:  # the newest counts all that the others do
+                source.progress.popleft()
             messages = sum(len(batch.messages) for batch in source.batches.values())
-            self.released_early += len(source.flows) + messages
+            self.released_early += source.flow_rows + messages
             step = ReadyStep(self._release(number, source, None))
             while self.merged and self.waiting > MOST_WAITING:
-                self.waiting -= 1
-                step.messages.append(heapq.heappop(self.merged).message)
+                step.messages.append(self._next_merged())
             yield step
+
+    def _rows_and_progress(self) -> int:
+        return sum(source.flow_rows + len(source.progress) for source in self.sources.values())
+
+    def _next_merged(self) -> RawMessage:
+        message = heapq.heappop(self.merged).message
+        self.waiting -= weight_of([message])
+        return message
 
     def _source(self, number: int) -> Source:
         source = self.sources.get(number)
@@ -181,7 +203,7 @@ class SiteOrder:
             while len(self.sources) >= MOST_SOURCES:
                 # Of equals the oldest: an agent that dies again and again must not push out one that works.
                 gone = min(self.sources, key=lambda known: _use_of(self.sources[known]))
-                self.waiting -= sum(len(b.messages) for b in self.sources.pop(gone).batches.values())
+                self.waiting -= self.sources.pop(gone).weight
             source = self.sources[number] = Source()
         return source
 
@@ -199,14 +221,21 @@ class SiteOrder:
         for n, at, message in sorted(found, key=lambda entry: entry[0]):
             source.latest_message_ns = max(source.latest_message_ns, message.time_ns)
             heapq.heappush(self.merged, WaitingMessage(source.latest_message_ns, number, n, at, message))
-        flows, source.flows = source.flows, []
+        flows, source.flows, source.flow_rows = source.flows, [], 0
         if progress is None:
             return flows
         released: list[FlowResults] = []
         for results in flows:
-            due_now = results.sequence < _sent(progress.media_sent, results.partition)
-            (released if due_now else source.flows).append(results)
+            if results.sequence < _sent(progress.media_sent, results.partition):
+                released.append(results)
+            else:
+                source.wait_with(results)
         return released
+
+
+def weight_of(messages: Sequence[RawMessage]) -> int:
+    """Return what messages count in MOST_WAITING."""
+    return len(messages) + sum(len(message.payload) // BYTES_OF_WEIGHT for message in messages)
 
 
 def _use_of(source: Source) -> int:

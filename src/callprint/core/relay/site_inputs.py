@@ -29,6 +29,11 @@ class FlowResults:
     summaries: tuple[FlowSummary, ...]  # of flows that have ended
     running: tuple[RunningFlow, ...] = ()  # of those that go on, as agents report them once a minute
 
+    @property
+    def rows(self) -> int:
+        """How much it holds."""
+        return len(self.verdicts) + len(self.summaries) + len(self.running)
+
     @classmethod
     def of(
         cls, origin: Origin, partition: int, verdicts: Iterable[Verdict], summaries: Iterable[FlowSummary]

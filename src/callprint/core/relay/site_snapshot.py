@@ -17,7 +17,7 @@ from callprint.core.call import Vote
 from callprint.core.ground.errors import ConfigError, DecodeError
 from callprint.core.ground.named_rows import NamedRows
 from callprint.core.ground.snapshot import Snapshot
-from callprint.core.relay.order import SiteOrder, Source, WaitingMessage
+from callprint.core.relay.order import SiteOrder, Source, WaitingMessage, weight_of
 from callprint.core.relay.released_snapshots import upgraded_0_1_0
 from callprint.core.relay.site import SiteCalls
 from callprint.core.relay.site_inputs import FlowResults, RecordOffset
@@ -192,10 +192,10 @@ def _restore_order(order: SiteOrder, plain: dict[str, Any], fetch: Fetch) -> Non
                 rows = tuple(VERDICTS.read(results["verdicts"])), tuple(SUMMARIES.read(results["summaries"]))
                 partition, sequence = int(results["partition"]), int(results["sequence"])
                 running = tuple(RUNNING_FLOWS.read(results.get("running", [])))
-                source.flows.append(FlowResults(number, partition, sequence, *rows, running))
+                source.wait_with(FlowResults(number, partition, sequence, *rows, running))
             for at in _OFFSETS.read(values["batches"]):
                 source.batches[at] = _messages_at(fetch, at)
-                order.waiting += len(source.batches[at].messages)
+            order.waiting += source.weight
             order.sources[number] = source
         known: dict[RecordOffset, SignallingBatch] = {}
         for time_ns, number, message, partition, offset in _MERGED.read(plain["merged"]):
@@ -204,7 +204,7 @@ def _restore_order(order: SiteOrder, plain: dict[str, Any], fetch: Fetch) -> Non
                 known[at] = _messages_at(fetch, at)
             raw = known[at].messages[known[at].numbers.index(message)]
             order.merged.append(WaitingMessage(time_ns, number, message, at, raw))
-            order.waiting += 1
+            order.waiting += weight_of([raw])
         order.released_early = int(plain["released_early"])
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise DecodeError(f"the snapshot of a site's order is damaged: {error!r}") from error
