@@ -306,6 +306,7 @@ class Attempt:
         tag = message.to.tag
         crosses_bye = self.bye_ns is not None and tag in self.past_tags
         if self.answered_ns is None:
+            self.callee.note_agent(message, answers=True)
             self._answered(self.bye_ns if crosses_bye and self.bye_ns is not None else self.last_ns, key)
             if not crosses_bye:
                 self.past_tags.pop(tag, None)  # some answer with the tag of their challenge
