@@ -220,6 +220,12 @@ def test_a_caller_without_tag_is_read_as_rfc_2543_wrote():
     assert (end.from_tag, end.state) == ("", CallState.COMPLETED)
 
 
+def test_the_callee_of_a_caller_without_tag_hangs_up():
+    messages = [*ANSWERED, (9.0, CALL.request("BYE", cseq=7, to_tag="tag-b", by_callee=True))]
+    end = end_of([(when, message.replace(b";tag=tag-a", b"")) for when, message in messages])
+    assert (end.state, end.ended_by, end.ended_ns) == (CallState.COMPLETED, EndedBy.CALLEE, at(9))
+
+
 def test_broken_messages_and_bodies_are_counted_by_defect():
     engine = CallPlayer()
     bad_body = Talk("c2").request("INVITE", sdp="m=audio nonsense")
