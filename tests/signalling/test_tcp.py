@@ -9,6 +9,7 @@ from tcp_payloads import Payloads
 from callprint.core.signalling.framing import SipFramer
 from callprint.core.signalling.tcp import (
     FIN,
+    HELD_SEGMENT,
     HOLE_TIMEOUT_NS,
     MAXIMUM_HELD,
     MAXIMUM_HELD_SEGMENTS,
@@ -156,6 +157,15 @@ def test_memory_is_bounded_whatever_the_streams_hold():
         assert tcp.buffered_bytes <= 100_000
     assert tcp.evicted_streams == 17
     _assert_adds_up(tcp, 40)
+
+
+def test_segments_of_a_byte_behind_holes_are_bounded_by_what_they_really_take():
+    tcp = TcpReassembler(maximum_bytes=100 * HELD_SEGMENT)
+    for i in range(1000):
+        tcp.segment(0, (i // 50, 0, 0, 0, 0, 0), 1 + 2 * (i % 50), 0, b"A")
+        assert tcp.held <= 100
+    assert tcp.evicted_streams > 0
+    _assert_adds_up(tcp, 1000)
 
 
 def test_acknowledgements_are_counted_and_keep_no_state():
