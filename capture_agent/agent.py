@@ -22,7 +22,7 @@ from callprint.core.relay.packet_shipping import PacketShipper
 from callprint.core.relay.shipping import Shipper
 from callprint.core.relay.signalling_shipping import SignallingShipper
 from callprint.core.relay.summarising import Summariser
-from callprint.core.signalling.reader import SignallingReader
+from callprint.core.signalling.reader import RawMessage, SignallingReader
 from callprint.core.wire.media import MediaBatch, encode_media
 from callprint.core.wire.packets import PacketBatch, encode_packets
 from callprint.core.wire.progress import encode_progress
@@ -158,7 +158,7 @@ class CaptureAgent:
         """End every flow and send the rest; return whether Kafka has all of it (if not, the spool has)."""
         self._take_ordered(self.order.flush())
         self._end_flows()
-        self._sip.close()
+        self._send_messages(self._sip.close())
         self._flush(ended=True)
         done = self._publisher.flush(timeout_s)
         self._publisher.close()
@@ -168,7 +168,7 @@ class CaptureAgent:
         for batch in batches:
             if batch.begins_anew:
                 self._end_flows()
-                self._sip.close()
+                self._send_messages(self._sip.close())
                 self._flush(begins_anew=True)
             if len(batch.records):
                 self._take(batch.data, batch.records, batch.capture)
@@ -199,9 +199,7 @@ class CaptureAgent:
             for some in _slices(packets, LOOK_UP_NS):
                 self._process(data, some, capture)
                 self._send_packets(self._packets.take(data, some, self.engine))
-        messages = self._sip.read(data, packets, records, capture)
-        self.sip_messages += len(messages)
-        self._send_signalling(self._sip_shipper.take(messages))
+        self._send_messages(self._sip.read(data, packets, records, capture))
 
     def _process(self, data: Array, packets: Array, capture: str | None) -> None:
         for events in self.engine.process(data, packets, capture=capture):
@@ -239,6 +237,10 @@ class CaptureAgent:
     def _send_packets(self, batches: list[tuple[int, PacketBatch]]) -> None:
         for partition, batch in batches:
             self._publisher.publish(Outgoing(self._settings.packets_topic, partition, encode_packets(batch)))
+
+    def _send_messages(self, messages: list[RawMessage]) -> None:
+        self.sip_messages += len(messages)
+        self._send_signalling(self._sip_shipper.take(messages))
 
     def _send_signalling(self, batches: list[tuple[int, SignallingBatch]]) -> None:
         for partition, batch in batches:

@@ -130,6 +130,24 @@ def test_a_server_that_refuses_is_not_the_callee():
     assert end.callee_user_agent == "gateway two"
 
 
+def of_server(message: bytes, name: bytes) -> bytes:
+    return message.replace(b"CSeq", b"Server: " + name + b"\r\nCSeq", 1)
+
+
+@pytest.mark.parametrize("of_proxy", [reply(100, tag=""), CALL.response(200, "CANCEL", to_tag="p")])
+def test_what_a_proxy_answers_for_itself_says_nothing_about_the_callee(of_proxy):
+    script = [(0.0, invite()), (0.1, of_server(of_proxy, b"proxy"))]
+    assert end_of(script).callee_user_agent is None
+    assert end_of([*script, (2.0, of_server(reply(180), b"phone"))]).callee_user_agent == "phone"
+
+
+def test_who_answers_may_not_be_who_rang():
+    script = [(0.0, invite()), (1.0, of_server(reply(180, tag="one"), b"phone one"))]
+    answer = reply(200, tag="two")
+    assert end_of([*script, (2.0, of_server(answer, b"phone two"))]).callee_user_agent == "phone two"
+    assert end_of([*script, (2.0, answer)]).callee_user_agent == "phone one", "it may just not say who it is"
+
+
 # -- CANCEL
 
 

@@ -64,6 +64,20 @@ def test_a_call_over_tcp_in_pieces():
     assert sum(engine.assembler.reader.tcp.outcomes.values()) == 3
 
 
+@pytest.mark.parametrize("followed", [False, True])
+def test_a_bye_behind_a_segment_that_was_never_captured_ends_its_call_at_its_own_time(followed):
+    (_, invite), (_, answer), (_, bye) = whole_call(1, 0)
+    missing = len(invite) + len(answer) + 40
+    frames = [
+        (0.0, invite + answer, True, 1000),
+        (5.0, bye, True, 1000 + missing),
+        *([(400.0, CALL.request("OPTIONS"), False, 0)] if followed else []),
+    ]
+    engine = CallPlayer()
+    records = engine.process(*packets_of(frames)) + engine.finish()
+    assert (records[-1].ended_by, records[-1].ended_ns) == (EndedBy.CALLER, at(5))
+
+
 @settings(max_examples=10, deadline=None)
 @given(st.data())
 def test_the_rows_are_the_same_whatever_the_batches(data):

@@ -45,6 +45,23 @@ def test_an_answered_call_that_the_callee_ends():
     assert (end.state, end.ended_by, end.ended_ns) == (CallState.COMPLETED, EndedBy.CALLEE, at(9))
 
 
+@pytest.mark.parametrize("by_callee", [False, True])
+def test_the_response_to_a_bye_that_was_not_captured_ends_the_call(by_callee):
+    ok = CALL.response(200, "BYE", cseq=7, to_callee=by_callee)
+    end = end_of([*ANSWERED, (9.0, ok), (9.5, ok)])
+    by = EndedBy.CALLEE if by_callee else EndedBy.CALLER
+    assert (end.state, end.ended_by, end.ended_ns) == (CallState.COMPLETED, by, at(9))
+
+
+def test_the_response_to_a_bye_that_was_seen_changes_nothing():
+    """The caller leaves an early dialog and tries another gateway: the call does not wait for its end again."""
+    again = CALL.request("INVITE", cseq=3, branch="z9hG4bK-3")
+    script = [(0.0, INVITE), (1.0, CALL.response(180)), (2.0, CALL.request("BYE", cseq=2, to_tag="tag-b"))]
+    script += [(2.1, again), (2.2, CALL.response(200, "BYE", cseq=2))]
+    end = end_of([*script, (90.0, CALL.response(200, cseq=3, to_tag="c", branch="z9hG4bK-3"))])
+    assert (end.answered_ns, end.final_status) == (at(90), 200)
+
+
 def test_the_caller_gives_up():
     end = end_of(
         [
@@ -218,6 +235,12 @@ def test_a_caller_without_tag_is_read_as_rfc_2543_wrote():
     bye = old.request("BYE", cseq=2).replace(b";tag=", b"")
     end = end_of([(0, invite), (1, ok), (2, bye)])
     assert (end.from_tag, end.state) == ("", CallState.COMPLETED)
+
+
+def test_the_callee_of_a_caller_without_tag_hangs_up():
+    messages = [*ANSWERED, (9.0, CALL.request("BYE", cseq=7, to_tag="tag-b", by_callee=True))]
+    end = end_of([(when, message.replace(b";tag=tag-a", b"")) for when, message in messages])
+    assert (end.state, end.ended_by, end.ended_ns) == (CallState.COMPLETED, EndedBy.CALLEE, at(9))
 
 
 def test_broken_messages_and_bodies_are_counted_by_defect():

@@ -11,6 +11,7 @@ from callprint.core.dissect import dissect
 from callprint.core.packets import RECORD
 from callprint.core.signalling.fragments import (
     FRAGMENT_TIMEOUT_NS,
+    HELD_PIECE,
     UDP,
     Fragment,
     FragmentOutcome,
@@ -40,6 +41,18 @@ def test_any_order_gives_the_message(order, size):
     assert [message for message in got if message is not None] == [LONG]
     assert reassembler.outcomes[FragmentOutcome.USED] == len(pieces)
     assert reassembler.held == 0
+
+
+def test_tiny_pieces_are_bounded_by_what_they_really_take():
+    room = 100 * (8 + HELD_PIECE)
+    reassembler = FragmentReassembler(maximum_bytes=room)
+    for i in range(1000):
+        piece = Fragment((0, 1, 0, 2, i // 50), UDP, 8 + i % 50 * 8, True, b"8 bytes.")
+        assert reassembler.add(0, piece) is None
+        assert reassembler.held <= 100
+    assert reassembler.outcomes[FragmentOutcome.GIVEN_UP] + reassembler.held == 1000
+    reassembler.close()
+    assert reassembler.held == reassembler._bytes == 0
 
 
 def test_what_is_no_sip_costs_no_memory():

@@ -4,14 +4,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sip_samples import INVITE
+from tcp_payloads import Payloads
 
 from callprint.core.signalling.framing import SipFramer
 from callprint.core.signalling.tcp import (
     FIN,
+    HELD_SEGMENT,
     HOLE_TIMEOUT_NS,
     MAXIMUM_HELD,
     MAXIMUM_HELD_SEGMENTS,
+    RST,
     SYN,
+    TcpMessage,
     TcpOutcome,
     TcpReassembler,
 )
@@ -38,7 +42,7 @@ def test_any_cut_order_and_repetition_gives_the_messages(data):
     extra = data.draw(st.lists(st.sampled_from(pieces + overlaps), max_size=5))
     order = data.draw(st.permutations(pieces + extra))
     base = data.draw(st.sampled_from([0, 1, 0xFFFFFFF0, 0xFFFFFFFF, 0x7FFFFFF0]))
-    tcp = TcpReassembler()
+    tcp = Payloads()
     messages = tcp.segment(0, KEY, base, SYN, b"")
     for start, piece in order:
         messages += tcp.segment(1, KEY, (base + 1 + start) & 0xFFFFFFFF, 0, piece)
@@ -48,7 +52,7 @@ def test_any_cut_order_and_repetition_gives_the_messages(data):
 
 
 def test_a_stream_first_seen_in_the_middle_is_read_from_its_next_message():
-    tcp = TcpReassembler()
+    tcp = Payloads()
     tail = INVITE[100:]
     assert tcp.segment(0, KEY, 5000, 0, tail) == []
     assert tcp.segment(0, KEY, 5000 + len(tail), 0, OK) == [OK]
@@ -57,7 +61,7 @@ def test_a_stream_first_seen_in_the_middle_is_read_from_its_next_message():
 
 
 def test_a_hole_is_given_up_after_its_time_and_the_next_message_is_found():
-    tcp = TcpReassembler()
+    tcp = Payloads()
     wire = INVITE + OK + INVITE
     lost = len(INVITE) + 50
     tcp.segment(0, KEY, 0, SYN, b"")
@@ -70,7 +74,7 @@ def test_a_hole_is_given_up_after_its_time_and_the_next_message_is_found():
 
 
 def test_a_hole_is_given_up_when_too_much_waits_behind_it():
-    tcp = TcpReassembler()
+    tcp = Payloads()
     tcp.segment(0, KEY, 0, SYN, b"")
     at = 1 + 10_000  # the first 10 kB never come
     got = []
@@ -82,8 +86,47 @@ def test_a_hole_is_given_up_when_too_much_waits_behind_it():
     assert tcp.held == 0
 
 
-def test_a_new_connection_on_the_same_ports_starts_afresh():
+def test_another_stream_shows_that_the_time_of_a_hole_is_over():
     tcp = TcpReassembler()
+    tcp.segment(0, KEY, 0, SYN, b"")
+    assert tcp.segment(7, KEY, 101, 0, OK, "a") == []
+    assert tcp.segment(HOLE_TIMEOUT_NS, OTHER, 1, 0, INVITE) == [
+        TcpMessage(HOLE_TIMEOUT_NS, OTHER, INVITE, None)
+    ]
+    assert tcp.segment(HOLE_TIMEOUT_NS + 7, OTHER, 1 + len(INVITE), 0, INVITE, "b") == [
+        TcpMessage(7, KEY, OK, "a"),
+        TcpMessage(HOLE_TIMEOUT_NS + 7, OTHER, INVITE, "b"),
+    ]
+    _assert_adds_up(tcp, 4)
+
+
+@pytest.mark.parametrize("how", ["reset", "new connection", "end of the capture"])
+def test_what_waits_behind_holes_is_read_when_its_connection_is_over(how):
+    tcp = TcpReassembler()
+    tcp.segment(0, KEY, 0, SYN, b"")
+    assert tcp.segment(1, KEY, 101, 0, OK) == []
+    assert tcp.segment(2, KEY, 201 + len(OK), FIN, INVITE) == []
+    if how == "end of the capture":
+        messages = tcp.close()
+    else:
+        messages = tcp.segment(9, KEY, 301 + 2 * len(OK), RST if how == "reset" else SYN, b"")
+    assert messages == [TcpMessage(1, KEY, OK, None), TcpMessage(2, KEY, INVITE, None)]
+    assert tcp.holes == 2
+    assert tcp.close() == []
+    assert tcp.outcomes[TcpOutcome.DROPPED] == tcp.held == tcp.buffered_bytes == 0
+
+
+def test_the_segment_that_fills_a_hole_after_its_time_is_not_too_late_for_its_own_stream():
+    tcp = TcpReassembler()
+    tcp.segment(0, KEY, 0, SYN, b"")
+    assert tcp.segment(1, KEY, 101, 0, OK[100:]) == []
+    late_ns = HOLE_TIMEOUT_NS + SECOND_NS
+    assert tcp.segment(late_ns, KEY, 1, 0, OK[:100]) == [TcpMessage(late_ns, KEY, OK, None)]
+    assert tcp.holes == 0
+
+
+def test_a_new_connection_on_the_same_ports_starts_afresh():
+    tcp = Payloads()
     assert tcp.segment(0, KEY, 10, SYN, b"") == []
     assert tcp.segment(0, KEY, 11, 0, INVITE[:200]) == []
     assert tcp.segment(0, KEY, 3_000_000_000, 0, OK) == [OK]
@@ -94,7 +137,7 @@ def test_a_new_connection_on_the_same_ports_starts_afresh():
 
 
 def test_a_flood_of_connections_evicts_the_longest_idle_and_counts():
-    tcp = TcpReassembler(maximum_streams=2)
+    tcp = Payloads(maximum_streams=2)
     tcp.segment(0, KEY, 1, 0, INVITE[:100])
     tcp.segment(0, OTHER, 1, 0, INVITE[:100])
     tcp.segment(0, KEY, 101, 0, INVITE[100:200])
@@ -106,7 +149,7 @@ def test_a_flood_of_connections_evicts_the_longest_idle_and_counts():
 
 
 def test_memory_is_bounded_whatever_the_streams_hold():
-    tcp = TcpReassembler(maximum_bytes=100_000)
+    tcp = Payloads(maximum_bytes=100_000)
     unfinished = INVITE.replace(b"Content-Length: 3", b"Content-Length: 60000") + b"x" * 30_000
     for i in range(20):
         tcp.segment(i, (i, 0, 0, 0, 0, 0), 0, SYN, b"")
@@ -116,8 +159,17 @@ def test_memory_is_bounded_whatever_the_streams_hold():
     _assert_adds_up(tcp, 40)
 
 
+def test_segments_of_a_byte_behind_holes_are_bounded_by_what_they_really_take():
+    tcp = TcpReassembler(maximum_bytes=100 * HELD_SEGMENT)
+    for i in range(1000):
+        tcp.segment(0, (i // 50, 0, 0, 0, 0, 0), 1 + 2 * (i % 50), 0, b"A")
+        assert tcp.held <= 100
+    assert tcp.evicted_streams > 0
+    _assert_adds_up(tcp, 1000)
+
+
 def test_acknowledgements_are_counted_and_keep_no_state():
-    tcp = TcpReassembler()
+    tcp = Payloads()
     for _ in range(10):
         assert tcp.segment(0, KEY, 7, 16, b"") == []
     assert tcp.outcomes == {TcpOutcome.EMPTY: 10}
@@ -137,7 +189,7 @@ def test_acknowledgements_are_counted_and_keep_no_state():
     )
 )
 def test_garbage_segments_never_raise_and_every_one_is_counted(segments):
-    tcp = TcpReassembler(maximum_streams=1)
+    tcp = Payloads(maximum_streams=1)
     for key, sequence, flags, payload, time_ns in segments:
         tcp.segment(time_ns, key, sequence, flags, payload)
     _assert_adds_up(tcp, len(segments))
@@ -230,7 +282,7 @@ class _Counted(int):
 
 def test_segments_behind_a_hole_are_not_searched_by_every_segment_before_it(monkeypatch):
     monkeypatch.setattr(TcpReassembler, "_hold", _hold_counted(TcpReassembler._hold))
-    tcp = TcpReassembler()
+    tcp = Payloads()
     tcp.segment(0, KEY, 0, SYN, b"")
     for i in range(MAXIMUM_HELD_SEGMENTS):
         tcp.segment(0, KEY, 5000 + 2 * i, 0, b"A")
@@ -243,8 +295,8 @@ def test_segments_behind_a_hole_are_not_searched_by_every_segment_before_it(monk
 
 
 def _hold_counted(hold):
-    def counted(self, stream, time_ns, sequence, payload):
-        hold(self, stream, time_ns, sequence, payload)
+    def counted(self, key, stream, sequence, segment):
+        hold(self, key, stream, sequence, segment)
         stream.order[:] = [_Counted(each) for each in stream.order]  # stays a heap
 
     return counted

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sip_samples import INVITE
+from tcp_payloads import Payloads
 
 from callprint.core.signalling.sip import MAXIMUM_MESSAGE
-from callprint.core.signalling.tcp import HOLE_TIMEOUT_NS, SYN, TcpReassembler
+from callprint.core.signalling.tcp import HOLE_TIMEOUT_NS, SYN
 from callprint.core.signalling.websocket import SignallingFramer
 
 KEY = (0, 1, 0, 2, 40000, 5060)
@@ -58,7 +59,7 @@ def test_any_cut_of_a_connection_gives_its_messages(data):
     whole = b"".join(wire)
     near = st.integers(1, len(whole) - 1) | st.integers(1, 2000)
     cuts = sorted(data.draw(st.sets(near, max_size=12)))
-    tcp = TcpReassembler()
+    tcp = Payloads()
     messages = tcp.segment(0, KEY, 99, SYN, b"")
     for start, end in zip([0, *cuts], [*cuts, len(whole)], strict=True):
         messages += tcp.segment(1, KEY, 100 + start, 0, whole[start:end])
@@ -78,7 +79,7 @@ def test_a_connection_first_seen_in_the_middle_is_read_from_its_next_frame(mask)
 
 @pytest.mark.parametrize("mask", [b"", MASK])
 def test_a_hole_is_given_up_and_the_next_frame_is_found(mask):
-    tcp = TcpReassembler()
+    tcp = Payloads()
     first, second = frame(BARE, mask), frame(OK, mask)
     sequence = 100 + len(REQUEST)
     tcp.segment(0, KEY, 99, SYN, b"")

@@ -158,7 +158,8 @@ class CallAssembler:
 
     def finish(self) -> list[CallEvent | MediaOnlyCall]:
         """End everything: the capture is over. All calls that were still open close and settle."""
-        self.reader.close()
+        for message in self.reader.close():
+            self._take(message)
         self._running.clear()
         while self._flows:
             self._settle_next()

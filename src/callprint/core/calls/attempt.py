@@ -21,7 +21,7 @@ nor cancelled. "Waits": for `retry_timeout_s`, 64 * T1, for a message that lets 
     unanswered,    INVITE with the To tag of a dialog            ANSWERED     14 (not before the first one is over)
     or waits
     unanswered     BYE of the callee                             COMPLETED    15 (not on an early dialog)
-    ANSWERED       BYE of the last confirmed dialog              COMPLETED    15
+    ANSWERED       BYE of the last confirmed dialog, or its 2xx  COMPLETED    15
     waits          1xx, or a new INVITE                          unanswered   16.7
     waits          nothing: 487, or CANCEL by the caller         CANCELLED    9.1, 15.1.2, 16.10
     waits          nothing: 3xx-6xx                              FAILED       8.1.3
@@ -119,8 +119,7 @@ class Attempt:
         """Return when the call must be looked at again unless a message comes before."""
         if self.ended:
             return self.closed_ns + settings.call_waits_ns
-        waits_since_ns = self._waits_since_ns()
-        if waits_since_ns is not None:
+        if (waits_since_ns := self._waits_since_ns()) is not None:
             return waits_since_ns + settings.retry_timeout_ns
         wait_ns = settings.setup_timeout_ns if self.answered_ns is None else settings.answered_timeout_ns
         return max(self.last_ns, self.alive_ns) + wait_ns
@@ -231,6 +230,8 @@ class Attempt:
                 self._on_answer(message, key)
             elif self.answered_ns is None or self.inferred:
                 self._on_refusal(message, key)
+        elif message.method == "BYE" and 200 <= message.status < 300 and not self.ended:
+            self._on_bye(message, sender.other)
         self.party(sender).note_agent(message)
 
     def on_media(self, session: SessionDescription, sender: Side) -> int:
@@ -296,8 +297,7 @@ class Attempt:
         if message.status > 100:
             self.state = CallState.RINGING
         if message.status >= 180:
-            branch = self.branches.pending.get(key)
-            if branch is not None and branch.ringing_ns is None:
+            if (branch := self.branches.pending.get(key)) is not None and branch.ringing_ns is None:
                 branch.ringing_ns = self.last_ns
             if self.ringing_ns is None:
                 self.ringing_ns = self.last_ns
@@ -306,6 +306,7 @@ class Attempt:
         tag = message.to.tag
         crosses_bye = self.bye_ns is not None and tag in self.past_tags
         if self.answered_ns is None:
+            self.callee.note_agent(message, answers=True)
             self._answered(self.bye_ns if crosses_bye and self.bye_ns is not None else self.last_ns, key)
             if not crosses_bye:
                 self.past_tags.pop(tag, None)  # some answer with the tag of their challenge
@@ -355,8 +356,8 @@ class Attempt:
 
     def _on_bye(self, message: SipMessage, sender: Side) -> None:
         tag = message.to.tag if sender is Side.CALLER else message.from_.tag
-        if self.refused_ns is not None and tag in self.past_tags:
-            return  # there is no dialog
+        if tag in self.past_tags and (self.refused_ns is not None or not message.is_request):
+            return  # there is no dialog, or a BYE of it was seen
         self.dialogs.pop(tag, None)
         keep(self.past_tags, tag)
         if self.dialogs:

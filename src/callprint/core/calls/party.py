@@ -62,11 +62,17 @@ class Party:
         del self.endpoints[next(iter(self.endpoints))]
         return True
 
-    def note_agent(self, message: SipMessage) -> None:
-        """Note the program that a message of this party claims to be from, unless one is known."""
-        if self.user_agent is None:
+    def note_agent(self, message: SipMessage, *, answers: bool = False) -> None:
+        """Note the program that a message of this party claims to be from, unless one is known.
+
+        100 and whatever belongs to CANCEL are of the next hop alone, which may be a proxy (RFC 3261 9.1, 16.7).
+        `answers`: what is known may be of another telephone that rang as well.
+        """
+        if message.status == 100 or message.method == "CANCEL":
+            return
+        if answers or self.user_agent is None:
             agent = message.header("user-agent") or message.header("server")
-            self.user_agent = printable(agent) if agent else None
+            self.user_agent = printable(agent) if agent else self.user_agent
 
     def announce(self, session: SessionDescription) -> int:
         """Note where and what it wants to receive; return how many endpoints had to make room.

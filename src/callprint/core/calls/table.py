@@ -82,7 +82,8 @@ class CallTable:
         """Return the call of a message and which party SENT it; None when there is none."""
         call = self._of_tag(message.call_id, message.from_.tag)
         requester = Side.CALLER
-        if call is None and message.to.tag:
+        # A caller of RFC 2543 has no tag, and its callee names none when it hangs up (RFC 3261 12.2.1.1).
+        if call is None and (message.to.tag or message.method == "BYE"):
             call = self._of_tag(message.call_id, message.to.tag)
             requester = Side.CALLEE
         if call is None:

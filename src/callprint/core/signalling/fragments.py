@@ -16,6 +16,8 @@ from enum import StrEnum
 
 FRAGMENT_TIMEOUT_NS = 30_000_000_000
 MAXIMUM_DATAGRAM = 65_535
+HELD_PIECE = 130
+"""Bytes of memory that a piece takes besides its payload: measured (tracemalloc, CPython 3.11)."""
 UDP = 17
 
 FragmentKey = tuple[int, int, int, int, int]
@@ -92,7 +94,7 @@ class FragmentReassembler:
         datagram.pieces[fragment.offset] = fragment.payload
         datagram.offsets.insert(at, fragment.offset)
         datagram.size += len(fragment.payload)
-        self._bytes += len(fragment.payload)
+        self._bytes += len(fragment.payload) + HELD_PIECE
         self.held += 1
         if not fragment.more:
             datagram.total = fragment.offset + len(fragment.payload)
@@ -142,7 +144,7 @@ class FragmentReassembler:
     def _drop(self, datagram: _Datagram, outcome: FragmentOutcome) -> None:
         self.outcomes[outcome] += len(datagram.pieces)
         self.held -= len(datagram.pieces)
-        self._bytes -= datagram.size
+        self._bytes -= datagram.size + HELD_PIECE * len(datagram.pieces)
         datagram.pieces.clear()
         datagram.offsets.clear()
         datagram.size = 0

@@ -1,8 +1,12 @@
 """Puts TCP segments of signalling back in order (RFC 9293) and returns the SIP messages in them.
 
 Passive and bounded: nobody can be asked to send again. A hole that is not filled within `HOLE_TIMEOUT_NS`, or
-behind which more than `MAXIMUM_HELD` bytes wait, is given up, and the framer looks for the next message. The
-limits are in packet time and bytes, so a replay gives the same messages. A segment costs its bytes and, behind a
+behind which more than `MAXIMUM_HELD` bytes wait, is given up, and the framer looks for the next message; so it is when
+the connection or the capture ends. The next segment of any stream notices that the time is over: a connection may be
+silent from then on, and what waits can be the BYE of its call. A message that a filled hole completes is as old as the
+segment that filled it; one behind a hole that was given up is as old as its own segment, which its receiver read then.
+
+The limits are in packet time and bytes, so a replay gives the same messages. A segment costs its bytes and, behind a
 hole, the logarithm of how many wait there; however many do, no segment looks at all of them.
 
 Every segment ends in one TcpOutcome; those that wait behind a hole are in `held`.
@@ -12,6 +16,7 @@ import heapq
 from collections import Counter, OrderedDict
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from callprint.core.signalling.websocket import SignallingFramer
 
@@ -20,6 +25,8 @@ HOLE_TIMEOUT_NS = 3_000_000_000
 MAXIMUM_HELD = 131_072
 """Bytes of one direction that may wait behind a hole."""
 MAXIMUM_HELD_SEGMENTS = 256
+HELD_SEGMENT = 200
+"""Bytes of memory that a segment takes behind a hole, besides its payload: measured (tracemalloc, CPython 3.11)."""
 WINDOW = 1 << 20
 """A sequence number farther than this from the expected one belongs to another connection."""
 
@@ -33,14 +40,31 @@ class TcpOutcome(StrEnum):
     USED = "used"  # some or all of its bytes went on to the framer
     EMPTY = "empty"  # no payload: handshake, acknowledgement, end
     REPEATED = "repeated"  # all its bytes had been seen before
-    DROPPED = "dropped"  # waited behind a hole when its stream was evicted, replaced or at its limit
+    DROPPED = "dropped"  # waited behind a hole when its stream was evicted
+
+
+class TcpMessage(NamedTuple):
+    """A SIP message of a stream."""
+
+    time_ns: int
+    key: StreamKey
+    payload: bytes
+    capture: str | None  # the file or interface that its last byte came from
+
+
+class _Segment(NamedTuple):
+    """A segment with payload, which may wait behind a hole."""
+
+    time_ns: int
+    payload: bytes
+    capture: str | None
 
 
 @dataclass(slots=True)
 class _Stream:
     framer: SignallingFramer
     expected: int | None  # next sequence number, not wrapped at 2**32; None before the first payload
-    held: dict[int, bytes]  # sequence number, not wrapped -> payload
+    held: dict[int, _Segment]  # by sequence number, not wrapped
     order: list[int]  # heap of the keys of `held`: the earliest is the first
     held_bytes: int
     hole_since_ns: int
@@ -48,7 +72,7 @@ class _Stream:
     @property
     def memory(self) -> int:
         """Bytes that the stream keeps."""
-        return self.held_bytes + self.framer.buffered
+        return self.held_bytes + HELD_SEGMENT * len(self.held) + self.framer.buffered
 
 
 class TcpReassembler:
@@ -59,6 +83,7 @@ class TcpReassembler:
         self._maximum_bytes = maximum_bytes
         self._bytes = 0  # in the memory of all streams
         self._streams: OrderedDict[StreamKey, _Stream] = OrderedDict()
+        self._with_hole: OrderedDict[StreamKey, _Stream] = OrderedDict()  # the oldest hole first
         self.outcomes: Counter[TcpOutcome] = Counter()
         self.held = 0  # segments that wait now
         self.holes = 0  # holes given up
@@ -72,38 +97,68 @@ class TcpReassembler:
         """Bytes in framers that wait for the rest of their message."""
         return sum(stream.framer.buffered for stream in self._streams.values())
 
-    def segment(self, time_ns: int, key: StreamKey, sequence: int, flags: int, payload: bytes) -> list[bytes]:
-        """Take one segment in the order of capture; return the SIP messages that it completes."""
+    def segment(
+        self,
+        time_ns: int,
+        key: StreamKey,
+        sequence: int,
+        flags: int,
+        payload: bytes,
+        capture: str | None = None,
+    ) -> list[TcpMessage]:
+        """Take one segment in the order of capture; return the SIP messages that it completes.
+
+        With them come those of other streams whose holes are given up by its time, before its own. `capture`: the file
+        or interface that it is from.
+        """
+        messages = self.overdue(time_ns, key)
         stream = self._streams.get(key)
         if flags & SYN or (stream is not None and self._is_foreign(stream, sequence)):
             if stream is not None:
-                self._close(key)
+                messages += self._end(key, stream)
             stream = None
         if stream is None:
             if not payload and not flags & SYN:
                 self.outcomes[TcpOutcome.EMPTY] += 1
-                return []
+                return messages
             stream = self._open(key, synced=bool(flags & SYN))
         self._streams.move_to_end(key)
         if flags & SYN:
             sequence = (sequence + 1) & 0xFFFFFFFF  # the SYN itself has a number
             stream.expected = sequence
         self._bytes -= stream.memory
-        messages = self._payload(stream, time_ns, sequence, payload)
+        messages += self._payload(key, stream, sequence, _Segment(time_ns, payload, capture))
         self._bytes += stream.memory
-        if flags & RST or (flags & FIN and not stream.held):
+        if flags & RST:
+            messages += self._end(key, stream)
+        elif flags & FIN and not stream.held:
             self._close(key)
         while self._bytes > self._maximum_bytes:
             self._evict()
         return messages
 
-    def close(self) -> None:
-        """Give up everything that waits: the capture has ended."""
-        for key in list(self._streams):
-            self._close(key)
+    def overdue(self, now_ns: int, but: StreamKey | None = None) -> list[TcpMessage]:
+        """Give up the holes that are too old by now, and return the messages behind them.
 
-    def _payload(self, stream: _Stream, time_ns: int, sequence: int, payload: bytes) -> list[bytes]:
-        messages: list[bytes] = []
+        `but`: a stream that is left alone, because its next segment may fill its hole.
+        """
+        messages: list[TcpMessage] = []
+        while self._with_hole:
+            key, stream = next(iter(self._with_hole.items()))
+            if key == but or now_ns - stream.hole_since_ns < HOLE_TIMEOUT_NS:
+                break
+            self._bytes -= stream.memory
+            messages += self._give_up(key, stream, now_ns)
+            self._bytes += stream.memory
+        return messages
+
+    def close(self) -> list[TcpMessage]:
+        """Give up all holes, and everything that is not whole: the capture has ended."""
+        return [message for key, stream in list(self._streams.items()) for message in self._end(key, stream)]
+
+    def _payload(self, key: StreamKey, stream: _Stream, sequence: int, segment: _Segment) -> list[TcpMessage]:
+        messages: list[TcpMessage] = []
+        time_ns, payload, capture = segment
         if not payload:
             self.outcomes[TcpOutcome.EMPTY] += 1
         else:
@@ -113,60 +168,66 @@ class TcpReassembler:
             if behind >= len(payload):
                 self.outcomes[TcpOutcome.REPEATED] += 1
             elif behind >= 0:
-                messages += self._deliver(stream, sequence, payload)
+                self.outcomes[TcpOutcome.USED] += 1
+                stream.expected += len(payload) - behind
+                whole = stream.framer.feed(payload[behind:])
+                whole += [message.payload for message in self._drain(key, stream)]
+                messages += [TcpMessage(time_ns, key, message, capture) for message in whole]
             else:
-                self._hold(stream, time_ns, sequence, payload)
+                self._hold(key, stream, sequence, segment)
         overdue = time_ns - stream.hole_since_ns >= HOLE_TIMEOUT_NS
         full = stream.held_bytes > MAXIMUM_HELD or len(stream.held) > MAXIMUM_HELD_SEGMENTS
         if stream.held and (overdue or full):
-            self.holes += 1
-            stream.framer.lost()
-            stream.expected = stream.order[0]
-            stream.hole_since_ns = time_ns
-            messages += self._drain(stream)
+            messages += self._give_up(key, stream, time_ns)
         return messages
 
-    def _deliver(self, stream: _Stream, sequence: int, payload: bytes) -> list[bytes]:
-        assert stream.expected is not None
-        fresh = payload[_distance(sequence, stream.expected) :]
-        stream.expected += len(fresh)
-        self.outcomes[TcpOutcome.USED] += 1
-        return stream.framer.feed(fresh) + self._drain(stream)
+    def _give_up(self, key: StreamKey, stream: _Stream, now_ns: int) -> list[TcpMessage]:
+        """Go on behind the first hole of a stream that has one."""
+        self.holes += 1
+        stream.framer.lost()
+        stream.expected = stream.order[0]
+        stream.hole_since_ns = now_ns
+        self._with_hole.move_to_end(key)
+        return self._drain(key, stream)
 
-    def _drain(self, stream: _Stream) -> list[bytes]:
-        messages: list[bytes] = []
+    def _drain(self, key: StreamKey, stream: _Stream) -> list[TcpMessage]:
+        """Read what waits up to the next hole."""
+        messages: list[TcpMessage] = []
         while stream.held:
             expected = stream.expected
             assert expected is not None  # nothing is held before the first payload
             if stream.order[0] > expected:
                 break
             sequence = heapq.heappop(stream.order)
-            payload = stream.held.pop(sequence)
+            time_ns, payload, capture = stream.held.pop(sequence)
             stream.held_bytes -= len(payload)
             self.held -= 1
             fresh = payload[expected - sequence :]
             self.outcomes[TcpOutcome.USED if fresh else TcpOutcome.REPEATED] += 1
             stream.expected = expected + len(fresh)
-            messages += stream.framer.feed(fresh)
+            messages += [TcpMessage(time_ns, key, message, capture) for message in stream.framer.feed(fresh)]
+        if not stream.held:
+            self._with_hole.pop(key, None)
         return messages
 
-    def _hold(self, stream: _Stream, time_ns: int, sequence: int, payload: bytes) -> None:
+    def _hold(self, key: StreamKey, stream: _Stream, sequence: int, segment: _Segment) -> None:
         assert stream.expected is not None
         sequence = stream.expected - _distance(sequence, stream.expected)
         before = stream.held.get(sequence)
         if before is not None:
-            if len(before) >= len(payload):
+            if len(before.payload) >= len(segment.payload):
                 self.outcomes[TcpOutcome.REPEATED] += 1
                 return
-            stream.held_bytes -= len(before)
+            stream.held_bytes -= len(before.payload)
             self.held -= 1
             self.outcomes[TcpOutcome.REPEATED] += 1  # the longer one holds all its bytes
         if not stream.held:
-            stream.hole_since_ns = time_ns
+            stream.hole_since_ns = segment.time_ns
+            self._with_hole[key] = stream
         if before is None:
             heapq.heappush(stream.order, sequence)
-        stream.held[sequence] = payload
-        stream.held_bytes += len(payload)
+        stream.held[sequence] = segment
+        stream.held_bytes += len(segment.payload)
         self.held += 1
 
     @staticmethod
@@ -184,8 +245,19 @@ class TcpReassembler:
         self._close(next(iter(self._streams)))
         self.evicted_streams += 1
 
+    def _end(self, key: StreamKey, stream: _Stream) -> list[TcpMessage]:
+        """Give up the holes of a stream that is over, and close it; return the messages behind them."""
+        messages: list[TcpMessage] = []
+        self._bytes -= stream.memory
+        while stream.held:
+            messages += self._give_up(key, stream, stream.hole_since_ns)
+        self._bytes += stream.memory
+        self._close(key)
+        return messages
+
     def _close(self, key: StreamKey) -> None:
         stream = self._streams.pop(key)
+        self._with_hole.pop(key, None)
         self._bytes -= stream.memory
         self.outcomes[TcpOutcome.DROPPED] += len(stream.held)
         self.held -= len(stream.held)
