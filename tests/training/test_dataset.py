@@ -143,6 +143,14 @@ def test_missing_columns_and_files(tmp_path):
         read_labels(tmp_path / "flows.csv")
 
 
+def test_a_table_that_a_spreadsheet_saved_keeps_its_first_column(folder):
+    write_labels(folder, label(4000, 5000))
+    table = (folder / "flows.csv").read_text().replace(",dataset,", ",part,").splitlines()
+    table = [f"\ufeffdataset,{table[0]}", *(f"dataset2,{line}" for line in table[1:])]
+    (folder / "flows.csv").write_text("\n".join(table), encoding="utf-8")
+    assert build_dataset(folder)[0].split.tolist() == ["dataset2"]
+
+
 def test_files_that_are_no_dataset(folder, tmp_path):
     stored = tmp_path / "d.npz"
     for content in (b"", b"no zip", b"PK\x03\x04" + b"\0" * 40):

@@ -26,6 +26,7 @@ from callprint.core.ground.errors import CaptureError, DatasetError
 from callprint.sources import open_captures
 
 LABEL_FILE = "flows.csv"
+LABEL_ENCODING = "utf-8-sig"  # spreadsheets put a byte order mark first: it is not part of a column's name
 REQUIRED_COLUMNS = ("capture", "src_ip", "src_port", "dst_ip", "dst_port", "application")
 DEFAULT_SPLIT = "dataset1"
 
@@ -113,7 +114,7 @@ def read_labels(path: Path) -> list[Label]:
     Raises DatasetError naming file and line.
     """
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding=LABEL_ENCODING) as file:
             return _labels(path, csv.DictReader(file))
     except FileNotFoundError as error:
         raise DatasetError(
