@@ -122,12 +122,15 @@ def test_what_is_stored_comes_back(folder, tmp_path):
         ([label(4000, 5000)[:4]], "line 2: the number of fields differs"),
         ([label(4000, 5000, capture="b.pcap")], "line 2: .*b.pcap: no such file"),
         ([label(4000, 5000, capture="../a.pcap")], "line 2: .* lies outside"),
+        ([label(4000, 5000, capture="a\0.pcap")], "line 2: 'a.x00.pcap' names no file"),
+        ([label(4000, 5000, capture="loop.pcap")], "line 2: .*loop.pcap"),
         ([label(4000, 5000, kind="rtcp")], "labels no flow"),
         ([label(1, 2)], "no capture holds a flow"),
     ],
 )
 def test_a_contradiction_names_file_and_line(folder, rows, problem):
     write_labels(folder, *rows)
+    (folder / "loop.pcap").symlink_to("loop.pcap")
     with pytest.raises(DatasetError, match=f"(?s){problem}"):
         build_dataset(folder)
 

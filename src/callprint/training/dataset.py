@@ -229,7 +229,11 @@ def build_dataset(
     for done, (name, wanted) in enumerate(by_capture.items()):
         line = next(iter(wanted.values())).line
         path = folder / name
-        if folder.resolve() not in path.resolve().parents:
+        try:
+            lies_inside = folder.resolve() in path.resolve().parents
+        except (ValueError, RuntimeError):  # a NUL in the name, a link to itself
+            raise DatasetError(f"{folder / LABEL_FILE}, line {line}: {name!r} names no file") from None
+        if not lies_inside:
             raise DatasetError(f"{folder / LABEL_FILE}, line {line}: {name} lies outside {folder}")
         try:
             flows, warnings = whole_flows(path)
