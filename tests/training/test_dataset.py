@@ -107,10 +107,26 @@ def test_what_is_stored_comes_back(folder, tmp_path):
     write_labels(folder, label(4000, 5000), label(6000, 7000, "bria"))
     dataset, _ = build_dataset(folder)
     save_dataset(dataset, tmp_path / "stored.npz")
+    assert (tmp_path / "stored.npz").stat().st_mode & 0o777 == 0o600  # voice is in it
     again = load_dataset(tmp_path / "stored.npz")
     assert again.digest == dataset.digest
     assert again.of_split("dataset1").tolist() == [0, 1]
     assert again.of_split("dataset2").tolist() == []
+
+
+def test_a_dataset_that_cannot_be_written_is_an_error_with_its_name(folder, capsys):
+    write_labels(folder, label(4000, 5000))
+    for target in ("/dev/full", str(folder / "none" / "d.npz")):
+        assert main(["dataset", "build", "--data", str(folder), "--out", target]) == 4
+        assert f"{target} cannot be written: No " in capsys.readouterr().err
+
+
+def test_without_any_application_nothing_is_written(folder, capsys):
+    write_labels(folder, label(4000, 5000))
+    build = ["dataset", "build", "--data", str(folder), "--out", str(folder / "d.npz"), "--without"]
+    assert main([*build, "zoiper"]) == 4
+    assert "no other application" in capsys.readouterr().err
+    assert not (folder / "d.npz").exists()
 
 
 @pytest.mark.parametrize(

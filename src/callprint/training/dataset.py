@@ -6,6 +6,7 @@ through the same reader, order of packets, dissector and flow engine.
 
 import csv
 import hashlib
+import os
 import tokenize
 import zipfile
 import zlib
@@ -30,6 +31,7 @@ LABEL_ENCODING = "utf-8-sig"  # spreadsheets put a byte order mark first: it is 
 REQUIRED_COLUMNS = ("capture", "src_ip", "src_port", "dst_ip", "dst_port", "application")
 DEFAULT_SPLIT = "dataset1"
 
+OWNER_ONLY = 0o600
 WHOLE_FLOW_PACKETS = 1000  # RTP packets kept of each flow: 10 s at 10 ms, room for windows from the middle
 WHOLE_FLOW_RTCP = 512
 LONGEST_RECORD = 255  # bytes of a packet in evidence
@@ -286,8 +288,11 @@ def without_applications(dataset: Dataset, names: Sequence[str]) -> Dataset:
     """Return the dataset without some applications. Raises DatasetError when it does not have one of them."""
     missing = sorted(set(names) - set(dataset.application.tolist()))
     if missing:
-        raise DatasetError(f"the dataset has no application {missing[0]}")
-    return of_applications(dataset, sorted(set(dataset.application.tolist()) - set(names)))
+        raise DatasetError(f"the dataset has no application {missing[0]!r}")
+    left = sorted(set(dataset.application.tolist()) - set(names))
+    if not left:
+        raise DatasetError("the dataset has no other application than those that are left out")
+    return of_applications(dataset, left)
 
 
 def of_applications(dataset: Dataset, names: Sequence[str]) -> Dataset:
@@ -306,9 +311,15 @@ def of_applications(dataset: Dataset, names: Sequence[str]) -> Dataset:
 
 
 def save_dataset(dataset: Dataset, path: Path) -> None:
-    """Write a dataset as .npz, without pickled objects."""
-    with path.open("wb") as file:
-        np.savez(file, **{field.name: getattr(dataset, field.name) for field in fields(Dataset)})
+    """Write a dataset as .npz, without pickled objects, for its owner alone: it holds voice.
+
+    Raises DatasetError when it cannot be written.
+    """
+    try:
+        with open(path, "wb", opener=lambda name, flags: os.open(name, flags, OWNER_ONLY)) as file:
+            np.savez(file, **{field.name: getattr(dataset, field.name) for field in fields(Dataset)})
+    except OSError as error:
+        raise DatasetError(f"{path} cannot be written: {error.strerror}") from error
 
 
 @compiled_allocating
