@@ -29,13 +29,17 @@ def networks_in_place(file: Path | None = None) -> tuple[Path, ...]:
         rows = json.loads(file.read_text("utf-8"))
     except FileNotFoundError:
         return ()
-    except (ValueError, OSError) as error:
+    except (ValueError, RecursionError, OSError) as error:
         raise ConfigError(
             f"{file} is no list of networks: {error}; without it the shipped one is used"
         ) from None
-    if not isinstance(rows, list) or not all(isinstance(row, str) and row for row in rows):
+    if not isinstance(rows, list) or not all(map(_is_path, rows)):
         raise ConfigError(f"{file} is no list of networks; without it the shipped one is used")
     return tuple(map(Path, rows))
+
+
+def _is_path(row: object) -> bool:
+    return isinstance(row, str) and row != "" and "\0" not in row
 
 
 def network_in_place(file: Path | None = None) -> Path:

@@ -35,6 +35,13 @@ def test_what_is_put_in_place_twice_is_rolled_back_once(tmp_path):
     assert networks_in_place(file) == (Path("/n/a.onnx"),)
 
 
+@pytest.mark.parametrize("text", ["[" * 100_000, '["/n/a\\u0000.onnx"]', '[""]', "{}", "[1]", "no JSON"])
+def test_a_damaged_list_is_an_error_that_says_so(tmp_path, text):
+    (tmp_path / "networks.json").write_text(text)
+    with pytest.raises(ConfigError, match="is no list of networks"):
+        networks_in_place(tmp_path / "networks.json")
+
+
 def test_a_folder_that_is_none_is_an_error_that_says_so(tmp_path):
     (tmp_path / "data").write_text("a file")
     with pytest.raises(ConfigError, match="cannot be written"):

@@ -152,6 +152,7 @@ def test_a_question_makes_no_store(tmp_path):
         (["--since", "yesterday"], "is no time; write 2026-11-22"),
         (["--limit", "0"], "at least 1"),
         (["--limit", "-5"], "at least 1"),
+        (["--limit", "99999999999999999999999"], "and at most"),
         (["--json", "--csv"], "not allowed with argument"),
     ],
 )

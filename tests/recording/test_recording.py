@@ -153,6 +153,9 @@ def test_labels_are_added_and_further_columns_stay(tmp_path):
         ("a.pcap", "x", "good"),
         ("b.pcap", "y", ""),
     ]
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())  # as a spreadsheet saves it
+    add_labels(tmp_path, [])
+    assert path.read_text().startswith("dataset,capture,")
     path.write_text("something,else\n")
     with pytest.raises(DatasetError, match="does not label flows"):
         add_labels(tmp_path, [])

@@ -200,6 +200,14 @@ def test_each_capture_of_a_folder_is_read_by_its_own_clock(tmp_path):
     assert [(Path(each.capture).name, each.flow.ssrc) for each in found] == [("a.pcap", 7), ("b.pcap", 8)]
 
 
+def test_the_name_of_a_capture_need_not_be_utf8(tmp_path):
+    named = os.fsdecode(b"caf\xe9.pcap")
+    (tmp_path / named).write_bytes(flow_capture(LINPHONE, steady_flow(30, start_ns=START_NS)))
+    (found,) = capture_candidates(tmp_path / named)
+    write_site_dataset(tmp_path / "site", choose([replace(found, application="yealink")], ANY)[0])
+    assert build_dataset(tmp_path / "site")[0].application.tolist() == ["yealink"]
+
+
 def test_a_pipe_whose_packets_could_not_be_written_is_refused(tmp_path, capsys):
     os.mkfifo(tmp_path / "pipe")
     for capture in ("-", str(tmp_path / "pipe")):

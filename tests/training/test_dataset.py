@@ -107,10 +107,26 @@ def test_what_is_stored_comes_back(folder, tmp_path):
     write_labels(folder, label(4000, 5000), label(6000, 7000, "bria"))
     dataset, _ = build_dataset(folder)
     save_dataset(dataset, tmp_path / "stored.npz")
+    assert (tmp_path / "stored.npz").stat().st_mode & 0o777 == 0o600  # voice is in it
     again = load_dataset(tmp_path / "stored.npz")
     assert again.digest == dataset.digest
     assert again.of_split("dataset1").tolist() == [0, 1]
     assert again.of_split("dataset2").tolist() == []
+
+
+def test_a_dataset_that_cannot_be_written_is_an_error_with_its_name(folder, capsys):
+    write_labels(folder, label(4000, 5000))
+    for target in ("/dev/full", str(folder / "none" / "d.npz")):
+        assert main(["dataset", "build", "--data", str(folder), "--out", target]) == 4
+        assert f"{target} cannot be written: No " in capsys.readouterr().err
+
+
+def test_without_any_application_nothing_is_written(folder, capsys):
+    write_labels(folder, label(4000, 5000))
+    build = ["dataset", "build", "--data", str(folder), "--out", str(folder / "d.npz"), "--without"]
+    assert main([*build, "zoiper"]) == 4
+    assert "no other application" in capsys.readouterr().err
+    assert not (folder / "d.npz").exists()
 
 
 @pytest.mark.parametrize(
@@ -122,12 +138,15 @@ def test_what_is_stored_comes_back(folder, tmp_path):
         ([label(4000, 5000)[:4]], "line 2: the number of fields differs"),
         ([label(4000, 5000, capture="b.pcap")], "line 2: .*b.pcap: no such file"),
         ([label(4000, 5000, capture="../a.pcap")], "line 2: .* lies outside"),
+        ([label(4000, 5000, capture="a\0.pcap")], "line 2: 'a.x00.pcap' names no file"),
+        ([label(4000, 5000, capture="loop.pcap")], "line 2: .*loop.pcap"),
         ([label(4000, 5000, kind="rtcp")], "labels no flow"),
         ([label(1, 2)], "no capture holds a flow"),
     ],
 )
 def test_a_contradiction_names_file_and_line(folder, rows, problem):
     write_labels(folder, *rows)
+    (folder / "loop.pcap").symlink_to("loop.pcap")
     with pytest.raises(DatasetError, match=f"(?s){problem}"):
         build_dataset(folder)
 
@@ -141,6 +160,14 @@ def test_missing_columns_and_files(tmp_path):
     (tmp_path / "flows.csv").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(DatasetError, match="UTF-8"):
         read_labels(tmp_path / "flows.csv")
+
+
+def test_a_table_that_a_spreadsheet_saved_keeps_its_first_column(folder):
+    write_labels(folder, label(4000, 5000))
+    table = (folder / "flows.csv").read_text().replace(",dataset,", ",part,").splitlines()
+    table = [f"\ufeffdataset,{table[0]}", *(f"dataset2,{line}" for line in table[1:])]
+    (folder / "flows.csv").write_text("\n".join(table), encoding="utf-8")
+    assert build_dataset(folder)[0].split.tolist() == ["dataset2"]
 
 
 def test_files_that_are_no_dataset(folder, tmp_path):

@@ -84,6 +84,17 @@ def test_a_state_of_another_run_is_refused(training, fit, tmp_path):
         fit(replace(training.settings, seed=9), state_file=tmp_path / "state")
 
 
+@pytest.mark.parametrize("content", [b"", b"garbage", b"PK\x03\x04" + b"\0" * 40, [1], {"epoch": 1}])
+def test_a_state_that_is_none_is_refused(torch, fit, tmp_path, content):
+    state = tmp_path / "state"
+    if isinstance(content, bytes):
+        state.write_bytes(content)
+    else:
+        torch.save(content, state)
+    with pytest.raises(ModelError, match="state holds no run that can go on"):
+        fit(state_file=state)
+
+
 def test_the_model_that_is_written_says_what_the_network_says(training, dataset, fit, tmp_path):
     path = tmp_path / "compact.onnx"
     settings = replace(training.settings, epochs=8)

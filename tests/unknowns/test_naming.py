@@ -168,3 +168,12 @@ def test_a_table_whose_last_line_an_editor_left_open_is_continued_on_a_line_of_i
     labels.write_text(labels.read_text().rstrip())
     write_named(tmp_path, "Zoiper", "Zoiper", flows[1:2])
     assert len(build_dataset(tmp_path)[0].packets) == 2
+
+
+def test_a_table_that_a_spreadsheet_saved_with_a_mark_is_still_ours(flows, tmp_path):
+    write_named(tmp_path, "Zoiper", "Zoiper", flows[:1])
+    labels = tmp_path / "flows.csv"
+    labels.write_bytes(b"\xef\xbb\xbf" + labels.read_bytes())
+    assert named_flows(tmp_path) == {flows[0].digest}
+    assert write_named(tmp_path, "Zoiper", "Zoiper", flows[:2]) == 1
+    assert len(build_dataset(tmp_path)[0].packets) == 2

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from callprint.cli.dataset import add_data_option, read_data
 from callprint.cli.paper_options import PAPER_REPORT, add_evaluation_options
-from callprint.cli.parsers import Subparsers, add_command
+from callprint.cli.parsers import Subparsers, add_command, not_negative
 from callprint.cli.stages import shown_stages
 from callprint.cli.targets import output_path
 from callprint.inference import DEFAULT_MODEL
@@ -80,7 +80,7 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--seeds",
-        type=int,
+        type=not_negative,
         default=0,
         metavar="N",
         help="also train the compact network with N seeds, to see how much its figures vary (a quarter of an hour "
@@ -122,6 +122,8 @@ def _check(args: argparse.Namespace) -> None:
         args.usage_error(
             "--against and --put-in-place write no report: give them with --data and --model alone"
         )
+    if replacing and args.out:
+        args.usage_error("--against and --put-in-place write no report: --out has no use")
     if args.paper and (args.unseen or args.leave_out or args.seeds):
         args.usage_error(
             "--unseen, --leave-out and --seeds are not in the report of --paper: give --all, or one"

@@ -1,6 +1,7 @@
 """What commands share on the way in: how their parsers are made, and the types of their arguments."""
 
 import argparse
+import sys
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -66,8 +67,9 @@ def address(text: str) -> str:
 def positive(text: str) -> int:
     """Return a whole number of at least 1; an argparse type."""
     number = _whole(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of at least 1")
+    if not 1 <= number <= sys.maxsize:
+        most = f", and at most {sys.maxsize}" if number > sys.maxsize else ""
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of at least 1{most}")
     return number
 
 

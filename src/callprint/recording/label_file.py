@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from callprint.core.ground.errors import DatasetError
-from callprint.training.dataset import LABEL_FILE, REQUIRED_COLUMNS
+from callprint.training.dataset import LABEL_ENCODING, LABEL_FILE, REQUIRED_COLUMNS
 
 OWNER_ONLY = 0o600
 COLUMNS = (
@@ -45,7 +45,7 @@ def check_labels(folder: Path) -> None:
 def _read(path: Path) -> tuple[list[str], list[dict[str, str]]]:
     """Return the columns and rows of a file. Raises DatasetError."""
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding=LABEL_ENCODING) as file:
             reader = csv.DictReader(file)
             rows = list(reader)
     except OSError as error:

@@ -188,7 +188,8 @@ def _written(folder: Path, capture: str, flows: list[Labelled]) -> Iterator[tupl
 
 
 def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:_DIGEST_DIGITS]
+    # Names of captures need not be UTF-8: what is not comes as surrogates.
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:_DIGEST_DIGITS]
 
 
 def _private(path: Path) -> Path:

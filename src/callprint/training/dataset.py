@@ -6,6 +6,7 @@ through the same reader, order of packets, dissector and flow engine.
 
 import csv
 import hashlib
+import os
 import tokenize
 import zipfile
 import zlib
@@ -26,9 +27,11 @@ from callprint.core.ground.errors import CaptureError, DatasetError
 from callprint.sources import open_captures
 
 LABEL_FILE = "flows.csv"
+LABEL_ENCODING = "utf-8-sig"  # spreadsheets put a byte order mark first: it is not part of a column's name
 REQUIRED_COLUMNS = ("capture", "src_ip", "src_port", "dst_ip", "dst_port", "application")
 DEFAULT_SPLIT = "dataset1"
 
+OWNER_ONLY = 0o600
 WHOLE_FLOW_PACKETS = 1000  # RTP packets kept of each flow: 10 s at 10 ms, room for windows from the middle
 WHOLE_FLOW_RTCP = 512
 LONGEST_RECORD = 255  # bytes of a packet in evidence
@@ -113,7 +116,7 @@ def read_labels(path: Path) -> list[Label]:
     Raises DatasetError naming file and line.
     """
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding=LABEL_ENCODING) as file:
             return _labels(path, csv.DictReader(file))
     except FileNotFoundError as error:
         raise DatasetError(
@@ -228,7 +231,11 @@ def build_dataset(
     for done, (name, wanted) in enumerate(by_capture.items()):
         line = next(iter(wanted.values())).line
         path = folder / name
-        if folder.resolve() not in path.resolve().parents:
+        try:
+            lies_inside = folder.resolve() in path.resolve().parents
+        except (ValueError, RuntimeError):  # a NUL in the name, a link to itself
+            raise DatasetError(f"{folder / LABEL_FILE}, line {line}: {name!r} names no file") from None
+        if not lies_inside:
             raise DatasetError(f"{folder / LABEL_FILE}, line {line}: {name} lies outside {folder}")
         try:
             flows, warnings = whole_flows(path)
@@ -281,8 +288,11 @@ def without_applications(dataset: Dataset, names: Sequence[str]) -> Dataset:
     """Return the dataset without some applications. Raises DatasetError when it does not have one of them."""
     missing = sorted(set(names) - set(dataset.application.tolist()))
     if missing:
-        raise DatasetError(f"the dataset has no application {missing[0]}")
-    return of_applications(dataset, sorted(set(dataset.application.tolist()) - set(names)))
+        raise DatasetError(f"the dataset has no application {missing[0]!r}")
+    left = sorted(set(dataset.application.tolist()) - set(names))
+    if not left:
+        raise DatasetError("the dataset has no other application than those that are left out")
+    return of_applications(dataset, left)
 
 
 def of_applications(dataset: Dataset, names: Sequence[str]) -> Dataset:
@@ -301,9 +311,15 @@ def of_applications(dataset: Dataset, names: Sequence[str]) -> Dataset:
 
 
 def save_dataset(dataset: Dataset, path: Path) -> None:
-    """Write a dataset as .npz, without pickled objects."""
-    with path.open("wb") as file:
-        np.savez(file, **{field.name: getattr(dataset, field.name) for field in fields(Dataset)})
+    """Write a dataset as .npz, without pickled objects, for its owner alone: it holds voice.
+
+    Raises DatasetError when it cannot be written.
+    """
+    try:
+        with open(path, "wb", opener=lambda name, flags: os.open(name, flags, OWNER_ONLY)) as file:
+            np.savez(file, **{field.name: getattr(dataset, field.name) for field in fields(Dataset)})
+    except OSError as error:
+        raise DatasetError(f"{path} cannot be written: {error.strerror}") from error
 
 
 @compiled_allocating

@@ -1,5 +1,6 @@
 """The training loop of the compact network: seeded, resumable, by call."""
 
+import pickle
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,6 +16,12 @@ from callprint.training.network import CompactNetwork
 from callprint.training.novelty import EARLY_VIEWS, HORIZON_VIEWS, Novelty, fit_spaces, fitting_rows
 from callprint.training.sampling import RENEGOTIATED_SHARE, Rows, training_rows
 from callprint.training.settings import TrainingSettings
+
+DAMAGED_STATE = (
+    *(pickle.UnpicklingError, EOFError, RuntimeError, UnicodeDecodeError),
+    *(AttributeError, KeyError, IndexError, TypeError, ValueError),
+)
+"""What torch raises for a file that it did not write, and what parts do that are given the state of others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,15 +154,16 @@ def _keep(
 def _resume(path: Path, identity: dict[str, Any], network: Any, optimizer: Any, schedule: Any) -> int:
     if not path.exists():
         return 0
-    state = torch.load(path, weights_only=True)
-    if state["identity"] != identity:
-        raise ModelError(
-            f"{path} belongs to a run with other settings or data: remove it, or give them again"
-        )
-    network.load_state_dict(state["network"])
-    optimizer.load_state_dict(state["optimizer"])
-    schedule.load_state_dict(state["schedule"])
-    return int(state["epoch"])
+    try:
+        state = torch.load(path, weights_only=True)
+        if state["identity"] == identity:
+            network.load_state_dict(state["network"])
+            optimizer.load_state_dict(state["optimizer"])
+            schedule.load_state_dict(state["schedule"])
+            return int(state["epoch"])
+    except DAMAGED_STATE as error:
+        raise ModelError(f"{path} holds no run that can go on, or a damaged one: remove it") from error
+    raise ModelError(f"{path} belongs to a run with other settings or data: remove it, or give them again")
 
 
 def logits_of(network: CompactNetwork, features: np.ndarray) -> np.ndarray:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from callprint.unknowns.clusters import KeptFlow  # which needs scikit-learn
 
 LABEL_FILE = "flows.csv"
+LABEL_ENCODING = "utf-8-sig"  # spreadsheets put a byte order mark first
 COLUMNS = (
     *("capture", "src_ip", "src_port", "dst_ip", "dst_port"),
     *("application", "engine", "call", "codec"),
@@ -48,7 +49,7 @@ def check_application(name: str) -> str:
 def named_flows(folder: Path) -> frozenset[str]:
     """Return the digests of the flows that a folder already has, with a label. Raises DatasetError."""
     try:
-        with (folder / LABEL_FILE).open(newline="", encoding="utf-8", errors="replace") as file:
+        with (folder / LABEL_FILE).open(newline="", encoding=LABEL_ENCODING, errors="replace") as file:
             labelled = {row.get("capture") or "" for row in csv.DictReader(file)}
     except FileNotFoundError:
         return frozenset()
@@ -97,7 +98,7 @@ def write_named(folder: Path, application: str, engine: str, flows: "Iterable[Ke
 
 def _check_columns(labels: Path) -> None:
     if labels.exists():
-        first = labels.read_text(encoding="utf-8", errors="replace").partition("\n")[0].strip()
+        first = labels.read_text(encoding=LABEL_ENCODING, errors="replace").partition("\n")[0].strip()
         if first != ",".join(COLUMNS):
             raise DatasetError(
                 f"{labels} has other columns than `callprint unknowns name` writes: name another folder"

@@ -15,6 +15,7 @@ from torch import nn
 from callprint.core.ground.errors import ModelError
 from callprint.training.paper.networks import ALEXNET, PaperNetwork, alexnet, make_network
 from callprint.training.paper.windows import Images, as_input
+from callprint.training.train import DAMAGED_STATE
 
 MALLOC_TRIM_THRESHOLD, MALLOC_MMAP_MAX = -1, -4  # of glibc's malloc.h
 
@@ -277,10 +278,13 @@ def _keep(path: Path, identity: dict[str, Any], network: Any, optimizer: Any, pr
 def _resume(path: Path, identity: dict[str, Any], network: Any, optimizer: Any) -> Progress:
     if not path.exists():
         return Progress()
-    state = torch.load(path, weights_only=True, map_location="cpu")
-    if state["identity"] != identity:
-        raise ModelError(f"{path} belongs to a run with other settings or data: remove it")
-    network.load_state_dict(state["network"])
-    optimizer.load_state_dict(state["optimizer"])
-    # States of 0.1.0 have whole epochs only.
-    return Progress(**state["progress"]) if "progress" in state else Progress(int(state["epoch"]))
+    try:
+        state = torch.load(path, weights_only=True, map_location="cpu")
+        if state["identity"] == identity:
+            network.load_state_dict(state["network"])
+            optimizer.load_state_dict(state["optimizer"])
+            # States of 0.1.0 have whole epochs only.
+            return Progress(**state["progress"]) if "progress" in state else Progress(int(state["epoch"]))
+    except DAMAGED_STATE as error:
+        raise ModelError(f"{path} holds no run that can go on, or a damaged one: remove it") from error
+    raise ModelError(f"{path} belongs to a run with other settings or data: remove it")
