@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from callprint.cli import main
 from callprint.core.ground.errors import ConfigError
 from callprint.network_in_place import networks_in_place, put_in_place, roll_back
 
@@ -33,6 +34,14 @@ def test_what_is_put_in_place_twice_is_rolled_back_once(tmp_path):
         put_in_place(Path(f"/n/{name}.onnx"), file)
     assert roll_back(file)
     assert networks_in_place(file) == (Path("/n/a.onnx"),)
+
+
+def test_a_network_that_is_gone_is_said_when_it_is_rolled_back_to(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    put_in_place(tmp_path / "gone.onnx")
+    put_in_place(tmp_path / "worse.onnx")
+    assert main(["models", "--roll-back"]) == 4
+    assert "no longer there" in " ".join(capsys.readouterr().err.split())
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, '["/n/a\\u0000.onnx"]', '[""]', "{}", "[1]", "no JSON"])

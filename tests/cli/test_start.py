@@ -1,5 +1,6 @@
 """No command imports what it does not use: starting would take a second, or need what is not installed."""
 
+import importlib
 import os
 import subprocess
 import sys
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from callprint.cli import main
 from callprint.stores import open_store
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -64,3 +66,12 @@ def test_the_compiler_is_loaded_without_linear_algebra_which_others_can_import_a
     pytest.importorskip("scipy")
     assert imported_by(COMPILED) == {"numba", "llvmlite"}
     assert {"numba", "scipy.linalg"} <= imported_by(f"{COMPILED}\nimport scipy.linalg")
+
+
+def test_a_program_that_has_run_a_command_can_run_another(monkeypatch, capsys):
+    # A submodule takes the place of a name that its package imported from elsewhere.
+    importlib.import_module("callprint.cli.keeping")
+    monkeypatch.setattr("callprint.machine_code.keeping.Announcement.wanted", False)
+    monkeypatch.setattr(sys, "argv", ["callprint", "models"])
+    assert main() == 0
+    assert "compact" in capsys.readouterr().out

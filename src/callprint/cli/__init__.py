@@ -11,7 +11,7 @@ from typing import TextIO
 
 from callprint import __version__
 from callprint.core.ground.errors import CallprintError, ConfigError
-from callprint.machine_code import keeping
+from callprint.machine_code.keeping import Announcement
 
 EXIT_USAGE = 2
 EXIT_DAMAGED = 3
@@ -93,7 +93,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("callprint: standard output is closed", file=sys.stderr)
         return EXIT_ERROR
     if argv is None:  # the program itself; a test or another program may not want the line
-        keeping.Announcement.wanted = True
+        Announcement.wanted = True
     try:
         code = _run(sys.argv[1:] if argv is None else argv)
         sys.stdout.flush()  # at exit it would be too late to notice that nobody reads

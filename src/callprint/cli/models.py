@@ -93,7 +93,12 @@ def run(args: argparse.Namespace) -> int:
             raise UsageError("--roll-back lists no models: give --json without it")
         if not roll_back():
             raise ModelError("the network that ships is in place already")
-        messages.print(Text(f"{printable(str(network_in_place()))} is in place"))
+        network = network_in_place()
+        if not network.exists():
+            raise ModelError(
+                f"{network} is in place, but is no longer there: restore it, or roll back once more"
+            )
+        messages.print(Text(f"{printable(str(network))} is in place"))
         return 0
     found: list[ModelFile] = []
     for each in models_at(args.models or [SHIPPED, *networks_in_place()[-1:]]):

@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
         with os.fdopen(descriptor, "wb") as stream, stopped_by_signals(source), SocketWatch() as watch:
             names = ", ".join(map(printable, args.interface))
             console.print(Text(f"callprint: recording on {names}; Ctrl-C ends it", style="dim"))
-            timer = threading.Timer(args.seconds or 0, source.stop)
+            timer = threading.Timer(min(args.seconds or 0, threading.TIMEOUT_MAX), source.stop)
             if args.seconds:
                 timer.start()
             recorder = Recorder(stream, name, watch)

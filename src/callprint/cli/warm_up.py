@@ -4,7 +4,8 @@ import argparse
 import sys
 
 from callprint.cli.parsers import Subparsers, add_command
-from callprint.machine_code import keeping, making
+from callprint.machine_code import making
+from callprint.machine_code.keeping import Announcement
 from callprint.machine_code.warm_up import STEPS
 
 DESCRIPTION = """\
@@ -23,7 +24,7 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:  # noqa: ARG001 - every command has this signature
     """Compile what is not compiled yet and say so; print nothing when everything is."""
-    keeping.Announcement.wanted = True
+    Announcement.wanted = True
     for warm_up in STEPS.values():
         warm_up()
     if "numba" in sys.modules:
