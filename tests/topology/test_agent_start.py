@@ -89,6 +89,7 @@ def closed() -> str:
 def signals_restored() -> Iterator[None]:
     """The agent installs handlers for two signals; restore the old ones."""
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
