@@ -1,6 +1,5 @@
 """The training loop of the compact network: seeded, resumable, by call."""
 
-import pickle
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,19 +8,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from callprint.core.ground.errors import ModelError
 from callprint.core.identify.feature_row import group_columns
 from callprint.training.dataset import Dataset
+from callprint.training.kept_state import keep_state, resume_state
 from callprint.training.network import CompactNetwork
 from callprint.training.novelty import EARLY_VIEWS, HORIZON_VIEWS, Novelty, fit_spaces, fitting_rows
 from callprint.training.sampling import RENEGOTIATED_SHARE, Rows, training_rows
 from callprint.training.settings import TrainingSettings
-
-DAMAGED_STATE = (
-    *(pickle.UnpicklingError, EOFError, RuntimeError, UnicodeDecodeError),
-    *(AttributeError, KeyError, IndexError, TypeError, ValueError),
-)
-"""What torch raises for a file that it did not write, and what parts do that are given the state of others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,30 +133,22 @@ def _keep(
     path: Path, identity: dict[str, Any], network: Any, optimizer: Any, schedule: Any, epoch: int
 ) -> None:
     state = {
-        "identity": identity,
         "network": network.state_dict(),
         "optimizer": optimizer.state_dict(),
         "schedule": schedule.state_dict(),
         "epoch": epoch,
     }
-    partial = path.with_suffix(path.suffix + ".partial")
-    torch.save(state, partial)
-    partial.replace(path)  # an interruption leaves the old state or the new one, never half of one
+    keep_state(path, identity, state)
 
 
 def _resume(path: Path, identity: dict[str, Any], network: Any, optimizer: Any, schedule: Any) -> int:
-    if not path.exists():
-        return 0
-    try:
-        state = torch.load(path, weights_only=True)
-        if state["identity"] == identity:
-            network.load_state_dict(state["network"])
-            optimizer.load_state_dict(state["optimizer"])
-            schedule.load_state_dict(state["schedule"])
-            return int(state["epoch"])
-    except DAMAGED_STATE as error:
-        raise ModelError(f"{path} holds no run that can go on, or a damaged one: remove it") from error
-    raise ModelError(f"{path} belongs to a run with other settings or data: remove it, or give them again")
+    def restore(state: dict[str, Any]) -> int:
+        network.load_state_dict(state["network"])
+        optimizer.load_state_dict(state["optimizer"])
+        schedule.load_state_dict(state["schedule"])
+        return int(state["epoch"])
+
+    return resume_state(path, identity, restore) or 0
 
 
 def logits_of(network: CompactNetwork, features: np.ndarray) -> np.ndarray:

@@ -13,9 +13,9 @@ import torch
 from torch import nn
 
 from callprint.core.ground.errors import ModelError
+from callprint.training.kept_state import keep_state, resume_state
 from callprint.training.paper.networks import ALEXNET, PaperNetwork, alexnet, make_network
 from callprint.training.paper.windows import Images, as_input
-from callprint.training.train import DAMAGED_STATE
 
 MALLOC_TRIM_THRESHOLD, MALLOC_MMAP_MAX = -1, -4  # of glibc's malloc.h
 
@@ -265,26 +265,18 @@ def _with_penalties(loss: torch.Tensor, network: nn.Module, procedure: Procedure
 
 def _keep(path: Path, identity: dict[str, Any], network: Any, optimizer: Any, progress: Progress) -> None:
     state = {
-        "identity": identity,
         "network": network.state_dict(),
         "optimizer": optimizer.state_dict(),
         "progress": asdict(progress),
     }
-    partial = path.with_suffix(".partial")
-    torch.save(state, partial)
-    partial.replace(path)  # an interruption leaves the old state or the whole new one
+    keep_state(path, identity, state)
 
 
 def _resume(path: Path, identity: dict[str, Any], network: Any, optimizer: Any) -> Progress:
-    if not path.exists():
-        return Progress()
-    try:
-        state = torch.load(path, weights_only=True, map_location="cpu")
-        if state["identity"] == identity:
-            network.load_state_dict(state["network"])
-            optimizer.load_state_dict(state["optimizer"])
-            # States of 0.1.0 have whole epochs only.
-            return Progress(**state["progress"]) if "progress" in state else Progress(int(state["epoch"]))
-    except DAMAGED_STATE as error:
-        raise ModelError(f"{path} holds no run that can go on, or a damaged one: remove it") from error
-    raise ModelError(f"{path} belongs to a run with other settings or data: remove it")
+    def restore(state: dict[str, Any]) -> Progress:
+        network.load_state_dict(state["network"])
+        optimizer.load_state_dict(state["optimizer"])
+        # States of 0.1.0 have whole epochs only.
+        return Progress(**state["progress"]) if "progress" in state else Progress(int(state["epoch"]))
+
+    return resume_state(path, identity, restore) or Progress()
