@@ -17,12 +17,11 @@ import numpy as np
 from callprint.core.evidence import EVIDENCE_DTLS, EVIDENCE_RTP_HEADER, EVIDENCE_STUN, split
 from callprint.core.ground.errors import DatasetError
 from callprint.core.verdict import FlowKey
+from callprint.training.dataset import LABEL_ENCODING, LABEL_FILE
 
 if TYPE_CHECKING:
     from callprint.unknowns.clusters import KeptFlow  # which needs scikit-learn
 
-LABEL_FILE = "flows.csv"
-LABEL_ENCODING = "utf-8-sig"  # spreadsheets put a byte order mark first
 COLUMNS = (
     *("capture", "src_ip", "src_port", "dst_ip", "dst_port"),
     *("application", "engine", "call", "codec"),
