@@ -100,6 +100,19 @@ def test_another_stream_shows_that_the_time_of_a_hole_is_over():
     _assert_adds_up(tcp, 4)
 
 
+def test_the_oldest_hole_being_that_of_the_stream_that_is_read_keeps_no_other_waiting():
+    tcp = TcpReassembler()
+    for key in (KEY, OTHER):
+        tcp.segment(0, key, 0, SYN, b"")
+        assert tcp.segment(7, key, 101, 0, OK) == []
+    late_ns = HOLE_TIMEOUT_NS + 7
+    assert tcp.segment(late_ns, KEY, 1, 0, b"\r\n" * 50) == [
+        TcpMessage(7, OTHER, OK, None),
+        TcpMessage(late_ns, KEY, OK, None),
+    ]
+    assert tcp.holes == 1
+
+
 @pytest.mark.parametrize("how", ["reset", "new connection", "end of the capture"])
 def test_what_waits_behind_holes_is_read_when_its_connection_is_over(how):
     tcp = TcpReassembler()
@@ -134,6 +147,22 @@ def test_a_new_connection_on_the_same_ports_starts_afresh():
     assert tcp.segment(0, KEY, 78, FIN, INVITE) == [INVITE]
     _assert_adds_up(tcp, 5)
     assert tcp.skipped_bytes == 200
+
+
+def test_a_syn_that_is_sent_again_or_overtaken_by_data_ends_nothing():
+    tcp = Payloads()
+    tcp.segment(0, KEY, 10, SYN, b"")
+    assert tcp.segment(0, KEY, 11, 0, INVITE[:200]) == []
+    assert tcp.segment(0, KEY, 11 + 300, 0, INVITE[300:]) == []
+    assert tcp.segment(0, KEY, 10, SYN, b"") == []
+    assert tcp.segment(0, KEY, 11 + 200, 0, INVITE[200:300]) == [INVITE]
+    assert tcp.segment(0, OTHER, 0, 0, OK[:200]) == []
+    assert tcp.segment(0, OTHER, 0xFFFFFFFF, SYN, b"") == []
+    assert tcp.segment(0, OTHER, 200, 0, OK[200:]) == [OK]
+    assert tcp.segment(0, OTHER, 5, SYN, b"") == [], "of another connection"
+    assert tcp.segment(0, OTHER, 6, 0, OK) == [OK]
+    _assert_adds_up(tcp, 10)
+    assert tcp.skipped_bytes == 0
 
 
 def test_a_flood_of_connections_evicts_the_longest_idle_and_counts():

@@ -16,6 +16,7 @@ import heapq
 from collections import Counter, OrderedDict
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import takewhile
 from typing import NamedTuple
 
 from callprint.core.signalling.websocket import SignallingFramer
@@ -27,6 +28,8 @@ MAXIMUM_HELD = 131_072
 MAXIMUM_HELD_SEGMENTS = 256
 HELD_SEGMENT = 200
 """Bytes of memory that a segment takes behind a hole, besides its payload: measured (tracemalloc, CPython 3.11)."""
+REORDERED_START = 1 << 16
+"""Bytes of a connection that may come before its SYN: what a sender has under way at first, and then some."""
 WINDOW = 1 << 20
 """A sequence number farther than this from the expected one belongs to another connection."""
 
@@ -68,6 +71,7 @@ class _Stream:
     order: list[int]  # heap of the keys of `held`: the earliest is the first
     held_bytes: int
     hole_since_ns: int
+    begins: int | None = None  # sequence number behind the SYN; None when none was seen
 
     @property
     def memory(self) -> int:
@@ -113,19 +117,19 @@ class TcpReassembler:
         """
         messages = self.overdue(time_ns, key)
         stream = self._streams.get(key)
-        if flags & SYN or (stream is not None and self._is_foreign(stream, sequence)):
-            if stream is not None:
-                messages += self._end(key, stream)
+        if flags & SYN:
+            sequence = (sequence + 1) & 0xFFFFFFFF  # the SYN itself has a number
+        if stream is not None and self._is_foreign(stream, sequence, flags):
+            messages += self._end(key, stream)
             stream = None
         if stream is None:
             if not payload and not flags & SYN:
                 self.outcomes[TcpOutcome.EMPTY] += 1
                 return messages
-            stream = self._open(key, synced=bool(flags & SYN))
+            stream = self._open(key, sequence if flags & SYN else None)
+        elif flags & SYN:
+            stream.begins = sequence
         self._streams.move_to_end(key)
-        if flags & SYN:
-            sequence = (sequence + 1) & 0xFFFFFFFF  # the SYN itself has a number
-            stream.expected = sequence
         self._bytes -= stream.memory
         messages += self._payload(key, stream, sequence, _Segment(time_ns, payload, capture))
         self._bytes += stream.memory
@@ -142,11 +146,16 @@ class TcpReassembler:
 
         `but`: a stream that is left alone, because its next segment may fill its hole.
         """
+        if not self._with_hole:
+            return []
         messages: list[TcpMessage] = []
-        while self._with_hole:
-            key, stream = next(iter(self._with_hole.items()))
-            if key == but or now_ns - stream.hole_since_ns < HOLE_TIMEOUT_NS:
-                break
+        oldest_first = self._with_hole.items()
+        overdue = list(
+            takewhile(lambda each: now_ns - each[1].hole_since_ns >= HOLE_TIMEOUT_NS, oldest_first)
+        )
+        for key, stream in overdue:
+            if key == but:
+                continue
             self._bytes -= stream.memory
             messages += self._give_up(key, stream, now_ns)
             self._bytes += stream.memory
@@ -231,13 +240,22 @@ class TcpReassembler:
         self.held += 1
 
     @staticmethod
-    def _is_foreign(stream: _Stream, sequence: int) -> bool:
-        return stream.expected is not None and abs(_distance(sequence, stream.expected)) > WINDOW
+    def _is_foreign(stream: _Stream, sequence: int, flags: int) -> bool:
+        """Return whether a segment begins or belongs to another connection of the same addresses and ports."""
+        if stream.expected is None:
+            return bool(flags & SYN)
+        behind = _distance(sequence, stream.expected)
+        if not flags & SYN:
+            return abs(behind) > WINDOW
+        # Sent again, or overtaken by what it began, it begins nothing new.
+        own = 0 <= behind <= REORDERED_START if stream.begins is None else sequence == stream.begins
+        return not own
 
-    def _open(self, key: StreamKey, synced: bool) -> _Stream:
+    def _open(self, key: StreamKey, begins: int | None) -> _Stream:
+        """Open a stream; begins: the sequence number behind its SYN, None when it is met in the middle."""
         if len(self._streams) >= self._maximum_streams:
             self._evict()
-        stream = _Stream(SignallingFramer(synced), None, {}, [], 0, 0)
+        stream = _Stream(SignallingFramer(begins is not None), begins, {}, [], 0, 0, begins)
         self._streams[key] = stream
         return stream
 
