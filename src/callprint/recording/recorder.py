@@ -9,13 +9,14 @@ import numpy as np
 
 from callprint.core.dissect import dissect
 from callprint.core.flow.engine import EngineSettings
-from callprint.core.ground.addresses import Endpoint, in_order
+from callprint.core.ground.addresses import Endpoint
 from callprint.core.packets import PacketKind
 from callprint.core.verdict import FlowReport
 from callprint.core.verdicts.pipeline import IdentificationPipeline
 from callprint.declared_names import shipped_names
 from callprint.identification import CaptureRun
 from callprint.output.pcapng_writer import PcapngWriter
+from callprint.recording.flows_of_call import Sent, number_calls
 from callprint.recording.programs import Program, version_of
 from callprint.recording.watch import SocketWatch
 from callprint.sources import LiveSource
@@ -59,7 +60,7 @@ class Recorder:
         self._watch = watch
         self._recording = Recording()
         self._rows: dict[tuple[Endpoint, Endpoint], dict[str, str]] = {}
-        self._calls: dict[tuple[Endpoint, Endpoint], int] = {}
+        self._sent: dict[tuple[Endpoint, Endpoint], Sent] = {}  # of the same flows
         self._versions: dict[Program, str] = {}
 
     def read(self, source: LiveSource) -> None:
@@ -74,6 +75,9 @@ class Recorder:
         self._run.finish()
         recording = self._recording
         recording.packets = self._writer.packets
+        numbers = number_calls([self._sent[ends] for ends in self._rows])
+        for row, number in zip(self._rows.values(), numbers, strict=True):
+            row["call"] = f"{self._capture.removesuffix('.pcapng')}-{number:04}"
         recording.labels = [row for row in self._rows.values() if row["application"]]
         if contradicting := len(self._rows) - len(recording.labels):
             recording.refused[SEVERAL] += contradicting
@@ -87,12 +91,10 @@ class Recorder:
             return
         if told not in self._versions:
             self._versions[told] = told.version or (version_of(told.file) if told.file else "")
-        call = self._calls.setdefault(in_order(source, destination), len(self._calls) + 1)
-        summary = report.summary
+        summary, first_ns = report.summary, report.verdict.flow.first_seen_ns
         row = {
             "dataset": DEFAULT_SPLIT,
             "capture": self._capture,
-            "call": f"{self._capture.removesuffix('.pcapng')}-{call:04}",
             **dict(zip(("src_ip", "src_port"), map(str, source), strict=True)),
             **dict(zip(("dst_ip", "dst_port"), map(str, destination), strict=True)),
             "kind": "rtp",
@@ -102,7 +104,13 @@ class Recorder:
             "codec": "" if summary.codec == "dynamic" else summary.codec,
             "packets": str(summary.packets),
         }
-        before = self._rows.setdefault((source, destination), row)
+        ends = source, destination
+        # A flow that pauses is reported again: by then a call goes on.
+        known = self._sent.setdefault(ends, Sent(source, destination, told, first_ns, summary.last_seen_ns))
+        self._sent[ends] = known._replace(
+            first_ns=min(known.first_ns, first_ns), last_ns=max(known.last_ns, summary.last_seen_ns)
+        )
+        before = self._rows.setdefault(ends, row)
         if before["application"] != row["application"]:
             before["application"] = ""
 
