@@ -85,6 +85,16 @@ class StoreContract:
         assert ask(store, fingerprint=named.fingerprint) == [named]
         assert ask(store, fingerprint="mf1_*_rrrfnn132_*") == [named]
         assert ask(store, fingerprint="mf1_-_0*") == []
+        assert ask(store, fingerprint="*") == [named], (
+            "what has no fingerprint has none that any pattern names"
+        )
+        for special in ("mf1_-_rrrfnn13?_*", "mf1_-_[r]*", "mf1_-_[!x]*", "mf1_-_[^x]*"):
+            assert ask(store, fingerprint=special) == [], "only * has a meaning"
+
+    def test_times_beyond_those_of_a_store_are_before_or_after_all(self, store):
+        store.put_verdicts([verdict()])
+        assert ask(store, since_ns=-(10**30), until_ns=10**30) == [verdict()]
+        assert ask(store, since_ns=10**30) == ask(store, until_ns=-(10**30)) == []
 
     def test_storing_twice_doubles_nothing(self, store):
         rows = [provisional(), verdict(), unsure()]

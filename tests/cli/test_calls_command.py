@@ -88,6 +88,14 @@ def test_csv(store_path, capsys):
     assert len(capsys.readouterr().out.splitlines()) == 4
 
 
+@pytest.mark.parametrize("blank", ["", "  "])
+def test_a_blank_number_is_a_mistake_and_does_not_mean_every_call(store_path, capsys, blank):
+    with pytest.raises(SystemExit) as ended:
+        run("calls", "--store", store_path, "--number", blank)
+    assert ended.value.code == 2
+    assert "argument --number: is blank" in capsys.readouterr().err
+
+
 def test_numbers_are_found_under_their_pseudonym(store_path, tmp_path, capsys):
     key = tmp_path / "key"
     key.write_bytes(b"0123456789abcdef\n")

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from callprint.cli.answers import Question, add_answer_options, add_store_option
 from callprint.cli.numbers import add_number_options, identity_reader
-from callprint.cli.parsers import Subparsers, add_command, add_time_options
+from callprint.cli.parsers import Subparsers, add_command, add_time_options, not_blank
 from callprint.core.call import CallRecord
 from callprint.output.call_json import write_calls_csv, write_calls_json_lines
 from callprint.output.call_table import print_calls
@@ -48,6 +48,7 @@ def add_parser(subparsers: Subparsers) -> argparse.ArgumentParser:
     parser.add_argument(
         "--number",
         metavar="NUMBER",
+        type=not_blank,
         help="caller or callee: a number, user@host or pseudonym; if nobody has exactly this one, all that contain it",
     )
     parser.add_argument("--application", metavar="NAME", help="on either side: exact name, or `unknown`")

@@ -64,6 +64,13 @@ def address(text: str) -> str:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
+def not_blank(text: str) -> str:
+    """Return a text that says something; an argparse type: what is blank by a mistake of a script asks for nothing."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("is blank")
+    return text
+
+
 def positive(text: str) -> int:
     """Return a whole number of at least 1; an argparse type."""
     number = _whole(text)

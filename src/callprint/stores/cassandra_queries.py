@@ -27,7 +27,16 @@ from callprint.stores.cassandra_rows import (
     verdict_of,
 )
 from callprint.stores.columns import CALL, KEY_COLUMNS, SUMMARY, VERDICT, VOTE
-from callprint.stores.queries import FLOW_FIELDS, CallQuery, VerdictQuery, Where, scalar_fields, verdict_order
+from callprint.stores.queries import (
+    FIRST_TIME_NS,
+    FLOW_FIELDS,
+    LAST_TIME_NS,
+    CallQuery,
+    VerdictQuery,
+    Where,
+    scalar_fields,
+    verdict_order,
+)
 
 LOOK_AHEAD = 64  # flows whose last verdict and summary are asked for at once
 
@@ -48,8 +57,8 @@ Judgements = Iterable[Judged[Judgement]]
 
 
 def _span(query: VerdictQuery | CallQuery) -> Span:
-    since_ns = -(1 << 63) if query.since_ns is None else query.since_ns
-    until_ns = (1 << 63) - 1 if query.until_ns is None else query.until_ns
+    since_ns = FIRST_TIME_NS if query.since_ns is None else query.since_ns
+    until_ns = LAST_TIME_NS if query.until_ns is None else query.until_ns
     return Span(since_ns, until_ns if query.after is None else min(until_ns, query.after[0] + 1))
 
 
@@ -344,7 +353,10 @@ def _matches(verdict: Verdict, query: VerdictQuery) -> bool:
         and (query.application is None or query.application == verdict.application)
         and (query.reason is None or query.reason == verdict.reason)
         and (query.declared is None or query.declared == verdict.declared_application)
-        and (query.fingerprint is None or fnmatchcase(verdict.fingerprint or "", query.fingerprint))
+        and (
+            query.fingerprint_glob is None
+            or (verdict.fingerprint is not None and fnmatchcase(verdict.fingerprint, query.fingerprint_glob))
+        )
         and span.since_ns <= verdict.decided_at_ns < span.until_ns
         and (
             query.after is None or (-verdict.decided_at_ns, verdict.flow) > (-query.after[0], query.after[1])

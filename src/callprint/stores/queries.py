@@ -11,6 +11,7 @@ from callprint.core.ground.errors import StoreError
 from callprint.core.ground.fields import fields_of
 from callprint.core.verdict import FlowKey, FlowSummary, Verdict
 
+FIRST_TIME_NS, LAST_TIME_NS = -(1 << 63), (1 << 63) - 1  # of a column of a store
 CONTAINS = "~"
 COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     "=": eq,
@@ -69,8 +70,16 @@ class VerdictQuery:
         """Check the values and bring the address into the one spelling that the stores hold."""
         if self.address is not None:
             object.__setattr__(self, "address", canonical_address(self.address))
+        _keep_times_in_range(self)
         _check_limit(self.limit)
         _check_where(self.where, FLOW_FIELDS)
+
+    @property
+    def fingerprint_glob(self) -> str | None:
+        """The fingerprint as a pattern that fnmatch and the GLOB of SQLite read alike: only * has a meaning."""
+        if self.fingerprint is None:
+            return None
+        return self.fingerprint.replace("[", "[[]").replace("?", "[?]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +104,7 @@ class CallQuery:
 
     def __post_init__(self) -> None:
         """Check the limit and the conditions."""
+        _keep_times_in_range(self)
         _check_limit(self.limit)
         _check_where(self.where, CALL_FIELDS)
 
@@ -131,6 +141,14 @@ def canonical_address(text: str) -> str:
             f"{text!r} is not an IPv4 or IPv6 address: a scope is not part of a packet's address"
         )
     return str(address)
+
+
+def _keep_times_in_range(query: VerdictQuery | CallQuery) -> None:
+    """Bring times before and after all that a store can hold, such as the year 9999, to its first and its last one."""
+    for name in ("since_ns", "until_ns"):
+        time_ns = getattr(query, name)
+        if time_ns is not None:
+            object.__setattr__(query, name, min(max(time_ns, FIRST_TIME_NS), LAST_TIME_NS))
 
 
 def _check_limit(limit: int | None) -> None:

@@ -141,7 +141,7 @@ def _asked(query: VerdictQuery) -> dict[str, object]:
         "v.application = ?": query.application,
         "v.reason = ?": query.reason,
         "v.declared_application = ?": query.declared,
-        "v.fingerprint GLOB ?": query.fingerprint,
+        "v.fingerprint GLOB ?": query.fingerprint_glob,
         "v.decided_at_ns >= ?": query.since_ns,
         "v.decided_at_ns < ?": query.until_ns,
     }
