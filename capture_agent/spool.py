@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from callprint.core.ground.errors import ConfigError
+from callprint.owner_only import make_folder, owner_only
 
 _PARTIAL = ".partial"
 _PARTITIONS = "partitions.json"
@@ -55,7 +56,7 @@ class Spool:
         self._folder = folder
         self._limit_bytes = limit_bytes
         try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(folder)
             self._lock = _lock(folder)
             self._unlock = weakref.finalize(self, os.close, self._lock)
             for partial in folder.glob(f"*{_PARTIAL}"):
@@ -198,8 +199,7 @@ def _sync(unsynced: "queue.Queue[Path]", folder: Path) -> None:
 
 def _write_private(path: Path, data: bytes) -> None:
     """Write a file that its owner alone can read: records are people's calls."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with open(descriptor, "wb", buffering=0) as file:  # noqa: PTH123 - a descriptor
+    with open(path, "wb", buffering=0, opener=owner_only) as file:
         written = file.write(data)
     if written != len(data):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from callprint.core.ground.errors import ConfigError
 from callprint.model_files import DEFAULT_MODEL
+from callprint.owner_only import make_folder
 from callprint.stores import data_folder
 from callprint.whole_files import write_whole
 
@@ -71,7 +72,7 @@ def _alone(file: Path) -> Iterator[None]:
     """Keep other threads and programs from the list meanwhile. Raises ConfigError when its folder cannot be used."""
     with _LOCK:
         try:
-            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(file.parent)
             descriptor = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY)
         except OSError as error:
             raise ConfigError(f"{file} cannot be written: {error.strerror}") from error

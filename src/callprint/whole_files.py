@@ -4,13 +4,14 @@ import os
 from pathlib import Path
 
 from callprint.core.ground.errors import ConfigError
+from callprint.owner_only import make_folder
 
 
 def write_whole(path: Path, text: str) -> None:
     """Put a file in the place of the one of this name. Raises ConfigError when it cannot be written."""
     beside = path.with_name(path.name + ".new")
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(path.parent)
         with beside.open("w", encoding="utf-8") as file:
             file.write(text)
             file.flush()

@@ -103,6 +103,31 @@ def test_an_output_that_cannot_be_written_names_its_file(here, capsys):
     assert "callprint: /proc/" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "dataset build --data data --out junk.txt/x.npz",
+        "dataset label sample --out junk.txt/site",
+        "dataset label sample --out junk.txt",
+        "evaluate --data data --out junk.txt/x.md",
+        "train data --out junk.txt/x.onnx",
+    ],
+)
+def test_a_place_that_takes_nothing_is_noticed_before_anything_is_read(here, line, capsys, monkeypatch):
+    if line.startswith("train"):
+        pytest.importorskip("torch")
+
+    def read(*_arguments):
+        pytest.fail("read for minutes before it was noticed")
+
+    for reader in ("build_dataset", "load_dataset", "capture_candidates"):
+        monkeypatch.setattr(f"callprint.cli.dataset.{reader}", read)
+    (here / "data").mkdir()
+    assert main(line.split()) == 4
+    assert "junk.txt" in capsys.readouterr().err
+    assert sorted(path.name for path in here.iterdir()) == ["data", "folder", "junk.txt", "sample"]
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself(command, capsys):
     with pytest.raises(SystemExit, match="0"):

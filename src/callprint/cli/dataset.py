@@ -12,7 +12,7 @@ from rich.text import Text
 
 from callprint.cli import EXIT_DAMAGED, EXIT_ERROR, EXIT_USAGE
 from callprint.cli.parsers import Subparsers, add_command, positive
-from callprint.cli.targets import output_path
+from callprint.cli.targets import check_place, output_path
 from callprint.core.ground.errors import CaptureError, DatasetError
 from callprint.output.console import make_messages, make_table, printable, quantity
 from callprint.recording.site_dataset import (
@@ -138,9 +138,11 @@ def _build(folder: Path, console: Console) -> tuple[Dataset, BuildReport]:
 def run(args: argparse.Namespace) -> int:
     """Build and return the exit code. Raises DatasetError naming file and line."""
     console = make_messages()
+    check_place(args.out)
     dataset, report = _build(args.data, console)
     if args.without:
         dataset = without_applications(dataset, args.without.split(","))
+    args.out.parent.mkdir(parents=True, exist_ok=True)
     save_dataset(dataset, args.out)
     console.print(
         f"{args.out}: {len(dataset.packets)} flows of {len(set(dataset.application))} applications "
@@ -163,7 +165,8 @@ def run_label(args: argparse.Namespace) -> int:
     if not args.captures and not args.store:
         console.print(Text("callprint dataset label: name captures or a --store"))
         return EXIT_USAGE
-    check_new(args.out)  # before captures are read for minutes
+    check_place(args.out)
+    check_new(args.out)
     candidates: list[Candidate] = []
     damaged = 0
     with Progress(console=console, disable=not console.is_terminal) as progress:

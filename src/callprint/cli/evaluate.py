@@ -1,17 +1,16 @@
 """`callprint evaluate`: a model and labelled captures in, a report of its accuracy out."""
 
 import argparse
-import copy
 import sys
 from pathlib import Path
 
 from rich.console import Console
 
 from callprint.cli.dataset import add_data_option, read_data
-from callprint.cli.paper_options import PAPER_REPORT, add_evaluation_options
+from callprint.cli.paper_options import PAPER_REPORT, QUICK_PAPER_REPORT, add_evaluation_options
 from callprint.cli.parsers import Subparsers, add_command, not_negative
 from callprint.cli.stages import shown_stages
-from callprint.cli.targets import output_path
+from callprint.cli.targets import check_place, output_path
 from callprint.inference import DEFAULT_MODEL
 from callprint.network_in_place import network_in_place
 from callprint.output.console import make_messages
@@ -134,40 +133,46 @@ def run(args: argparse.Namespace) -> int:
     """Measure and return the exit code. Raises DatasetError or ModelError."""
     _check(args)
     console = make_messages()
-    if args.paper:
-        # Only the paper's networks need torch.
-        from callprint.cli.evaluate_paper import evaluate_paper  # noqa: PLC0415
-
-        return evaluate_paper(args, read_data([args.data], console), console)
-    dataset = read_data([args.data], console)
     if args.against or args.put_in_place:
         from callprint.cli.replacement import replace_or_refuse  # noqa: PLC0415 - as in `_evaluate`
 
         against = args.against or network_in_place()
+        dataset = read_data([args.data], console)
         return replace_or_refuse(dataset, args.model, against, args.put_in_place, console)
-    if args.hold_out:
-        _hold_out(args, dataset, console)
-        return 0
-    out = args.out or (QUICK_REPORT if args.quick else DEFAULT_REPORT)
+    out = args.out or _usual_report(args)
+    check_place(out)
+    dataset = read_data([args.data], console)
     out.parent.mkdir(parents=True, exist_ok=True)
+    if args.paper:
+        # Only the paper's networks need torch.
+        from callprint.cli.evaluate_paper import evaluate_paper  # noqa: PLC0415
+
+        return evaluate_paper(args, dataset, out, console)
+    if args.hold_out:
+        _hold_out(args, dataset, out, console)
+        return 0
     if args.all:
         _add_everything(args)
         from callprint.cli.evaluate_paper import evaluate_paper  # noqa: PLC0415 - see above
 
-        of_paper = copy.copy(args)
-        of_paper.out = out.parent / PAPER_REPORT.name
-        evaluate_paper(of_paper, dataset, console)
+        evaluate_paper(args, dataset, out.parent / PAPER_REPORT.name, console)
     _evaluate(args, dataset, out, console)
     return 0
 
 
-def _hold_out(args: argparse.Namespace, dataset: Dataset, console: Console) -> None:
+def _usual_report(args: argparse.Namespace) -> Path:
+    if args.hold_out:
+        return HOLD_OUT_REPORT
+    if args.paper:
+        return QUICK_PAPER_REPORT if args.quick else PAPER_REPORT
+    return QUICK_REPORT if args.quick else DEFAULT_REPORT
+
+
+def _hold_out(args: argparse.Namespace, dataset: Dataset, out: Path, console: Console) -> None:
     # Only training needs torch.
     from callprint.lab.identification.hold_out import hold_out  # noqa: PLC0415
     from callprint.lab.identification.hold_out_report import write_hold_out_report  # noqa: PLC0415
 
-    out = args.out or HOLD_OUT_REPORT
-    out.parent.mkdir(parents=True, exist_ok=True)
     with shown_stages(console) as on_stage:
         found = hold_out(
             dataset,

@@ -2,11 +2,12 @@
 
 import argparse
 import sys
+from pathlib import Path
 
 import torch
 from rich.console import Console
 
-from callprint.cli.paper_options import PAPER_REPORT, QUICK_PAPER_REPORT, budget_name
+from callprint.cli.paper_options import budget_name
 from callprint.cli.stages import shown_stages
 from callprint.inference import load_model
 from callprint.lab.paper.experiment import run_experiment
@@ -15,11 +16,9 @@ from callprint.lab.paper.report import write_paper_report
 from callprint.training.dataset import Dataset
 
 
-def evaluate_paper(args: argparse.Namespace, dataset: Dataset, console: Console) -> int:
-    """Make the paper's report and return the exit code. Raises DatasetError or ModelError."""
+def evaluate_paper(args: argparse.Namespace, dataset: Dataset, out: Path, console: Console) -> int:
+    """Write the paper's report to `out` and return the exit code. Raises DatasetError or ModelError."""
     compact = load_model(args.model)
-    out = args.out or (QUICK_PAPER_REPORT if args.quick else PAPER_REPORT)
-    out.parent.mkdir(parents=True, exist_ok=True)
     with shown_stages(console) as on_stage:
         findings = run_experiment(
             dataset,

@@ -1,7 +1,6 @@
 """`callprint record`: this machine's own calls as training data, each flow labelled by the program that sends it."""
 
 import argparse
-import os
 import threading
 import time
 from collections import Counter
@@ -12,9 +11,9 @@ from rich.text import Text
 
 from callprint.cli.parsers import Subparsers, add_command, positive
 from callprint.cli.reading import say_kernel_counters, stopped_by_signals
-from callprint.cli.targets import OWNER_ONLY
 from callprint.core.ground.errors import DatasetError
 from callprint.output.console import make_messages, make_table, printable, quantity
+from callprint.owner_only import owner_only
 from callprint.recording.label_file import add_labels, check_labels
 from callprint.recording.recorder import Recorder, Recording
 from callprint.recording.watch import SocketWatch
@@ -65,10 +64,10 @@ def run(args: argparse.Namespace) -> int:
     with open_interfaces(args.interface) as source:
         try:
             args.folder.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY)
+            stream = open(part, "xb", opener=owner_only)  # noqa: SIM115 - closed below
         except OSError as error:
             raise DatasetError(f"{args.folder} cannot be written: {error.strerror}") from error
-        with os.fdopen(descriptor, "wb") as stream, stopped_by_signals(source), SocketWatch() as watch:
+        with stream, stopped_by_signals(source), SocketWatch() as watch:
             names = ", ".join(map(printable, args.interface))
             console.print(Text(f"callprint: recording on {names}; Ctrl-C ends it", style="dim"))
             timer = threading.Timer(min(args.seconds or 0, threading.TIMEOUT_MAX), source.stop)

@@ -1,6 +1,7 @@
 """Files that commands write: never a capture, never an input, readable by their owner alone."""
 
 import contextlib
+import errno
 import io
 import os
 import sys
@@ -15,10 +16,10 @@ from callprint.core.ground.errors import CaptureError, ConfigError, StoreError
 from callprint.model_files import DEFAULT_MODEL
 from callprint.network_in_place import network_in_place
 from callprint.output.console import printable
+from callprint.owner_only import owner_only
 from callprint.sources.streams import open_stream
 
 STANDARD_OUTPUT = "-"
-OWNER_ONLY = 0o600
 INPUTS = ("captures", "dataset", "data", "pseudonym_key", "key_file")
 OUTPUTS = ("json", "csv", "map", "out", "output", "pcap", "evidence")
 """Arguments of commands that name files to be read (besides models) and to be written."""
@@ -46,6 +47,18 @@ def json_target(text: str) -> str:
         return output_target(text)
     except ArgumentTypeError as error:
         raise ArgumentTypeError(f"{error}, or write `--json -` for standard output") from error
+
+
+def check_place(path: Path) -> None:
+    """Raise ConfigError when a file cannot be written where it is to go, before the minutes of work that it is to hold.
+
+    Folders that are missing are made by whoever writes.
+    """
+    place = next(each for each in (path, *path.absolute().parents) if each.exists())
+    if place != path and not place.is_dir():
+        raise ConfigError(f"{path} cannot be written: {place} is no folder")
+    if not os.access(place, os.W_OK):
+        raise ConfigError(f"{path} cannot be written: {os.strerror(errno.EACCES)}")
 
 
 def is_one_of(target: str, inputs: Iterable[str | Path]) -> bool:
@@ -93,7 +106,7 @@ def open_target(target: str, encoding: str = "utf-8") -> Iterator[TextIO]:
         yield sys.stdout
         return
     try:
-        stream = open(target, "w", encoding=encoding, buffering=1, opener=_open_private)  # noqa: SIM115
+        stream = open(target, "w", encoding=encoding, buffering=1, opener=owner_only)  # noqa: SIM115
     except OSError as error:
         raise not_written(target, error) from error
     try:
@@ -107,7 +120,7 @@ def open_target(target: str, encoding: str = "utf-8") -> Iterator[TextIO]:
 def open_binary_target(target: str) -> Iterator[BinaryIO]:
     """Give the binary stream of a file. Raises StoreError when it cannot be opened or written."""
     try:
-        with open(target, "wb", opener=_open_private) as stream:
+        with open(target, "wb", opener=owner_only) as stream:
             yield stream
     except OSError as error:
         raise not_written(target, error) from error
@@ -116,10 +129,6 @@ def open_binary_target(target: str) -> Iterator[BinaryIO]:
 def not_written(name: str, error: OSError) -> StoreError:
     """Return the error for a file that cannot be opened or take more."""
     return StoreError(f"{name}: {error.strerror}")
-
-
-def _open_private(path: str, flags: int) -> int:
-    return os.open(path, flags, OWNER_ONLY)
 
 
 def _network_in_place() -> Path:

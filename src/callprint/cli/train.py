@@ -14,7 +14,7 @@ from callprint.cli import UsageError
 from callprint.cli.dataset import read_data
 from callprint.cli.paper_options import add_training_options
 from callprint.cli.parsers import Subparsers, add_command, not_negative, positive, seed
-from callprint.cli.targets import output_path
+from callprint.cli.targets import check_place, output_path
 from callprint.core.ground.errors import ConfigError, ModelError
 from callprint.core.identify.card import ModelCard
 from callprint.model_names import check_free, checked_name
@@ -138,6 +138,7 @@ def run(args: argparse.Namespace) -> int:
             f"{args.out} was put in place: `callprint evaluate --put-in-place` compares a new network with it, so name "
             "another file"
         )
+    check_place(args.out)
     dataset = _to_add(args.dataset, console) if args.add else read_data(args.dataset, console)
     if args.network:
         from callprint.cli.train_paper import train_paper  # noqa: PLC0415 - as above

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from callprint.core.call import CallRecord
 from callprint.core.ground.errors import ConfigError
+from callprint.owner_only import make_folder, owner_only
 from callprint.stores import CallQuery, VerdictStore
 
 KEY_BYTES = 32
@@ -66,9 +67,9 @@ class CallIds:
     def _make(self) -> None:
         fresh = self._path.with_name(f"{self._path.name}.{os.getpid()}")
         try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(self._path.parent)
             fresh.unlink(missing_ok=True)
-            with os.fdopen(os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as stream:
+            with open(fresh, "xb", opener=owner_only) as stream:
                 stream.write(secrets.token_bytes(KEY_BYTES))
             try:
                 os.link(

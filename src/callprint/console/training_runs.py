@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from callprint.core.ground.errors import CallprintError, ConfigError
+from callprint.owner_only import make_folder, owner_only
 from callprint.whole_files import write_whole
 
 NAME = "own"
@@ -179,8 +180,8 @@ class TrainingRuns:
 def _locked(folder: Path) -> Iterator[int]:
     """Hold the lock of a folder; a process that took it over holds it on. Raises NotNowError when a run holds it."""
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        make_folder(folder)
+        lock = owner_only(str(folder / "lock"), os.O_RDWR | os.O_CREAT)
     except OSError as error:
         raise ConfigError(f"{folder} cannot be written: {error.strerror}") from error
     try:

@@ -14,6 +14,7 @@ from argon2.exceptions import Argon2Error, InvalidHashError
 
 from callprint.console.sessions import Role, User
 from callprint.core.ground.errors import ConfigError
+from callprint.owner_only import make_folder, owner_only
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 SHORTEST_PASSWORD = 10
@@ -112,10 +113,10 @@ class Users:
             accounts[name] = account
         text = json.dumps({each: asdict(entry) for each, entry in sorted(accounts.items())}, indent=1)
         try:
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(self.path.parent)
             fresh = self.path.with_name(self.path.name + ".new")
             fresh.unlink(missing_ok=True)
-            with os.fdopen(os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as stream:
+            with open(fresh, "x", opener=owner_only) as stream:
                 stream.write(text)
             fresh.replace(self.path)
         except OSError as error:
@@ -137,11 +138,10 @@ class AuditLog:
         """Append a line. Raises ConfigError when it cannot be written: what is not logged must not happen."""
         line = json.dumps({"time_ns": now_ns, "user": user, "did": did, "what": what}) + "\n"
         try:
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(self.path.parent)
             if self.path.exists() and self.path.stat().st_size > LONGEST_LOG:
                 self.path.replace(self.path.with_name(self.path.name + ".1"))
-            flags = os.O_CREAT | os.O_APPEND | os.O_WRONLY
-            with os.fdopen(os.open(self.path, flags, 0o600), "a") as stream:
+            with open(self.path, "a", opener=owner_only) as stream:
                 stream.write(line)
         except OSError as error:
             raise ConfigError(f"{self.path} cannot be written: {error.strerror}") from error

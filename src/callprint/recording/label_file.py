@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from callprint.core.ground.errors import DatasetError
+from callprint.owner_only import owner_only
 from callprint.training.dataset import LABEL_ENCODING, LABEL_FILE, REQUIRED_COLUMNS
 
-OWNER_ONLY = 0o600
 COLUMNS = (
     *("dataset", "capture", "call", "src_ip", "src_port", "dst_ip", "dst_port", "kind"),
     *("application", "engine", "version", "codec", "packets"),
@@ -68,8 +68,7 @@ def _add(path: Path, labels: Labels) -> None:
         new = path.with_suffix(".new")
         new.unlink(missing_ok=True)
         # Made anew: root may be recording into the folder of someone who has put a link there.
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY)
-        with open(descriptor, "w", newline="", encoding="utf-8") as file:  # noqa: PTH123 - of a descriptor
+        with open(new, "x", newline="", encoding="utf-8", opener=owner_only) as file:
             writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
             writer.writeheader()
             writer.writerows(rows)

@@ -19,6 +19,7 @@ from callprint.core.verdicts.pipeline import IdentificationPipeline
 from callprint.declared_names import shipped_names
 from callprint.identification import CaptureRun
 from callprint.output.pcapng_writer import PcapngWriter
+from callprint.owner_only import FILE_MODE, make_folder
 from callprint.recording.label_file import add_labels
 from callprint.recording.recorder import KEPT_KINDS
 from callprint.recording.site_labels import Candidate, Labelled
@@ -137,7 +138,9 @@ def _candidate(
 
 
 def check_new(folder: Path) -> None:
-    """Raise DatasetError when the folder holds labels already."""
+    """Raise DatasetError when the folder holds labels already, or is a file."""
+    if folder.exists() and not folder.is_dir():
+        raise DatasetError(f"{folder} is a file: name a new folder")
     if (folder / LABEL_FILE).exists():
         raise DatasetError(f"{folder} holds labels already: name a new folder")
 
@@ -152,7 +155,7 @@ def write_site_dataset(folder: Path, taken: list[Labelled]) -> None:
     check_new(folder)
     rows: list[dict[str, str]] = []
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(folder)
         for capture, group in groupby(sorted(taken, key=lambda each: each.candidate.capture), _capture_of):
             flows = list(group)
             for name, labelled in _written(folder, capture, flows):
@@ -193,7 +196,7 @@ def _digest(text: str) -> str:
 
 
 def _private(path: Path) -> Path:
-    path.touch(mode=0o600)
+    path.touch(mode=FILE_MODE)
     return path
 
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from callprint.core.call import CallRecord
 from callprint.core.ground.errors import ConfigError, StoreError
+from callprint.owner_only import make_folder, owner_only
 from callprint.stores.base import VerdictStore
 
 if TYPE_CHECKING:
@@ -227,7 +228,7 @@ class KeptCalls:
 
     def _found(self) -> dict[Path, tuple[float, int]]:
         if self._files is None or not self._until_listed:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(self._folder)
             entries = []
             for path in self._folder.iterdir():
                 state = _regular(path)
@@ -303,7 +304,7 @@ def _sync(path: Path) -> OSError | None:
 
 
 def _private(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW, 0o600)
+    return owner_only(path, flags | os.O_NOFOLLOW)
 
 
 def _no_link(path: str, flags: int) -> int:

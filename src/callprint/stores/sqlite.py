@@ -14,6 +14,7 @@ from callprint.core.call import AllowEntry, CallRecord, Vote
 from callprint.core.ground.errors import RowError, StoreError
 from callprint.core.ground.table import Rows
 from callprint.core.verdict import FlowKey, FlowSummary, Verdict
+from callprint.owner_only import make_folder, owner_only
 from callprint.stores import (
     sqlite_activity,
     sqlite_call_rows,
@@ -273,9 +274,9 @@ class SqliteStore(VerdictStore):
         if not create:
             raise StoreError(f"there is no verdict store at {path}; `callprint identify CAPTURE` makes one")
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(path.parent)
             # SQLite gives the files that it puts beside this one the same mode.
-            os.close(os.open(path, os.O_CREAT | os.O_CLOEXEC | os.O_RDWR, 0o600))
+            os.close(owner_only(str(path), os.O_CREAT | os.O_RDWR))
         except OSError as error:
             raise StoreError(
                 f"the store {path} cannot be made ({error.strerror}); "

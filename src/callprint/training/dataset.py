@@ -6,7 +6,6 @@ through the same reader, order of packets, dissector and flow engine.
 
 import csv
 import hashlib
-import os
 import tokenize
 import zipfile
 import zlib
@@ -24,6 +23,7 @@ from callprint.core.flow.engine import EngineSettings, FlowEngine
 from callprint.core.ground.addresses import address_text
 from callprint.core.ground.compiled import compiled_allocating, read_only
 from callprint.core.ground.errors import CaptureError, DatasetError
+from callprint.owner_only import owner_only
 from callprint.sources import open_captures
 
 LABEL_FILE = "flows.csv"
@@ -31,7 +31,6 @@ LABEL_ENCODING = "utf-8-sig"  # spreadsheets put a byte order mark first: it is 
 REQUIRED_COLUMNS = ("capture", "src_ip", "src_port", "dst_ip", "dst_port", "application")
 DEFAULT_SPLIT = "dataset1"
 
-OWNER_ONLY = 0o600
 WHOLE_FLOW_PACKETS = 1000  # RTP packets kept of each flow: 10 s at 10 ms, room for windows from the middle
 WHOLE_FLOW_RTCP = 512
 LONGEST_RECORD = 255  # bytes of a packet in evidence
@@ -316,7 +315,7 @@ def save_dataset(dataset: Dataset, path: Path) -> None:
     Raises DatasetError when it cannot be written.
     """
     try:
-        with open(path, "wb", opener=lambda name, flags: os.open(name, flags, OWNER_ONLY)) as file:
+        with open(path, "wb", opener=owner_only) as file:
             np.savez(file, **{field.name: getattr(dataset, field.name) for field in fields(Dataset)})
     except OSError as error:
         raise DatasetError(f"{path} cannot be written: {error.strerror}") from error

@@ -17,6 +17,7 @@ import numpy as np
 from callprint.core.evidence import EVIDENCE_DTLS, EVIDENCE_RTP_HEADER, EVIDENCE_STUN, split
 from callprint.core.ground.errors import DatasetError
 from callprint.core.verdict import FlowKey
+from callprint.owner_only import FILE_MODE, make_folder
 from callprint.training.dataset import LABEL_ENCODING, LABEL_FILE
 
 if TYPE_CHECKING:
@@ -68,20 +69,20 @@ def write_named(folder: Path, application: str, engine: str, flows: "Iterable[Ke
     labels = folder / LABEL_FILE
     rows = []
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # evidence may hold voice
-        (folder / application).mkdir(exist_ok=True, mode=0o700)
+        make_folder(folder)  # first, since those above get what the umask leaves
+        make_folder(folder / application)
         _check_columns(labels)
         for flow in flows:
             if flow.digest in known:
                 continue
             capture = Path(application) / f"{flow.digest}.pcap"
             key = flow.kept.flow
-            (folder / capture).touch(mode=0o600)
+            (folder / capture).touch(mode=FILE_MODE)
             (folder / capture).write_bytes(flow_capture(key, flow.kept.evidence))
             rows.append((capture.as_posix(), *key[:4], application, engine, session_name(key), flow.codec))
         # Labels come last: a capture without a label is ignored, a label without a capture would be an error.
         new = not labels.exists()
-        labels.touch(mode=0o600)
+        labels.touch(mode=FILE_MODE)
         with labels.open("r+", newline="", encoding="utf-8", errors="surrogateescape") as file:
             written = file.read()
             if written and not written.endswith("\n"):  # an editor left the last line open
