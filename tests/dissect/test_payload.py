@@ -29,6 +29,11 @@ def dtls(content: int = 22, version: int = 0xFEFD, length: int = 20) -> bytes:
     return struct.pack("!BHHHIH", content, version, 0, 0, 1, length) + bytes(20)
 
 
+def sealed(first: int = 0x2E, length: int = 24) -> bytes:
+    """An encrypted record of DTLS 1.3."""
+    return struct.pack("!BHH", first, 0x5A17, length) + bytes(24)
+
+
 def channel(payload: bytes, number: int = 0x4001, length: int | None = None) -> bytes:
     return struct.pack("!HH", number, len(payload) if length is None else length) + payload
 
@@ -67,6 +72,13 @@ OTHER_CASES = {
     "DTLS handshake": (dtls(), PacketKind.DTLS),
     "DTLS 1.0": (dtls(20, 0xFEFF), PacketKind.DTLS),
     "DTLS of old OpenSSL": (dtls(23, 0x0100), PacketKind.DTLS),
+    "DTLS 1.3": (sealed(), PacketKind.DTLS),
+    "two records of DTLS 1.3": (sealed(0x2F) + sealed(0x2C), PacketKind.DTLS),
+    "DTLS 1.3 too long": (sealed(length=25), PacketKind.NOT_RTP),
+    "DTLS 1.3 before something else": (sealed() + b"\0", PacketKind.NOT_RTP),
+    "DTLS 1.3 too short to be sealed": (sealed(length=15)[:20], PacketKind.NOT_RTP),
+    "DTLS 1.3 cut in its header": (sealed()[:4], PacketKind.NOT_RTP),
+    "DNS that begins like DTLS 1.3": (b"\x2c\x97\1\0\0\1\0\0\0\0\0\0\nhvMessages", PacketKind.NOT_RTP),
     "DTLS version unknown": (dtls(version=0x0303), PacketKind.NOT_RTP),
     "DTLS content unknown": (dtls(30), PacketKind.NOT_RTP),
     "DTLS too long": (dtls(length=21), PacketKind.NOT_RTP),

@@ -63,7 +63,7 @@ class PacketKind(IntEnum):
     TOO_DEEP = 11  # more encapsulations than the limit
     EMPTY = 12  # UDP without payload
     STUN = 13  # RFC 8489, first byte 0..3 and the magic cookie (or RFC 3489 form)
-    DTLS = 14  # first byte 20..63 with a DTLS record header (RFC 7983)
+    DTLS = 14  # first byte 20..63 with a DTLS record header (RFC 7983, for DTLS 1.3 RFC 9147)
     ZRTP = 15  # RFC 6189
     RTCP_LONG = 16  # RTCP of 256 bytes or more
     RTP_INVALID = 17  # version 2, but header length, extension or payload type cannot be RTP (RFC 3550 A.1)

@@ -23,6 +23,10 @@ NOT_RTP = int(PacketKind.NOT_RTP)
 
 _BACNET_PORTS = 0xBAC0 >> 4  # 47808 to 47823
 
+_SEALED = 0x2C  # the unified header with a length and 16 bits of the number, without a connection id: as all write it
+_SEALED_HEADER = 5
+_LEAST_SEALED = 16  # RFC 9147 section 4.2.3
+
 MAXIMUM_SIP_LINE = 2048
 """Bytes in which the first line of a SIP request must end."""
 
@@ -143,8 +147,22 @@ def _is_stun(data: Array, at: int, length: int) -> bool:
 
 
 @compiled
+def _is_sealed_record(data: Array, at: int, length: int) -> bool:
+    """An encrypted record of DTLS 1.3 (RFC 9147 section 4): without a version, so it ends the packet or precedes another."""
+    if length < _SEALED_HEADER:
+        return False
+    size = be16(data, at + 3)
+    end = _SEALED_HEADER + size
+    if size < _LEAST_SEALED or end > length:
+        return False
+    return end == length or data[at + end] & 0xFC == _SEALED
+
+
+@compiled
 def _is_dtls(data: Array, at: int, length: int) -> bool:
     """A DTLS record header: content type 20..26, version 1.0, 1.2 or OpenSSL's old 0x0100, length fits."""
+    if data[at] & 0xFC == _SEALED:
+        return _is_sealed_record(data, at, length)
     if length < 13 or data[at] > 26 or be16(data, at + 11) + 13 > length:
         return False
     return be16(data, at + 1) in (0xFEFF, 0xFEFD, 0x0100)
