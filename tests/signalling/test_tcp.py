@@ -165,6 +165,48 @@ def test_a_syn_that_is_sent_again_or_overtaken_by_data_ends_nothing():
     assert tcp.skipped_bytes == 0
 
 
+@pytest.mark.parametrize("began_with_syn", [True, False])
+def test_a_device_that_restarts_with_the_same_number_begins_anew(began_with_syn):
+    tcp = Payloads()
+    if began_with_syn:
+        tcp.segment(0, KEY, 10, SYN, b"")
+    assert tcp.segment(1, KEY, 11, 0, INVITE) == [INVITE]
+    assert tcp.segment(3600 * SECOND_NS, KEY, 10, SYN, b"") == []
+    assert tcp.segment(3600 * SECOND_NS, KEY, 11, 0, OK) == [OK]
+
+
+def test_a_syn_between_the_second_and_the_first_segment_loses_neither():
+    tcp = Payloads()
+    assert tcp.segment(0, KEY, 11 + len(INVITE), 0, OK) == [OK]
+    assert tcp.segment(1, KEY, 10, SYN, b"") == []
+    assert tcp.segment(2, KEY, 11, 0, INVITE) == [INVITE]
+    _assert_adds_up(tcp, 3)
+
+
+def test_a_fin_that_overtakes_the_last_data_does_not_cut_them_off():
+    tcp = Payloads()
+    tcp.segment(0, KEY, 10, SYN, b"")
+    assert tcp.segment(1, KEY, 11, 0, OK[:100]) == []
+    assert tcp.segment(2, KEY, 11 + len(OK), FIN, b"") == []
+    assert tcp.segment(3, KEY, 111, 0, OK[100:]) == [OK]
+    assert tcp.close() == [], "it was over"
+    _assert_adds_up(tcp, 4)
+
+
+def test_a_last_segment_that_is_sent_again_is_read_once():
+    tcp = Payloads()
+    tcp.segment(0, KEY, 0xFFFFFFFF, SYN, b"")
+    assert tcp.segment(1, KEY, 0, 0, INVITE) == [INVITE]
+    last = len(INVITE)
+    for time_ns, messages in ((2, [OK]), (SECOND_NS, []), (9 * SECOND_NS, [])):
+        assert tcp.segment(time_ns, KEY, last, FIN, OK) == messages
+    assert tcp.outcomes[TcpOutcome.REPEATED] == 2
+    assert tcp.segment(10 * SECOND_NS, KEY, last + len(OK), 0, OK) == [OK], "another one, met in its middle"
+    assert tcp.segment(11 * SECOND_NS, KEY, 70, SYN, b"") == []
+    assert tcp.segment(11 * SECOND_NS, KEY, 71, 0, INVITE) == [INVITE]
+    _assert_adds_up(tcp, 8)
+
+
 def test_a_flood_of_connections_evicts_the_longest_idle_and_counts():
     tcp = Payloads(maximum_streams=2)
     tcp.segment(0, KEY, 1, 0, INVITE[:100])

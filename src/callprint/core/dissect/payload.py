@@ -148,7 +148,7 @@ def _is_stun(data: Array, at: int, length: int) -> bool:
 
 @compiled
 def _is_sealed_record(data: Array, at: int, length: int) -> bool:
-    """An encrypted record of DTLS 1.3 (RFC 9147 section 4): without a version, so it ends the packet or precedes another."""
+    """An encrypted record of DTLS 1.3 (RFC 9147 section 4). Having no version, it ends the packet or precedes one."""
     if length < _SEALED_HEADER:
         return False
     size = be16(data, at + 3)

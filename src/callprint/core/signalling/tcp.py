@@ -2,9 +2,10 @@
 
 Passive and bounded: nobody can be asked to send again. A hole that is not filled within `HOLE_TIMEOUT_NS`, or
 behind which more than `MAXIMUM_HELD` bytes wait, is given up, and the framer looks for the next message; so it is when
-the connection or the capture ends. The next segment of any stream notices that the time is over: a connection may be
-silent from then on, and what waits can be the BYE of its call. A message that a filled hole completes is as old as the
-segment that filled it; one behind a hole that was given up is as old as its own segment, which its receiver read then.
+the connection or the capture ends. A connection is over when all before its FIN was read. The next segment of any
+stream notices that the time is over: a connection may be silent from then on, and what waits can be the BYE of its
+call. A message that a filled hole completes is as old as the segment that filled it; one behind a hole that was given
+up is as old as its own segment, which its receiver read then.
 
 The limits are in packet time and bytes, so a replay gives the same messages. A segment costs its bytes and, behind a
 hole, the logarithm of how many wait there; however many do, no segment looks at all of them.
@@ -28,8 +29,10 @@ MAXIMUM_HELD = 131_072
 MAXIMUM_HELD_SEGMENTS = 256
 HELD_SEGMENT = 200
 """Bytes of memory that a segment takes behind a hole, besides its payload: measured (tracemalloc, CPython 3.11)."""
-REORDERED_START = 1 << 16
-"""Bytes of a connection that may come before its SYN: what a sender has under way at first, and then some."""
+SENT_AGAIN_NS = 64_000_000_000
+"""How long a last segment may be sent again (RFC 6298, six repetitions)."""
+MAXIMUM_FINISHED = 1024
+"""Connections that are over and remembered, so that their last segment is not read twice."""
 WINDOW = 1 << 20
 """A sequence number farther than this from the expected one belongs to another connection."""
 
@@ -66,12 +69,19 @@ class _Segment(NamedTuple):
 @dataclass(slots=True)
 class _Stream:
     framer: SignallingFramer
-    expected: int | None  # next sequence number, not wrapped at 2**32; None before the first payload
+    opened_ns: int
+    first: int  # sequence number that the stream was opened with, behind the SYN if there was one
+    expected: int  # next sequence number, not wrapped at 2**32
     held: dict[int, _Segment]  # by sequence number, not wrapped
     order: list[int]  # heap of the keys of `held`: the earliest is the first
     held_bytes: int
     hole_since_ns: int
-    begins: int | None = None  # sequence number behind the SYN; None when none was seen
+    end: int | None = None  # sequence number behind the FIN, not wrapped; None before one is seen
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all was read, up to its FIN."""
+        return self.end is not None and not self.held and self.expected >= self.end
 
     @property
     def memory(self) -> int:
@@ -88,6 +98,9 @@ class TcpReassembler:
         self._bytes = 0  # in the memory of all streams
         self._streams: OrderedDict[StreamKey, _Stream] = OrderedDict()
         self._with_hole: OrderedDict[StreamKey, _Stream] = OrderedDict()  # the oldest hole first
+        self._finished: OrderedDict[StreamKey, tuple[int, int]] = (
+            OrderedDict()
+        )  # when, and the number behind it
         self.outcomes: Counter[TcpOutcome] = Counter()
         self.held = 0  # segments that wait now
         self.holes = 0  # holes given up
@@ -119,24 +132,24 @@ class TcpReassembler:
         stream = self._streams.get(key)
         if flags & SYN:
             sequence = (sequence + 1) & 0xFFFFFFFF  # the SYN itself has a number
-        if stream is not None and self._is_foreign(stream, sequence, flags):
+        if stream is not None and self._is_foreign(stream, time_ns, sequence, flags):
             messages += self._end(key, stream)
             stream = None
         if stream is None:
-            if not payload and not flags & SYN:
-                self.outcomes[TcpOutcome.EMPTY] += 1
+            if not flags & SYN and (not payload or self._is_sent_again(key, time_ns, sequence, payload)):
+                self.outcomes[TcpOutcome.REPEATED if payload else TcpOutcome.EMPTY] += 1
                 return messages
-            stream = self._open(key, sequence if flags & SYN else None)
-        elif flags & SYN:
-            stream.begins = sequence
+            stream = self._open(key, time_ns, sequence, synced=bool(flags & SYN))
         self._streams.move_to_end(key)
         self._bytes -= stream.memory
         messages += self._payload(key, stream, sequence, _Segment(time_ns, payload, capture))
         self._bytes += stream.memory
+        if flags & FIN:
+            stream.end = _unwrapped(sequence, stream.expected) + len(payload)
         if flags & RST:
             messages += self._end(key, stream)
-        elif flags & FIN and not stream.held:
-            self._close(key)
+        elif stream.is_over:
+            self._finish(key, stream, time_ns)
         while self._bytes > self._maximum_bytes:
             self._evict()
         return messages
@@ -159,6 +172,8 @@ class TcpReassembler:
             self._bytes -= stream.memory
             messages += self._give_up(key, stream, now_ns)
             self._bytes += stream.memory
+            if stream.is_over:
+                self._finish(key, stream, now_ns)
         return messages
 
     def close(self) -> list[TcpMessage]:
@@ -171,8 +186,6 @@ class TcpReassembler:
         if not payload:
             self.outcomes[TcpOutcome.EMPTY] += 1
         else:
-            if stream.expected is None:
-                stream.expected = sequence
             behind = _distance(sequence, stream.expected)
             if behind >= len(payload):
                 self.outcomes[TcpOutcome.REPEATED] += 1
@@ -204,7 +217,6 @@ class TcpReassembler:
         messages: list[TcpMessage] = []
         while stream.held:
             expected = stream.expected
-            assert expected is not None  # nothing is held before the first payload
             if stream.order[0] > expected:
                 break
             sequence = heapq.heappop(stream.order)
@@ -220,8 +232,7 @@ class TcpReassembler:
         return messages
 
     def _hold(self, key: StreamKey, stream: _Stream, sequence: int, segment: _Segment) -> None:
-        assert stream.expected is not None
-        sequence = stream.expected - _distance(sequence, stream.expected)
+        sequence = _unwrapped(sequence, stream.expected)
         before = stream.held.get(sequence)
         if before is not None:
             if len(before.payload) >= len(segment.payload):
@@ -240,22 +251,33 @@ class TcpReassembler:
         self.held += 1
 
     @staticmethod
-    def _is_foreign(stream: _Stream, sequence: int, flags: int) -> bool:
+    def _is_foreign(stream: _Stream, time_ns: int, sequence: int, flags: int) -> bool:
         """Return whether a segment begins or belongs to another connection of the same addresses and ports."""
-        if stream.expected is None:
-            return bool(flags & SYN)
-        behind = _distance(sequence, stream.expected)
         if not flags & SYN:
-            return abs(behind) > WINDOW
-        # Sent again, or overtaken by what it began, it begins nothing new.
-        own = 0 <= behind <= REORDERED_START if stream.begins is None else sequence == stream.begins
-        return not own
+            return abs(_distance(sequence, stream.expected)) > WINDOW
+        # A SYN that is captured twice, or was overtaken by what it began, begins nothing new. Later the same number is
+        # that of a device that has restarted.
+        return sequence != stream.first or time_ns - stream.opened_ns > HOLE_TIMEOUT_NS
 
-    def _open(self, key: StreamKey, begins: int | None) -> _Stream:
-        """Open a stream; begins: the sequence number behind its SYN, None when it is met in the middle."""
+    def _is_sent_again(self, key: StreamKey, time_ns: int, sequence: int, payload: bytes) -> bool:
+        """Return whether a segment of no stream is the last one of a stream that was finished."""
+        finished_ns, end = self._finished.get(key, (0, 0))
+        return key in self._finished and (
+            time_ns - finished_ns <= SENT_AGAIN_NS and len(payload) <= _distance(sequence, end) <= WINDOW
+        )
+
+    def _finish(self, key: StreamKey, stream: _Stream, now_ns: int) -> None:
+        """Close a stream that is over, and remember its end for a while."""
+        self._finished.pop(key, None)
+        self._finished[key] = now_ns, stream.expected
+        if len(self._finished) > MAXIMUM_FINISHED:
+            self._finished.popitem(last=False)
+        self._close(key)
+
+    def _open(self, key: StreamKey, time_ns: int, first: int, *, synced: bool) -> _Stream:
         if len(self._streams) >= self._maximum_streams:
             self._evict()
-        stream = _Stream(SignallingFramer(begins is not None), begins, {}, [], 0, 0, begins)
+        stream = _Stream(SignallingFramer(synced), time_ns, first, first, {}, [], 0, 0)
         self._streams[key] = stream
         return stream
 
@@ -283,6 +305,11 @@ class TcpReassembler:
         self.message_bytes += stream.framer.message_bytes
         self.keepalive_bytes += stream.framer.keepalive_bytes
         self.skipped_bytes += stream.framer.skipped_bytes
+
+
+def _unwrapped(sequence: int, expected: int) -> int:
+    """Return a sequence number as one that is not wrapped, near the expected one."""
+    return expected - _distance(sequence, expected)
 
 
 def _distance(sequence: int, expected: int) -> int:
