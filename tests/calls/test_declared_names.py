@@ -143,6 +143,9 @@ def ringing(status: int, server: str, to_tag: str, branch: str = "z9hG4bK-1") ->
             "asterisk",
         ),  # another fork answers
         ([ringing(180, "Yealink 1.1", "b"), ringing(200, "nobody", "b")], "yealink"),
+        ([ringing(180, "Yealink 1.1", "b"), ringing(200, "nobody", "c")], None),
+        ([ringing(180, "Yealink 1.1", "b"), ringing(200, "Asterisk", "b")], "yealink"),  # changed on its way
+        ([ringing(200, "Yealink 1.1", "b"), ringing(200, "Asterisk", "b")], "yealink"),
         ([ringing(100, "Asterisk", "")], None),  # of the next hop
     ],
 )
@@ -151,6 +154,33 @@ def test_who_is_called_has_the_name_of_who_answers(responses, declared):
     script += [(1 + i, response) for i, response in enumerate(responses)]
     *_, row = play(CallPlayer(names=NAMES), script)
     assert row.callee_declared_application == declared
+
+
+def test_of_two_telephones_of_one_kind_the_one_that_answers_is_where_its_media_come_from():
+    def response(status: int, tag: str, ip: str) -> bytes:
+        named = f"Server: Yealink 1.1\r\nContact: <sip:b@{ip}>\r\nCSeq".encode()
+        return CALL.response(status, to_tag=tag, sdp=sdp(ip, 5000)).replace(b"CSeq", named, 1)
+
+    engine = CallPlayer(names=NAMES)
+    script = [
+        (0, CALL.request("INVITE", sdp=sdp(*CALLER))),
+        (1, response(183, "b", "10.0.0.3")),
+        (2, response(200, "c", SERVER)),
+    ]
+    for second, message in script:
+        engine.message(RawMessage(at(second), SERVER, message))
+    (found,) = engine.assembler.with_announced([flow(CALLEE, CALLER, 3, 23)])
+    assert found.verdict.declared_application == "yealink"
+
+
+def test_who_answers_without_a_name_has_not_that_of_who_rang():
+    script = [
+        (0, CALL.request("INVITE", sdp=sdp(*CALLER))),
+        (1, ringing(180, "Yealink 1.1", "b")),
+        (2, CALL.response(200, to_tag="c", sdp=sdp(*CALLEE))),
+    ]
+    *_, row = play(CallPlayer(names=NAMES), script)
+    assert row.callee_user_agent is None
 
 
 def test_a_restart_forgets_no_name():

@@ -142,6 +142,7 @@ def _party_out(party: Party, reports: ReportTable) -> Plain:
         "flows": [reports.add(report) for report in party.flows],
         "clock_rates_hz": {str(payload_type): rate for payload_type, rate in party.clock_rates_hz.items()},
         "claim": _claim_out(party.claim),
+        "agent_tag": party.agent_tag,
         "of_ports": [{"port": port, **rtpmap._asdict()} for (port, _), rtpmap in party.of_ports.items()],
     }
 
@@ -158,6 +159,7 @@ def _party_in(values: Plain, reports: Sequence[FlowReport]) -> Party:
         [reports[number] for number in values["flows"]],
         {int(payload_type): int(rate) for payload_type, rate in values.get("clock_rates_hz", {}).items()},
         _claim_in(values.get("claim")),
+        str(values.get("agent_tag", "")),
         dict(map(_of_port, values.get("of_ports", []))),
     )
 
@@ -170,7 +172,12 @@ def _of_port(values: dict[str, Any]) -> tuple[tuple[int, int], Rtpmap]:
 def _claim_out(claim: Claim | None) -> Plain:
     if claim is None:
         return None
-    return {**claim.declared._asdict(), "own_addresses": list(claim.own_addresses)}
+    return {
+        **claim.declared._asdict(),
+        "own_addresses": list(claim.own_addresses),
+        "tag": claim.tag,
+        "answered": claim.answered,
+    }
 
 
 def _claim_in(values: Plain) -> Claim | None:
@@ -179,7 +186,12 @@ def _claim_in(values: Plain) -> Claim | None:
     application, version, by = str(values["application"]), values["version"], str(values["by"])
     if by not in DECLARED_BY or not isinstance(version, str | None):
         raise DecodeError(f"a declared name {application!r:.40} cannot be by {by!r:.20}")
-    return Claim(Declared(application, version, by), tuple(map(str, values["own_addresses"])))
+    return Claim(
+        Declared(application, version, by),
+        tuple(map(str, values["own_addresses"])),
+        str(values.get("tag", "")),
+        bool(values.get("answered", False)),
+    )
 
 
 def _endpoint(values: Plain) -> Endpoint:

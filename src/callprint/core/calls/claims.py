@@ -9,7 +9,7 @@ flow only when the flow comes from an address that the declaring message shows t
     the source of the packet       when no proxy has touched the message: one Via, and no Record-Route
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from callprint.core.declared.name import Declared
@@ -30,6 +30,8 @@ class Claim:
 
     declared: Declared
     own_addresses: tuple[str, ...]  # at which this party itself is, in canonical text
+    tag: str = ""  # of who declares it; "" also where that is not known any more
+    answered: bool = False  # by a 2xx
 
 
 def claim_after(
@@ -41,14 +43,19 @@ def claim_after(
 ) -> Claim | None:
     """Return what a party claims once this message of it was seen.
 
-    The first claim stays, since proxies may change copies of the message; but who answers may not be who rang.
+    The first claim stays, since proxies may change copies of the message; but who answers may not be who rang, and
+    then nothing stays of that.
     """
-    if before is not None and not 200 <= message.status < 300:
+    answered = message.method == "INVITE" and 200 <= message.status < 300
+    if before is not None and (before.answered or not answered):
         return before
     claim = _claim_of(message, session, source_ip, names)
-    if claim is None or (before is not None and claim.declared == before.declared):
-        return before
-    return claim
+    if before is None or (before.tag and before.tag != message.sender_tag):
+        return claim
+    if claim is None or claim.declared.application != before.declared.application:
+        return replace(before, answered=True)
+    own = dict.fromkeys((*before.own_addresses, *claim.own_addresses))
+    return replace(before, own_addresses=tuple(own), answered=True)
 
 
 def _claim_of(
@@ -68,7 +75,10 @@ def _claim_of(
             names.by_origin(session.origin) if session else None,
         )
     )
-    return None if declared is None else Claim(declared, _own_addresses(message, source_ip))
+    if declared is None:
+        return None
+    answered = 200 <= message.status < 300
+    return Claim(declared, _own_addresses(message, source_ip), message.sender_tag, answered)
 
 
 def _own_addresses(message: SipMessage, source_ip: str) -> tuple[str, ...]:

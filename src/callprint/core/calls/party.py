@@ -49,6 +49,7 @@ class Party:
     flows: list[FlowReport] = field(default_factory=list)  # that this party sends
     clock_rates_hz: dict[int, int] = field(default_factory=dict)  # of `codecs`, by payload type
     claim: Claim | None = None  # the name that its messages declare
+    agent_tag: str = ""  # of who `user_agent` is; "" also where that is not known
     of_ports: dict[tuple[int, int], Rtpmap] = field(
         default_factory=dict
     )  # by port and payload type: see `announce`
@@ -66,13 +67,16 @@ class Party:
         """Note the program that a message of this party claims to be from, unless one is known.
 
         100 and whatever belongs to CANCEL are of the next hop alone, which may be a proxy (RFC 3261 9.1, 16.7).
-        `answers`: what is known may be of another telephone that rang as well.
+        `answers`: what is known may be of another telephone that rang as well, and then nothing stays of it.
         """
         if message.status == 100 or message.method == "CANCEL":
             return
         if answers or self.user_agent is None:
             agent = message.header("user-agent") or message.header("server")
-            self.user_agent = printable(agent) if agent else self.user_agent
+            if agent:
+                self.user_agent, self.agent_tag = printable(agent), message.sender_tag
+            elif self.agent_tag and self.agent_tag != message.sender_tag:
+                self.user_agent = None
 
     def announce(self, session: SessionDescription) -> int:
         """Note where and what it wants to receive; return how many endpoints had to make room.

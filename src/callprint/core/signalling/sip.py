@@ -113,6 +113,11 @@ class SipMessage(NamedTuple):
         """True for an INVITE outside any dialog: it begins a call, or is sent again (RFC 3261 12.1, 13.2)."""
         return self.method == "INVITE" and self.is_request and not self.to.tag
 
+    @property
+    def sender_tag(self) -> str:
+        """The tag of who sends it: one telephone's in one call, of several that ring."""
+        return self.from_.tag if self.is_request else self.to.tag
+
     def header(self, name: str) -> str | None:
         """Return the value of the first header of that name (lower-case, long form), or None."""
         return self.first.get(name)
