@@ -111,6 +111,17 @@ def test_sdp_says_it_where_no_header_does(changed):
     assert found.verdict.declared_by == "sdp"
 
 
+def test_a_subscriber_called_like_a_product_names_none():
+    """FreeSWITCH writes the caller's name into s= of SDP."""
+    engine = CallPlayer(names=NAMES)
+    invite = CALL.request(
+        "INVITE", sdp=sdp(*CALLER).replace("s=-", "s=Kirk"), headers="User-Agent: FreeSWITCH\r\n" + CONTACT
+    )
+    engine.message(RawMessage(at(0), PHONE, invite))
+    (found,) = engine.assembler.with_announced([SENT])
+    assert (found.verdict.declared_application, found.verdict.declared_by) == ("freeswitch", "sip")
+
+
 def test_rows_of_calls_have_both_names():
     engine = CallPlayer(names=NAMES)
     script = [

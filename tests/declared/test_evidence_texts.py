@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from callprint.core.declared.evidence_texts import MAXIMUM_TEXTS, declared_in
 from callprint.core.declared.name import Declared
 from callprint.core.declared.table import NO_NAMES
-from callprint.core.evidence import EVIDENCE_DTLS, EVIDENCE_RTCP, EVIDENCE_STUN
+from callprint.core.evidence import EVIDENCE_ALLOCATE, EVIDENCE_DTLS, EVIDENCE_RTCP, EVIDENCE_STUN
 from callprint.declared_names import shipped_names
 
 NAMES = shipped_names()
@@ -49,6 +49,14 @@ def said(*records: bytes) -> Declared | None:
         (EVIDENCE_RTCP, report((1, b"FreeSWITCH")), None),  # CNAME
         (EVIDENCE_STUN, request((6, b"a:b"), (0x8022, b"FreeSWITCH (-)")), ("freeswitch", None, "stun")),
         (EVIDENCE_STUN, request((0x0014, b"turn.signal.org")), ("signal", None, "stun")),
+        (
+            EVIDENCE_ALLOCATE,
+            request((0x0019, b"\x11\0\0\0"), (0x0014, b"telegram.org")),
+            ("telegram", None, "stun"),
+        ),
+        (EVIDENCE_ALLOCATE, request((0x4000, b"x"), (0x4001, b"xy")), ("whatsapp", None, "stun")),
+        (EVIDENCE_ALLOCATE, request((0x0014, b"siemens.com")), None),  # an operator's domain
+        (EVIDENCE_ALLOCATE, request((0x8022, b"None")), None),
         (EVIDENCE_STUN, request((6, b"abc"), (0x4001, b"xy")), ("whatsapp", None, "stun")),
         (EVIDENCE_STUN, request((0x8008, b"\0\0\0\6")), ("Skype/Teams", None, "stun")),
         (EVIDENCE_STUN, request((0xC057, b"\0\1\0\n")), ("libwebrtc", None, "stun")),

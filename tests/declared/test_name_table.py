@@ -37,14 +37,35 @@ NAMES = shipped_names()
         ("X-Lite release 1103d", "x-lite", "1103d"),
         ("Zoiper rv2.10.3.2", "zoiper", "2.10.3.2"),
         ("a phone (PJSIP 2.1)", "PJMEDIA", "2.1"),  # any word, by the asterisk
-        ("TURN.SIGNAL.ORG", "signal", None),
+        ("AVM FRITZ!Box 6810 LTE 108.05.56", "fritzbox", "108.05.56"),
+        ("X-Lite 4 release 4.9.7.1", "x-lite", "4.9.7.1"),  # an edition is none either
+        ("Linphone/4 (belle-sip/4.2.0)", "linphone", "4"),  # nor is that of another component
+        ("Microsoft.PSTNHub.SIPProxy v.2021.4.12.2", "microsoft-teams", "2021.4.12.2"),
+        ("Cisco-CUCM11.5", "cisco-ucm", "11.5"),
+        ("IM-client/OMA1.0 sipML5-v1.2016.03.04", "sipml5", "1.2016.03.04"),
+        ("Grandstream UCM6202 1.0.20.52", "grandstream-ucm", "1.0.20.52"),
+        ("friendly-scanner", "sipvicious", None),
     ],
 )
 def test_usual_texts(text, application, version):
     assert NAMES.declared(text, "sip") == Declared(application, version, "sip")
 
 
-@pytest.mark.parametrize("text", ["", " ", "Blinkenlights", "kamailio (5.5.0)", "WebRTC", "ünbekannt", "-"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " ",
+        "Blinkenlights",
+        "kamailio (5.5.0)",
+        "WebRTC",
+        "ünbekannt",
+        "-",
+        "Brian Smith",
+        "OnePlus A6003",
+        "Line 2",
+    ],
+)
 def test_texts_that_name_no_product(text):
     assert NAMES.declared(text, "sip") is None
 
@@ -52,6 +73,50 @@ def test_texts_that_name_no_product(text):
 def test_user_names_of_sdp_count_only_where_they_are_listed():
     assert NAMES.by_origin("FreeSWITCH") == Declared("freeswitch", None, "sdp")
     assert NAMES.by_origin("linphone") is None  # may be a subscriber
+
+
+@pytest.mark.parametrize("subscriber", ["Kirk Hammett", "Vega", "Line 1", "linphone", "Siemens AG", "Peers"])
+def test_a_session_name_that_may_be_that_of_a_subscriber_names_no_product(subscriber):
+    assert NAMES.by_session(subscriber) is None
+
+
+@pytest.mark.parametrize(
+    ("session", "application"),
+    [
+        *(("Asterisk PBX 16.28.0", "asterisk"), ("pjmedia", "PJMEDIA"), ("Talk", "oRTP")),
+        ("Doubango Telecom - chrome", "sipml5"),
+    ],
+)
+def test_session_names_of_products(session, application):
+    found = NAMES.by_session(session)
+    assert found is not None
+    assert (found.application, found.by) == (application, "sdp")
+
+
+@pytest.mark.parametrize(
+    ("realm", "application"),
+    [
+        ("turn.signal.org", "signal"),
+        ("TELEGRAM.ORG", "telegram"),
+        ("oracle.com", None),
+        ("t-mobile.de", None),
+    ],
+)
+def test_a_realm_is_the_domain_of_an_operator_unless_it_is_listed(realm, application):
+    found = NAMES.by_realm(realm)
+    assert (found.application if found else None) == application
+
+
+@pytest.mark.parametrize(
+    ("sure", "declared"),
+    [
+        *(("chromium", "jssip"), ("firefox", "sipml5"), ("pion", "livekit"), ("gstreamer", "kurento")),
+        ("asterisk", "grandstream-ucm"),
+    ],
+)
+def test_what_a_product_runs_in_or_is_built_on_is_not_contradicted(sure, declared):
+    found = NAMES.declare(verdict(application=sure), Declared(declared, None, "sip"))
+    assert (found.application, found.declared_application) == (sure, declared)
 
 
 @given(st.one_of(st.text(max_size=2000), st.from_regex(r"(linphone|snom|pjsip)?[ /v]*[0-9a.v~ -]*")))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from flow.packet_rows import Packet
 
 from callprint.core.evidence import (
+    EVIDENCE_ALLOCATE,
     EVIDENCE_DTLS,
     EVIDENCE_RTCP,
     EVIDENCE_RTP,
@@ -51,6 +52,7 @@ class Handshake:
     time_ns: int
     stun: Packet | None = None
     dtls: Packet | None = None
+    allocate: Packet | None = None
 
 
 class ReferenceEngine:
@@ -87,7 +89,8 @@ class ReferenceEngine:
     def _handshake(self, packet: Packet) -> None:
         request = packet.kind == PacketKind.STUN and packet.payload_type == 1
         hello = packet.kind == PacketKind.DTLS and packet.payload_type in (1, 2)
-        if not request and not hello:
+        allocate = packet.kind == PacketKind.STUN and packet.payload_type in (0x0003, 0x0103)
+        if not request and not hello and not allocate:
             return
         sent = self.handshakes.get(self._key(packet))
         if sent is None or self._too_old(packet.time_ns, sent.time_ns):
@@ -95,6 +98,8 @@ class ReferenceEngine:
         sent.time_ns = packet.time_ns
         if request:
             sent.stun = sent.stun or packet
+        elif allocate:
+            sent.allocate = packet
         else:
             sent.dtls = sent.dtls or packet
 
@@ -158,7 +163,11 @@ class ReferenceEngine:
         flow = self.flows[key] = Flow(key, held.time_ns, held.time_ns)
         sent = self.handshakes.get(key[:4])
         if sent and not self._too_old(held.time_ns, sent.time_ns):
-            for packet, kind in ((sent.stun, EVIDENCE_STUN), (sent.dtls, EVIDENCE_DTLS)):
+            for packet, kind in (
+                (sent.stun, EVIDENCE_STUN),
+                (sent.dtls, EVIDENCE_DTLS),
+                (sent.allocate, EVIDENCE_ALLOCATE),
+            ):
                 if packet:
                     flow.log.append((packet.time_ns, kind, packet.payload()[:255]))
         # In the order in which they came; for equal times the engine cannot know it and takes RTCP first.

@@ -8,7 +8,14 @@ from flow.reference import ReferenceEngine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from callprint.core.evidence import ENOUGH_WHOLE, EVIDENCE_DTLS, EVIDENCE_RTP_HEADER, EVIDENCE_STUN, split
+from callprint.core.evidence import (
+    ENOUGH_WHOLE,
+    EVIDENCE_ALLOCATE,
+    EVIDENCE_DTLS,
+    EVIDENCE_RTP_HEADER,
+    EVIDENCE_STUN,
+    split,
+)
 from callprint.core.flow import EngineSettings, FlowEngine
 from callprint.core.flow.hashing import media_session_hash
 from callprint.core.flow.layout import EVENT_CHECKPOINT, EVENT_END, EVENT_HORIZON
@@ -83,7 +90,10 @@ def traffic(draw):
         time_ms = draw(st.integers(0, 500))
         source_port = 4000 + 10 * session
         for _ in range(draw(st.integers(1, 4))):
-            for kind, types in ((PacketKind.STUN, [1, 1, 0x0101]), (PacketKind.DTLS, [1, 2, 11])):
+            for kind, types in (
+                (PacketKind.STUN, [1, 1, 0x0003, 0x0103, 0x0101]),
+                (PacketKind.DTLS, [1, 2, 11]),
+            ):
                 for _ in range(draw(st.integers(0, 2))):
                     packets.append(
                         Packet(
@@ -183,6 +193,26 @@ def test_the_handshake_of_the_sender_is_the_first_evidence():
         (EVIDENCE_DTLS, hello.payload()[:255]),
     ]
     assert engine.outcomes[Outcome.STUN] == engine.outcomes[Outcome.DTLS] == 2
+
+
+def test_the_last_allocate_before_media_through_a_relay_is_evidence():
+    first = Packet(time_ms=0, kind=PacketKind.STUN, payload_type=0x0003, size=60, sequence=1)
+    refused = Packet(
+        time_ms=1,
+        kind=PacketKind.STUN,
+        payload_type=0x0113,
+        source=2,
+        destination=1,
+        source_port=5000,
+        size=90,
+    )
+    again = Packet(time_ms=2, kind=PacketKind.STUN, payload_type=0x0003, size=300, sequence=2)
+    engine, reported = run([first, refused, again, *stream(2, time_ms=20)])
+    (final,) = [one for one in reported if one[0] == "final"]
+    assert [(kind, payload) for _, kind, payload in final[3][:1]] == [
+        (EVIDENCE_ALLOCATE, again.payload()[:255])
+    ]
+    assert engine.outcomes[Outcome.STUN] == 3
 
 
 def test_flows_that_share_the_ports_share_the_handshake():

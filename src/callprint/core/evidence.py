@@ -8,15 +8,16 @@ An evidence log is a run of records, in the order in which the packets were seen
     zero     uint8
     payload  `length` bytes         of most kinds the UDP payload
 
-RTP records are those of the flow itself, at most H (the evidence horizon, 100 by default). A packet that is too long
-for the filter, or that the capture has cut, leaves its header alone (EVIDENCE_RTP_HEADER), and only as long as the
-flow has fewer than ENOUGH_WHOLE whole packets: with so many, a verdict is based on these, and headers do not count;
-with fewer, it is based on the headers of all. RTCP records are those that the flow's SENDER sent in the same media
-session, up to 10 s after the H-th RTP packet. The evidence of a flow so slow that this would take longer ends two
-minutes after its first RTP packet. The handshake, if one was seen, comes before both: the first STUN Binding request
-(RFC 8489) and the first DTLS ClientHello or ServerHello (RFC 6347) that the sender sent from and to exactly the ports
-of the flow before its first packets, cut after 255 bytes. The reverse direction is never included: a verdict is about
-the sender alone.
+RTP records are those of the flow itself, at most H (the evidence horizon, 100 by default). A packet that is too
+long for the filter, or that the capture has cut, leaves its header alone (EVIDENCE_RTP_HEADER), and only as long as
+the flow has fewer than ENOUGH_WHOLE whole packets: with so many, a verdict is based on these, and headers do not
+count; with fewer, it is based on the headers of all. RTCP records are those that the flow's SENDER sent in the same
+media session, up to 10 s after the H-th RTP packet. The evidence of a flow so slow that this would take longer ends
+two minutes after its first RTP packet. The handshake, if one was seen, comes before both: the first STUN Binding
+request (RFC 8489), the first DTLS ClientHello or ServerHello (RFC 6347) and the last TURN Allocate request or
+success response (RFC 8656) that the sender sent from and to exactly the ports of the flow before its first packets,
+cut after 255 bytes. The last of these three names products (core/declared/); networks do not look at it. The
+reverse direction is never included: a verdict is about the sender alone.
 
 Two kinds take the place of the UDP payload of RTP packets where an agent ships no more than a network of features looks
 at (core/relay/summarising.py). The first packet that carries media is always whole.
@@ -40,6 +41,9 @@ EVIDENCE_DTLS = 3
 EVIDENCE_RTP_HEADER = 4
 EVIDENCE_RTP_SUMMARY = 5
 EVIDENCE_BYTE_COUNTS = 6
+EVIDENCE_ALLOCATE = 7
+EVIDENCE_KINDS = 8
+SUMMARIES = (EVIDENCE_RTP_SUMMARY, EVIDENCE_BYTE_COUNTS)
 EVIDENCE_HEADER = 12  # bytes before the payload of each record
 HEADER_LENGTH = (
     2  # bytes before the RTP header, where that is alone or summarised: the length of the UDP payload
@@ -50,7 +54,7 @@ BYTE_COUNTS_LENGTH = 1 + 2 * VALUES_COUNTED
 ENOUGH_WHOLE = 10  # whole RTP packets with which a flow is judged by them alone
 HORIZON_PACKETS = 100  # H: RTP packets of a flow that a final verdict may look at
 HORIZON_RTCP_PACKETS = 32  # RTCP packets kept with them: a bound on memory, far above what 12 s hold
-HANDSHAKE_RECORDS = 2  # at most: one of each kind
+HANDSHAKE_RECORDS = 3  # at most: one of each kind
 HORIZON_AFTER_NS = 10_000_000_000  # RTCP counts until this long after the H-th RTP packet
 # Nothing counts later than this after the first RTP packet, so that a slow flow is judged, and holds up nothing else,
 # within bounded time. It is twice the idle time-out, so that short flows end before they are judged for their age.
@@ -59,7 +63,7 @@ HORIZON_AT_LATEST_NS = 120_000_000_000
 
 def is_summarised(log: bytes) -> bool:
     """Return whether only features of the log can be had: there are summaries in place of media. Raises as `split`."""
-    return any(kind >= EVIDENCE_RTP_SUMMARY for _, kind, _ in split(np.frombuffer(log, np.uint8)))
+    return any(kind in SUMMARIES for _, kind, _ in split(np.frombuffer(log, np.uint8)))
 
 
 def split(log: Array) -> list[tuple[int, int, bytes]]:

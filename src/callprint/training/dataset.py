@@ -18,7 +18,7 @@ import numpy as np
 
 from callprint.core.capture.packet_order import OrderedBatch, PacketOrder
 from callprint.core.dissect import dissect
-from callprint.core.evidence import EVIDENCE_HEADER, EVIDENCE_RTP, EVIDENCE_RTP_HEADER
+from callprint.core.evidence import EVIDENCE_HEADER, EVIDENCE_KINDS, EVIDENCE_RTP, SUMMARIES
 from callprint.core.flow.engine import EngineSettings, FlowEngine
 from callprint.core.ground.addresses import address_text
 from callprint.core.ground.compiled import compiled_allocating, read_only
@@ -334,7 +334,8 @@ def _are_logs(buffer, spans):
             kind = buffer[at + 10]
             at += EVIDENCE_HEADER + size
             short = kind == EVIDENCE_RTP and size < RTP_HEADER
-            if at > end or size > LONGEST_RECORD or kind > EVIDENCE_RTP_HEADER or short:
+            other = kind in SUMMARIES or kind >= EVIDENCE_KINDS
+            if at > end or size > LONGEST_RECORD or other or short:
                 return False
     return True
 

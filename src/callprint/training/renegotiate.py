@@ -7,7 +7,14 @@ training varies it at random in the bytes themselves, and no feature can rely on
 
 import numpy as np
 
-from callprint.core.evidence import EVIDENCE_DTLS, EVIDENCE_HEADER, EVIDENCE_RTCP, EVIDENCE_RTP, EVIDENCE_STUN
+from callprint.core.evidence import (
+    EVIDENCE_ALLOCATE,
+    EVIDENCE_DTLS,
+    EVIDENCE_HEADER,
+    EVIDENCE_RTCP,
+    EVIDENCE_RTP,
+    EVIDENCE_STUN,
+)
 from callprint.core.ground.compiled import compiled_allocating
 
 MAXIMUM_GROWTH = 24  # bytes that a record can grow: an extension of 8 and a tag of 16
@@ -279,7 +286,7 @@ def renegotiate(source, end, first, out, to):
         elif kind == EVIDENCE_DTLS:
             if not no_handshake:
                 size = _hello(source, body, length, out, new)
-        elif kind == EVIDENCE_STUN:
+        elif kind in (EVIDENCE_STUN, EVIDENCE_ALLOCATE):
             if not no_handshake:
                 out[new : new + length] = source[body : body + length]
                 size = length

@@ -8,15 +8,22 @@ import csv
 import ipaddress
 import re
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from callprint.core.evidence import EVIDENCE_DTLS, EVIDENCE_RTP_HEADER, EVIDENCE_STUN, split
+from callprint.core.evidence import (
+    EVIDENCE_ALLOCATE,
+    EVIDENCE_DTLS,
+    EVIDENCE_RTP_HEADER,
+    EVIDENCE_STUN,
+    split,
+)
 from callprint.core.ground.errors import DatasetError
 from callprint.core.verdict import FlowKey
+from callprint.declared_names import shipped_names
 from callprint.owner_only import FILE_MODE, make_folder
 from callprint.training.dataset import LABEL_ENCODING, LABEL_FILE
 
@@ -44,6 +51,11 @@ def check_application(name: str) -> str:
             f"{name!r} cannot name an application: up to 64 letters, digits, spaces and . _ + -, and not `unknown`"
         )
     return name
+
+
+def engine_of(application: str, known: Mapping[str, str]) -> str:
+    """Return the media stack of an application. known: those that the network has, by application."""
+    return known.get(application) or shipped_names().engine_of(application) or application
 
 
 def named_flows(folder: Path) -> frozenset[str]:
@@ -137,7 +149,7 @@ def _padded(kind: int, payload: bytes) -> bytes:
     length = len(payload)
     if kind == EVIDENCE_DTLS:
         length = DTLS_RECORD_HEADER + int.from_bytes(payload[11:13], "big")
-    elif kind == EVIDENCE_STUN:
+    elif kind in (EVIDENCE_STUN, EVIDENCE_ALLOCATE):
         length = STUN_HEADER + int.from_bytes(payload[2:4], "big")
     return payload + bytes(max(0, min(length, MOST_PAYLOAD) - len(payload)))
 

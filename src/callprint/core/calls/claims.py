@@ -71,7 +71,8 @@ def _claim_of(
     declared = names.chosen(
         (
             names.declared(agent, SIP) if agent else None,
-            *((names.declared(text, SDP) for text in (session.session, session.tool)) if session else ()),
+            names.by_session(session.session) if session else None,
+            names.declared(session.tool, SDP) if session else None,
             names.by_origin(session.origin) if session else None,
         )
     )

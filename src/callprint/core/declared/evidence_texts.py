@@ -1,7 +1,8 @@
 """Where evidence logs (core/evidence.py) hold texts by which a sender names its program. Compiled.
 
     RTCP   SDES items TOOL and NOTE of the sender's own chunk (RFC 3550 6.5)
-    STUN   SOFTWARE and REALM (RFC 8489 14.14, 14.9), and attributes whose type alone names a product
+    STUN   of a Binding request and of a TURN Allocate: SOFTWARE and REALM (RFC 8489 14.14, 14.9), and attributes
+           whose type alone names a product
     DTLS   common names of a certificate behind the ServerHello, while DTLS 1.2 still shows it (RFC 5280 4.1.2.4)
 
 Whatever is damaged, cut or encrypted ends the reading of its record; what was read before counts.
@@ -13,7 +14,13 @@ import numpy as np
 
 from callprint.core.declared.name import Declared
 from callprint.core.declared.table import MAXIMUM_TEXT, NameTable
-from callprint.core.evidence import EVIDENCE_DTLS, EVIDENCE_HEADER, EVIDENCE_RTCP, EVIDENCE_STUN
+from callprint.core.evidence import (
+    EVIDENCE_ALLOCATE,
+    EVIDENCE_DTLS,
+    EVIDENCE_HEADER,
+    EVIDENCE_RTCP,
+    EVIDENCE_STUN,
+)
 from callprint.core.ground.arrays import Array
 from callprint.core.ground.compiled import Row, compiled_allocating, read_only
 from callprint.core.ground.loads import be16, le16
@@ -32,7 +39,10 @@ _TEXT = np.dtype(
     [
         ("log", np.int64),
         ("kind", np.int64),  # EVIDENCE_RTCP, _STUN or _DTLS
-        ("attribute", np.int64),  # the type of a STUN attribute that names a product; 0: a text
+        (
+            "attribute",
+            np.int64,
+        ),  # the type of a STUN attribute that names a product, or of REALM; 0: another text
         ("offset", np.int64),  # of the text in the buffer
         ("length", np.int64),
     ],
@@ -84,8 +94,10 @@ def _stun_texts(
                 count = _put(texts, count, EVIDENCE_STUN, kind, at, 0)
         if at + 4 + length > end:
             break
-        if kind in (_SOFTWARE, _REALM):
+        if kind == _SOFTWARE:
             count = _put(texts, count, EVIDENCE_STUN, 0, at + 4, length)
+        elif kind == _REALM:
+            count = _put(texts, count, EVIDENCE_STUN, _REALM, at + 4, length)
         at += 4 + (length + 3 & ~3)
     return count
 
@@ -120,7 +132,7 @@ def _texts_of_log(buffer: Array, at: Integer, end: Integer, wanted: Array, texts
             break
         if kind == EVIDENCE_RTCP:
             count = _rtcp_texts(buffer, begin, at, texts, count)
-        elif kind == EVIDENCE_STUN:
+        elif kind in (EVIDENCE_STUN, EVIDENCE_ALLOCATE):
             count = _stun_texts(buffer, begin, at, wanted, texts, count)
         elif kind == EVIDENCE_DTLS:
             count = _dtls_texts(buffer, begin, at, texts, count)
@@ -151,10 +163,12 @@ def declared_in(buffer: Array, spans: Array, names: NameTable) -> dict[int, Decl
     count = _all_texts(read_only(buffer), checked_spans(buffer, spans), wanted, texts)
     found: dict[int, list[Declared]] = {}
     for log, kind, attribute, offset, length in texts[:count].tolist():
-        if attribute:
+        text = buffer[offset : offset + length].tobytes().decode("utf-8", "replace")
+        if attribute == _REALM:
+            declared = names.by_realm(text)
+        elif attribute:
             declared = names.by_attribute(attribute)
         else:
-            text = buffer[offset : offset + length].tobytes().decode("utf-8", "replace")
             declared = names.declared(text, _SAID_BY[kind])
         if declared is not None:
             found.setdefault(log, []).append(declared)

@@ -22,9 +22,11 @@ _KEPT_ANSWERS = 4096  # texts repeat: a site has a few dozen of them
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}", re.ASCII)
 _VERSION = r"\d[0-9A-Za-z.+~_-]{0,31}"
 _VERSION_NEXT = re.compile(
-    rf"[ /_(:-]{{1,3}}(?:v|rv?|release |version )?({_VERSION})", re.ASCII | re.IGNORECASE
+    rf"[ /_(:-]{{1,3}}(?:v\.?|rv?|release |version )?({_VERSION})", re.ASCII | re.IGNORECASE
 )
-_VERSION_LATER = re.compile(rf"(?<![0-9A-Za-z.])v?((?=\d{{1,9}}\.\d){_VERSION})", re.ASCII | re.IGNORECASE)
+_DOTTED = rf"((?=\d{{1,9}}\.\d){_VERSION})"
+_VERSION_AT_ONCE = re.compile(_DOTTED, re.ASCII)
+_VERSION_LATER = re.compile(rf"(?<![0-9A-Za-z.])(?:v\.?)?{_DOTTED}", re.ASCII | re.IGNORECASE)
 _WORD = re.compile(r"[a-z0-9]+", re.ASCII)
 
 
@@ -79,8 +81,22 @@ class _Patterns:
         _, end, pattern = max((each for each in fitting if each[1]), default=(0, 0, None))
         if pattern is None:
             return None
-        version = _VERSION_NEXT.match(text, end) or _VERSION_LATER.search(text, end)
-        return Declared(self._names[pattern], version.group(1).rstrip(".-_~+") if version else None, by)
+        return Declared(self._names[pattern], _version(text, end), by)
+
+
+def _version(text: str, end: int) -> str | None:
+    """Return the version in a text behind the name that ends at `end`.
+
+    A number without a dot next to the name may be a model or an edition: one with a dot counts before it, unless that
+    is in brackets, where other components stand.
+    """
+    found = _VERSION_AT_ONCE.match(text, end) or _VERSION_NEXT.match(text, end)
+    if found is None:
+        found = _VERSION_LATER.search(text, end)
+    elif "." not in found.group(1):
+        bracket = text.find("(", found.end())
+        found = _VERSION_LATER.search(text, end, bracket if bracket >= 0 else len(text)) or found
+    return found.group(1).rstrip(".-_~+") if found else None
 
 
 class NameTable:
@@ -95,12 +111,18 @@ class NameTable:
 
         Raises ConfigError when a name, pattern or key is none, or two entries claim the same.
         """
-        self._texts = _Patterns()
-        self._origins = _Patterns()
+        self._texts, self._origins, self._sessions, self._realms = (_Patterns() for _ in range(4))
+        self._patterns = {
+            "texts": self._texts,
+            "origins": self._origins,
+            "sessions": self._sessions,
+            "realms": self._realms,
+        }
         self._attributes: dict[int, str] = {}
         self._engines = frozenset(engines or {})
         self._engine_of: dict[str, str] = {}  # applications whose engine is known
-        self._runs: dict[str, str] = {}  # what distributions are made of
+        self._libraries: set[str] = set()
+        self._runs: dict[str, frozenset[str]] = {}  # what products are made of, or run in
         for name, entry in (engines or {}).items():
             self._add(name, entry)
         for name, entry in (applications or {}).items():
@@ -108,15 +130,17 @@ class NameTable:
                 raise ConfigError(f"{name!r} in the table of declared names is no name of an application")
             if "engine" in entry:
                 self._engine_of[name] = str(entry["engine"])
+            if entry.get("library"):
+                self._libraries.add(name)
             if "runs" in entry:
-                self._runs[name] = str(entry["runs"])
+                self._runs[name] = frozenset(map(str, entry["runs"]))
             self._add(name, entry)
         self.attributes = frozenset(self._attributes)  # types of STUN attributes that name a product
         self._answer = lru_cache(_KEPT_ANSWERS)(self._texts.declared)
 
     def __bool__(self) -> bool:
         """Return whether anything can be declared."""
-        return bool(self._texts or self._origins or self._attributes)
+        return bool(self._texts or self._origins or self._sessions or self._realms or self._attributes)
 
     def declared(self, text: str, by: str) -> Declared | None:
         """Return what a text says, None when no pattern fits it. by: what holds the text, one of DECLARED_BY."""
@@ -125,6 +149,14 @@ class NameTable:
     def by_origin(self, user: str) -> Declared | None:
         """Return what the user name in o= of SDP says."""
         return self._origins.declared(user, SDP)
+
+    def by_session(self, name: str) -> Declared | None:
+        """Return what the session name in s= of SDP says."""
+        return self._sessions.declared(name, SDP)
+
+    def by_realm(self, realm: str) -> Declared | None:
+        """Return what the realm of a TURN server says about its users."""
+        return self._realms.declared(realm, STUN)
 
     def by_attribute(self, attribute: int) -> Declared | None:
         """Return what it says that a STUN message has an attribute of this type."""
@@ -181,16 +213,24 @@ class NameTable:
         return name in self._engines and name not in self._engine_of
 
     def _contradicts(self, declared: str, application: str) -> bool:
-        """Return whether a declared name rules an application out: an engine rules out those with another engine."""
+        """Return whether a declared name rules an application out: an engine rules out those with another engine.
+
+        An application that is a library, with the name of its engine, is in the products that are built on it.
+        """
         if declared in self._engines:
             return self._engine_of.get(application, declared) != declared
-        return application not in (declared, self._runs.get(declared))
+        if (
+            self._engine_of.get(application) == self._engine_of.get(declared)
+            and application in self._libraries
+        ):
+            return False
+        return application != declared and application not in self._runs.get(declared, ())
 
     def _add(self, name: str, entry: Mapping[str, Any]) -> None:
-        unknown = set(entry) - {"engine", "runs", "texts", "origins", "attributes"}
+        unknown = set(entry) - {"engine", "library", "runs", "attributes", *self._patterns}
         if unknown:
             raise ConfigError(f"{name!r}, a declared name, has a key {min(unknown)!r}")
-        for key, patterns in (("texts", self._texts), ("origins", self._origins)):
+        for key, patterns in self._patterns.items():
             for text in entry.get(key, ()):
                 if not patterns.add(text, name):
                     raise ConfigError(f"{text!r} of {name!r} is empty or of another name, too")

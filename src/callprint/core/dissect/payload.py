@@ -139,11 +139,10 @@ def _is_stun(data: Array, at: int, length: int) -> bool:
     if length < 20:
         return False
     body = be16(data, at + 2)
-    if body % 4 != 0 or body + 20 > length:
-        return False
+    exact = body + 20 == length
     if be32(data, at + 4) == 0x2112A442:
-        return True
-    return be16(data, at) in (0x0001, 0x0101, 0x0111, 0x0002, 0x0102, 0x0112) and body + 20 == length
+        return exact or (body % 4 == 0 and body + 20 < length)  # WhatsApp does not pad its attributes
+    return exact and body % 4 == 0 and be16(data, at) in (0x0001, 0x0101, 0x0111, 0x0002, 0x0102, 0x0112)
 
 
 @compiled

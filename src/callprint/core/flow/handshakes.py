@@ -1,15 +1,16 @@
 """What the two endpoints of a session send before their media: a bounded set-associative table, apart from the flows.
 
-ICE begins with STUN Binding requests (RFC 8445), DTLS-SRTP with a ClientHello and a ServerHello (RFC 5764), from
-and to the ports of the media that follows. They are the first thing that a media stack writes by itself. The
-packets end in the counters of their kind; of each direction, the first STUN and the first DTLS packet are kept for
-the flows that may follow, several of which can share the ports. A flood of STUN or DTLS fills this table and
-nothing else.
+ICE begins with STUN Binding requests (RFC 8445), DTLS-SRTP with a ClientHello and a ServerHello (RFC 5764),
+from and to the ports of the media that follows. They are the first thing that a media stack writes by itself.
+The packets end in the counters of their kind; of each direction, the first STUN and the first DTLS packet are
+kept for the flows that may follow, several of which can share the ports. Where media go through a TURN server,
+they are preceded by an Allocate (RFC 8656), whose last request has the realm that the server asked for. A flood
+of STUN or DTLS fills this table and nothing else.
 """
 
 import numpy as np
 
-from callprint.core.evidence import EVIDENCE_DTLS, EVIDENCE_STUN
+from callprint.core.evidence import EVIDENCE_ALLOCATE, EVIDENCE_DTLS, EVIDENCE_STUN
 from callprint.core.flow import evidence_pool
 from callprint.core.flow.layout import HELD_BYTES, Tables
 from callprint.core.ground.arrays import Array
@@ -20,11 +21,19 @@ from callprint.core.ground.sets import WAYS, entry_to_claim, first_of_set, keyed
 from callprint.core.packets import MAXIMUM_PAYLOAD
 
 _BINDING_REQUEST = 0x0001
+_ALLOCATES = (0x0003, 0x0103)  # request, success response
 _MAGIC_COOKIE = 0x2112A442
 _HANDSHAKE = 22  # DTLS content type
 _CLIENT_HELLO = 1
 _SERVER_HELLO = 2
 _HANDSHAKE_TYPE_AT = 13  # behind the record header
+
+
+@compiled
+def _empty(entry: Row) -> None:
+    entry.stun_length = 0
+    entry.dtls_length = 0
+    entry.allocate_length = 0
 
 
 @compiled
@@ -49,8 +58,7 @@ def _claim(tables: Tables, key_hash: np.uint32, packet: Row) -> int:
     if entry.used and entry.time_ns >= stale_before_ns:
         state.handshakes_evicted += 1
     occupy(entry, key_hash, packet)
-    entry.stun_length = 0
-    entry.dtls_length = 0
+    _empty(entry)
     return way
 
 
@@ -62,8 +70,7 @@ def _entry_of(tables: Tables, key_hash: np.uint32, packet: Row) -> int:
         way = _claim(tables, key_hash, packet)
     entry = tables.handshakes[way]
     if abs(packet.time_ns - entry.time_ns) > tables.state[0].idle_timeout_ns:
-        entry.stun_length = 0
-        entry.dtls_length = 0
+        _empty(entry)
     entry.time_ns = packet.time_ns
     return way
 
@@ -78,13 +85,17 @@ def _keep(held: Array, way: int, data: Array, packet: Row) -> int:
 
 @compiled_apart
 def note_stun(tables: Tables, data: Array, packet: Row, key_hash: np.uint32) -> None:
-    """Keep a Binding request when it is the first one of its sender; repeated ones keep the entry alive."""
+    """Keep the first Binding request of a sender, which repeated ones keep alive, and its last Allocate."""
     at = packet.offset
-    if be16(data, at) != _BINDING_REQUEST or be32(data, at + 4) != _MAGIC_COOKIE:
+    message = be16(data, at)
+    if be32(data, at + 4) != _MAGIC_COOKIE or (message != _BINDING_REQUEST and message not in _ALLOCATES):
         return
     way = _entry_of(tables, key_hash, packet)
     entry = tables.handshakes[way]
-    if entry.stun_length == 0:
+    if message != _BINDING_REQUEST:
+        entry.allocate_time_ns = packet.time_ns
+        entry.allocate_length = _keep(tables.held_allocate, way, data, packet)
+    elif entry.stun_length == 0:
         entry.stun_time_ns = packet.time_ns
         entry.stun_length = _keep(tables.held_stun, way, data, packet)
 
@@ -123,4 +134,14 @@ def recall(tables: Tables, row: int) -> None:
     if entry.dtls_length != 0:
         evidence_pool.append(
             tables, row, tables.held_dtls, held, entry.dtls_length, entry.dtls_time_ns, EVIDENCE_DTLS
+        )
+    if entry.allocate_length != 0:
+        evidence_pool.append(
+            tables,
+            row,
+            tables.held_allocate,
+            held,
+            entry.allocate_length,
+            entry.allocate_time_ns,
+            EVIDENCE_ALLOCATE,
         )

@@ -169,18 +169,20 @@ HANDSHAKE = np.dtype(
         ("time_ns", "<i8"),  # of the newest STUN or DTLS packet
         ("stun_time_ns", "<i8"),
         ("dtls_time_ns", "<i8"),
+        ("allocate_time_ns", "<i8"),
         ("hash", "<u4"),
         ("src_port", "<u2"),
         ("dst_port", "<u2"),
         ("stun_length", "<u2"),  # 0: none kept
         ("dtls_length", "<u2"),
+        ("allocate_length", "<u2"),
         ("used", "u1"),
     ],
     align=True,
 )
-"""What one endpoint of a WebRTC or ICE session sent before its media: the first STUN request, the first DTLS hello.
+"""What one endpoint sent before its media: the first STUN request and DTLS hello, the last TURN Allocate.
 
-Their bytes lie in `Tables.held_stun` and `Tables.held_dtls`, HELD_BYTES for each.
+Their bytes lie in `Tables.held_stun`, `held_dtls` and `held_allocate`, HELD_BYTES for each.
 """
 
 EVENT = np.dtype(
@@ -267,6 +269,7 @@ class Tables(NamedTuple):
     handshakes: Array  # (sets * WAYS,) HANDSHAKE
     held_stun: Array  # (sets * WAYS * HELD_BYTES,) uint8
     held_dtls: Array  # (sets * WAYS * HELD_BYTES,) uint8
+    held_allocate: Array  # (sets * WAYS * HELD_BYTES,) uint8
     blocks: Array  # (maximum_blocks * BLOCK,) uint8
     next_block: Array  # (maximum_blocks,) int32
     free_blocks: Array  # (maximum_blocks,) int32, a stack

@@ -12,7 +12,7 @@ from enum import IntEnum
 import numpy as np
 
 from callprint.core.capture import name as capture_name
-from callprint.core.evidence import EVIDENCE_BYTE_COUNTS
+from callprint.core.evidence import EVIDENCE_KINDS
 from callprint.core.flow.engine import no_windows
 from callprint.core.flow.layout import DECIDED, EVENT_CHECKPOINT, EVENT_END, EVENT_HORIZON
 from callprint.core.flow.window_layout import REPORTED, WINDOW, WINDOWS_KEPT
@@ -89,8 +89,9 @@ _RELEASED_PACKET = np.dtype(
             "length",
             "u1",
         ),  # bytes of the evidence record, for most kinds the UDP payload; at most MAXIMUM_PAYLOAD
-        # EVIDENCE_RTP to EVIDENCE_BYTE_COUNTS; readers refuse a kind that they do not know. That of headers came with
-        # the third layout of parts, those of summaries with none, as agents send them only when they are told to.
+        # Below EVIDENCE_KINDS; readers refuse a kind that they do not know. That of headers came with the third layout
+        # of parts; those of summaries with none, as agents send them only when they are told to; that of Allocate with
+        # none, so that bolts are to be updated before agents.
         ("kind", "u1"),
     ],
     align=True,
@@ -163,7 +164,7 @@ def decode_media(data: bytes) -> MediaBatch:
     windows = int(parts["windows"].sum(dtype=np.int64))
     if packet_bytes + windows * WINDOW.itemsize != len(frame.payload):
         raise DecodeError("the lengths of the packets of the batch do not add up to its payload")
-    if len(packets) and int(packets["kind"].max()) > EVIDENCE_BYTE_COUNTS:
+    if len(packets) and int(packets["kind"].max()) >= EVIDENCE_KINDS:
         raise DecodeError("a packet of the batch is of a kind that evidence does not have")
     if len(parts) and int(parts["kind"].max()) > max(PartKind):
         raise DecodeError("a part of the batch is of an unknown kind")
