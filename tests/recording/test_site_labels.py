@@ -4,16 +4,21 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from evidence_logs import steady_flow
 from verdict_samples import LINPHONE, START_NS, summary, verdict
 
 from callprint.cli import main
+from callprint.core.dissect import dissect
 from callprint.core.ground.errors import DatasetError
+from callprint.core.packets import PacketKind
 from callprint.core.verdict import FlowKey
+from callprint.output.pcapng_writer import PcapngWriter
 from callprint.recording import site_labels as gates
 from callprint.recording.site_dataset import capture_candidates, store_candidates, write_site_dataset
 from callprint.recording.site_labels import Bounds, Candidate, choose
+from callprint.sources import open_captures
 from callprint.stores import open_store
 from callprint.training.dataset import build_dataset, read_labels
 from callprint.unknowns.naming import flow_capture
@@ -196,14 +201,30 @@ def test_each_capture_of_a_folder_is_read_by_its_own_clock(tmp_path):
     for name, earlier_ns, ssrc in (("a.pcap", 0, 7), ("b.pcap", 10**9, 8)):
         log = steady_flow(100, start_ns=START_NS - earlier_ns, ssrc=ssrc)
         (tmp_path / name).write_bytes(flow_capture(flow, log))
-    found = capture_candidates(tmp_path)
+    found = capture_candidates([tmp_path], pytest.fail)
     assert [(Path(each.capture).name, each.flow.ssrc) for each in found] == [("a.pcap", 7), ("b.pcap", 8)]
+
+
+@pytest.mark.skipif(not CALLS.exists(), reason="needs the calls in ../shared/data")
+def test_a_capture_that_was_rotated_between_signalling_and_media_keeps_its_labels(tmp_path):
+    (source,) = (CALLS / "dataset1").glob("twinkle-000.pcap")
+    data, records = next(iter(open_captures([source])))
+    media = np.cumsum(np.isin(dissect(data, records)["kind"], (PacketKind.RTP, PacketKind.RTP_LONG))) > 0
+    for name, part in (("0.pcapng", ~media), ("1.pcapng", media)):
+        with (tmp_path / name).open("wb") as stream:
+            PcapngWriter(stream).write(data, records[part])
+    whole = capture_candidates([source], pytest.fail)
+    rotated = capture_candidates([tmp_path], pytest.fail)
+    named = [(each.flow, each.application, each.call) for each in whole]
+    assert {application for _, application, _ in named} == {"twinkle"}
+    assert [(each.flow, each.application, each.call) for each in rotated] == named
+    assert {Path(each.capture).name for each in rotated} == {"1.pcapng"}
 
 
 def test_the_name_of_a_capture_need_not_be_utf8(tmp_path):
     named = os.fsdecode(b"caf\xe9.pcap")
     (tmp_path / named).write_bytes(flow_capture(LINPHONE, steady_flow(30, start_ns=START_NS)))
-    (found,) = capture_candidates(tmp_path / named)
+    (found,) = capture_candidates([tmp_path / named], pytest.fail)
     write_site_dataset(tmp_path / "site", choose([replace(found, application="yealink")], ANY)[0])
     assert build_dataset(tmp_path / "site")[0].application.tolist() == ["yealink"]
 

@@ -21,7 +21,7 @@ from callprint.recording.site_dataset import (
     store_candidates,
     write_site_dataset,
 )
-from callprint.recording.site_labels import TEST_SPLIT, Bounds, Candidate, Labelled, Refused, choose
+from callprint.recording.site_labels import TEST_SPLIT, Bounds, Labelled, Refused, choose
 from callprint.stores import open_store
 from callprint.training.dataset import (
     BuildReport,
@@ -167,22 +167,23 @@ def run_label(args: argparse.Namespace) -> int:
         return EXIT_USAGE
     check_place(args.out)
     check_new(args.out)
-    candidates: list[Candidate] = []
-    damaged = 0
+    damaged: list[CaptureError] = []
+
+    def refused(error: CaptureError) -> None:
+        damaged.append(error)
+        console.print(Text(f"left out: {printable(str(error))}"))
+
     with Progress(console=console, disable=not console.is_terminal) as progress:
-        for path in progress.track(args.captures, description="reading captures"):
-            try:
-                candidates += capture_candidates(path)
-            except CaptureError as error:
-                damaged += 1
-                console.print(Text(f"left out: {printable(str(error))}"))
+        candidates = capture_candidates(
+            args.captures, refused, lambda paths: progress.track(paths, description="reading captures")
+        )
     if args.store:
         with open_store(args.store, create=False) as store:
             candidates += store_candidates(store)
-    taken, refused = choose(candidates, Bounds(least_calls=args.least_calls, most_flows=args.most_flows))
+    taken, left_out = choose(candidates, Bounds(least_calls=args.least_calls, most_flows=args.most_flows))
     if taken:
         write_site_dataset(args.out, taken)
-    _say_labels(console, taken, refused)
+    _say_labels(console, taken, left_out)
     where = f"{printable(str(args.out))}: {len(taken):,}" if taken else "nothing is written: none"
     console.print(Text(f"{where} of {quantity(len(candidates), 'flow')}"))
     if damaged:

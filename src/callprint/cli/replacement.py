@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from rich.console import Console
 from rich.text import Text
 
@@ -12,6 +13,7 @@ from callprint.core.identify.card import INPUT_FEATURES
 from callprint.inference import load_model
 from callprint.network_in_place import put_in_place
 from callprint.output.console import make_console, make_table, printable
+from callprint.training.classes import TRAINING_SPLITS
 from callprint.training.compare import Answers, Compared, compare
 from callprint.training.dataset import Dataset
 from callprint.training.exemplars import exemplars_path, load_exemplars
@@ -31,12 +33,17 @@ def replace_or_refuse(dataset: Dataset, model: Path, against: Path, place: bool,
         unseen = f"{printable(after.name)} does not read features, which {printable(str(beside))} holds"
     else:
         unseen = f"{printable(str(beside))} is missing"
-    found = list(compare(before, after, with_held_out(dataset), exemplars))
+    examined = with_held_out(dataset)
+    found = list(compare(before, after, examined, exemplars))
     if not any(each.is_new for each in found):
         raise ConfigError(
             "the dataset has no call that is for testing: nothing says whether the network is any good"
         )
     _print(found, before.name, after.name)
+    tested = set(examined.application[~np.isin(examined.split, TRAINING_SPLITS)].tolist())
+    if unexamined := sorted(set(after.applications) - set(before.applications) - tested):
+        names = printable(", ".join(unexamined))
+        messages.print(Text(f"no call for testing is of {names}: nothing says how well it is known"))
     if exemplars is None:
         messages.print(Text(f"{unseen}: what is forgotten cannot be seen"))
     worse = [each for each in found if each.is_worse]

@@ -97,14 +97,15 @@ def _add_common_options(parser: argparse.ArgumentParser, default: object = None)
 def _find(args: argparse.Namespace) -> "tuple[UnknownMap, OnnxIdentifier]":
     # The extras `cpu` and `spit`, which --help does without; so below.
     from callprint.inference import load_model  # noqa: PLC0415
-    from callprint.unknowns.clusters import unknown_map  # noqa: PLC0415
+    from callprint.unknowns.clusters import name_in, unknown_map  # noqa: PLC0415
     from callprint.unknowns.naming import named_flows  # noqa: PLC0415
 
     identifier = load_model(args.model or network_in_place())
     with open_store(args.store, create=False) as store:
         for target in filter(None, (args.json, args.map)):
             check_not_store(str(target), store.url)
-        return unknown_map(store.unknown_evidence(), identifier, named_flows(args.named)), identifier
+        evidence, named = store.unknown_evidence(), named_flows(args.named)
+        return unknown_map(evidence, identifier, named, name_in(store)), identifier
 
 
 def show(args: argparse.Namespace) -> int:
@@ -194,15 +195,14 @@ def _member(flow: "KeptFlow") -> dict[str, object]:
 
 def name_cluster(args: argparse.Namespace) -> int:
     """Write flows to the training folder. Raises DatasetError when there are none of what was named."""
-    from callprint.unknowns.naming import check_application, write_named  # noqa: PLC0415
+    from callprint.unknowns.naming import check_application, engine_of, write_named  # noqa: PLC0415
 
     application = check_application(args.application)
     found, identifier = _find(args)
     what, members = _chosen(found, args.cluster, args.flow)
     card = identifier.card
-    engine = args.engine or (
-        card.engines[card.classes.index(application)] if application in card.classes else application
-    )
+    known = dict(zip(card.classes, card.engines, strict=True))
+    engine = check_application(args.engine) if args.engine else engine_of(application, known)
     added = write_named(args.named, application, engine, (found.flows[i] for i in members))
     make_console(data_on_stdout=False).print(
         Text(

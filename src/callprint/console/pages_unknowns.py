@@ -208,7 +208,9 @@ async def give_name(site: Site, request: Request, view: View, application: str, 
         members = of_clusters
     if not members:
         raise HTTPException(404, "Nothing is chosen, or it is not there any more.")
-    engine = view.standing.engines.get(application, application)
+    from callprint.unknowns.naming import engine_of  # noqa: PLC0415 - extra `spit`
+
+    engine = engine_of(application, view.standing.engines)
     digests = ", ".join(each.digest for each in members)
     site.log(request, f"named unknown flows {application}", digests)
     try:

@@ -92,11 +92,11 @@ class StandingMap:
 
 def _found(store: VerdictStore, model: Path) -> Standing:
     from callprint.inference import load_model  # noqa: PLC0415 - extras `cpu` and `spit`
-    from callprint.unknowns.clusters import positions, whole_map  # noqa: PLC0415
+    from callprint.unknowns.clusters import name_in, positions, whole_map  # noqa: PLC0415
 
     state = store.evidence_state()
     identifier = load_model(model)
-    whole = whole_map(store.unknown_evidence(MOST_FLOWS), identifier)
+    whole = whole_map(store.unknown_evidence(MOST_FLOWS), identifier, name_in(store))
     engines = dict(zip(identifier.card.classes, identifier.card.engines, strict=True))
     hints = hints_of(store, whole)
     return Standing(whole, positions(whole.embedding), engines, hints, state, time.time())

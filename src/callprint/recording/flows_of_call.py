@@ -1,24 +1,25 @@
-"""Which flows of a recording belong to one call: its two directions, and the media that one program sends at a time.
+"""Which flows of a recording belong to one call: its two directions, and media that one program begins at once.
 
-Signalling is not recorded, so calls are told apart by addresses, programs and time. Whoever sends two calls to one
-machine at once sends one call here, so that flows of one call never end up on both sides of a split.
+Signalling is not recorded, so calls are told apart by addresses, programs and time: audio and video of a call begin
+together. Calls that one program begins to one machine within that time are one here; media that begin later in a call,
+or go to another machine, are another.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from callprint.core.ground.addresses import Endpoint, in_order
-from callprint.recording.programs import Program
+
+TOGETHER_NS = 1_000_000_000
 
 
 class Sent(NamedTuple):
-    """A flow, who sent it and when."""
+    """A flow, who sent it and when it began."""
 
     source: Endpoint
     destination: Endpoint
-    program: Program
+    program: str
     first_ns: int
-    last_ns: int
 
 
 def number_calls(flows: Sequence[Sent]) -> list[int]:
@@ -31,7 +32,7 @@ def number_calls(flows: Sequence[Sent]) -> list[int]:
             one = joined[one]
         return one
 
-    for one, other in (*_two_directions(flows), *_at_a_time(flows)):
+    for one, other in (*_two_directions(flows), *_begun_together(flows)):
         joined[root(other)] = root(one)
     numbers: dict[int, int] = {}
     return [numbers.setdefault(root(one), len(numbers) + 1) for one in range(len(flows))]
@@ -43,18 +44,14 @@ def _two_directions(flows: Sequence[Sent]) -> Iterator[tuple[int, int]]:
         yield first.setdefault(in_order(flow.source, flow.destination), one), one
 
 
-def _at_a_time(flows: Sequence[Sent]) -> Iterator[tuple[int, int]]:
-    """Yield flows of one program between two machines that overlap in time, and the flow that they overlap."""
-    open_until: dict[tuple[object, ...], tuple[int, int]] = {}  # the flow that ends last, and when
-    for one in _by_beginning(flows):
+def _begun_together(flows: Sequence[Sent]) -> Iterator[tuple[int, int]]:
+    """Yield flows of one program between two machines that begin together, each with the first of them."""
+    begun: dict[tuple[str, str, str], int] = {}
+    for one in sorted(range(len(flows)), key=lambda one: flows[one].first_ns):
         flow = flows[one]
         key = (flow.program, flow.source[0], flow.destination[0])
-        before, last_ns = open_until.get(key, (one, flow.last_ns))
-        if flow.first_ns <= last_ns:
-            yield before, one
-        if one == before or flow.last_ns > last_ns:
-            open_until[key] = one, flow.last_ns
-
-
-def _by_beginning(flows: Sequence[Sent]) -> Iterable[int]:
-    return sorted(range(len(flows)), key=lambda one: flows[one].first_ns)
+        first = begun.setdefault(key, one)
+        if flow.first_ns - flows[first].first_ns > TOGETHER_NS:
+            begun[key] = one
+        else:
+            yield first, one

@@ -11,7 +11,7 @@ from callprint.core.dissect import dissect
 from callprint.core.flow.engine import EngineSettings
 from callprint.core.ground.addresses import Endpoint
 from callprint.core.packets import PacketKind
-from callprint.core.verdict import FlowReport
+from callprint.core.verdict import SIP, FlowReport
 from callprint.core.verdicts.pipeline import IdentificationPipeline
 from callprint.declared_names import shipped_names
 from callprint.identification import CaptureRun
@@ -91,25 +91,23 @@ class Recorder:
             return
         if told not in self._versions:
             self._versions[told] = told.version or (version_of(told.file) if told.file else "")
-        summary, first_ns = report.summary, report.verdict.flow.first_seen_ns
+        summary, name = report.summary, _class_of(told.name)
         row = {
             "dataset": DEFAULT_SPLIT,
             "capture": self._capture,
             **dict(zip(("src_ip", "src_port"), map(str, source), strict=True)),
             **dict(zip(("dst_ip", "dst_port"), map(str, destination), strict=True)),
             "kind": "rtp",
-            "application": told.name,
-            "engine": shipped_names().engine_of(told.name) or told.name,
+            "application": name,
+            "engine": shipped_names().engine_of(name) or name,
             "version": self._versions[told],
             "codec": "" if summary.codec == "dynamic" else summary.codec,
             "packets": str(summary.packets),
         }
         ends = source, destination
-        # A flow that pauses is reported again: by then a call goes on.
-        known = self._sent.setdefault(ends, Sent(source, destination, told, first_ns, summary.last_seen_ns))
-        self._sent[ends] = known._replace(
-            first_ns=min(known.first_ns, first_ns), last_ns=max(known.last_ns, summary.last_seen_ns)
-        )
+        sent = Sent(source, destination, name, report.verdict.flow.first_seen_ns)
+        known = self._sent.setdefault(ends, sent)  # a flow that pauses is reported again
+        self._sent[ends] = min(known, sent, key=lambda each: each.first_ns)
         before = self._rows.setdefault(ends, row)
         if before["application"] != row["application"]:
             before["application"] = ""
@@ -128,6 +126,17 @@ class Recorder:
             return source, destination, NO_SOCKET
         program = owned.owner
         return source, destination, program if isinstance(program, Program) else NO_PROCESS
+
+
+def _class_of(program: str) -> str:
+    """Return the name of a program as networks have it: `chrome` is their chromium, `firefox-esr` their firefox.
+
+    Of the table of declared names those products count whose engine is known: the other patterns are for texts, not for
+    the names of files.
+    """
+    names = shipped_names()
+    found = names.declared(program, SIP)
+    return found.application if found is not None and names.engine_of(found.application) else program
 
 
 def _is_here(address: str) -> bool:

@@ -1,10 +1,11 @@
 """Labelled flows from captures and stores of one's own site: reads candidates, and writes those that are taken."""
 
 import hashlib
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -36,45 +37,69 @@ Side = tuple[str, str, str, str | None, bool]
 """Of a flow: its call, sender, receiver, the application that its side's messages declare, whether it is relayed."""
 
 
-def capture_candidates(path: Path) -> list[Candidate]:
-    """Return the flows of a capture, or of each one in a folder, with what is said about them.
+def capture_candidates(
+    paths: Sequence[Path],
+    refused: Callable[[CaptureError], None],
+    on_progress: Callable[[Sequence[Path]], Iterable[Path]] = lambda paths: paths,
+) -> list[Candidate]:
+    """Return the flows of captures, and of those in folders, with what is said about them.
 
-    Raises CaptureError when it is no capture, or cannot be read again when packets are written.
+    What calls say holds across files: a capture may have been rotated between signalling and media. A flow is that of
+    the file in which it began. `refused` gets why nothing of a path can be used: it does not exist, holds no capture,
+    or cannot be read again when packets are written.
     """
-    if str(path) == STANDARD_INPUT or path.is_fifo():
-        raise CaptureError(f"{path} can be read only once, and captures are read twice: name a file")
-    files = open_captures([path]).paths
-    found: list[Candidate] = []
-    refused: list[CaptureError] = []
-    for file in files:  # each by its own clock: a written capture has one
-        try:
-            found += _candidates_of(file)
-        except CaptureError as error:
-            refused.append(error)
-    if len(refused) == len(files):
-        raise refused[0]
-    return found
+    found: dict[str, Said] = {}
+    for path in on_progress(paths):
+        errors: list[CaptureError] = []
+        before = len(found)
+        for file in _files_of(path, errors):
+            try:
+                found[file] = _said_in([file])  # by its own clock: a written capture has one
+            except CaptureError as error:
+                errors.append(error)
+        if errors and len(found) == before:
+            refused(errors[0])
+    across = _said_in(list(found)) if len(found) > 1 else Said({}, {})
+    return [
+        _candidate(report.verdict, report.summary, across.sides.get(flow) or said.sides.get(flow), file)
+        for file, said in found.items()
+        for flow, own in said.reports.items()
+        for report in (across.reports.get(flow, own),)
+    ]
 
 
-def _candidates_of(capture: str) -> list[Candidate]:
+def _files_of(path: Path, errors: list[CaptureError]) -> list[str]:
+    try:
+        if str(path) == STANDARD_INPUT or path.is_fifo():
+            raise CaptureError(f"{path} can be read only once, and captures are read twice: name a file")
+        return open_captures([path]).paths
+    except CaptureError as error:
+        errors.append(error)
+        return []
+
+
+class Said(NamedTuple):
+    """Flows, and what calls say about their sides."""
+
+    reports: dict[FlowKey, FlowReport]
+    sides: dict[FlowKey, Side]
+
+
+def _said_in(captures: Sequence[str]) -> Said:
     names = shipped_names()
-    reports: list[FlowReport] = []
+    reports: dict[FlowKey, FlowReport] = {}
     calls: list[CallRecord] = []
     run = CaptureRun(
         IdentificationPipeline(None, _LIMITS, names=names),
         None,
-        on_report=reports.append,
+        on_report=lambda report: reports.__setitem__(report.verdict.flow, report),
         calls=CallPipeline(names=names),
         on_call=calls.append,
     )
-    for _ in run.process_all(open_captures([capture])):
+    for _ in run.process_all(open_captures(captures)):
         pass
     run.finish()
-    sides = sides_of(calls, {report.verdict.flow for report in reports})
-    return [
-        _candidate(report.verdict, report.summary, sides.get(report.verdict.flow), capture)
-        for report in reports
-    ]
+    return Said(reports, sides_of(calls, reports))
 
 
 def store_candidates(store: VerdictStore) -> Iterator[Candidate]:

@@ -17,18 +17,19 @@ def with_held_out(dataset: Dataset) -> Dataset:
     """Return the dataset with one call in EVERY of each application as HELD_OUT.
 
     A call of two applications counts for both. An application keeps LEAST_LEFT calls; one that has no more has none
-    held out. A dataset that has flows for testing already stays as it is.
+    held out, and so has one of which the labels keep calls for testing already.
     """
-    if not np.isin(dataset.split, TRAINING_SPLITS).all():
-        return dataset
+    trained = np.isin(dataset.split, TRAINING_SPLITS)
+    tested = set(dataset.application[~trained].tolist())
     calls: dict[str, set[str]] = {}
     sides: dict[str, set[str]] = {}
-    for application, call in zip(dataset.application.tolist(), dataset.call.tolist(), strict=True):
+    named = zip(dataset.application[trained].tolist(), dataset.call[trained].tolist(), strict=True)
+    for application, call in named:
         calls.setdefault(application, set()).add(call)
         sides.setdefault(call, set()).add(application)
     left = {application: len(own) for application, own in calls.items()}
     held: set[str] = set()
-    for application in sorted(calls, key=lambda each: (len(calls[each]), each)):
+    for application in sorted(set(calls) - tested, key=lambda each: (len(calls[each]), each)):
         own = calls[application]
         for call in sorted(own - held, key=_drawn):
             if len(own & held) >= max(len(own) // EVERY, 1):
@@ -36,7 +37,8 @@ def with_held_out(dataset: Dataset) -> Dataset:
             if all(left[side] > LEAST_LEFT for side in sides[call]):
                 held.add(call)
                 left.update({side: left[side] - 1 for side in sides[call]})
-    return replace(dataset, split=np.where(np.isin(dataset.call, sorted(held)), HELD_OUT, dataset.split))
+    held_out = trained & np.isin(dataset.call, sorted(held))
+    return replace(dataset, split=np.where(held_out, HELD_OUT, dataset.split))
 
 
 def _drawn(call: str) -> bytes:

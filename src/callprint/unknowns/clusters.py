@@ -7,7 +7,7 @@ HDBSCAN (Campello et al. 2013) takes neither a number of clusters nor a scale, a
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,7 +21,7 @@ from callprint.core.flow.payload_types import CODEC_NAMES
 from callprint.core.verdict import FlowKey
 from callprint.declared_names import shipped_names
 from callprint.inference import OnnxIdentifier
-from callprint.stores import UnknownEvidence
+from callprint.stores import UnknownEvidence, VerdictQuery, VerdictStore
 
 LEAST_FLOWS = 5  # of a cluster
 DENSITY_NEIGHBOURS = 2  # HDBSCAN's min_samples: small, since a rare application makes few calls
@@ -106,18 +106,35 @@ def cluster_labels(embedding: np.ndarray) -> np.ndarray:
     return labels
 
 
+def name_in(store: VerdictStore) -> Callable[[FlowKey], str]:
+    """Return what tells which application packets or signalling declare, as a store has it; "" for none."""
+
+    def name_of(flow: FlowKey) -> str:
+        stored = next(iter(store.verdicts(VerdictQuery(flow=flow, limit=1))), None)
+        return (stored.verdict.declared_application if stored else None) or ""
+
+    return name_of
+
+
 def unknown_map(
-    kept: Iterable[UnknownEvidence], identifier: OnnxIdentifier, named: frozenset[str] = frozenset()
+    kept: Iterable[UnknownEvidence],
+    identifier: OnnxIdentifier,
+    named: frozenset[str] = frozenset(),
+    name_of: Callable[[FlowKey], str] = lambda _flow: "",
 ) -> UnknownMap:
     """Cluster what a store keeps. Raises ModelError when the network has no embedding.
 
     `named`: digests of flows that already have a name. They are clustered with the others, so that those stay in their
-    clusters, and left out afterwards.
+    clusters, and left out afterwards. `name_of`: what is declared elsewhere than in the evidence, as by `name_in`.
     """
-    return without(whole_map(kept, identifier), named)
+    return without(whole_map(kept, identifier, name_of), named)
 
 
-def whole_map(kept: Iterable[UnknownEvidence], identifier: OnnxIdentifier) -> UnknownMap:
+def whole_map(
+    kept: Iterable[UnknownEvidence],
+    identifier: OnnxIdentifier,
+    name_of: Callable[[FlowKey], str] = lambda _flow: "",
+) -> UnknownMap:
     """Cluster what a store keeps, flows that have a name among it. Raises ModelError as `unknown_map` does."""
     found, too_short = longest_of_each(kept)
     evidence, spans = _joined(found)
@@ -131,7 +148,7 @@ def whole_map(kept: Iterable[UnknownEvidence], identifier: OnnxIdentifier) -> Un
             usual_codec(each.evidence),
             identifier.applications[int(application)],
             float(confidence),
-            (declared[i].application or "") if i in declared else "",
+            name_of(each.flow) or (declared[i].application if i in declared else ""),
         )
         for i, (each, application, confidence) in enumerate(
             zip(found, decisions.application, decisions.confidence, strict=True)

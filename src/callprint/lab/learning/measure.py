@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from callprint.core.ground.errors import CaptureError
 from callprint.core.identify.decision import SURE
 from callprint.inference import OnnxIdentifier, load_model
 from callprint.recording.site_dataset import capture_candidates, write_site_dataset
@@ -79,7 +80,12 @@ def site_of(data: Path, cache: Path, said: Said) -> Dataset:
     if not (folder / LABEL_FILE).exists():
         said("labelling the captures of the site")
         captures = sorted((data / SITE).glob("*.pcap*"))
-        taken, _refused = choose([found for path in captures for found in capture_candidates(path)])
+        refused: list[CaptureError] = []
+        # Each alone: they are of other days and laboratories at the same addresses.
+        found = [each for path in captures for each in capture_candidates([path], refused.append)]
+        if refused:
+            raise refused[0]
+        taken, _left_out = choose(found)
         write_site_dataset(folder, taken)
     return build_dataset(folder)[0]
 
