@@ -210,6 +210,17 @@ def test_one_call_in_five_is_held_out_where_none_is(dataset):
     assert with_held_out(dataset) is dataset
 
 
+def test_an_application_without_calls_for_testing_has_some_held_out_beside_one_that_has(dataset):
+    name, other = np.unique(dataset.application)[:2]
+    split = np.where(dataset.application == name, "dataset1", dataset.split)
+    assert not np.isin(dataset.split[dataset.application == other], TRAINING_SPLITS).all()
+    found = with_held_out(replace(dataset, split=split))
+    changed = found.split != split
+    assert set(found.application[changed & (found.application == name)]) == {name}
+    # Of the other one only that which is in the same calls.
+    assert set(found.call[changed]) == set(found.call[changed & (found.application == name)])
+
+
 def test_what_is_held_out_for_one_application_leaves_another_enough_to_train_on(dataset):
     """A server that every telephone calls has most calls; which of them are held out must not use one telephone up."""
     phones = [f"phone {i}" for i in range(5)]

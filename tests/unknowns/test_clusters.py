@@ -4,13 +4,16 @@ import numpy as np
 import pytest
 from evidence_logs import steady_flow
 from unknown_samples import strangers
+from verdict_samples import verdict
 
 from callprint.core.ground.errors import ModelError
 from callprint.inference import DEFAULT_MODEL, load_model
+from callprint.stores import open_store
 from callprint.unknowns.clusters import (
     cluster_labels,
     find_cluster,
     flow_digest,
+    name_in,
     positions,
     unknown_map,
     usual_codec,
@@ -43,6 +46,19 @@ def test_each_stranger_is_a_cluster(kept, identifier):
     assert codecs[0][0][0] == "PCMU"
     assert codecs[1][0][0] == "dynamic 111"
     assert all(cluster.hosts == len(cluster.members) for cluster in found.clusters)
+
+
+def test_a_name_from_signalling_is_a_hint_as_one_in_the_packets_is(kept, identifier, tmp_path):
+    with open_store(f"sqlite:{tmp_path}/v.sqlite") as store:
+        store.put_verdicts(
+            verdict(each.flow, "unknown", reason="novel", declared_application="yealink", declared_by="sip")
+            for each in kept[:3]
+        )
+        found = unknown_map(kept, identifier, name_of=name_in(store))
+    named = {flow.digest for flow in found.flows if flow.declared == "yealink"}
+    assert named == {flow_digest(each.flow) for each in kept[:3]} & {flow.digest for flow in found.flows}
+    assert named
+    assert sum(dict(cluster.declared).get("yealink", 0) for cluster in found.clusters) <= len(named)
 
 
 def test_names_do_not_depend_on_the_order_and_stay_when_flows_come(kept, identifier):

@@ -26,7 +26,7 @@ from callprint.sources import open_captures
 from callprint.stores import UnknownEvidence
 from callprint.training.dataset import build_dataset
 from callprint.unknowns.clusters import KeptFlow, flow_digest
-from callprint.unknowns.naming import flow_capture, named_flows, session_name, write_named
+from callprint.unknowns.naming import engine_of, flow_capture, named_flows, session_name, write_named
 
 SAMPLE = Path(__file__).resolve().parents[2] / "samples" / "applications.pcapng"
 
@@ -97,6 +97,13 @@ def test_what_is_named_twice_is_there_once(flows, tmp_path):
     assert len(rows) == len(flows)
     assert {row["application"] for row in rows} == {"Zoiper", "Linphone 5"}
     assert len(build_dataset(tmp_path)[0].packets) == len(flows)
+
+
+@pytest.mark.parametrize(
+    ("application", "engine"), [("pjsua", "of the card"), ("blink", "PJMEDIA"), ("nobody", "nobody")]
+)
+def test_an_application_has_the_engine_of_the_network_then_of_the_table(application, engine):
+    assert engine_of(application, {"pjsua": "of the card"}) == engine
 
 
 def test_both_directions_belong_to_one_call():

@@ -37,6 +37,8 @@ def with_held_out(dataset: Dataset) -> Dataset:
             if all(left[side] > LEAST_LEFT for side in sides[call]):
                 held.add(call)
                 left.update({side: left[side] - 1 for side in sides[call]})
+    if not held:
+        return dataset
     held_out = trained & np.isin(dataset.call, sorted(held))
     return replace(dataset, split=np.where(held_out, HELD_OUT, dataset.split))
 
