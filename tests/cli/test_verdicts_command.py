@@ -209,3 +209,14 @@ def test_what_identify_found_is_kept_when_its_reader_leaves_early(tmp_path, caps
         assert process.wait(timeout=60) == 0
     call("--store", path, "--json")
     assert json_lines(capsys)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("Linphone", "did you mean linphone"), ("nosuch", "No product is called"), ("snom", "")],
+)
+def test_a_declared_name_that_is_none_is_said(store_path, capsys, name, hint):
+    assert call("--store", store_path, "--declared", name) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert hint in out
+    assert ("No product" in out) == bool(hint)

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from callprint.cli import UsageError
-from callprint.cli.hints import application_hint
+from callprint.cli.hints import application_hint, declared_hint
 from callprint.cli.parsers import positive
 from callprint.cli.targets import (
     STANDARD_OUTPUT,
@@ -37,6 +37,7 @@ class Question(Generic[Row]):
     write_csv: Callable[[Iterable[Row], TextIO], int]
     print_table: Callable[[Console, VerdictStore, list[Row]], str]  # returns the line that counts the rows
     application: str | None = None  # that was asked for
+    declared: str | None = None  # the same
 
     def answer(self, args: argparse.Namespace) -> int:
         """Print the answer as the options want it and return the exit code. Raises StoreError."""
@@ -58,6 +59,7 @@ class Question(Generic[Row]):
         if not rows:
             console.print(Text(f"No {self.about} in {url} matches."))
             hint = application_hint(self.application, store) if self.application else ""
+            hint = hint or (declared_hint(self.declared) if self.declared else "")
             if hint:
                 console.print(Text(hint, style="yellow"))
             return

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from callprint.core.ground.errors import ModelError
 from callprint.core.identify.card import parse_card
 from callprint.core.verdict import UNKNOWN
+from callprint.declared_names import shipped_names
 from callprint.model_files import SHIPPED, ModelFile, models_at
 from callprint.output.console import printable
 from callprint.stores import VerdictStore
@@ -26,6 +27,16 @@ def application_hint(application: str, store: VerdictStore) -> str:
         else "`callprint models` lists those known"
     )
     return f"No model knows an application {printable(application)!r}: {names}"
+
+
+def declared_hint(name: str) -> str:
+    """Return what to say about a declared name that the table does not have; else ""."""
+    known = shipped_names().names
+    if name in known:
+        return ""
+    close = _close(name, set(known))
+    meant = f": did you mean {' or '.join(close)}?" if close else ""
+    return f"No product is called {printable(name)!r} in the table of declared names{meant}"
 
 
 def _known_to(store: VerdictStore) -> Iterable[str]:

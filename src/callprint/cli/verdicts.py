@@ -86,7 +86,14 @@ def run(args: argparse.Namespace) -> int:
         return quantity(len(rows), "verdict" if args.all else "flow")
 
     question = Question(
-        "verdict", ROWS_FOR_PEOPLE, ask, write_json_lines, write_csv, print_table, args.application
+        "verdict",
+        ROWS_FOR_PEOPLE,
+        ask,
+        write_json_lines,
+        write_csv,
+        print_table,
+        args.application,
+        args.declared,
     )
     return question.answer(args)
 

@@ -55,7 +55,8 @@ def claim_after(
     if claim is None or claim.declared.application != before.declared.application:
         return replace(before, answered=True)
     own = dict.fromkeys((*before.own_addresses, *claim.own_addresses))
-    return replace(before, own_addresses=tuple(own), answered=True)
+    declared = names.chosen((before.declared, claim.declared)) or before.declared
+    return Claim(declared, tuple(own), before.tag, answered=True)
 
 
 def _claim_of(

@@ -135,6 +135,7 @@ class NameTable:
             if "runs" in entry:
                 self._runs[name] = frozenset(map(str, entry["runs"]))
             self._add(name, entry)
+        self.names = frozenset((*(engines or {}), *(applications or {})))
         self.attributes = frozenset(self._attributes)  # types of STUN attributes that name a product
         self._answer = lru_cache(_KEPT_ANSWERS)(self._texts.declared)
 

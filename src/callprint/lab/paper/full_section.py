@@ -38,8 +38,8 @@ def full_section(folder: Path) -> str:
         cells += [f"{last['accuracy']:.1%}", *(share(*one.right.get(name, (0, 0))) for name in asked)]
         lines.append("| " + " | ".join([*cells, paper, one.device]) + " |")
     return (
-        f"{TITLE}\n\nAll windows, 20 epochs, batches of 100, dropout in all of the first seven layers, one seed; made "
-        "by `make paper-gpu` ([paper-networks.md](../how/paper-networks.md#the-full-procedure)).\n\n"
+        f"{TITLE}\n\nAll windows, 20 epochs, batches of 100, AlexNet with dropout in its first seven layers, one seed; "
+        "made by `make paper-gpu` ([paper-networks.md](../how/paper-networks.md#the-full-procedure)).\n\n"
         + "\n".join(lines)
         + "\n\n"
         + timed
