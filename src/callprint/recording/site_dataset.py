@@ -61,10 +61,15 @@ def capture_candidates(
             refused(errors[0])
     across = _said_in(list(found)) if len(found) > 1 else Said({}, {})
     return [
-        _candidate(report.verdict, report.summary, across.sides.get(flow) or said.sides.get(flow), file)
+        # Of its packets those count that are in the file.
+        _candidate(
+            across.reports.get(flow, own).verdict,
+            own.summary,
+            across.sides.get(flow) or said.sides.get(flow),
+            file,
+        )
         for file, said in found.items()
         for flow, own in said.reports.items()
-        for report in (across.reports.get(flow, own),)
     ]
 
 
