@@ -38,6 +38,7 @@ FLATPAK = "[Application]\nname=org.jitsi.jitsi-meet\n[Instance]\napp-commit=0123
         ("/opt/-2+3", ["x"], Program("2+3", "", "/opt/-2+3")),
         ("/opt/=cmd", ["x"], Program("_cmd", "", "/opt/=cmd")),
         ("/opt/...", ["x"], Program("unnamed", "", "/opt/...")),
+        ("/usr/bin/python3", ["python3", "unknown.py"], Program("unnamed", "", "/home/me/unknown.py")),
         ("/opt/" + "a" * 300, ["x"], Program("a" * 64, "", "/opt/" + "a" * 300)),
         ("/opt/a\x1b[31m\u202eb", ["x"], Program("a_31m_b", "", "/opt/a\x1b[31m\u202eb")),
     ],

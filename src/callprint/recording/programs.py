@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from callprint.core.verdict import UNKNOWN
+
 PROC = Path("/proc")
 
 INTERPRETERS = re.compile(r"(python|node|nodejs|java|perl|ruby|mono|dotnet|electron)[\d.]*")
@@ -126,8 +128,9 @@ def _script(arguments: Sequence[str]) -> tuple[str, str] | None:
 
 def _clean(text: str) -> str:
     """Return a text from outside as a name that a table, a file and a terminal can bear."""
-    # What begins with a sign would be a formula to a spreadsheet.
-    return re.sub(r"[^A-Za-z0-9._+ -]+", "_", text).lstrip("+-. ")[:_LONGEST].rstrip() or "unnamed"
+    # What begins with a sign would be a formula to a spreadsheet; what is `unknown` has no name.
+    name = re.sub(r"[^A-Za-z0-9._+ -]+", "_", text).lstrip("+-. ")[:_LONGEST].rstrip()
+    return name if name and name.lower() != UNKNOWN else "unnamed"
 
 
 def _output(*command: str) -> str:
