@@ -261,6 +261,7 @@ def test_interruption_keeps_what_was_read(tmp_path):
         process.stdin.flush()
         first = process.stdout.readline()  # so reading has begun, and will wait for more input
         process.send_signal(signal.SIGINT)
+        process.wait(timeout=60)  # with its input still open: the end of it would end the run as well
         rest, error = process.communicate(timeout=60)
     finally:
         process.kill()

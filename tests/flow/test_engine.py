@@ -3,83 +3,25 @@
 from dataclasses import replace
 
 import pytest
+from flow.engine_run import SMALL, run
 from flow.packet_rows import Packet, packet_rows, stream
 from flow.reference import ReferenceEngine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from callprint.core.evidence import (
-    ENOUGH_WHOLE,
-    EVIDENCE_ALLOCATE,
-    EVIDENCE_DTLS,
-    EVIDENCE_RTP_HEADER,
-    EVIDENCE_STUN,
-    split,
-)
+from callprint.core.evidence import ENOUGH_WHOLE, EVIDENCE_RTP_HEADER
 from callprint.core.flow import EngineSettings, FlowEngine
 from callprint.core.flow.hashing import media_session_hash
-from callprint.core.flow.layout import EVENT_CHECKPOINT, EVENT_END, EVENT_HORIZON
+from callprint.core.flow.layout import EVENT_HORIZON
 from callprint.core.flow.table import MOST_SOURCES
 from callprint.core.ground.errors import ConfigError
 from callprint.core.packets import Outcome, PacketKind
-from callprint.core.verdict import ENDED_NAMES
-
-SMALL = EngineSettings(
-    maximum_flows=64,
-    maximum_candidates=256,
-    maximum_handshakes=256,
-    evidence_memory_bytes=1 << 20,
-    horizon_packets=6,
-    horizon_rtcp_packets=3,
-    checkpoints=(2, 4),
-)
 
 HASTY = replace(SMALL, horizon_at_latest_s=1.0)
 """Judges slow flows after a second."""
 
 FEW = replace(SMALL, whole_enough=3)
 """Takes headers as evidence only until the third whole packet."""
-
-
-def run(packets, engine_settings=SMALL, batch=None):
-    """Return (engine, its events in the form of the reference)."""
-    engine = FlowEngine(engine_settings)
-    reported = []
-    data, rows = packet_rows(packets)
-    batch = batch or max(1, len(rows))
-
-    def collect(drains):
-        for drain in drains:
-            for event, flow in zip(drain.events, drain.flows, strict=True):
-                key = tuple(
-                    int(v)
-                    for v in (
-                        (flow["src_lo"] & 0xFFFFFFFF) - 0x0A000000,
-                        flow["src_port"],
-                        (flow["dst_lo"] & 0xFFFFFFFF) - 0x0A000000,
-                        flow["dst_port"],
-                        flow["ssrc"],
-                    )
-                )
-                log = tuple(split(drain.evidence[event["start"] : event["end"]]))
-                if event["kind"] == EVENT_CHECKPOINT:
-                    reported.append(("checkpoint", key, int(event["k"]), log))
-                elif event["end"] > event["start"] or event["kind"] == EVENT_END:
-                    if event["end"] > event["start"] or flow["evidence_state"] != 2:
-                        reported.append(("final", key, int(event["k"]), log))
-                    if event["kind"] == EVENT_END:
-                        counts = tuple(
-                            int(flow[n]) for n in ("packets", "long_packets", "rtcp_packets", "bytes")
-                        )
-                        reported.append(("end", key, ENDED_NAMES[event["ended"]], counts))
-
-    for start in range(0, len(rows), batch):
-        collect(engine.process(data, rows[start : start + batch]))
-        assert sum(engine.outcomes.values()) + engine.held == min(start + batch, len(rows))
-    collect(engine.finish())
-    assert sum(engine.outcomes.values()) == len(rows)
-    assert engine.held == 0
-    return engine, reported
 
 
 @st.composite
@@ -177,58 +119,6 @@ def test_lone_packets_and_jumping_numbers_are_no_flow():
     engine, reported = run(packets)
     assert not reported
     assert engine.outcomes[Outcome.UNCONFIRMED] == 20
-
-
-def test_the_handshake_of_the_sender_is_the_first_evidence():
-    stun = Packet(time_ms=0, kind=PacketKind.STUN, payload_type=1, size=100, sequence=1)
-    again = Packet(time_ms=5, kind=PacketKind.STUN, payload_type=1, size=80, sequence=2)
-    hello = Packet(time_ms=10, kind=PacketKind.DTLS, payload_type=1, size=600)
-    of_the_peer = Packet(
-        time_ms=11, kind=PacketKind.DTLS, payload_type=2, source=2, destination=1, source_port=5000, size=90
-    )
-    engine, reported = run([stun, again, hello, of_the_peer, *stream(2, time_ms=20)])
-    (final,) = [one for one in reported if one[0] == "final"]
-    assert [(kind, payload) for _, kind, payload in final[3][:2]] == [
-        (EVIDENCE_STUN, stun.payload()),
-        (EVIDENCE_DTLS, hello.payload()[:255]),
-    ]
-    assert engine.outcomes[Outcome.STUN] == engine.outcomes[Outcome.DTLS] == 2
-
-
-def test_the_last_allocate_before_media_through_a_relay_is_evidence():
-    first = Packet(time_ms=0, kind=PacketKind.STUN, payload_type=0x0003, size=60, sequence=1)
-    refused = Packet(
-        time_ms=1,
-        kind=PacketKind.STUN,
-        payload_type=0x0113,
-        source=2,
-        destination=1,
-        source_port=5000,
-        size=90,
-    )
-    again = Packet(time_ms=2, kind=PacketKind.STUN, payload_type=0x0003, size=300, sequence=2)
-    engine, reported = run([first, refused, again, *stream(2, time_ms=20)])
-    (final,) = [one for one in reported if one[0] == "final"]
-    assert [(kind, payload) for _, kind, payload in final[3][:1]] == [
-        (EVIDENCE_ALLOCATE, again.payload()[:255])
-    ]
-    assert engine.outcomes[Outcome.STUN] == 3
-
-
-def test_flows_that_share_the_ports_share_the_handshake():
-    stun = Packet(time_ms=0, kind=PacketKind.STUN, payload_type=1, size=100)
-    _, reported = run([stun, *stream(2, time_ms=20), *stream(2, time_ms=90, ssrc=8)])
-    assert [one[3][0][1] for one in reported if one[0] == "final"] == [EVIDENCE_STUN] * 2
-
-
-def test_a_flood_of_handshakes_is_counted_and_evicts_no_flow():
-    flood = [
-        Packet(time_ms=40, kind=PacketKind.STUN, payload_type=1, size=20, source_port=1024 + i)
-        for i in range(5000)
-    ]
-    engine, reported = run([*stream(2), *flood, *stream(2, start=2, time_ms=60)])
-    assert engine.gauges["handshakes_evicted"] > 4000
-    assert [one[3] for one in reported if one[0] == "end"] == [(4, 0, 0, 4 * 172)]
 
 
 def test_horizon_waits_for_rtcp_and_no_longer():

@@ -116,9 +116,10 @@ def test_what_is_stored_comes_back(folder, tmp_path):
 
 def test_a_dataset_that_cannot_be_written_is_an_error_with_its_name(folder, capsys):
     write_labels(folder, label(4000, 5000))
-    for target in ("/dev/full", str(folder / "none" / "d.npz")):
+    for target, why in (("/dev/full", "No space"), (str(folder / "flows.csv" / "d.npz"), "")):
         assert main(["dataset", "build", "--data", str(folder), "--out", target]) == 4
-        assert f"{target} cannot be written: No " in capsys.readouterr().err
+        assert f"{target} cannot be written: {why}" in capsys.readouterr().err
+    assert main(["dataset", "build", "--data", str(folder), "--out", str(folder / "new" / "d.npz")]) == 0
 
 
 def test_without_any_application_nothing_is_written(folder, capsys):

@@ -1,0 +1,59 @@
+"""What senders send before their media: kept for the flows that follow, and bounded."""
+
+from flow.engine_run import run
+from flow.packet_rows import Packet, stream
+
+from callprint.core.evidence import EVIDENCE_ALLOCATE, EVIDENCE_DTLS, EVIDENCE_STUN
+from callprint.core.packets import Outcome, PacketKind
+
+
+def test_the_handshake_of_the_sender_is_the_first_evidence():
+    stun = Packet(time_ms=0, kind=PacketKind.STUN, payload_type=1, size=100, sequence=1)
+    again = Packet(time_ms=5, kind=PacketKind.STUN, payload_type=1, size=80, sequence=2)
+    hello = Packet(time_ms=10, kind=PacketKind.DTLS, payload_type=1, size=600)
+    of_the_peer = Packet(
+        time_ms=11, kind=PacketKind.DTLS, payload_type=2, source=2, destination=1, source_port=5000, size=90
+    )
+    engine, reported = run([stun, again, hello, of_the_peer, *stream(2, time_ms=20)])
+    (final,) = [one for one in reported if one[0] == "final"]
+    assert [(kind, payload) for _, kind, payload in final[3][:2]] == [
+        (EVIDENCE_STUN, stun.payload()),
+        (EVIDENCE_DTLS, hello.payload()[:255]),
+    ]
+    assert engine.outcomes[Outcome.STUN] == engine.outcomes[Outcome.DTLS] == 2
+
+
+def test_the_last_allocate_before_media_through_a_relay_is_evidence():
+    first = Packet(time_ms=0, kind=PacketKind.STUN, payload_type=0x0003, size=60, sequence=1)
+    refused = Packet(
+        time_ms=1,
+        kind=PacketKind.STUN,
+        payload_type=0x0113,
+        source=2,
+        destination=1,
+        source_port=5000,
+        size=90,
+    )
+    again = Packet(time_ms=2, kind=PacketKind.STUN, payload_type=0x0003, size=300, sequence=2)
+    engine, reported = run([first, refused, again, *stream(2, time_ms=20)])
+    (final,) = [one for one in reported if one[0] == "final"]
+    assert [(kind, payload) for _, kind, payload in final[3][:1]] == [
+        (EVIDENCE_ALLOCATE, again.payload()[:255])
+    ]
+    assert engine.outcomes[Outcome.STUN] == 3
+
+
+def test_flows_that_share_the_ports_share_the_handshake():
+    stun = Packet(time_ms=0, kind=PacketKind.STUN, payload_type=1, size=100)
+    _, reported = run([stun, *stream(2, time_ms=20), *stream(2, time_ms=90, ssrc=8)])
+    assert [one[3][0][1] for one in reported if one[0] == "final"] == [EVIDENCE_STUN] * 2
+
+
+def test_a_flood_of_handshakes_is_counted_and_evicts_no_flow():
+    flood = [
+        Packet(time_ms=40, kind=PacketKind.STUN, payload_type=1, size=20, source_port=1024 + i)
+        for i in range(5000)
+    ]
+    engine, reported = run([*stream(2), *flood, *stream(2, start=2, time_ms=60)])
+    assert engine.gauges["handshakes_evicted"] > 4000
+    assert [one[3] for one in reported if one[0] == "end"] == [(4, 0, 0, 4 * 172)]
