@@ -25,11 +25,11 @@ def report(*items: tuple[int, bytes]) -> bytes:
     return struct.pack("!BBHI", 0x80, 201, 1, 7) + struct.pack("!BBH", 0x81, 202, len(chunk) // 4) + chunk
 
 
-def request(*attributes: tuple[int, bytes]) -> bytes:
+def request(*attributes: tuple[int, bytes], message: int = 1) -> bytes:
     body = b"".join(
         struct.pack("!HH", kind, len(value)) + value + b"\0" * (-len(value) % 4) for kind, value in attributes
     )
-    return struct.pack("!HHI12x", 1, len(body), 0x2112A442) + body
+    return struct.pack("!HHI12x", message, len(body), 0x2112A442) + body
 
 
 def hello(name: bytes) -> bytes:
@@ -57,6 +57,15 @@ def said(*records: bytes) -> Declared | None:
         (EVIDENCE_ALLOCATE, request((0x4000, b"x"), (0x4001, b"xy")), ("whatsapp", None, "stun")),
         (EVIDENCE_ALLOCATE, request((0x0014, b"siemens.com")), None),  # an operator's domain
         (EVIDENCE_ALLOCATE, request((0x8022, b"None")), None),
+        # A server's answer: its software is no program of the media that it relays.
+        (EVIDENCE_ALLOCATE, request((0x8022, b"LiveKit"), message=0x0103), None),
+        (EVIDENCE_ALLOCATE, request((0x4001, b"x"), message=0x0103), ("whatsapp", None, "stun")),
+        # Without padding: the next attribute begins at once.
+        (
+            EVIDENCE_ALLOCATE,
+            bytes.fromhex("0003000d2112a442") + bytes(12) + bytes.fromhex("00060001784000000467676c21"),
+            ("whatsapp", None, "stun"),
+        ),
         (EVIDENCE_STUN, request((6, b"abc"), (0x4001, b"xy")), ("whatsapp", None, "stun")),
         (EVIDENCE_STUN, request((0x8008, b"\0\0\0\6")), ("Skype/Teams", None, "stun")),
         (EVIDENCE_STUN, request((0xC057, b"\0\1\0\n")), ("libwebrtc", None, "stun")),

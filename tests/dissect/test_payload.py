@@ -66,6 +66,7 @@ OTHER_CASES = {
     "STUN of RFC 3489": (stun(cookie=5), PacketKind.STUN),
     "no cookie, unknown message": (stun(3, cookie=5), PacketKind.NOT_RTP),
     "STUN without padding": (stun(3, bytes(14)), PacketKind.STUN),
+    "a Binding request without padding": (stun(1, bytes(14)), PacketKind.NOT_RTP),
     "STUN without padding, and more": (stun(3, bytes(14)) + b"\0", PacketKind.NOT_RTP),
     "STUN too short": (stun()[:-1], PacketKind.NOT_RTP),
     "STUN length beyond": (stun(body=bytes(8))[:-4], PacketKind.NOT_RTP),

@@ -92,14 +92,15 @@ class ReferenceEngine:
         allocate = packet.kind == PacketKind.STUN and packet.payload_type in (0x0003, 0x0103)
         if not request and not hello and not allocate:
             return
-        sent = self.handshakes.get(self._key(packet))
-        if sent is None or self._too_old(packet.time_ns, sent.time_ns):
-            sent = self.handshakes[self._key(packet)] = Handshake(packet.time_ns)
+        sent = self.handshakes.setdefault(self._key(packet), Handshake(packet.time_ns))
+        if allocate:
+            sent.allocate = packet
+            return
+        if self._too_old(packet.time_ns, sent.time_ns):
+            sent.stun = sent.dtls = None
         sent.time_ns = packet.time_ns
         if request:
             sent.stun = sent.stun or packet
-        elif allocate:
-            sent.allocate = packet
         else:
             sent.dtls = sent.dtls or packet
 
@@ -162,13 +163,13 @@ class ReferenceEngine:
         held = candidate.rtp
         flow = self.flows[key] = Flow(key, held.time_ns, held.time_ns)
         sent = self.handshakes.get(key[:4])
-        if sent and not self._too_old(held.time_ns, sent.time_ns):
-            for packet, kind in (
-                (sent.stun, EVIDENCE_STUN),
-                (sent.dtls, EVIDENCE_DTLS),
-                (sent.allocate, EVIDENCE_ALLOCATE),
+        if sent:
+            for packet, kind, time_ns in (
+                (sent.stun, EVIDENCE_STUN, sent.time_ns),
+                (sent.dtls, EVIDENCE_DTLS, sent.time_ns),
+                (sent.allocate, EVIDENCE_ALLOCATE, sent.allocate and sent.allocate.time_ns),
             ):
-                if packet:
+                if packet and not self._too_old(held.time_ns, time_ns):
                     flow.log.append((packet.time_ns, kind, packet.payload()[:255]))
         # In the order in which they came; for equal times the engine cannot know it and takes RTCP first.
         before = [p for p in (candidate.rtcp, held) if p is not None]

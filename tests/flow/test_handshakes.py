@@ -3,7 +3,7 @@
 from flow.engine_run import run
 from flow.packet_rows import Packet, stream
 
-from callprint.core.evidence import EVIDENCE_ALLOCATE, EVIDENCE_DTLS, EVIDENCE_STUN
+from callprint.core.evidence import EVIDENCE_ALLOCATE, EVIDENCE_DTLS, EVIDENCE_RTP, EVIDENCE_STUN
 from callprint.core.packets import Outcome, PacketKind
 
 
@@ -41,6 +41,14 @@ def test_the_last_allocate_before_media_through_a_relay_is_evidence():
         (EVIDENCE_ALLOCATE, again.payload()[:255])
     ]
     assert engine.outcomes[Outcome.STUN] == 3
+
+
+def test_an_allocate_keeps_no_older_request_alive():
+    binding = Packet(time_ms=0, kind=PacketKind.STUN, payload_type=1, size=60)
+    allocate = Packet(time_ms=50_000, kind=PacketKind.STUN, payload_type=0x0003, size=60)
+    _, reported = run([binding, allocate, *stream(2, time_ms=70_000)])
+    (final,) = [one for one in reported if one[0] == "final"]
+    assert [kind for _, kind, _ in final[3]] == [EVIDENCE_ALLOCATE, EVIDENCE_RTP, EVIDENCE_RTP]
 
 
 def test_flows_that_share_the_ports_share_the_handshake():

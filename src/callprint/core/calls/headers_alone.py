@@ -130,18 +130,19 @@ def _sdes_chunks(chunks: bytes, count: int) -> bytes:
 
 
 def stun_alone(payload: bytes) -> bytes:
-    """Return a STUN message whose identifiers and values are zero."""
+    """Return a STUN message of the same length whose identifiers and values are zero."""
     found = bytearray(payload[:8] + bytes(12))
+    alignment = 1 if int.from_bytes(payload[2:4], "big") % 4 else 4  # WhatsApp does not pad
     at = _STUN_HEADER
     while at + 4 <= len(payload):
         kind, length = (int.from_bytes(payload[at + i : at + i + 2], "big") for i in (0, 2))
-        padded = length + -length % 4
+        padded = length + -length % alignment
         if at + 4 + padded > len(payload):
             break
         value = payload[at + 4 : at + 4 + length] if kind in _STUN_KEPT else bytes(length)
         found += payload[at : at + 4] + value + bytes(padded - length)
         at += 4 + padded
-    return bytes(found[: len(payload)])
+    return bytes(found[: len(payload)]).ljust(len(payload), b"\0")
 
 
 def dtls_alone(payload: bytes) -> bytes:

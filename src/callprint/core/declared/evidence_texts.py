@@ -34,6 +34,7 @@ Integer = Any  # int or np.int64: compiled code makes no difference, mypy does
 
 _SDES, _NOTE, _TOOL = 202, 7, 6
 _SOFTWARE, _REALM = 0x8022, 0x0014
+_ANSWER = 0x0110  # the class of a STUN message, RFC 8489 5; zero: a request
 
 _TEXT = np.dtype(
     [
@@ -86,6 +87,11 @@ def _rtcp_texts(buffer: Array, at: Integer, end: Integer, texts: Array, count: I
 def _stun_texts(
     buffer: Array, at: Integer, end: Integer, wanted: Array, texts: Array, count: Integer
 ) -> Integer:
+    if at + 20 > end:
+        return count
+    # What a server answers names the server by its texts, but the service by an attribute that no other has.
+    asks = be16(buffer, at) & _ANSWER == 0
+    alignment = 4 if be16(buffer, at + 2) % 4 == 0 else 1  # WhatsApp does not pad
     at += 20
     while at + 4 <= end:
         kind, length = be16(buffer, at), be16(buffer, at + 2)
@@ -94,11 +100,11 @@ def _stun_texts(
                 count = _put(texts, count, EVIDENCE_STUN, kind, at, 0)
         if at + 4 + length > end:
             break
-        if kind == _SOFTWARE:
+        if kind == _SOFTWARE and asks:
             count = _put(texts, count, EVIDENCE_STUN, 0, at + 4, length)
-        elif kind == _REALM:
+        elif kind == _REALM and asks:
             count = _put(texts, count, EVIDENCE_STUN, _REALM, at + 4, length)
-        at += 4 + (length + 3 & ~3)
+        at += 4 + (length + alignment - 1) // alignment * alignment
     return count
 
 

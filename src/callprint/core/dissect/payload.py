@@ -23,6 +23,8 @@ NOT_RTP = int(PacketKind.NOT_RTP)
 
 _BACNET_PORTS = 0xBAC0 >> 4  # 47808 to 47823
 
+ALLOCATES = (0x0003, 0x0103)  # TURN (RFC 8656): request, success response
+
 _SEALED = 0x2C  # the unified header with a length and 16 bits of the number, without a connection id: as all write it
 _SEALED_HEADER = 5
 _LEAST_SEALED = 16  # RFC 9147 section 4.2.3
@@ -139,10 +141,14 @@ def _is_stun(data: Array, at: int, length: int) -> bool:
     if length < 20:
         return False
     body = be16(data, at + 2)
-    exact = body + 20 == length
+    message = be16(data, at)
+    if body + 20 > length:
+        return False
+    if body % 4 != 0:  # WhatsApp does not pad the attributes of its Allocates
+        return message in ALLOCATES and body + 20 == length and be32(data, at + 4) == 0x2112A442
     if be32(data, at + 4) == 0x2112A442:
-        return exact or (body % 4 == 0 and body + 20 < length)  # WhatsApp does not pad its attributes
-    return exact and body % 4 == 0 and be16(data, at) in (0x0001, 0x0101, 0x0111, 0x0002, 0x0102, 0x0112)
+        return True
+    return message in (0x0001, 0x0101, 0x0111, 0x0002, 0x0102, 0x0112) and body + 20 == length
 
 
 @compiled

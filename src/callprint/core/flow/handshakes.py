@@ -10,6 +10,7 @@ of STUN or DTLS fills this table and nothing else.
 
 import numpy as np
 
+from callprint.core.dissect.payload import ALLOCATES
 from callprint.core.evidence import EVIDENCE_ALLOCATE, EVIDENCE_DTLS, EVIDENCE_STUN
 from callprint.core.flow import evidence_pool
 from callprint.core.flow.layout import HELD_BYTES, Tables
@@ -21,19 +22,11 @@ from callprint.core.ground.sets import WAYS, entry_to_claim, first_of_set, keyed
 from callprint.core.packets import MAXIMUM_PAYLOAD
 
 _BINDING_REQUEST = 0x0001
-_ALLOCATES = (0x0003, 0x0103)  # request, success response
 _MAGIC_COOKIE = 0x2112A442
 _HANDSHAKE = 22  # DTLS content type
 _CLIENT_HELLO = 1
 _SERVER_HELLO = 2
 _HANDSHAKE_TYPE_AT = 13  # behind the record header
-
-
-@compiled
-def _empty(entry: Row) -> None:
-    entry.stun_length = 0
-    entry.dtls_length = 0
-    entry.allocate_length = 0
 
 
 @compiled
@@ -58,7 +51,9 @@ def _claim(tables: Tables, key_hash: np.uint32, packet: Row) -> int:
     if entry.used and entry.time_ns >= stale_before_ns:
         state.handshakes_evicted += 1
     occupy(entry, key_hash, packet)
-    _empty(entry)
+    entry.stun_length = 0
+    entry.dtls_length = 0
+    entry.allocate_length = 0
     return way
 
 
@@ -69,8 +64,10 @@ def _entry_of(tables: Tables, key_hash: np.uint32, packet: Row) -> int:
     if way < 0:
         way = _claim(tables, key_hash, packet)
     entry = tables.handshakes[way]
-    if abs(packet.time_ns - entry.time_ns) > tables.state[0].idle_timeout_ns:
-        _empty(entry)
+    if abs(packet.time_ns - entry.handshake_time_ns) > tables.state[0].idle_timeout_ns:
+        entry.stun_length = 0
+        entry.dtls_length = 0
+    entry.handshake_time_ns = packet.time_ns
     entry.time_ns = packet.time_ns
     return way
 
@@ -83,19 +80,31 @@ def _keep(held: Array, way: int, data: Array, packet: Row) -> int:
     return length
 
 
+@compiled
+def _note_allocate(tables: Tables, data: Array, packet: Row, key_hash: np.uint32) -> None:
+    """Keep the last Allocate of a sender. It has an age of its own: it keeps no STUN request and no hello alive."""
+    way = _find(tables, key_hash, packet)
+    if way < 0:
+        way = _claim(tables, key_hash, packet)
+    entry = tables.handshakes[way]
+    entry.time_ns = packet.time_ns
+    entry.allocate_time_ns = packet.time_ns
+    entry.allocate_length = _keep(tables.held_allocate, way, data, packet)
+
+
 @compiled_apart
 def note_stun(tables: Tables, data: Array, packet: Row, key_hash: np.uint32) -> None:
     """Keep the first Binding request of a sender, which repeated ones keep alive, and its last Allocate."""
     at = packet.offset
     message = be16(data, at)
-    if be32(data, at + 4) != _MAGIC_COOKIE or (message != _BINDING_REQUEST and message not in _ALLOCATES):
+    if be32(data, at + 4) != _MAGIC_COOKIE or (message != _BINDING_REQUEST and message not in ALLOCATES):
+        return
+    if message != _BINDING_REQUEST:
+        _note_allocate(tables, data, packet, key_hash)
         return
     way = _entry_of(tables, key_hash, packet)
     entry = tables.handshakes[way]
-    if message != _BINDING_REQUEST:
-        entry.allocate_time_ns = packet.time_ns
-        entry.allocate_length = _keep(tables.held_allocate, way, data, packet)
-    elif entry.stun_length == 0:
+    if entry.stun_length == 0:
         entry.stun_time_ns = packet.time_ns
         entry.stun_length = _keep(tables.held_stun, way, data, packet)
 
@@ -124,18 +133,19 @@ def recall(tables: Tables, row: int) -> None:
     if way < 0:
         return
     entry = tables.handshakes[way]
-    if abs(flow.first_seen_ns - entry.time_ns) > tables.state[0].idle_timeout_ns:
-        return
+    idle_timeout_ns = tables.state[0].idle_timeout_ns
+    fresh = abs(flow.first_seen_ns - entry.handshake_time_ns) <= idle_timeout_ns
     held = way * HELD_BYTES
-    if entry.stun_length != 0:
+    if fresh and entry.stun_length != 0:
         evidence_pool.append(
             tables, row, tables.held_stun, held, entry.stun_length, entry.stun_time_ns, EVIDENCE_STUN
         )
-    if entry.dtls_length != 0:
+    if fresh and entry.dtls_length != 0:
         evidence_pool.append(
             tables, row, tables.held_dtls, held, entry.dtls_length, entry.dtls_time_ns, EVIDENCE_DTLS
         )
-    if entry.allocate_length != 0:
+    fresh = abs(flow.first_seen_ns - entry.allocate_time_ns) <= idle_timeout_ns
+    if fresh and entry.allocate_length != 0:
         evidence_pool.append(
             tables,
             row,

@@ -166,7 +166,8 @@ HANDSHAKE = np.dtype(
         ("src_lo", "<u8"),
         ("dst_hi", "<u8"),
         ("dst_lo", "<u8"),
-        ("time_ns", "<i8"),  # of the newest STUN or DTLS packet
+        ("time_ns", "<i8"),  # of the newest packet that counts
+        ("handshake_time_ns", "<i8"),  # of the newest STUN request or DTLS hello
         ("stun_time_ns", "<i8"),
         ("dtls_time_ns", "<i8"),
         ("allocate_time_ns", "<i8"),
