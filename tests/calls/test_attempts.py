@@ -147,6 +147,9 @@ def test_who_answers_may_not_be_who_rang():
     assert end_of([*script, (2.0, of_server(answer, b"phone two"))]).callee_user_agent == "phone two"
     assert end_of([*script, (2.0, answer)]).callee_user_agent is None, "who answers is another one"
     assert end_of([*script, (2.0, reply(200, tag="one"))]).callee_user_agent == "phone one"
+    late = [of_server(reply(status, tag="one"), b"phone one") for status in (180, 487, 200)]
+    for message in late:  # of the one that lost
+        assert end_of([*script, (2.0, answer), (2.1, message)]).callee_user_agent is None
 
 
 # -- CANCEL

@@ -184,14 +184,34 @@ def test_of_two_telephones_of_one_kind_the_one_that_answers_is_where_its_media_c
     assert found.verdict.declared_application == "yealink"
 
 
-def test_who_answers_without_a_name_has_not_that_of_who_rang():
+@pytest.mark.parametrize("late", [None, 180, 487, 200])
+def test_who_answers_without_a_name_has_not_that_of_who_rang(late):
     script = [
         (0, CALL.request("INVITE", sdp=sdp(*CALLER))),
         (1, ringing(180, "Yealink 1.1", "b")),
         (2, CALL.response(200, to_tag="c", sdp=sdp(*CALLEE))),
     ]
+    script += [(3, ringing(late, "Yealink 1.1", "b"))] if late else []
     *_, row = play(CallPlayer(names=NAMES), script)
-    assert row.callee_user_agent is None
+    assert (row.callee_user_agent, row.callee_declared_application) == (None, None)
+
+
+def test_a_caller_that_answers_under_another_tag_keeps_its_name():
+    """It has sent its INVITE again with a new From tag, after a challenge."""
+    again = Talk(from_tag="z")
+    second, third = {"branch": "z9hG4bK-2"}, {"branch": "z9hG4bK-3", "to_tag": "c"}
+    script = [
+        (0, CALL.request("INVITE", sdp=sdp(*CALLER), headers=AGENT + CONTACT)),
+        (0.1, CALL.response(407, to_tag="p")),
+        (0.2, CALL.request("ACK", to_tag="p")),
+        (0.3, again.request("INVITE", cseq=2, sdp=sdp(*CALLER), headers=AGENT + CONTACT, **second)),
+        (2, again.response(200, cseq=2, sdp=sdp(*CALLEE), to_tag="c", **second)),
+        (9, again.request("INVITE", by_callee=True, sdp=sdp(*CALLEE), **third)),
+        (9.1, again.response(200, to_callee=True, sdp=sdp(*CALLER), **third)),
+        (20, again.request("BYE", cseq=3, to_tag="c")),
+    ]
+    *_, row = play(CallPlayer(names=NAMES), script)
+    assert row.caller_declared_application == "yealink"
 
 
 def test_a_restart_forgets_no_name():

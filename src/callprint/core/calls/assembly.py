@@ -28,7 +28,6 @@ from callprint.core.calls.assembly_snapshot import (
 from callprint.core.calls.attempt import Attempt
 from callprint.core.calls.call_rows import cells_of
 from callprint.core.calls.callee import ask_for
-from callprint.core.calls.claims import claim_after
 from callprint.core.calls.ended_flow import EndedFlow, ended_flows
 from callprint.core.calls.events import CallEvent, CallStep, MessageOutcome, nobody_listens
 from callprint.core.calls.facts import facts_of, facts_with_media
@@ -254,7 +253,7 @@ class CallAssembler:
         if self._table.full():
             self._evict()
         call = begun(message, raw, session, self._identities)
-        call.caller.claim = claim_after(None, message, session, raw.source_ip, self.said.names)
+        call.caller.note_claim(message, session, raw.source_ip, self.said.names)
         if session is not None:
             self._announced(call, session, Side.CALLER)
         self._table.add(call)
@@ -271,8 +270,7 @@ class CallAssembler:
         take = call.on_request if message.is_request else call.on_response
         take(message, sender, raw.time_ns)
         session = self._session(message)
-        party = call.party(sender)
-        party.claim = claim_after(party.claim, message, session, raw.source_ip, self.said.names)
+        call.party(sender).note_claim(message, session, raw.source_ip, self.said.names)
         if session is not None and was_open:
             self._announced(call, session, sender)
             self._live.note(call)

@@ -143,6 +143,7 @@ def _party_out(party: Party, reports: ReportTable) -> Plain:
         "clock_rates_hz": {str(payload_type): rate for payload_type, rate in party.clock_rates_hz.items()},
         "claim": _claim_out(party.claim),
         "agent_tag": party.agent_tag,
+        "answered_tag": party.answered_tag,
         "of_ports": [{"port": port, **rtpmap._asdict()} for (port, _), rtpmap in party.of_ports.items()],
     }
 
@@ -160,6 +161,7 @@ def _party_in(values: Plain, reports: Sequence[FlowReport]) -> Party:
         {int(payload_type): int(rate) for payload_type, rate in values.get("clock_rates_hz", {}).items()},
         _claim_in(values.get("claim")),
         str(values.get("agent_tag", "")),
+        values.get("answered_tag"),
         dict(map(_of_port, values.get("of_ports", []))),
     )
 

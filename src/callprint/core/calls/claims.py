@@ -43,14 +43,13 @@ def claim_after(
 ) -> Claim | None:
     """Return what a party claims once this message of it was seen.
 
-    The first claim stays, since proxies may change copies of the message; but who answers may not be who rang, and
-    then nothing stays of that.
+    The first claim stays, since proxies may change copies of the message. An answer adds to what was said before it.
     """
     answered = message.method == "INVITE" and 200 <= message.status < 300
     if before is not None and (before.answered or not answered):
         return before
     claim = _claim_of(message, session, source_ip, names)
-    if before is None or (before.tag and before.tag != message.sender_tag):
+    if before is None:
         return claim
     if claim is None or claim.declared.application != before.declared.application:
         return replace(before, answered=True)

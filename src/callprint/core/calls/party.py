@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import NamedTuple, TypeVar
 
-from callprint.core.calls.claims import Claim
+from callprint.core.calls.claims import Claim, claim_after
+from callprint.core.declared.table import NameTable
 from callprint.core.flow.payload_types import CODEC_NAMES
 from callprint.core.ground.addresses import Endpoint
 from callprint.core.signalling.identity import Identity
@@ -50,6 +51,7 @@ class Party:
     clock_rates_hz: dict[int, int] = field(default_factory=dict)  # of `codecs`, by payload type
     claim: Claim | None = None  # the name that its messages declare
     agent_tag: str = ""  # of who `user_agent` is; "" also where that is not known
+    answered_tag: str | None = None  # of the one that answered, of several that rang
     of_ports: dict[tuple[int, int], Rtpmap] = field(
         default_factory=dict
     )  # by port and payload type: see `announce`
@@ -67,16 +69,30 @@ class Party:
         """Note the program that a message of this party claims to be from, unless one is known.
 
         100 and whatever belongs to CANCEL are of the next hop alone, which may be a proxy (RFC 3261 9.1, 16.7).
-        `answers`: what is known may be of another telephone that rang as well, and then nothing stays of it.
+        `answers`: it is the first to answer, so that nothing stays of another telephone that rang as well.
         """
-        if message.status == 100 or message.method == "CANCEL":
+        if message.status == 100 or message.method == "CANCEL" or self.is_another(message):
             return
-        if answers or self.user_agent is None:
-            agent = message.header("user-agent") or message.header("server")
-            if agent:
-                self.user_agent, self.agent_tag = printable(agent), message.sender_tag
-            elif self.agent_tag and self.agent_tag != message.sender_tag:
+        if answers:
+            self.answered_tag = message.sender_tag
+            if self.agent_tag and self.agent_tag != message.sender_tag:
                 self.user_agent = None
+            if self.claim is not None and self.claim.tag and self.claim.tag != message.sender_tag:
+                self.claim = None
+        agent = message.header("user-agent") or message.header("server")
+        if agent and (answers or self.user_agent is None):
+            self.user_agent, self.agent_tag = printable(agent), message.sender_tag
+
+    def note_claim(
+        self, message: SipMessage, session: SessionDescription | None, source_ip: str, names: NameTable
+    ) -> None:
+        """Note the name that a message of this party declares; after `note_agent`."""
+        if not self.is_another(message):
+            self.claim = claim_after(self.claim, message, session, source_ip, names)
+
+    def is_another(self, message: SipMessage) -> bool:
+        """Return whether a message of this party is of another telephone than the one that has answered."""
+        return self.answered_tag is not None and message.sender_tag != self.answered_tag
 
     def announce(self, session: SessionDescription) -> int:
         """Note where and what it wants to receive; return how many endpoints had to make room.
