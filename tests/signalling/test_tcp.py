@@ -193,6 +193,19 @@ def test_a_fin_that_overtakes_the_last_data_does_not_cut_them_off():
     _assert_adds_up(tcp, 4)
 
 
+def test_a_connection_whose_last_data_were_never_captured_is_over_after_the_time_of_a_hole():
+    tcp = Payloads()
+    tcp.segment(0, KEY, 10, SYN, b"")
+    assert tcp.segment(1, KEY, 11, 0, INVITE + OK[:50]) == [INVITE]
+    assert tcp.segment(2, KEY, 11 + len(INVITE + OK), FIN, b"") == []
+    assert tcp.holes == 0
+    assert tcp.segment(HOLE_TIMEOUT_NS + 2, OTHER, 1, 0, OK) == [OK]
+    assert (tcp.holes, tcp.skipped_bytes) == (1, 50)
+    late = tcp.segment(HOLE_TIMEOUT_NS + 3, KEY, 11 + len(INVITE) + 50, 0, OK[50:])
+    assert (late, tcp.outcomes[TcpOutcome.REPEATED]) == ([], 1), "it is of the connection that is over"
+    _assert_adds_up(tcp, 5)
+
+
 def test_a_last_segment_that_is_sent_again_is_read_once():
     tcp = Payloads()
     tcp.segment(0, KEY, 0xFFFFFFFF, SYN, b"")

@@ -146,6 +146,8 @@ class TcpReassembler:
         self._bytes += stream.memory
         if flags & FIN:
             stream.end = _unwrapped(sequence, stream.expected) + len(payload)
+            if not stream.held and not stream.is_over:
+                self._begin_hole(key, stream, time_ns)
         if flags & RST:
             messages += self._end(key, stream)
         elif stream.is_over:
@@ -169,9 +171,12 @@ class TcpReassembler:
         for key, stream in overdue:
             if key == but:
                 continue
-            self._bytes -= stream.memory
-            messages += self._give_up(key, stream, now_ns)
-            self._bytes += stream.memory
+            if stream.held:
+                self._bytes -= stream.memory
+                messages += self._give_up(key, stream, now_ns)
+                self._bytes += stream.memory
+            else:
+                self._lose_the_rest(stream)
             if stream.is_over:
                 self._finish(key, stream, now_ns)
         return messages
@@ -227,9 +232,20 @@ class TcpReassembler:
             self.outcomes[TcpOutcome.USED if fresh else TcpOutcome.REPEATED] += 1
             stream.expected = expected + len(fresh)
             messages += [TcpMessage(time_ns, key, message, capture) for message in stream.framer.feed(fresh)]
-        if not stream.held:
+        if not stream.held and (stream.end is None or stream.is_over):
             self._with_hole.pop(key, None)
         return messages
+
+    def _begin_hole(self, key: StreamKey, stream: _Stream, now_ns: int) -> None:
+        stream.hole_since_ns = now_ns
+        self._with_hole[key] = stream
+        self._with_hole.move_to_end(key)
+
+    def _lose_the_rest(self, stream: _Stream) -> None:
+        """Give up what is missing before a FIN."""
+        assert stream.end is not None  # without a FIN, a hole is one because something is held behind it
+        self.holes += 1
+        stream.expected = stream.end
 
     def _hold(self, key: StreamKey, stream: _Stream, sequence: int, segment: _Segment) -> None:
         sequence = _unwrapped(sequence, stream.expected)
@@ -242,8 +258,7 @@ class TcpReassembler:
             self.held -= 1
             self.outcomes[TcpOutcome.REPEATED] += 1  # the longer one holds all its bytes
         if not stream.held:
-            stream.hole_since_ns = segment.time_ns
-            self._with_hole[key] = stream
+            self._begin_hole(key, stream, segment.time_ns)
         if before is None:
             heapq.heappush(stream.order, sequence)
         stream.held[sequence] = segment
