@@ -2,8 +2,8 @@
 
 import pytest
 
+from callprint.declared_names import shipped_names
 from callprint.recording.flows_of_call import TOGETHER_NS, Sent, number_calls
-from callprint.recording.recorder import _class_of
 
 HERE, THERE, ELSEWHERE = "192.0.2.1", "198.51.100.7", "198.51.100.8"
 
@@ -39,10 +39,15 @@ def test_an_empty_recording_has_no_call():
 @pytest.mark.parametrize(
     ("program", "name"),
     [
-        *(("chrome", "chromium"), ("firefox-esr", "firefox"), ("firefox-bin", "firefox")),
+        *(
+            ("chrome", "chromium"),
+            ("firefox-esr", "firefox"),
+            ("jamid", "jami"),
+            ("gst-launch-1.0", "gstreamer"),
+        ),
         *(("pjsua-x86_64-unknown-linux-gnu", "pjsua"), ("linphone-desktop", "linphone")),
-        *(("onedrive", "onedrive"), ("line", "line"), ("my-phone", "my-phone")),
+        *(("onedrive", None), ("line", None), ("my-phone", None), ("chrome-remote-desktop-host", None)),
     ],
 )
 def test_programs_have_the_names_that_networks_know(program, name):
-    assert _class_of(program) == name
+    assert shipped_names().by_program(program) == name

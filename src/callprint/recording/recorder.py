@@ -11,7 +11,7 @@ from callprint.core.dissect import dissect
 from callprint.core.flow.engine import EngineSettings
 from callprint.core.ground.addresses import Endpoint
 from callprint.core.packets import PacketKind
-from callprint.core.verdict import SIP, FlowReport
+from callprint.core.verdict import FlowReport
 from callprint.core.verdicts.pipeline import IdentificationPipeline
 from callprint.declared_names import shipped_names
 from callprint.identification import CaptureRun
@@ -91,7 +91,7 @@ class Recorder:
             return
         if told not in self._versions:
             self._versions[told] = told.version or (version_of(told.file) if told.file else "")
-        summary, name = report.summary, _class_of(told.name)
+        summary, name = report.summary, shipped_names().by_program(told.name) or told.name
         row = {
             "dataset": DEFAULT_SPLIT,
             "capture": self._capture,
@@ -126,17 +126,6 @@ class Recorder:
             return source, destination, NO_SOCKET
         program = owned.owner
         return source, destination, program if isinstance(program, Program) else NO_PROCESS
-
-
-def _class_of(program: str) -> str:
-    """Return the name of a program as networks have it: `chrome` is their chromium, `firefox-esr` their firefox.
-
-    Of the table of declared names those products count whose engine is known: the other patterns are for texts, not for
-    the names of files.
-    """
-    names = shipped_names()
-    found = names.declared(program, SIP)
-    return found.application if found is not None and names.engine_of(found.application) else program
 
 
 def _is_here(address: str) -> bool:

@@ -59,17 +59,13 @@ def capture_candidates(
                 errors.append(error)
         if errors and len(found) == before:
             refused(errors[0])
-    across = _said_in(list(found)) if len(found) > 1 else Said({}, {})
+    across = _said_in(list(found)) if len(found) > 1 else next(iter(found.values()), Said({}, {}))
     return [
-        # Of its packets those count that are in the file.
-        _candidate(
-            across.reports.get(flow, own).verdict,
-            own.summary,
-            across.sides.get(flow) or said.sides.get(flow),
-            file,
-        )
+        # Of its packets those count that are in the file. What is no flow across files is the rest of one.
+        _candidate(across.reports[flow].verdict, own.summary, across.sides.get(flow), file)
         for file, said in found.items()
         for flow, own in said.reports.items()
+        if flow in across.reports
     ]
 
 

@@ -122,6 +122,7 @@ class NameTable:
         self._engines = frozenset(engines or {})
         self._engine_of: dict[str, str] = {}  # applications whose engine is known
         self._libraries: set[str] = set()
+        self._of_program: dict[str, str] = {}  # by the names of their files
         self._runs: dict[str, frozenset[str]] = {}  # what products are made of, or run in
         for name, entry in (engines or {}).items():
             self._add(name, entry)
@@ -132,6 +133,7 @@ class NameTable:
                 self._engine_of[name] = str(entry["engine"])
             if entry.get("library"):
                 self._libraries.add(name)
+            self._of_program.update((str(program), name) for program in entry.get("programs", ()))
             if "runs" in entry:
                 self._runs[name] = frozenset(map(str, entry["runs"]))
             self._add(name, entry)
@@ -205,6 +207,10 @@ class NameTable:
             declared_by=after.by,
         )
 
+    def by_program(self, program: str) -> str | None:
+        """Return the application that a program is by the name of its file, None when the table does not say it."""
+        return self._of_program.get(program)
+
     def engine_of(self, name: str) -> str | None:
         """Return the media stack of an application, None when the table does not know it."""
         return self._engine_of.get(name)
@@ -228,7 +234,7 @@ class NameTable:
         return application != declared and application not in self._runs.get(declared, ())
 
     def _add(self, name: str, entry: Mapping[str, Any]) -> None:
-        unknown = set(entry) - {"engine", "library", "runs", "attributes", *self._patterns}
+        unknown = set(entry) - {"engine", "library", "programs", "runs", "attributes", *self._patterns}
         if unknown:
             raise ConfigError(f"{name!r}, a declared name, has a key {min(unknown)!r}")
         for key, patterns in self._patterns.items():
