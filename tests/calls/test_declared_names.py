@@ -167,6 +167,20 @@ def test_who_is_called_has_the_name_of_who_answers(responses, declared):
     assert row.callee_declared_application == declared
 
 
+def test_sdp_in_the_answer_is_nearer_to_the_media_than_who_signs_it():
+    """FreeSWITCH in bypass mode: it signs, and the telephone behind it sends the media."""
+    answer = ringing(200, "FreeSWITCH", "b").replace(b"Content-Length: 0\r\n\r\n", b"")
+    body = sdp(*CALLEE).replace("t=0 0", "t=0 0\r\na=tool:baresip 1.0.0").encode()
+    answer += b"Content-Type: application/sdp\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+    script = [
+        (0, CALL.request("INVITE", sdp=sdp(*CALLER))),
+        (1, ringing(180, "FreeSWITCH", "b")),
+        (2, answer),
+    ]
+    *_, row = play(CallPlayer(names=NAMES), script)
+    assert (row.callee_declared_application, row.callee_declared_by) == ("baresip", "sdp")
+
+
 def test_of_two_telephones_of_one_kind_the_one_that_answers_is_where_its_media_come_from():
     def response(status: int, tag: str, ip: str) -> bytes:
         named = f"Server: Yealink 1.1\r\nContact: <sip:b@{ip}>\r\nCSeq".encode()

@@ -43,7 +43,8 @@ def claim_after(
 ) -> Claim | None:
     """Return what a party claims once this message of it was seen.
 
-    The first claim stays, since proxies may change copies of the message. An answer adds to what was said before it.
+    The first claim stays, since proxies may change copies of the message. An answer adds to what was said before it:
+    more addresses, or with SDP a name that is nearer to the media.
     """
     answered = message.method == "INVITE" and 200 <= message.status < 300
     if before is not None and (before.answered or not answered):
@@ -51,10 +52,11 @@ def claim_after(
     claim = _claim_of(message, session, source_ip, names)
     if before is None:
         return claim
-    if claim is None or claim.declared.application != before.declared.application:
+    if claim is None:
         return replace(before, answered=True)
-    own = dict.fromkeys((*before.own_addresses, *claim.own_addresses))
     declared = names.chosen((before.declared, claim.declared)) or before.declared
+    named = [each for each in (before, claim) if each.declared.application == declared.application]
+    own = dict.fromkeys(address for each in named for address in each.own_addresses)
     return Claim(declared, tuple(own), before.tag, answered=True)
 
 
