@@ -347,15 +347,15 @@ def _in_order(found: Judgements[Verdict]) -> list[Verdict]:
 
 
 def _matches(verdict: Verdict, query: VerdictQuery) -> bool:
-    span = _span(query)
+    span, fingerprint = _span(query), query.fingerprint_glob
     return (
         (query.address is None or query.address in (verdict.flow.src_ip, verdict.flow.dst_ip))
         and (query.application is None or query.application == verdict.application)
         and (query.reason is None or query.reason == verdict.reason)
         and (query.declared is None or query.declared == verdict.declared_application)
         and (
-            query.fingerprint_glob is None
-            or (verdict.fingerprint is not None and fnmatchcase(verdict.fingerprint, query.fingerprint_glob))
+            fingerprint is None
+            or (verdict.fingerprint is not None and fnmatchcase(verdict.fingerprint, fingerprint))
         )
         and span.since_ns <= verdict.decided_at_ns < span.until_ns
         and (

@@ -46,8 +46,7 @@ def claim_after(
     The first claim stays, since proxies may change copies of the message. An answer adds to what was said before it:
     more addresses, or with SDP a name that is nearer to the media.
     """
-    answered = message.method == "INVITE" and 200 <= message.status < 300
-    if before is not None and (before.answered or not answered):
+    if before is not None and (before.answered or not _answers(message)):
         return before
     claim = _claim_of(message, session, source_ip, names)
     if before is None:
@@ -80,8 +79,11 @@ def _claim_of(
     )
     if declared is None:
         return None
-    answered = 200 <= message.status < 300
-    return Claim(declared, _own_addresses(message, source_ip), message.sender_tag, answered)
+    return Claim(declared, _own_addresses(message, source_ip), message.sender_tag, _answers(message))
+
+
+def _answers(message: SipMessage) -> bool:
+    return message.method == "INVITE" and 200 <= message.status < 300
 
 
 def _own_addresses(message: SipMessage, source_ip: str) -> tuple[str, ...]:

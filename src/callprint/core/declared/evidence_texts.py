@@ -40,10 +40,7 @@ _TEXT = np.dtype(
     [
         ("log", np.int64),
         ("kind", np.int64),  # EVIDENCE_RTCP, _STUN or _DTLS
-        (
-            "attribute",
-            np.int64,
-        ),  # the type of a STUN attribute that names a product, or of REALM; 0: another text
+        ("attribute", np.int64),  # a type of STUN: of what names a product, or REALM; 0: another text
         ("offset", np.int64),  # of the text in the buffer
         ("length", np.int64),
     ],
@@ -169,13 +166,11 @@ def declared_in(buffer: Array, spans: Array, names: NameTable) -> dict[int, Decl
     count = _all_texts(read_only(buffer), checked_spans(buffer, spans), wanted, texts)
     found: dict[int, list[Declared]] = {}
     for log, kind, attribute, offset, length in texts[:count].tolist():
-        text = buffer[offset : offset + length].tobytes().decode("utf-8", "replace")
-        if attribute == _REALM:
-            declared = names.by_realm(text)
-        elif attribute:
+        if attribute not in (0, _REALM):
             declared = names.by_attribute(attribute)
         else:
-            declared = names.declared(text, _SAID_BY[kind])
+            text = buffer[offset : offset + length].tobytes().decode("utf-8", "replace")
+            declared = names.by_realm(text) if attribute else names.declared(text, _SAID_BY[kind])
         if declared is not None:
             found.setdefault(log, []).append(declared)
     return {log: first for log, each in found.items() if (first := names.chosen(each)) is not None}

@@ -140,13 +140,13 @@ def _is_stun(data: Array, at: int, length: int) -> bool:
     """RFC 8489 with the magic cookie, or a message type of the RFC 3489 that had none."""
     if length < 20:
         return False
-    body = be16(data, at + 2)
-    message = be16(data, at)
+    message, body = be16(data, at), be16(data, at + 2)
     if body + 20 > length:
         return False
+    has_cookie = be32(data, at + 4) == 0x2112A442
     if body % 4 != 0:  # WhatsApp does not pad the attributes of its Allocates
-        return message in ALLOCATES and body + 20 == length and be32(data, at + 4) == 0x2112A442
-    if be32(data, at + 4) == 0x2112A442:
+        return has_cookie and message in ALLOCATES and body + 20 == length
+    if has_cookie:
         return True
     return message in (0x0001, 0x0101, 0x0111, 0x0002, 0x0102, 0x0112) and body + 20 == length
 

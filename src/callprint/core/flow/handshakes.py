@@ -58,17 +58,24 @@ def _claim(tables: Tables, key_hash: np.uint32, packet: Row) -> int:
 
 
 @compiled
-def _entry_of(tables: Tables, key_hash: np.uint32, packet: Row) -> int:
-    """Return the entry of the sender of this packet: its own one, emptied when it is stale, or a new one."""
+def _way_of(tables: Tables, key_hash: np.uint32, packet: Row) -> int:
+    """Return the entry of the sender of this packet, its own one or a new one, which counts again from now on."""
     way = _find(tables, key_hash, packet)
     if way < 0:
         way = _claim(tables, key_hash, packet)
+    tables.handshakes[way].time_ns = packet.time_ns
+    return way
+
+
+@compiled
+def _entry_of(tables: Tables, key_hash: np.uint32, packet: Row) -> int:
+    """Return the entry of the sender of a handshake, without the one before when that is stale."""
+    way = _way_of(tables, key_hash, packet)
     entry = tables.handshakes[way]
     if abs(packet.time_ns - entry.handshake_time_ns) > tables.state[0].idle_timeout_ns:
         entry.stun_length = 0
         entry.dtls_length = 0
     entry.handshake_time_ns = packet.time_ns
-    entry.time_ns = packet.time_ns
     return way
 
 
@@ -83,11 +90,8 @@ def _keep(held: Array, way: int, data: Array, packet: Row) -> int:
 @compiled
 def _note_allocate(tables: Tables, data: Array, packet: Row, key_hash: np.uint32) -> None:
     """Keep the last Allocate of a sender. It has an age of its own: it keeps no STUN request and no hello alive."""
-    way = _find(tables, key_hash, packet)
-    if way < 0:
-        way = _claim(tables, key_hash, packet)
+    way = _way_of(tables, key_hash, packet)
     entry = tables.handshakes[way]
-    entry.time_ns = packet.time_ns
     entry.allocate_time_ns = packet.time_ns
     entry.allocate_length = _keep(tables.held_allocate, way, data, packet)
 
@@ -97,10 +101,11 @@ def note_stun(tables: Tables, data: Array, packet: Row, key_hash: np.uint32) -> 
     """Keep the first Binding request of a sender, which repeated ones keep alive, and its last Allocate."""
     at = packet.offset
     message = be16(data, at)
-    if be32(data, at + 4) != _MAGIC_COOKIE or (message != _BINDING_REQUEST and message not in ALLOCATES):
+    if be32(data, at + 4) != _MAGIC_COOKIE:
         return
-    if message != _BINDING_REQUEST:
+    if message in ALLOCATES:
         _note_allocate(tables, data, packet, key_hash)
+    if message != _BINDING_REQUEST:
         return
     way = _entry_of(tables, key_hash, packet)
     entry = tables.handshakes[way]

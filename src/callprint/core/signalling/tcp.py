@@ -276,10 +276,10 @@ class TcpReassembler:
 
     def _is_sent_again(self, key: StreamKey, time_ns: int, sequence: int, payload: bytes) -> bool:
         """Return whether a segment of no stream is the last one of a stream that was finished."""
-        finished_ns, end = self._finished.get(key, (0, 0))
-        return key in self._finished and (
-            time_ns - finished_ns <= SENT_AGAIN_NS and len(payload) <= _distance(sequence, end) <= WINDOW
-        )
+        if key not in self._finished:
+            return False
+        finished_ns, end = self._finished[key]
+        return time_ns - finished_ns <= SENT_AGAIN_NS and len(payload) <= _distance(sequence, end) <= WINDOW
 
     def _finish(self, key: StreamKey, stream: _Stream, now_ns: int) -> None:
         """Close a stream that is over, and remember its end for a while."""
