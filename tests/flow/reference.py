@@ -62,6 +62,7 @@ class ReferenceEngine:
         self.settings = settings
         self.flows: dict[tuple, Flow] = {}
         self.handshakes: dict[tuple, Handshake] = {}
+        self.allocates: dict[tuple, Packet] = {}
         self.candidates: dict[tuple, list[tuple[tuple, Candidate]]] = {}
         self.outcomes = dict.fromkeys(Outcome, 0)
         self.reported: list[tuple] = []
@@ -89,11 +90,14 @@ class ReferenceEngine:
     def _handshake(self, packet: Packet) -> None:
         request = packet.kind == PacketKind.STUN and packet.payload_type == 1
         hello = packet.kind == PacketKind.DTLS and packet.payload_type in (1, 2)
-        allocate = packet.kind == PacketKind.STUN and packet.payload_type in (0x0003, 0x0103)
-        if not request and not hello and not allocate:
+        if packet.kind == PacketKind.STUN and packet.payload_type == 0x0003:
+            self.allocates[self._key(packet)[:2]] = packet  # of a socket, whichever server it asks
+            return
+        answer = packet.kind == PacketKind.STUN and packet.payload_type == 0x0103
+        if not request and not hello and not answer:
             return
         sent = self.handshakes.setdefault(self._key(packet), Handshake(packet.time_ns))
-        if allocate:
+        if answer:
             sent.allocate = packet
             return
         if self._too_old(packet.time_ns, sent.time_ns):
@@ -162,15 +166,7 @@ class ReferenceEngine:
     def _promote(self, key: tuple, candidate: Candidate) -> Flow:
         held = candidate.rtp
         flow = self.flows[key] = Flow(key, held.time_ns, held.time_ns)
-        sent = self.handshakes.get(key[:4])
-        if sent:
-            for packet, kind, time_ns in (
-                (sent.stun, EVIDENCE_STUN, sent.time_ns),
-                (sent.dtls, EVIDENCE_DTLS, sent.time_ns),
-                (sent.allocate, EVIDENCE_ALLOCATE, sent.allocate and sent.allocate.time_ns),
-            ):
-                if packet and not self._too_old(held.time_ns, time_ns):
-                    flow.log.append((packet.time_ns, kind, packet.payload()[:255]))
+        flow.log += self._sent_before(key, held.time_ns)
         # In the order in which they came; for equal times the engine cannot know it and takes RTCP first.
         before = [p for p in (candidate.rtcp, held) if p is not None]
         for packet in sorted(before, key=lambda p: (p.time_ns, p.kind != PacketKind.RTCP)):
@@ -181,6 +177,24 @@ class ReferenceEngine:
         pair = self._pair(key)
         self.candidates[pair] = [e for e in self.candidates[pair] if e[1] is not candidate]
         return flow
+
+    def _sent_before(self, key: tuple, time_ns: int) -> list[tuple]:
+        def fresh(packet: Packet | None, kind: int, of_ns: int) -> list[tuple]:
+            if packet is None or self._too_old(time_ns, of_ns):
+                return []
+            return [(packet.time_ns, kind, packet.payload()[:255])]
+
+        sent = self.handshakes.get(key[:4], Handshake(time_ns))
+        allocates = [
+            found
+            for packet in (sent.allocate, self.allocates.get(key[:2]))
+            if packet and (found := fresh(packet, EVIDENCE_ALLOCATE, packet.time_ns))
+        ]
+        return (
+            fresh(sent.stun, EVIDENCE_STUN, sent.time_ns)
+            + fresh(sent.dtls, EVIDENCE_DTLS, sent.time_ns)
+            + (allocates[0] if allocates else [])
+        )
 
     def _known(self, flow: Flow, packet: Packet) -> None:
         flow.last_active_ns = max(flow.last_active_ns, packet.time_ns)

@@ -43,6 +43,40 @@ def test_the_last_allocate_before_media_through_a_relay_is_evidence():
     assert engine.outcomes[Outcome.STUN] == 3
 
 
+def test_media_past_the_relay_have_the_allocate_of_their_socket():
+    """ICE tries relays and the direct way from one socket: WhatsApp asks eight servers and sends media to none."""
+    asked = [
+        Packet(time_ms=i, kind=PacketKind.STUN, payload_type=0x0003, size=60, destination=8 + i, sequence=i)
+        for i in range(3)
+    ]
+    of_the_next_socket = Packet(
+        time_ms=4, kind=PacketKind.STUN, payload_type=0x0003, size=70, destination=8, source_port=4001
+    )
+    answer = Packet(
+        time_ms=5,
+        kind=PacketKind.STUN,
+        payload_type=0x0103,
+        size=80,
+        source=8,
+        destination=1,
+        source_port=5000,
+    )
+    back = stream(2, time_ms=20, source=2, destination=1, source_port=5000, destination_port=4000)
+    _, reported = run([*asked, of_the_next_socket, answer, *stream(2, time_ms=20), *back])
+    logs = {one[1][0]: one[3] for one in reported if one[0] == "final"}
+    assert logs[1][0] == (asked[-1].time_ns, EVIDENCE_ALLOCATE, asked[-1].payload())
+    assert [kind for _, kind, _ in logs[2]] == [EVIDENCE_RTP, EVIDENCE_RTP]
+
+
+def test_what_a_server_answers_counts_for_its_own_media():
+    answer = Packet(time_ms=0, kind=PacketKind.STUN, payload_type=0x0103, size=80)
+    elsewhere = stream(2, time_ms=20, destination=3, ssrc=8)
+    _, reported = run([answer, *stream(2, time_ms=20), *elsewhere])
+    logs = {one[1][2]: one[3] for one in reported if one[0] == "final"}
+    assert [kind for _, kind, _ in logs[2]] == [EVIDENCE_ALLOCATE, EVIDENCE_RTP, EVIDENCE_RTP]
+    assert [kind for _, kind, _ in logs[3]] == [EVIDENCE_RTP, EVIDENCE_RTP]
+
+
 def test_an_allocate_keeps_no_older_request_alive():
     binding = Packet(time_ms=0, kind=PacketKind.STUN, payload_type=1, size=60)
     allocate = Packet(time_ms=50_000, kind=PacketKind.STUN, payload_type=0x0003, size=60)

@@ -23,7 +23,8 @@ NOT_RTP = int(PacketKind.NOT_RTP)
 
 _BACNET_PORTS = 0xBAC0 >> 4  # 47808 to 47823
 
-ALLOCATES = (0x0003, 0x0103)  # TURN (RFC 8656): request, success response
+ALLOCATE_REQUEST = 0x0003  # TURN (RFC 8656)
+ALLOCATES = (ALLOCATE_REQUEST, 0x0103)  # and its success response
 
 _SEALED = 0x2C  # the unified header with a length and 16 bits of the number, without a connection id: as all write it
 _SEALED_HEADER = 5

@@ -3,20 +3,25 @@
 ICE begins with STUN Binding requests (RFC 8445), DTLS-SRTP with a ClientHello and a ServerHello (RFC 5764),
 from and to the ports of the media that follows. They are the first thing that a media stack writes by itself.
 The packets end in the counters of their kind; of each direction, the first STUN and the first DTLS packet are
-kept for the flows that may follow, several of which can share the ports. Where media go through a TURN server,
-they are preceded by an Allocate (RFC 8656), whose last request has the realm that the server asked for. A flood
-of STUN or DTLS fills this table and nothing else.
+kept for the flows that may follow, several of which can share the ports.
+
+A socket asks TURN servers for a relay with an Allocate (RFC 8656), whose last request has the realm that the server
+asked for. Its media go through one of those servers or, where ICE finds a shorter way, past all of them from the
+same socket. So requests have an entry of their sender alone. A server's answer counts for what that server sends.
+
+A flood of STUN or DTLS fills this table and nothing else.
 """
 
 import numpy as np
 
-from callprint.core.dissect.payload import ALLOCATES
+from callprint.core.dissect.payload import ALLOCATE_REQUEST, ALLOCATES
 from callprint.core.evidence import EVIDENCE_ALLOCATE, EVIDENCE_DTLS, EVIDENCE_STUN
 from callprint.core.flow import evidence_pool
+from callprint.core.flow.hashing import half_session_hash, sender_hash
 from callprint.core.flow.layout import HELD_BYTES, Tables
 from callprint.core.ground.arrays import Array
 from callprint.core.ground.compiled import Row, compiled, compiled_apart, copy_bytes
-from callprint.core.ground.endpoints import occupy, same_endpoints
+from callprint.core.ground.endpoints import occupy, same_endpoints, same_source
 from callprint.core.ground.loads import be16, be32
 from callprint.core.ground.sets import WAYS, entry_to_claim, first_of_set, keyed
 from callprint.core.packets import MAXIMUM_PAYLOAD
@@ -30,27 +35,49 @@ _HANDSHAKE_TYPE_AT = 13  # behind the record header
 
 
 @compiled
-def _find(tables: Tables, key_hash: np.uint32, sender: Row) -> int:
-    """Return the entry with exactly the endpoints of `sender` (any row that has them), -1 when there is none."""
+def _key_of(row: Row, alone: bool) -> np.uint32:
+    """Return the hash of the entry for the endpoints of a row, or for its sender alone."""
+    return sender_hash(row) if alone else half_session_hash(row)
+
+
+@compiled
+def _is_of(entry: Row, row: Row, alone: bool) -> bool:
+    """Return whether an entry is that of the endpoints of a row, or that of its sender alone."""
+    if alone:
+        return bool(
+            same_source(entry, row) and entry.dst_lo == 0 and entry.dst_hi == 0 and entry.dst_port == 0
+        )
+    return same_endpoints(entry, row)
+
+
+@compiled
+def _find(tables: Tables, row: Row, alone: bool) -> int:
+    """Return the entry of the endpoints of any row that has them, or of its sender alone; -1 when there is none."""
+    key_hash = _key_of(row, alone)
     first = first_of_set(tables.handshakes.shape[0], keyed(key_hash, tables.state[0].set_key))
     for way in range(first, first + WAYS):
         entry = tables.handshakes[way]
-        if entry.used and entry.hash == key_hash and same_endpoints(entry, sender):
+        if entry.used and entry.hash == key_hash and _is_of(entry, row, alone):
             return int(way)
     return -1
 
 
 @compiled
-def _claim(tables: Tables, key_hash: np.uint32, packet: Row) -> int:
+def _claim(tables: Tables, packet: Row, alone: bool) -> int:
     """Return an entry for a new sender: an empty or stale one of its set, else any one of them, which is counted."""
     state = tables.state[0]
     state.claims += 1
     stale_before_ns = packet.time_ns - state.idle_timeout_ns
+    key_hash = _key_of(packet, alone)
     way = entry_to_claim(tables.handshakes, keyed(key_hash, state.set_key), stale_before_ns, state.claims)
     entry = tables.handshakes[way]
     if entry.used and entry.time_ns >= stale_before_ns:
         state.handshakes_evicted += 1
     occupy(entry, key_hash, packet)
+    if alone:
+        entry.dst_hi = 0
+        entry.dst_lo = 0
+        entry.dst_port = 0
     entry.stun_length = 0
     entry.dtls_length = 0
     entry.allocate_length = 0
@@ -58,19 +85,19 @@ def _claim(tables: Tables, key_hash: np.uint32, packet: Row) -> int:
 
 
 @compiled
-def _way_of(tables: Tables, key_hash: np.uint32, packet: Row) -> int:
+def _way_of(tables: Tables, packet: Row, alone: bool) -> int:
     """Return the entry of the sender of this packet, its own one or a new one, which counts again from now on."""
-    way = _find(tables, key_hash, packet)
+    way = _find(tables, packet, alone)
     if way < 0:
-        way = _claim(tables, key_hash, packet)
+        way = _claim(tables, packet, alone)
     tables.handshakes[way].time_ns = packet.time_ns
     return way
 
 
 @compiled
-def _entry_of(tables: Tables, key_hash: np.uint32, packet: Row) -> int:
+def _entry_of(tables: Tables, packet: Row) -> int:
     """Return the entry of the sender of a handshake, without the one before when that is stale."""
-    way = _way_of(tables, key_hash, packet)
+    way = _way_of(tables, packet, False)
     entry = tables.handshakes[way]
     if abs(packet.time_ns - entry.handshake_time_ns) > tables.state[0].idle_timeout_ns:
         entry.stun_length = 0
@@ -88,26 +115,26 @@ def _keep(held: Array, way: int, data: Array, packet: Row) -> int:
 
 
 @compiled
-def _note_allocate(tables: Tables, data: Array, packet: Row, key_hash: np.uint32) -> None:
+def _note_allocate(tables: Tables, data: Array, packet: Row, message: int) -> None:
     """Keep the last Allocate of a sender. It has an age of its own: it keeps no STUN request and no hello alive."""
-    way = _way_of(tables, key_hash, packet)
+    way = _way_of(tables, packet, message == ALLOCATE_REQUEST)
     entry = tables.handshakes[way]
     entry.allocate_time_ns = packet.time_ns
     entry.allocate_length = _keep(tables.held_allocate, way, data, packet)
 
 
 @compiled_apart
-def note_stun(tables: Tables, data: Array, packet: Row, key_hash: np.uint32) -> None:
+def note_stun(tables: Tables, data: Array, packet: Row) -> None:
     """Keep the first Binding request of a sender, which repeated ones keep alive, and its last Allocate."""
     at = packet.offset
     message = be16(data, at)
     if be32(data, at + 4) != _MAGIC_COOKIE:
         return
     if message in ALLOCATES:
-        _note_allocate(tables, data, packet, key_hash)
+        _note_allocate(tables, data, packet, message)
     if message != _BINDING_REQUEST:
         return
-    way = _entry_of(tables, key_hash, packet)
+    way = _entry_of(tables, packet)
     entry = tables.handshakes[way]
     if entry.stun_length == 0:
         entry.stun_time_ns = packet.time_ns
@@ -115,7 +142,7 @@ def note_stun(tables: Tables, data: Array, packet: Row, key_hash: np.uint32) -> 
 
 
 @compiled_apart
-def note_dtls(tables: Tables, data: Array, packet: Row, key_hash: np.uint32) -> None:
+def note_dtls(tables: Tables, data: Array, packet: Row) -> None:
     """Keep a ClientHello or ServerHello when it is the first one of its sender."""
     at = packet.offset
     if data[at] != _HANDSHAKE or packet.length <= _HANDSHAKE_TYPE_AT:
@@ -123,7 +150,7 @@ def note_dtls(tables: Tables, data: Array, packet: Row, key_hash: np.uint32) -> 
     message = data[at + _HANDSHAKE_TYPE_AT]
     if message not in (_CLIENT_HELLO, _SERVER_HELLO):
         return
-    way = _entry_of(tables, key_hash, packet)
+    way = _entry_of(tables, packet)
     entry = tables.handshakes[way]
     if entry.dtls_length == 0:
         entry.dtls_time_ns = packet.time_ns
@@ -131,32 +158,42 @@ def note_dtls(tables: Tables, data: Array, packet: Row, key_hash: np.uint32) -> 
 
 
 @compiled
+def _recall_allocate(tables: Tables, row: int, way: int) -> bool:
+    """Make the Allocate of an entry evidence of a new flow; return whether it has one that still counts."""
+    if way < 0:
+        return False
+    entry = tables.handshakes[way]
+    age_ns = abs(tables.flows[row].first_seen_ns - entry.allocate_time_ns)
+    if entry.allocate_length == 0 or age_ns > tables.state[0].idle_timeout_ns:
+        return False
+    evidence_pool.append(
+        tables,
+        row,
+        tables.held_allocate,
+        way * HELD_BYTES,
+        entry.allocate_length,
+        entry.allocate_time_ns,
+        EVIDENCE_ALLOCATE,
+    )
+    return True
+
+
+@compiled_apart
 def recall(tables: Tables, row: int) -> None:
     """Make what the sender of a new flow sent before its media the flow's first evidence."""
     flow = tables.flows[row]
-    way = _find(tables, flow.hash, flow)
-    if way < 0:
-        return
-    entry = tables.handshakes[way]
-    idle_timeout_ns = tables.state[0].idle_timeout_ns
-    fresh = abs(flow.first_seen_ns - entry.handshake_time_ns) <= idle_timeout_ns
-    held = way * HELD_BYTES
-    if fresh and entry.stun_length != 0:
-        evidence_pool.append(
-            tables, row, tables.held_stun, held, entry.stun_length, entry.stun_time_ns, EVIDENCE_STUN
-        )
-    if fresh and entry.dtls_length != 0:
-        evidence_pool.append(
-            tables, row, tables.held_dtls, held, entry.dtls_length, entry.dtls_time_ns, EVIDENCE_DTLS
-        )
-    fresh = abs(flow.first_seen_ns - entry.allocate_time_ns) <= idle_timeout_ns
-    if fresh and entry.allocate_length != 0:
-        evidence_pool.append(
-            tables,
-            row,
-            tables.held_allocate,
-            held,
-            entry.allocate_length,
-            entry.allocate_time_ns,
-            EVIDENCE_ALLOCATE,
-        )
+    way = _find(tables, flow, False)
+    if way >= 0:
+        entry = tables.handshakes[way]
+        fresh = abs(flow.first_seen_ns - entry.handshake_time_ns) <= tables.state[0].idle_timeout_ns
+        held = way * HELD_BYTES
+        if fresh and entry.stun_length != 0:
+            evidence_pool.append(
+                tables, row, tables.held_stun, held, entry.stun_length, entry.stun_time_ns, EVIDENCE_STUN
+            )
+        if fresh and entry.dtls_length != 0:
+            evidence_pool.append(
+                tables, row, tables.held_dtls, held, entry.dtls_length, entry.dtls_time_ns, EVIDENCE_DTLS
+            )
+    if not _recall_allocate(tables, row, way):
+        _recall_allocate(tables, row, _find(tables, flow, True))

@@ -25,6 +25,13 @@ def half_session_hash(row: Row) -> np.uint32:
 
 
 @compiled
+def sender_hash(row: Row) -> np.uint32:
+    """Return the hash of the source of a PACKET or FLOW row, whatever its destination."""
+    zero = np.uint64(0)
+    return _hash(row.src_hi, row.src_lo, np.uint64(row.src_port), zero, zero, zero)
+
+
+@compiled
 def media_session_hash(row: Row) -> np.uint32:
     """Return the hash of a media session: equal for a flow, its RTCP and its reverse direction.
 

@@ -181,7 +181,9 @@ HANDSHAKE = np.dtype(
     ],
     align=True,
 )
-"""What one endpoint sent before its media: the first STUN request and DTLS hello, the last TURN Allocate.
+"""What one endpoint sent another before its media: the first STUN request and DTLS hello, the last answer of TURN.
+
+Its last TURN request, whomever it went to, has an entry of its own, whose destination is zero.
 
 Their bytes lie in `Tables.held_stun`, `held_dtls` and `held_allocate`, HELD_BYTES for each.
 """

@@ -65,9 +65,9 @@ def process(tables: Tables, data: Array, packets: Array, start: int) -> int:
         if not _is_media(kind):
             tables.outcomes[kind] += 1
             if kind == _STUN:
-                handshakes.note_stun(tables, data, packet, half_session_hash(packet))
+                handshakes.note_stun(tables, data, packet)
             elif kind == _DTLS:
-                handshakes.note_dtls(tables, data, packet, half_session_hash(packet))
+                handshakes.note_dtls(tables, data, packet)
             continue
         if not has_room(tables):
             return i

@@ -6,14 +6,18 @@ from callprint.core.ground.compiled import Row, compiled
 
 
 @compiled
+def same_source(one: Row, other: Row) -> bool:
+    """Return whether two rows have the same source."""
+    return bool(one.src_lo == other.src_lo and one.src_port == other.src_port and one.src_hi == other.src_hi)
+
+
+@compiled
 def same_endpoints(one: Row, other: Row) -> bool:
     """Return whether two rows have the same source and the same destination."""
     return bool(
-        one.src_lo == other.src_lo
+        same_source(one, other)
         and one.dst_lo == other.dst_lo
-        and one.src_port == other.src_port
         and one.dst_port == other.dst_port
-        and one.src_hi == other.src_hi
         and one.dst_hi == other.dst_hi
     )
 
