@@ -5,13 +5,20 @@ import struct
 import numpy as np
 import pytest
 from evidence_logs import pack, record, steady_flow
+from h225_messages import Vendor
 from hypothesis import given
 from hypothesis import strategies as st
 
 from callprint.core.declared.evidence_texts import MAXIMUM_TEXTS, declared_in
 from callprint.core.declared.name import Declared
 from callprint.core.declared.table import NO_NAMES
-from callprint.core.evidence import EVIDENCE_ALLOCATE, EVIDENCE_DTLS, EVIDENCE_RTCP, EVIDENCE_STUN
+from callprint.core.evidence import (
+    EVIDENCE_ALLOCATE,
+    EVIDENCE_DTLS,
+    EVIDENCE_H225,
+    EVIDENCE_RTCP,
+    EVIDENCE_STUN,
+)
 from callprint.declared_names import shipped_names
 
 NAMES = shipped_names()
@@ -35,6 +42,11 @@ def request(*attributes: tuple[int, bytes], message: int = 1) -> bytes:
 def hello(name: bytes) -> bytes:
     """What matters of a ServerHello and a certificate in one datagram: a common name somewhere behind a head."""
     return b"\x16\xfe\xfd" + bytes(100) + b"\x06\x03\x55\x04\x03\x0c" + bytes([len(name)]) + name + bytes(9)
+
+
+def vendor(number: tuple[int, int, int], product: bytes | None = None, version: bytes | None = None) -> bytes:
+    named = Vendor(number, product, version)
+    return bytes([named.flags()]) + named.fixed() + named.texts()
 
 
 def said(*records: bytes) -> Declared | None:
@@ -70,6 +82,26 @@ def said(*records: bytes) -> Declared | None:
         (EVIDENCE_STUN, request((0x8008, b"\0\0\0\6")), ("Skype/Teams", None, "stun")),
         (EVIDENCE_STUN, request((0xC057, b"\0\1\0\n")), ("libwebrtc", None, "stun")),
         (EVIDENCE_STUN, request((6, b"FreeSWITCH")), None),
+        (
+            EVIDENCE_H225,
+            vendor((9, 0, 61), b"Callgen323 pogacsam\0", b"0.9alpha4\0"),
+            ("callgen323", "0.9alpha4", "h323"),
+        ),
+        (EVIDENCE_H225, vendor((130, 1, 256), b"Tandberg", b"257"), ("cisco-telepresence", "257", "h323")),
+        (
+            EVIDENCE_H225,
+            vendor((181, 0, 21324), b"Microsoft\xae NetMeeting\xae\0", b"3.0\0"),
+            ("netmeeting", "3.0", "h323"),
+        ),
+        (EVIDENCE_H225, vendor((181, 0, 18)), ("cisco-gateway", None, "h323")),
+        (EVIDENCE_H225, vendor((181, 0, 18), None, b"Asterisk 1"), ("cisco-gateway", None, "h323")),
+        (
+            EVIDENCE_H225,
+            vendor((9, 0, 61)),
+            None,
+        ),  # a library of signalling, under other media stacks as well
+        (EVIDENCE_H225, vendor((181, 0, 18), b"Yate")[:7], ("cisco-gateway", None, "h323")),
+        (EVIDENCE_H225, vendor((181, 0, 18))[:4], None),
         (EVIDENCE_DTLS, hello(b"rtpengine"), ("rtpengine", None, "dtls")),
         (EVIDENCE_DTLS, hello(b"WebRTC"), None),
     ],
@@ -98,13 +130,18 @@ def test_a_flood_of_texts_is_bounded():
     assert said(record(1, many[:255], EVIDENCE_RTCP)) is None
 
 
-PLACES = [report((NOTE, b"FreeSWITCH")), request((0x8022, b"Asterisk")), hello(b"rtpengine")]
+PLACES = [
+    report((NOTE, b"FreeSWITCH")),
+    request((0x8022, b"Asterisk")),
+    hello(b"rtpengine"),
+    vendor((181, 0, 18), b"Yate", b"6"),
+]
 
 
 @given(
     st.lists(
         st.tuples(
-            st.sampled_from([EVIDENCE_RTCP, EVIDENCE_STUN, EVIDENCE_DTLS]),
+            st.sampled_from([EVIDENCE_RTCP, EVIDENCE_STUN, EVIDENCE_DTLS, EVIDENCE_H225]),
             st.one_of(st.binary(max_size=255), st.sampled_from(PLACES)),
         ),
         max_size=8,

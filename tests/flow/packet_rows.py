@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+from h225_messages import CONNECT, Message, Vendor
 
 from callprint.core.packets import PACKET, PacketKind
 
@@ -24,7 +25,9 @@ class Packet:
     ssrc: int = 7
     sequence: int = 0
     timestamp: int = 0
-    payload_type: int = 0  # of STUN: the message type; of DTLS: the handshake message
+    payload_type: int = (
+        0  # of STUN: the message type; of DTLS: the handshake message; of H.225: the manufacturer
+    )
     marker: bool = False
     size: int = 172  # bytes that the capture holds
     missing: int = 0
@@ -34,7 +37,9 @@ class Packet:
         return START_NS + round(self.time_ms * 1e6)
 
     def payload(self) -> bytes:
-        """Return the UDP payload: the header of its kind, filled up to `size`."""
+        """Return the payload of UDP: the header of its kind, filled up to `size`. H.225: a whole message, of TCP."""
+        if self.kind == PacketKind.H225:
+            return Message(CONNECT, self.vendor()).encode()
         if self.kind == PacketKind.RTCP:
             words = max(1, self.size // 4 - 1)
             head = bytes([0x80, 201]) + words.to_bytes(2, "big") + self.ssrc.to_bytes(4, "big")
@@ -49,6 +54,10 @@ class Packet:
             head = bytes([0x80, second]) + (self.sequence & 0xFFFF).to_bytes(2, "big")
             head += (self.timestamp & 0xFFFFFFFF).to_bytes(4, "big") + self.ssrc.to_bytes(4, "big")
         return head + bytes(i & 0xFF for i in range(self.size - len(head)))
+
+    def vendor(self) -> Vendor:
+        """Return who made the sender of H.225."""
+        return Vendor((181, 0, self.payload_type), b"Gateway")
 
 
 def packet_rows(packets: Iterable[Packet]) -> tuple[np.ndarray, np.ndarray]:

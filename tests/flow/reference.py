@@ -10,6 +10,7 @@ from flow.packet_rows import Packet
 from callprint.core.evidence import (
     EVIDENCE_ALLOCATE,
     EVIDENCE_DTLS,
+    EVIDENCE_H225,
     EVIDENCE_RTCP,
     EVIDENCE_RTP,
     EVIDENCE_RTP_HEADER,
@@ -55,6 +56,12 @@ class Handshake:
     allocate: Packet | None = None
 
 
+@dataclass
+class Vendor:
+    packet: Packet
+    doubtful: bool = False
+
+
 class ReferenceEngine:
     """Feed packets one by one; `reported` collects (kind, key, k, log) as the engine's events should be."""
 
@@ -63,6 +70,7 @@ class ReferenceEngine:
         self.flows: dict[tuple, Flow] = {}
         self.handshakes: dict[tuple, Handshake] = {}
         self.allocates: dict[tuple, Packet] = {}
+        self.vendors: dict[tuple, Vendor] = {}
         self.candidates: dict[tuple, list[tuple[tuple, Candidate]]] = {}
         self.outcomes = dict.fromkeys(Outcome, 0)
         self.reported: list[tuple] = []
@@ -90,6 +98,16 @@ class ReferenceEngine:
     def _handshake(self, packet: Packet) -> None:
         request = packet.kind == PacketKind.STUN and packet.payload_type == 1
         hello = packet.kind == PacketKind.DTLS and packet.payload_type in (1, 2)
+        if packet.kind == PacketKind.H225:
+            hosts = packet.source, packet.destination
+            before = self.vendors.get(hosts)
+            doubtful = (
+                before is not None
+                and not self._too_old(packet.time_ns, before.packet.time_ns)
+                and (before.doubtful or before.packet.vendor() != packet.vendor())
+            )
+            self.vendors[hosts] = Vendor(packet, doubtful)
+            return
         if packet.kind == PacketKind.STUN and packet.payload_type == 0x0003:
             self.allocates[self._key(packet)[:2]] = packet  # of a socket, whichever server it asks
             return
@@ -194,7 +212,16 @@ class ReferenceEngine:
             fresh(sent.stun, EVIDENCE_STUN, sent.time_ns)
             + fresh(sent.dtls, EVIDENCE_DTLS, sent.time_ns)
             + (allocates[0] if allocates else [])
+            + self._vendor(key, time_ns)
         )
+
+    def _vendor(self, key: tuple, time_ns: int) -> list[tuple]:
+        named = self.vendors.get((key[0], key[2]))
+        if named is None or named.doubtful or self._too_old(time_ns, named.packet.time_ns):
+            return []
+        vendor = named.packet.vendor()
+        record = bytes([vendor.flags()]) + vendor.fixed() + vendor.texts()
+        return [(named.packet.time_ns, EVIDENCE_H225, record)]
 
     def _known(self, flow: Flow, packet: Packet) -> None:
         flow.last_active_ns = max(flow.last_active_ns, packet.time_ns)

@@ -35,6 +35,7 @@ def traffic(draw):
             for kind, types in (
                 (PacketKind.STUN, [1, 1, 0x0003, 0x0103, 0x0101]),
                 (PacketKind.DTLS, [1, 2, 11]),
+                (PacketKind.H225, [18, 18, 21]),
             ):
                 for _ in range(draw(st.integers(0, 2))):
                     packets.append(

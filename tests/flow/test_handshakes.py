@@ -3,7 +3,13 @@
 from flow.engine_run import run
 from flow.packet_rows import Packet, stream
 
-from callprint.core.evidence import EVIDENCE_ALLOCATE, EVIDENCE_DTLS, EVIDENCE_RTP, EVIDENCE_STUN
+from callprint.core.evidence import (
+    EVIDENCE_ALLOCATE,
+    EVIDENCE_DTLS,
+    EVIDENCE_H225,
+    EVIDENCE_RTP,
+    EVIDENCE_STUN,
+)
 from callprint.core.packets import Outcome, PacketKind
 
 
@@ -75,6 +81,32 @@ def test_what_a_server_answers_counts_for_its_own_media():
     logs = {one[1][2]: one[3] for one in reported if one[0] == "final"}
     assert [kind for _, kind, _ in logs[2]] == [EVIDENCE_ALLOCATE, EVIDENCE_RTP, EVIDENCE_RTP]
     assert [kind for _, kind, _ in logs[3]] == [EVIDENCE_RTP, EVIDENCE_RTP]
+
+
+def h225(time_ms: float, manufacturer: int, **fields: int) -> Packet:
+    ports = {"source_port": 1720, "destination_port": 32803}
+    return Packet(time_ms, PacketKind.H225, payload_type=manufacturer, **{**ports, **fields})
+
+
+def vendors_of(*before: Packet, time_ms: float = 20) -> list[bytes]:
+    _, reported = run([*before, *stream(2, time_ms=time_ms)])
+    (final,) = [one for one in reported if one[0] == "final"]
+    return [payload for _, kind, payload in final[3] if kind == EVIDENCE_H225]
+
+
+def test_what_a_host_says_of_its_maker_in_call_signalling_is_evidence_of_its_media():
+    record = b"\2\xb5\0\0\x12\6Gateway"
+    assert vendors_of(h225(0, 18)) == [record]
+    assert vendors_of(h225(0, 18), time_ms=59_000) == [record]
+    assert vendors_of(h225(0, 18), time_ms=61_000) == []
+    assert vendors_of(h225(0, 18, source=2, destination=1)) == []  # the other one said it
+    assert vendors_of(h225(0, 18, destination=3)) == []
+
+
+def test_two_makers_behind_one_address_are_none():
+    assert vendors_of(h225(0, 18), h225(1, 21), h225(2, 18)) == []
+    assert len(vendors_of(h225(0, 18), h225(1, 18, destination_port=32804))) == 1
+    assert len(vendors_of(h225(0, 18), h225(70_000, 21), time_ms=70_020)) == 1
 
 
 def test_an_allocate_keeps_no_older_request_alive():

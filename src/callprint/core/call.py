@@ -201,7 +201,7 @@ class CallRecord:
         Name | None, Field(40, SETUP, "Its version, as the messages or packets have it.")
     ] = None
     caller_declared_by: Annotated[
-        DeclaredBy | None, Field(41, SETUP, "What names it: `rtcp`, `dtls`, `stun`, `sdp` or `sip`.")
+        DeclaredBy | None, Field(41, SETUP, "What names it: `rtcp`, `dtls`, `stun`, `sdp`, `sip` or `h323`.")
     ] = None
     callee_declared_application: Annotated[
         Name | None, Field(42, END, "Like `caller_declared_application`.")

@@ -14,10 +14,13 @@ the flow has fewer than ENOUGH_WHOLE whole packets: with so many, a verdict is b
 count; with fewer, it is based on the headers of all. RTCP records are those that the flow's SENDER sent in the same
 media session, up to 10 s after the H-th RTP packet. The evidence of a flow so slow that this would take longer ends
 two minutes after its first RTP packet. The handshake, if one was seen, comes before both: the first STUN Binding
-request (RFC 8489), the first DTLS ClientHello or ServerHello (RFC 6347) and the last TURN Allocate request or
-success response (RFC 8656) that the sender sent from and to exactly the ports of the flow before its first packets,
-cut after 255 bytes. The last of these three names products (core/declared/); networks do not look at it. The
-reverse direction is never included: a verdict is about the sender alone.
+request (RFC 8489) and the first DTLS ClientHello or ServerHello (RFC 6347) that the sender sent from and to exactly the
+ports of the flow before its first packets, cut after 255 bytes. Behind them is what names products (core/declared/)
+and no network looks at: the last TURN Allocate, a request of the sender's socket or a success response to exactly
+the flow's destination (RFC 8656), and the vendor that the sender's host named in H.323 call signalling to the
+destination's host. The reverse direction is never included: a verdict is about the sender alone.
+
+    EVIDENCE_H225   uint8 which texts follow (PRODUCT, VERSION of core/dissect/h225.py); the vendor as in the message
 
 Two kinds take the place of the UDP payload of RTP packets where an agent ships no more than a network of features looks
 at (core/relay/summarising.py). The first packet that carries media is always whole.
@@ -42,7 +45,8 @@ EVIDENCE_RTP_HEADER = 4
 EVIDENCE_RTP_SUMMARY = 5
 EVIDENCE_BYTE_COUNTS = 6
 EVIDENCE_ALLOCATE = 7
-EVIDENCE_KINDS = 8
+EVIDENCE_H225 = 8
+EVIDENCE_KINDS = 9
 SUMMARIES = (EVIDENCE_RTP_SUMMARY, EVIDENCE_BYTE_COUNTS)
 EVIDENCE_HEADER = 12  # bytes before the payload of each record
 HEADER_LENGTH = (
@@ -54,7 +58,7 @@ BYTE_COUNTS_LENGTH = 1 + 2 * VALUES_COUNTED
 ENOUGH_WHOLE = 10  # whole RTP packets with which a flow is judged by them alone
 HORIZON_PACKETS = 100  # H: RTP packets of a flow that a final verdict may look at
 HORIZON_RTCP_PACKETS = 32  # RTCP packets kept with them: a bound on memory, far above what 12 s hold
-HANDSHAKE_RECORDS = 3  # at most: one of each kind
+HANDSHAKE_RECORDS = 4  # at most: one of each kind
 HORIZON_AFTER_NS = 10_000_000_000  # RTCP counts until this long after the H-th RTP packet
 # Nothing counts later than this after the first RTP packet, so that a slow flow is judged, and holds up nothing else,
 # within bounded time. It is twice the idle time-out, so that short flows end before they are judged for their age.

@@ -55,7 +55,7 @@ class PacketKind(IntEnum):
     SIP_TCP = 4  # a TCP segment from or to a signalling port
     # Everything from here to NOT_RTP is rejected; the name is the reason.
     NOT_IP = 5
-    NOT_UDP = 6  # IP, but neither UDP nor TCP on a signalling port
+    NOT_UDP = 6  # IP, but neither UDP nor TCP on a port of signalling
     FRAGMENT = 7  # a piece of an IP datagram; never parsed as if it were whole
     TRUNCATED = 8  # the capture holds fewer bytes of the packet than its headers announce, and no RTP header
     MALFORMED = 9  # lengths or versions of a link, IP or UDP header contradict each other
@@ -70,6 +70,9 @@ class PacketKind(IntEnum):
     NOT_RTP = 18  # any other UDP payload
     # 19 to 21 are outcomes of the flow engine.
     RTP_CUT = 22  # a valid RTP header on a payload that the capture has cut: only the header is looked at
+    H225 = (
+        23  # a TCP segment from or to the port of H.323 call signalling: who made the endpoints is looked at
+    )
 
 
 class Outcome(IntEnum):
@@ -102,6 +105,7 @@ class Outcome(IntEnum):
     ORPHAN_RTCP = 20  # looked like RTCP, but no RTP flow of its media session was seen
     CANDIDATE_EVICTED = 21  # was waiting for confirmation when a flood pushed it out of the bounded table
     ACCEPTED_RTP_CUT = 22  # of an accepted flow, but cut by the capture
+    H225 = 23
 
 
 OUTCOMES = len(Outcome)

@@ -22,8 +22,8 @@ BASED_ON_HEADERS = "headers"
 REASONS = (None, REASON_TOO_SHORT, REASON_LOW_CONFIDENCE, REASON_NOVEL, REASON_CONTRADICTED)
 """Reasons by the number that a flow row and a judgement hold; None: the application is known."""
 
-RTCP, DTLS, STUN, SDP, SIP = "rtcp", "dtls", "stun", "sdp", "sip"
-DECLARED_BY = (RTCP, DTLS, STUN, SDP, SIP)
+RTCP, DTLS, STUN, SDP, SIP, H323 = "rtcp", "dtls", "stun", "sdp", "sip", "h323"
+DECLARED_BY = (RTCP, DTLS, STUN, SDP, SIP, H323)
 """What can say which application sends a flow, from the nearest to its media to the farthest."""
 
 ENDED_NAMES = ("idle", "evicted", "capture_end")
@@ -119,7 +119,8 @@ class Verdict:
         None
     )
     declared_by: Annotated[
-        DeclaredBy | None, Field(60, VERDICT, "What names it: `rtcp`, `dtls`, `stun`, `sdp` or `sip`.")
+        DeclaredBy | None,
+        Field(60, VERDICT, "What names it: `rtcp`, `dtls`, `stun`, `sdp`, `sip` or `h323`."),
     ] = None
     fingerprint: Annotated[
         Name | None,

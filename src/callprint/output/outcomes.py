@@ -33,6 +33,10 @@ EXPLANATIONS: dict[Outcome, Explanation] = {
     ),
     Outcome.SIP_UDP: Explanation("SIP signalling over UDP", ""),
     Outcome.SIP_TCP: Explanation("TCP to or from a signalling port", ""),
+    Outcome.H225: Explanation(
+        "H.323 call signalling",
+        "makers of endpoints are read from it; its calls are known by their media alone",
+    ),
     Outcome.NOT_IP: Explanation("not IP, for example ARP or spanning tree", ""),
     Outcome.NOT_UDP: Explanation(
         "IP, but neither UDP nor signalling over TCP",

@@ -18,7 +18,7 @@ TEST_SPLIT = "site-test"
 
 NO_NAME = "nothing declares what sends it"
 ELSEWHERE = "who signs the messages does not send the media"
-CONTRADICTED = "RTCP, DTLS or STUN and the call name different applications"
+CONTRADICTED = "RTCP, DTLS, STUN or H.323 and the call name different applications"
 RELAYED = "a relay is in the way of the media"
 MIDFLOW = "first seen after its beginning"
 SHORT = "too few packets"

@@ -10,6 +10,7 @@ import numpy as np
 from callprint.core.evidence import (
     EVIDENCE_ALLOCATE,
     EVIDENCE_DTLS,
+    EVIDENCE_H225,
     EVIDENCE_HEADER,
     EVIDENCE_RTCP,
     EVIDENCE_RTP,
@@ -286,7 +287,7 @@ def renegotiate(source, end, first, out, to):
         elif kind == EVIDENCE_DTLS:
             if not no_handshake:
                 size = _hello(source, body, length, out, new)
-        elif kind in (EVIDENCE_STUN, EVIDENCE_ALLOCATE):
+        elif kind in (EVIDENCE_STUN, EVIDENCE_ALLOCATE, EVIDENCE_H225):
             if not no_handshake:
                 out[new : new + length] = source[body : body + length]
                 size = length

@@ -17,6 +17,7 @@ import numpy as np
 from callprint.core.evidence import (
     EVIDENCE_ALLOCATE,
     EVIDENCE_DTLS,
+    EVIDENCE_H225,
     EVIDENCE_RTP_HEADER,
     EVIDENCE_STUN,
     split,
@@ -134,9 +135,8 @@ def flow_capture(flow: FlowKey, evidence: bytes) -> bytes:
     latest_ns = max((time_ns for time_ns, _, _ in records), default=0)
     began_ns = 0 if earliest_ns >= 0 and latest_ns < PCAP_ENDS_NS else earliest_ns
     for time_ns, kind, payload in records:
-        if (
-            kind == EVIDENCE_RTP_HEADER
-        ):  # of a packet before there were enough whole ones: it counts for nothing
+        # A header is of a packet before there were enough whole ones and counts for nothing; H.225 is no UDP payload.
+        if kind in (EVIDENCE_RTP_HEADER, EVIDENCE_H225):
             continue
         packet = _packet(flow, _padded(kind, payload))
         seconds, nanoseconds = divmod(min(time_ns - began_ns, PCAP_ENDS_NS - 1), 10**9)

@@ -3,6 +3,7 @@
     RTCP   SDES items TOOL and NOTE of the sender's own chunk (RFC 3550 6.5)
     STUN   of a Binding request and of a TURN Allocate: SOFTWARE and REALM (RFC 8489 14.14, 14.9), and attributes
            whose type alone names a product
+    H.225  product and version of a VendorIdentifier (H.225.0 7.6), and manufacturers (H.221 annex A)
     DTLS   common names of a certificate behind the ServerHello, while DTLS 1.2 still shows it (RFC 5280 4.1.2.4)
 
 Whatever is damaged, cut or encrypted ends the reading of its record; what was read before counts.
@@ -14,9 +15,11 @@ import numpy as np
 
 from callprint.core.declared.name import Declared
 from callprint.core.declared.table import MAXIMUM_TEXT, NameTable
+from callprint.core.dissect.h225 import FIXED_BYTES, PRODUCT, VERSION
 from callprint.core.evidence import (
     EVIDENCE_ALLOCATE,
     EVIDENCE_DTLS,
+    EVIDENCE_H225,
     EVIDENCE_HEADER,
     EVIDENCE_RTCP,
     EVIDENCE_STUN,
@@ -26,7 +29,7 @@ from callprint.core.ground.compiled import Row, compiled_allocating, read_only
 from callprint.core.ground.loads import be16, le16
 from callprint.core.identify.evidence_tables import checked_spans
 from callprint.core.packets import MAXIMUM_PAYLOAD
-from callprint.core.verdict import DTLS, RTCP, STUN
+from callprint.core.verdict import DTLS, H323, RTCP, STUN
 
 MAXIMUM_TEXTS = 16  # texts of one log that are looked at: the first ones
 
@@ -39,7 +42,7 @@ _ANSWER = 0x0110  # the class of a STUN message, RFC 8489 5; zero: a request
 _TEXT = np.dtype(
     [
         ("log", np.int64),
-        ("kind", np.int64),  # EVIDENCE_RTCP, _STUN or _DTLS
+        ("kind", np.int64),  # EVIDENCE_RTCP, _STUN, _DTLS or _H225, of which the whole record counts as text
         ("attribute", np.int64),  # a type of STUN: of what names a product, or REALM; 0: another text
         ("offset", np.int64),  # of the text in the buffer
         ("length", np.int64),
@@ -139,6 +142,8 @@ def _texts_of_log(buffer: Array, at: Integer, end: Integer, wanted: Array, texts
             count = _stun_texts(buffer, begin, at, wanted, texts, count)
         elif kind == EVIDENCE_DTLS:
             count = _dtls_texts(buffer, begin, at, texts, count)
+        elif kind == EVIDENCE_H225:
+            count = _put(texts, count, EVIDENCE_H225, 0, begin, length)
     return count
 
 
@@ -166,14 +171,32 @@ def declared_in(buffer: Array, spans: Array, names: NameTable) -> dict[int, Decl
     count = _all_texts(read_only(buffer), checked_spans(buffer, spans), wanted, texts)
     found: dict[int, list[Declared]] = {}
     for log, kind, attribute, offset, length in texts[:count].tolist():
-        if attribute not in (0, _REALM):
+        said = buffer[offset : offset + length].tobytes()
+        if kind == EVIDENCE_H225:
+            declared = _of_vendor(said, names)
+        elif attribute not in (0, _REALM):
             declared = names.by_attribute(attribute)
         else:
-            text = buffer[offset : offset + length].tobytes().decode("utf-8", "replace")
+            text = said.decode("utf-8", "replace")
             declared = names.by_realm(text) if attribute else names.declared(text, _SAID_BY[kind])
         if declared is not None:
             found.setdefault(log, []).append(declared)
     return {log: first for log, each in found.items() if (first := names.chosen(each)) is not None}
+
+
+def _of_vendor(record: bytes, names: NameTable) -> Declared | None:
+    """Return what a record of H.225 says: by its product and version, or else by the number of its manufacturer."""
+    if len(record) <= FIXED_BYTES:
+        return None
+    at = 1 + FIXED_BYTES
+    texts = []
+    for present in (record[0] & PRODUCT, record[0] & VERSION):
+        if present and at < len(record):
+            texts.append(record[at + 1 : at + 2 + record[at]].decode("latin-1").rstrip("\0"))
+            at += 2 + record[at]
+    country, extension, manufacturer = record[1], record[2], int.from_bytes(record[3:5], "big")
+    by_text = names.declared(" ".join(texts), H323) if record[0] & PRODUCT else None
+    return by_text or names.by_manufacturer(f"{country}-{extension}-{manufacturer}")
 
 
 _SAID_BY = {EVIDENCE_RTCP: RTCP, EVIDENCE_STUN: STUN, EVIDENCE_DTLS: DTLS}

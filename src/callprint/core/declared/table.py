@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from callprint.core.declared.name import Declared, declared_in_verdict
 from callprint.core.ground.changed import changed
 from callprint.core.ground.errors import ConfigError
-from callprint.core.verdict import DECLARED_BY, REASON_CONTRADICTED, SDP, STUN, UNKNOWN, Verdict
+from callprint.core.verdict import DECLARED_BY, H323, REASON_CONTRADICTED, SDP, STUN, UNKNOWN, Verdict
 
 MAXIMUM_TEXT = 256
 """Bytes or characters of a text that are looked at."""
@@ -119,6 +119,7 @@ class NameTable:
             "realms": self._realms,
         }
         self._attributes: dict[int, str] = {}
+        self._manufacturers: dict[str, str] = {}
         self._engines = frozenset(engines or {})
         self._engine_of: dict[str, str] = {}  # applications whose engine is known
         self._libraries: set[str] = set()
@@ -143,7 +144,7 @@ class NameTable:
 
     def __bool__(self) -> bool:
         """Return whether anything can be declared."""
-        return bool(self._texts or self._origins or self._sessions or self._realms or self._attributes)
+        return bool(any(self._patterns.values()) or self._attributes or self._manufacturers)
 
     def declared(self, text: str, by: str) -> Declared | None:
         """Return what a text says, None when no pattern fits it. by: what holds the text, one of DECLARED_BY."""
@@ -165,6 +166,11 @@ class NameTable:
         """Return what it says that a STUN message has an attribute of this type."""
         name = self._attributes.get(attribute)
         return None if name is None else Declared(name, None, STUN)
+
+    def by_manufacturer(self, number: str) -> Declared | None:
+        """Return what the number of a manufacturer of H.323 says: country-extension-code, H.221 annex A."""
+        name = self._manufacturers.get(number)
+        return None if name is None else Declared(name, None, H323)
 
     def chosen(self, declared: Iterable[Declared | None]) -> Declared | None:
         """Return the name that counts: a product before an engine, and of several the one said nearest to the media.
@@ -234,7 +240,8 @@ class NameTable:
         return application != declared and application not in self._runs.get(declared, ())
 
     def _add(self, name: str, entry: Mapping[str, Any]) -> None:
-        unknown = set(entry) - {"engine", "library", "programs", "runs", "attributes", *self._patterns}
+        keys = {"engine", "library", "programs", "runs", "attributes", "manufacturers", *self._patterns}
+        unknown = set(entry) - keys
         if unknown:
             raise ConfigError(f"{name!r}, a declared name, has a key {min(unknown)!r}")
         for key, patterns in self._patterns.items():
@@ -244,6 +251,9 @@ class NameTable:
         for attribute in entry.get("attributes", ()):
             if self._attributes.setdefault(int(attribute), name) != name:
                 raise ConfigError(f"STUN attribute {attribute:#x} is declared twice")
+        for number in entry.get("manufacturers", ()):
+            if self._manufacturers.setdefault(str(number), name) != name:
+                raise ConfigError(f"manufacturer {number} is declared twice")
 
 
 NO_NAMES = NameTable()

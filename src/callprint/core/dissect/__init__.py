@@ -3,9 +3,10 @@
 import numpy as np
 
 from callprint.core.dissect.dissector import SIGNALLING_PORTS, dissect
+from callprint.core.dissect.h225 import H225_PORT
 from callprint.core.packets import RECORD
 
-__all__ = ["SIGNALLING_PORTS", "dissect", "warm_up"]
+__all__ = ["H225_PORT", "SIGNALLING_PORTS", "dissect", "warm_up"]
 
 
 def warm_up() -> None:

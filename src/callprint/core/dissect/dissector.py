@@ -7,6 +7,7 @@ cost only the packets that have them. Rows are filled in place: nothing is alloc
 
 import numpy as np
 
+from callprint.core.dissect.h225 import H225_PORT
 from callprint.core.dissect.hep import BROKEN, is_hep, read_hep
 from callprint.core.dissect.layers import (
     BACKBONE,
@@ -86,11 +87,12 @@ from callprint.core.ground.loads import be16, be32, load8
 from callprint.core.packets import PACKET, RECORD, PacketKind
 
 SIGNALLING_PORTS = (5060,)
-"""TCP ports whose segments are signalling, unless the caller names others."""
+"""TCP ports whose segments are SIP, unless the caller names others."""
 
 _TOO_DEEP = FIRST_KIND + int(PacketKind.TOO_DEEP)
 _SIP_TCP = FIRST_KIND + int(PacketKind.SIP_TCP)
 _RTP_CUT = FIRST_KIND + int(PacketKind.RTP_CUT)
+_H225 = FIRST_KIND + int(PacketKind.H225)
 _LONGEST_PAYLOAD = 0xFFFF
 _FAR = 1 << 62  # behind every byte of a capture
 
@@ -310,17 +312,17 @@ def _tcp_payload(data: Array, at: int, end: int) -> int:
 
 @compiled
 def _finish_tcp(data: Array, at: int, end: int, cut: bool, row: Row, signalling_ports: Array) -> int:
-    """Fill the TCP fields of a segment on a signalling port; every other segment is NOT_UDP."""
+    """Fill the TCP fields of a segment on a port of signalling; every other segment is NOT_UDP."""
     if end - at < 4:
         return TRUNCATED if cut else MALFORMED
     source, destination = be16(data, at), be16(data, at + 2)
     row.transport = np.uint8(6)
     row.src_port, row.dst_port = np.uint16(source), np.uint16(destination)
-    signalling = False
+    kind = _H225 if H225_PORT in (source, destination) else NOT_UDP
     for port in signalling_ports:
         if port in (source, destination):
-            signalling = True
-    if not signalling:
+            kind = _SIP_TCP
+    if kind == NOT_UDP:
         return NOT_UDP
     header = (load8(data, at + 12) >> 4) * 4 if end - at >= 20 else 20
     if header < 20:
@@ -331,4 +333,4 @@ def _finish_tcp(data: Array, at: int, end: int, cut: bool, row: Row, signalling_
     row.length = np.uint16(end - at - header)
     row.tcp_flags = data[at + 13]
     row.tcp_sequence = np.uint32(be32(data, at + 4))
-    return TRUNCATED if cut else _SIP_TCP
+    return TRUNCATED if cut else kind

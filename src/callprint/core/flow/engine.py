@@ -165,7 +165,7 @@ class FlowEngine:
             handshakes=aligned_zeros(handshake_ways, dtype=HANDSHAKE),
             held_stun=aligned_zeros(handshake_ways * HELD_BYTES, dtype=np.uint8),
             held_dtls=aligned_zeros(handshake_ways * HELD_BYTES, dtype=np.uint8),
-            held_allocate=aligned_zeros(handshake_ways * HELD_BYTES, dtype=np.uint8),
+            held_name=aligned_zeros(handshake_ways * HELD_BYTES, dtype=np.uint8),
             blocks=aligned_zeros(blocks * BLOCK, dtype=np.uint8),
             next_block=aligned_zeros(blocks, dtype=np.int32),
             free_blocks=aligned_zeros(blocks, dtype=np.int32),

@@ -5,23 +5,30 @@ from and to the ports of the media that follows. They are the first thing that a
 The packets end in the counters of their kind; of each direction, the first STUN and the first DTLS packet are
 kept for the flows that may follow, several of which can share the ports.
 
+Two more messages name the product that sends media, though they do not go the same way:
+
 A socket asks TURN servers for a relay with an Allocate (RFC 8656), whose last request has the realm that the server
 asked for. Its media go through one of those servers or, where ICE finds a shorter way, past all of them from the
-same socket. So requests have an entry of their sender alone. A server's answer counts for what that server sends.
+same socket. So requests have an entry of their socket. A server's answer counts for what that server sends.
 
-A flood of STUN or DTLS fills this table and nothing else.
+An H.323 endpoint says who made it in call signalling (core/dissect/h225.py), over TCP between the hosts that send each
+other media a little later. The entry is that of the two hosts; where two products behind one address name
+themselves within the idle time-out, neither counts.
+
+A flood of such messages fills this table and nothing else.
 """
 
 import numpy as np
 
+from callprint.core.dissect.h225 import NO_VENDOR, vendor_in
 from callprint.core.dissect.payload import ALLOCATE_REQUEST, ALLOCATES
-from callprint.core.evidence import EVIDENCE_ALLOCATE, EVIDENCE_DTLS, EVIDENCE_STUN
+from callprint.core.evidence import EVIDENCE_ALLOCATE, EVIDENCE_DTLS, EVIDENCE_H225, EVIDENCE_STUN
 from callprint.core.flow import evidence_pool
-from callprint.core.flow.hashing import half_session_hash, sender_hash
+from callprint.core.flow.hashing import half_session_hash, hosts_hash, sender_hash
 from callprint.core.flow.layout import HELD_BYTES, Tables
 from callprint.core.ground.arrays import Array
 from callprint.core.ground.compiled import Row, compiled, compiled_apart, copy_bytes
-from callprint.core.ground.endpoints import occupy, same_endpoints, same_source
+from callprint.core.ground.endpoints import occupy, same_endpoints, same_hosts, same_source
 from callprint.core.ground.loads import be16, be32
 from callprint.core.ground.sets import WAYS, entry_to_claim, first_of_set, keyed
 from callprint.core.packets import MAXIMUM_PAYLOAD
@@ -34,62 +41,74 @@ _SERVER_HELLO = 2
 _HANDSHAKE_TYPE_AT = 13  # behind the record header
 
 
-@compiled
-def _key_of(row: Row, alone: bool) -> np.uint32:
-    """Return the hash of the entry for the endpoints of a row, or for its sender alone."""
-    return sender_hash(row) if alone else half_session_hash(row)
+_ENDPOINTS, _SOCKET, _HOSTS = range(3)
+"""Whose an entry is: of one endpoint towards another, of one towards all, of one host towards another."""
 
 
 @compiled
-def _is_of(entry: Row, row: Row, alone: bool) -> bool:
-    """Return whether an entry is that of the endpoints of a row, or that of its sender alone."""
-    if alone:
-        return bool(
-            same_source(entry, row) and entry.dst_lo == 0 and entry.dst_hi == 0 and entry.dst_port == 0
-        )
-    return same_endpoints(entry, row)
+def _key_of(row: Row, whose: int) -> np.uint32:
+    """Return the hash of an entry for a row with endpoints."""
+    if whose == _ENDPOINTS:
+        return half_session_hash(row)
+    return sender_hash(row) if whose == _SOCKET else hosts_hash(row)
 
 
 @compiled
-def _find(tables: Tables, row: Row, alone: bool) -> int:
-    """Return the entry of the endpoints of any row that has them, or of its sender alone; -1 when there is none."""
-    key_hash = _key_of(row, alone)
+def _is_of(entry: Row, row: Row, whose: int) -> bool:
+    """Return whether an entry is the one for a row with endpoints."""
+    if whose == _ENDPOINTS:
+        return same_endpoints(entry, row)
+    if entry.dst_port != 0:
+        return False
+    if whose == _SOCKET:
+        return bool(same_source(entry, row) and entry.dst_lo == 0 and entry.dst_hi == 0)
+    return bool(same_hosts(entry, row) and entry.src_port == 0)
+
+
+@compiled
+def _find(tables: Tables, row: Row, whose: int) -> int:
+    """Return the entry for any row that has endpoints; -1 when there is none."""
+    key_hash = _key_of(row, whose)
     first = first_of_set(tables.handshakes.shape[0], keyed(key_hash, tables.state[0].set_key))
     for way in range(first, first + WAYS):
         entry = tables.handshakes[way]
-        if entry.used and entry.hash == key_hash and _is_of(entry, row, alone):
+        if entry.used and entry.hash == key_hash and _is_of(entry, row, whose):
             return int(way)
     return -1
 
 
 @compiled
-def _claim(tables: Tables, packet: Row, alone: bool) -> int:
+def _claim(tables: Tables, packet: Row, whose: int) -> int:
     """Return an entry for a new sender: an empty or stale one of its set, else any one of them, which is counted."""
     state = tables.state[0]
     state.claims += 1
     stale_before_ns = packet.time_ns - state.idle_timeout_ns
-    key_hash = _key_of(packet, alone)
+    key_hash = _key_of(packet, whose)
     way = entry_to_claim(tables.handshakes, keyed(key_hash, state.set_key), stale_before_ns, state.claims)
     entry = tables.handshakes[way]
     if entry.used and entry.time_ns >= stale_before_ns:
         state.handshakes_evicted += 1
     occupy(entry, key_hash, packet)
-    if alone:
+    if whose != _ENDPOINTS:
+        entry.dst_port = 0
+    if whose == _SOCKET:
         entry.dst_hi = 0
         entry.dst_lo = 0
-        entry.dst_port = 0
+    if whose == _HOSTS:
+        entry.src_port = 0
     entry.stun_length = 0
     entry.dtls_length = 0
-    entry.allocate_length = 0
+    entry.name_length = 0
+    entry.doubtful = 0
     return way
 
 
 @compiled
-def _way_of(tables: Tables, packet: Row, alone: bool) -> int:
+def _way_of(tables: Tables, packet: Row, whose: int) -> int:
     """Return the entry of the sender of this packet, its own one or a new one, which counts again from now on."""
-    way = _find(tables, packet, alone)
+    way = _find(tables, packet, whose)
     if way < 0:
-        way = _claim(tables, packet, alone)
+        way = _claim(tables, packet, whose)
     tables.handshakes[way].time_ns = packet.time_ns
     return way
 
@@ -97,7 +116,7 @@ def _way_of(tables: Tables, packet: Row, alone: bool) -> int:
 @compiled
 def _entry_of(tables: Tables, packet: Row) -> int:
     """Return the entry of the sender of a handshake, without the one before when that is stale."""
-    way = _way_of(tables, packet, False)
+    way = _way_of(tables, packet, _ENDPOINTS)
     entry = tables.handshakes[way]
     if abs(packet.time_ns - entry.handshake_time_ns) > tables.state[0].idle_timeout_ns:
         entry.stun_length = 0
@@ -117,10 +136,10 @@ def _keep(held: Array, way: int, data: Array, packet: Row) -> int:
 @compiled
 def _note_allocate(tables: Tables, data: Array, packet: Row, message: int) -> None:
     """Keep the last Allocate of a sender. It has an age of its own: it keeps no STUN request and no hello alive."""
-    way = _way_of(tables, packet, message == ALLOCATE_REQUEST)
+    way = _way_of(tables, packet, _SOCKET if message == ALLOCATE_REQUEST else _ENDPOINTS)
     entry = tables.handshakes[way]
-    entry.allocate_time_ns = packet.time_ns
-    entry.allocate_length = _keep(tables.held_allocate, way, data, packet)
+    entry.name_time_ns = packet.time_ns
+    entry.name_length = _keep(tables.held_name, way, data, packet)
 
 
 @compiled_apart
@@ -157,24 +176,39 @@ def note_dtls(tables: Tables, data: Array, packet: Row) -> None:
         entry.dtls_length = _keep(tables.held_dtls, way, data, packet)
 
 
+@compiled_apart
+def note_h225(tables: Tables, data: Array, packet: Row) -> None:
+    """Keep the vendor that a message of H.323 call signalling names, as EVIDENCE_H225 has it."""
+    at, length, texts = vendor_in(data, packet.offset, packet.length)
+    if at == NO_VENDOR or length >= MAXIMUM_PAYLOAD:
+        return
+    way = _way_of(tables, packet, _HOSTS)
+    entry = tables.handshakes[way]
+    held = way * HELD_BYTES
+    same = entry.name_length == 1 + length and tables.held_name[held] == texts
+    for i in range(length):
+        same &= tables.held_name[held + 1 + i] == data[at + i]
+    if abs(packet.time_ns - entry.name_time_ns) > tables.state[0].idle_timeout_ns:
+        entry.doubtful = 0
+    elif entry.name_length != 0 and not same:
+        entry.doubtful = 1
+    entry.name_time_ns = packet.time_ns
+    entry.name_length = 1 + length
+    tables.held_name[held] = texts
+    copy_bytes(tables.held_name, held + 1, data, at, length)
+
+
 @compiled
-def _recall_allocate(tables: Tables, row: int, way: int) -> bool:
-    """Make the Allocate of an entry evidence of a new flow; return whether it has one that still counts."""
+def _recall_name(tables: Tables, row: int, way: int, kind: int) -> bool:
+    """Make what names the sender of a new flow evidence; return whether an entry has such that still counts."""
     if way < 0:
         return False
     entry = tables.handshakes[way]
-    age_ns = abs(tables.flows[row].first_seen_ns - entry.allocate_time_ns)
-    if entry.allocate_length == 0 or age_ns > tables.state[0].idle_timeout_ns:
+    age_ns = abs(tables.flows[row].first_seen_ns - entry.name_time_ns)
+    if entry.name_length == 0 or entry.doubtful or age_ns > tables.state[0].idle_timeout_ns:
         return False
-    evidence_pool.append(
-        tables,
-        row,
-        tables.held_allocate,
-        way * HELD_BYTES,
-        entry.allocate_length,
-        entry.allocate_time_ns,
-        EVIDENCE_ALLOCATE,
-    )
+    held, time_ns = way * HELD_BYTES, entry.name_time_ns
+    evidence_pool.append(tables, row, tables.held_name, held, entry.name_length, time_ns, kind)
     return True
 
 
@@ -182,7 +216,7 @@ def _recall_allocate(tables: Tables, row: int, way: int) -> bool:
 def recall(tables: Tables, row: int) -> None:
     """Make what the sender of a new flow sent before its media the flow's first evidence."""
     flow = tables.flows[row]
-    way = _find(tables, flow, False)
+    way = _find(tables, flow, _ENDPOINTS)
     if way >= 0:
         entry = tables.handshakes[way]
         fresh = abs(flow.first_seen_ns - entry.handshake_time_ns) <= tables.state[0].idle_timeout_ns
@@ -195,5 +229,6 @@ def recall(tables: Tables, row: int) -> None:
             evidence_pool.append(
                 tables, row, tables.held_dtls, held, entry.dtls_length, entry.dtls_time_ns, EVIDENCE_DTLS
             )
-    if not _recall_allocate(tables, row, way):
-        _recall_allocate(tables, row, _find(tables, flow, True))
+    if not _recall_name(tables, row, way, EVIDENCE_ALLOCATE):
+        _recall_name(tables, row, _find(tables, flow, _SOCKET), EVIDENCE_ALLOCATE)
+    _recall_name(tables, row, _find(tables, flow, _HOSTS), EVIDENCE_H225)

@@ -32,6 +32,13 @@ def sender_hash(row: Row) -> np.uint32:
 
 
 @compiled
+def hosts_hash(row: Row) -> np.uint32:
+    """Return the hash of the two addresses of a PACKET or FLOW row, whatever its ports."""
+    zero = np.uint64(0)
+    return _hash(row.src_hi, row.src_lo, zero, row.dst_hi, row.dst_lo, zero)
+
+
+@compiled
 def media_session_hash(row: Row) -> np.uint32:
     """Return the hash of a media session: equal for a flow, its RTCP and its reverse direction.
 
@@ -48,9 +55,7 @@ def media_session_hash(row: Row) -> np.uint32:
 @compiled
 def source_hash(row: Row, ssrc: np.uint32) -> np.uint32:
     """Return the hash of a source between two addresses, whatever its ports."""
-    zero = np.uint64(0)
-    addresses = _hash(row.src_hi, row.src_lo, zero, row.dst_hi, row.dst_lo, zero)
-    return np.uint32(mix((np.uint64(addresses) << _S32) | np.uint64(ssrc)) >> _S32)
+    return np.uint32(mix((np.uint64(hosts_hash(row)) << _S32) | np.uint64(ssrc)) >> _S32)
 
 
 @compiled

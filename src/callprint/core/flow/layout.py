@@ -170,22 +170,22 @@ HANDSHAKE = np.dtype(
         ("handshake_time_ns", "<i8"),  # of the newest STUN request or DTLS hello
         ("stun_time_ns", "<i8"),
         ("dtls_time_ns", "<i8"),
-        ("allocate_time_ns", "<i8"),
+        ("name_time_ns", "<i8"),
         ("hash", "<u4"),
         ("src_port", "<u2"),
         ("dst_port", "<u2"),
         ("stun_length", "<u2"),  # 0: none kept
         ("dtls_length", "<u2"),
-        ("allocate_length", "<u2"),
+        ("name_length", "<u2"),
+        ("doubtful", "u1"),  # names of two products came, so neither counts
         ("used", "u1"),
     ],
     align=True,
 )
-"""What one endpoint sent another before its media: the first STUN request and DTLS hello, the last answer of TURN.
+"""What one endpoint sent another before its media: the first STUN request and DTLS hello, the last that names it.
 
-Its last TURN request, whomever it went to, has an entry of its own, whose destination is zero.
-
-Their bytes lie in `Tables.held_stun`, `held_dtls` and `held_allocate`, HELD_BYTES for each.
+What names a product counts for an endpoint, for its socket or for its host (handshakes.py): fields of endpoints that do
+not matter are zero. The bytes lie in `Tables.held_stun`, `held_dtls` and `held_name`, HELD_BYTES for each.
 """
 
 EVENT = np.dtype(
@@ -272,7 +272,7 @@ class Tables(NamedTuple):
     handshakes: Array  # (sets * WAYS,) HANDSHAKE
     held_stun: Array  # (sets * WAYS * HELD_BYTES,) uint8
     held_dtls: Array  # (sets * WAYS * HELD_BYTES,) uint8
-    held_allocate: Array  # (sets * WAYS * HELD_BYTES,) uint8
+    held_name: Array  # (sets * WAYS * HELD_BYTES,) uint8
     blocks: Array  # (maximum_blocks * BLOCK,) uint8
     next_block: Array  # (maximum_blocks,) int32
     free_blocks: Array  # (maximum_blocks,) int32, a stack

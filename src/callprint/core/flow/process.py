@@ -25,6 +25,7 @@ _STUN = int(PacketKind.STUN)
 _DTLS = int(PacketKind.DTLS)
 _RTP_LONG = int(PacketKind.RTP_LONG)
 _RTP_CUT = int(PacketKind.RTP_CUT)
+_H225 = int(PacketKind.H225)
 _ACCEPTED_RTCP = int(Outcome.ACCEPTED_RTCP)
 _UNCONFIRMED = int(Outcome.UNCONFIRMED)
 _ORPHAN_RTCP = int(Outcome.ORPHAN_RTCP)
@@ -68,6 +69,8 @@ def process(tables: Tables, data: Array, packets: Array, start: int) -> int:
                 handshakes.note_stun(tables, data, packet)
             elif kind == _DTLS:
                 handshakes.note_dtls(tables, data, packet)
+            elif kind == _H225:
+                handshakes.note_h225(tables, data, packet)
             continue
         if not has_room(tables):
             return i

@@ -12,14 +12,20 @@ def same_source(one: Row, other: Row) -> bool:
 
 
 @compiled
-def same_endpoints(one: Row, other: Row) -> bool:
-    """Return whether two rows have the same source and the same destination."""
+def same_hosts(one: Row, other: Row) -> bool:
+    """Return whether two rows have the same addresses, whatever their ports."""
     return bool(
-        same_source(one, other)
+        one.src_lo == other.src_lo
         and one.dst_lo == other.dst_lo
-        and one.dst_port == other.dst_port
+        and one.src_hi == other.src_hi
         and one.dst_hi == other.dst_hi
     )
+
+
+@compiled
+def same_endpoints(one: Row, other: Row) -> bool:
+    """Return whether two rows have the same source and the same destination."""
+    return bool(same_hosts(one, other) and one.src_port == other.src_port and one.dst_port == other.dst_port)
 
 
 @compiled
@@ -29,12 +35,9 @@ def same_port_pairs(one: Row, other: Row) -> bool:
     A flow and the RTCP that its sender sends on the next port do (RFC 3550 section 11).
     """
     return bool(
-        one.src_lo == other.src_lo
-        and one.dst_lo == other.dst_lo
+        same_hosts(one, other)
         and (one.src_port | 1) == (other.src_port | 1)
         and (one.dst_port | 1) == (other.dst_port | 1)
-        and one.src_hi == other.src_hi
-        and one.dst_hi == other.dst_hi
     )
 
 
