@@ -163,7 +163,7 @@ def kernel_filter() -> dict:
     used = [
         frame
         for frame, packet in zip(unfiltered_frames, packets, strict=True)
-        if packet["transport"] == 17 or packet["kind"] == PacketKind.SIP_TCP
+        if packet["transport"] == 17 or packet["kind"] in (PacketKind.SIP_TCP, PacketKind.H225)
     ]
     passed = set(filtered_frames)
     return {

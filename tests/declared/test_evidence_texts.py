@@ -100,7 +100,15 @@ def said(*records: bytes) -> Declared | None:
             vendor((9, 0, 61)),
             None,
         ),  # a library of signalling, under other media stacks as well
-        (EVIDENCE_H225, vendor((181, 0, 18), b"Yate")[:7], ("cisco-gateway", None, "h323")),
+        (EVIDENCE_H225, vendor((181, 0, 18), b"nobody knows it"), None),
+        (EVIDENCE_H225, vendor((9, 0, 61), b"nobody knows it", b"1.0 for Chrome"), None),
+        (
+            EVIDENCE_H225,
+            vendor((9, 0, 61), b"Polycom HDX 8000 HD", b"Release 3.1.5"),
+            ("polycom", "3.1.5", "h323"),
+        ),
+        (EVIDENCE_H225, vendor((9, 0, 61), b"YATE 6"), ("yate", None, "h323")),
+        (EVIDENCE_H225, vendor((181, 0, 18), b"Yate")[:7], None),
         (EVIDENCE_H225, vendor((181, 0, 18))[:4], None),
         (EVIDENCE_DTLS, hello(b"rtpengine"), ("rtpengine", None, "dtls")),
         (EVIDENCE_DTLS, hello(b"WebRTC"), None),

@@ -86,6 +86,21 @@ def test_the_length_before_a_message_may_have_a_segment_of_its_own():
     assert found(Message(tpkt=False, vendor=TERMINAL).encode()) == ((9, 0, 61), b"Terminal\0", b"1.2\0")
 
 
+def test_several_messages_in_a_segment():
+    nothing, first = Message(CALL_PROCEEDING, None).encode(), Message(CONNECT, TERMINAL).encode()
+    wanted = (9, 0, 61), b"Terminal\0", b"1.2\0"
+    assert found(nothing + first) == found(b"\3\0\0\4" + first) == wanted
+    assert found(first + Message(CONNECT, Vendor()).encode()) == wanted
+    assert found(nothing * 9 + first) is None
+
+
+def test_nothing_behind_the_length_of_a_message_counts():
+    message = Message(tpkt=False, vendor=TERMINAL).encode()
+    assert found(b"\3\0\0\x10" + message) is None
+    length = message.index(b"\x7e") + 1
+    assert found(message[:length] + b"\0\2" + message[length + 2 :]) is None
+
+
 def test_what_is_no_message_with_a_vendor():
     message = Message(vendor=TERMINAL).encode()
     assert found(b"") is None

@@ -23,7 +23,7 @@ class Packet:
     source_port: int = 4000
     destination_port: int = 5000
     ssrc: int = 7
-    sequence: int = 0
+    sequence: int = 0  # of H.225: stands for a product; 0: none is named
     timestamp: int = 0
     payload_type: int = (
         0  # of STUN: the message type; of DTLS: the handshake message; of H.225: the manufacturer
@@ -57,7 +57,9 @@ class Packet:
 
     def vendor(self) -> Vendor:
         """Return who made the sender of H.225."""
-        return Vendor((181, 0, self.payload_type), b"Gateway")
+        return Vendor(
+            (181, 0, self.payload_type), f"Gateway {self.sequence}".encode() if self.sequence else None
+        )
 
 
 def packet_rows(packets: Iterable[Packet]) -> tuple[np.ndarray, np.ndarray]:

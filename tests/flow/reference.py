@@ -57,9 +57,10 @@ class Handshake:
 
 
 @dataclass
-class Vendor:
-    packet: Packet
-    doubtful: bool = False
+class Maker:
+    packet: Packet  # the last one that says most
+    time_ns: int  # of the last one
+    doubt_ns: int | None = None  # of the last one before another maker spoke
 
 
 class ReferenceEngine:
@@ -70,7 +71,7 @@ class ReferenceEngine:
         self.flows: dict[tuple, Flow] = {}
         self.handshakes: dict[tuple, Handshake] = {}
         self.allocates: dict[tuple, Packet] = {}
-        self.vendors: dict[tuple, Vendor] = {}
+        self.makers: dict[tuple, Maker] = {}
         self.candidates: dict[tuple, list[tuple[tuple, Candidate]]] = {}
         self.outcomes = dict.fromkeys(Outcome, 0)
         self.reported: list[tuple] = []
@@ -100,13 +101,16 @@ class ReferenceEngine:
         hello = packet.kind == PacketKind.DTLS and packet.payload_type in (1, 2)
         if packet.kind == PacketKind.H225:
             hosts = packet.source, packet.destination
-            before = self.vendors.get(hosts)
-            doubtful = (
-                before is not None
-                and not self._too_old(packet.time_ns, before.packet.time_ns)
-                and (before.doubtful or before.packet.vendor() != packet.vendor())
-            )
-            self.vendors[hosts] = Vendor(packet, doubtful)
+            maker = self.makers.setdefault(hosts, Maker(packet, packet.time_ns))
+            before, now = maker.packet.vendor(), packet.vendor()
+            if before.number != now.number or (
+                before.product and now.product and before.product != now.product
+            ):
+                self.makers[hosts] = Maker(packet, packet.time_ns, maker.time_ns)
+                return
+            maker.time_ns = packet.time_ns
+            if now.product or not before.product:
+                maker.packet = packet
             return
         if packet.kind == PacketKind.STUN and packet.payload_type == 0x0003:
             self.allocates[self._key(packet)[:2]] = packet  # of a socket, whichever server it asks
@@ -208,20 +212,22 @@ class ReferenceEngine:
             for packet in (sent.allocate, self.allocates.get(key[:2]))
             if packet and (found := fresh(packet, EVIDENCE_ALLOCATE, packet.time_ns))
         ]
-        return (
-            fresh(sent.stun, EVIDENCE_STUN, sent.time_ns)
-            + fresh(sent.dtls, EVIDENCE_DTLS, sent.time_ns)
-            + (allocates[0] if allocates else [])
-            + self._vendor(key, time_ns)
+        shook_hands = fresh(sent.stun, EVIDENCE_STUN, sent.time_ns) + fresh(
+            sent.dtls, EVIDENCE_DTLS, sent.time_ns
         )
+        if allocates or shook_hands:
+            return shook_hands + (allocates[0] if allocates else [])
+        return self._maker(key, time_ns)
 
-    def _vendor(self, key: tuple, time_ns: int) -> list[tuple]:
-        named = self.vendors.get((key[0], key[2]))
-        if named is None or named.doubtful or self._too_old(time_ns, named.packet.time_ns):
+    def _maker(self, key: tuple, time_ns: int) -> list[tuple]:
+        maker = self.makers.get((key[0], key[2]))
+        if maker is None or self._too_old(time_ns, maker.time_ns):
             return []
-        vendor = named.packet.vendor()
+        if maker.doubt_ns is not None and abs(time_ns - maker.doubt_ns) <= 2e9 * self.settings.idle_timeout_s:
+            return []
+        vendor = maker.packet.vendor()
         record = bytes([vendor.flags()]) + vendor.fixed() + vendor.texts()
-        return [(named.packet.time_ns, EVIDENCE_H225, record)]
+        return [(maker.time_ns, EVIDENCE_H225, record)]
 
     def _known(self, flow: Flow, packet: Packet) -> None:
         flow.last_active_ns = max(flow.last_active_ns, packet.time_ns)

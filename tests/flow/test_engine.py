@@ -43,7 +43,7 @@ def traffic(draw):
                             time_ms=time_ms,
                             kind=kind,
                             source_port=source_port + draw(st.sampled_from([0, 0, 1])),
-                            sequence=draw(st.integers(0, 255)),
+                            sequence=draw(st.integers(0, 2 if kind == PacketKind.H225 else 255)),
                             payload_type=draw(st.sampled_from(types)),
                             size=draw(st.sampled_from([20, 100, 400])),
                         )

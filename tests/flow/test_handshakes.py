@@ -83,9 +83,11 @@ def test_what_a_server_answers_counts_for_its_own_media():
     assert [kind for _, kind, _ in logs[3]] == [EVIDENCE_RTP, EVIDENCE_RTP]
 
 
-def h225(time_ms: float, manufacturer: int, **fields: int) -> Packet:
+def h225(time_ms: float, manufacturer: int, product: int = 1, **fields: int) -> Packet:
     ports = {"source_port": 1720, "destination_port": 32803}
-    return Packet(time_ms, PacketKind.H225, payload_type=manufacturer, **{**ports, **fields})
+    return Packet(
+        time_ms, PacketKind.H225, payload_type=manufacturer, sequence=product, **{**ports, **fields}
+    )
 
 
 def vendors_of(*before: Packet, time_ms: float = 20) -> list[bytes]:
@@ -95,7 +97,7 @@ def vendors_of(*before: Packet, time_ms: float = 20) -> list[bytes]:
 
 
 def test_what_a_host_says_of_its_maker_in_call_signalling_is_evidence_of_its_media():
-    record = b"\2\xb5\0\0\x12\6Gateway"
+    record = b"\2\xb5\0\0\x12\x08Gateway 1"
     assert vendors_of(h225(0, 18)) == [record]
     assert vendors_of(h225(0, 18), time_ms=59_000) == [record]
     assert vendors_of(h225(0, 18), time_ms=61_000) == []
@@ -105,8 +107,31 @@ def test_what_a_host_says_of_its_maker_in_call_signalling_is_evidence_of_its_med
 
 def test_two_makers_behind_one_address_are_none():
     assert vendors_of(h225(0, 18), h225(1, 21), h225(2, 18)) == []
+    assert vendors_of(h225(0, 18, 1), h225(1, 18, 2)) == []
+    assert vendors_of(h225(0, 18), h225(62_000, 21), time_ms=65_000) == []  # a long ringing of the first
+    assert len(vendors_of(h225(0, 18), h225(130_000, 21), time_ms=130_020)) == 1
     assert len(vendors_of(h225(0, 18), h225(1, 18, destination_port=32804))) == 1
-    assert len(vendors_of(h225(0, 18), h225(70_000, 21), time_ms=70_020)) == 1
+
+
+def test_who_leaves_its_product_out_of_some_messages_is_one_maker():
+    record = b"\2\xb5\0\0\x12\x08Gateway 1"
+    assert vendors_of(h225(0, 18), h225(1, 18, 0)) == [record]
+    assert vendors_of(h225(0, 18, 0), h225(1, 18)) == [record]
+    assert vendors_of(h225(0, 18, 0)) == [b"\0\xb5\0\0\x12"]
+
+
+def test_who_has_a_handshake_of_its_own_is_no_h323_endpoint():
+    binding = Packet(time_ms=1, kind=PacketKind.STUN, payload_type=1, size=60)
+    hello = Packet(time_ms=1, kind=PacketKind.DTLS, payload_type=1, size=90)
+    allocate = Packet(time_ms=1, kind=PacketKind.STUN, payload_type=3, size=60, destination=9)
+    assert [vendors_of(h225(0, 18), each) for each in (binding, hello, allocate)] == [[], [], []]
+
+
+def test_ports_of_zero_are_ports():
+    answer = Packet(
+        time_ms=1, kind=PacketKind.STUN, payload_type=0x0103, size=60, source_port=0, destination_port=0
+    )
+    assert len(vendors_of(h225(0, 18), answer)) == 1
 
 
 def test_an_allocate_keeps_no_older_request_alive():

@@ -41,6 +41,7 @@ def candidate(number: int = 0, **changes) -> Candidate:
         called=None,
         engine="yealink",
         is_stack=False,
+        by_host=False,
         relayed=False,
         midflow=False,
         packets=100,
@@ -57,6 +58,7 @@ def reasons(*candidates: Candidate, bounds: Bounds = ANY) -> list[str]:
     ("changes", "reason"),
     [
         ({"application": None}, gates.NO_NAME),
+        ({"by_host": True}, gates.BY_HOST),
         ({"application": None, "called": "snom"}, gates.ELSEWHERE),
         ({"called": "snom"}, gates.CONTRADICTED),
         ({"is_stack": True}, gates.STACK),

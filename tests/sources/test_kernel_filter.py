@@ -27,6 +27,8 @@ KEPT = {
     "signalling": ethernet(ipv4(CALL, 6)),
     "signalling behind options": ethernet(ipv4(tcp(b"", 40000, 5061), 6, options=bytes(40))),
     "signalling over IPv6": ethernet(ipv6(CALL, 6), 0x86DD),
+    "H.323": ethernet(ipv4(tcp(b"", 1720, 32803), 6)),
+    "H.323 over IPv6": ethernet(ipv6(tcp(b"", 32803, 1720), 6), 0x86DD),
     "tagged signalling": ethernet(vlan(ipv4(CALL, 6)), 0x8100),
     "twice tagged IPv6": ethernet(vlan(vlan(ipv6(MEDIA), 0x86DD), 0x8100), 0x88A8),
     "thrice tagged": ethernet(vlan(vlan(vlan(ipv4(MEDIA)), 0x8100), 0x8100), 0x8100),
@@ -107,7 +109,7 @@ def check_against_dissector(data, rows):
         frame = data[row["offset"] :][: row["captured"]].tobytes()
         accepted = accepts(frame)
         kind = PacketKind(int(packet["kind"]))
-        used = packet["transport"] == 17 or kind == PacketKind.SIP_TCP
+        used = packet["transport"] == 17 or kind in (PacketKind.SIP_TCP, PacketKind.H225)
         if used:
             assert accepted, frame.hex()
         elif accepted and packet["depth"] == 0:

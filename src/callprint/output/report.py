@@ -198,6 +198,10 @@ def no_media(counters: Sequence[int], calls: int = 0, left_out: LeftOutWords = (
                 "Capture there as well."
             )
         )
+    elif counters[Outcome.H225]:
+        lines.append(
+            Text("There is signalling of H.323, but its media took another way. Capture there as well.")
+        )
     elif counters[Outcome.SIP_UDP] + counters[Outcome.SIP_TCP]:
         lines.append(Text("There is signalling, but no call in it."))
     else:

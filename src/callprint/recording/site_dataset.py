@@ -15,7 +15,7 @@ from callprint.core.flow.engine import EngineSettings
 from callprint.core.ground.addresses import address_numbers
 from callprint.core.ground.errors import CaptureError, DatasetError
 from callprint.core.spam.call_pipeline import CallPipeline
-from callprint.core.verdict import FlowKey, FlowReport, FlowSummary, Verdict
+from callprint.core.verdict import H323, FlowKey, FlowReport, FlowSummary, Verdict
 from callprint.core.verdicts.pipeline import IdentificationPipeline
 from callprint.declared_names import shipped_names
 from callprint.identification import CaptureRun
@@ -154,6 +154,7 @@ def _candidate(
         called=called,
         engine=(application and names.engine_of(application)) or application or "",
         is_stack=application is not None and names.is_stack(application),
+        by_host=verdict.declared_by == H323,
         relayed=relayed,
         midflow=verdict.started_midflow,
         packets=packets or (summary.packets if summary is not None else verdict.k),

@@ -18,7 +18,8 @@ TEST_SPLIT = "site-test"
 
 NO_NAME = "nothing declares what sends it"
 ELSEWHERE = "who signs the messages does not send the media"
-CONTRADICTED = "RTCP, DTLS, STUN or H.323 and the call name different applications"
+CONTRADICTED = "RTCP, DTLS or STUN and the call name different applications"
+BY_HOST = "H.323 between its hosts names it, and nothing nearer to it"
 RELAYED = "a relay is in the way of the media"
 MIDFLOW = "first seen after its beginning"
 SHORT = "too few packets"
@@ -45,6 +46,7 @@ class Candidate:
     called: str | None  # the application that the messages of its side declare
     engine: str  # the media stack
     is_stack: bool  # whether nothing but the media stack is declared
+    by_host: bool  # whether signalling between its hosts declares it, which may be another program's
     relayed: bool
     midflow: bool
     packets: int
@@ -115,6 +117,8 @@ def _own_reason(candidate: Candidate, bounds: Bounds) -> str | None:
         return CONTRADICTED
     if candidate.is_stack:
         return STACK
+    if candidate.by_host:
+        return BY_HOST
     if candidate.relayed:
         return RELAYED
     if candidate.midflow:

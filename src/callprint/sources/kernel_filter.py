@@ -9,6 +9,8 @@ passes: the filter saves work, the dissector decides.
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from callprint.core.dissect import H225_PORT
+
 EXTENSION_HEADERS = 6
 """IPv6 extension headers that are followed; a packet with more passes."""
 
@@ -101,6 +103,8 @@ def build_filter(
 ) -> list[Instruction]:
     """Return the program for frames with an Ethernet header, or for packets that begin with the IP header.
 
+    `signalling_ports`: TCP ports that pass, beside that of H.323.
+
     `drop_outgoing` drops what this machine sends, because on the loopback interface it is received as well.
     """
     program = Assembler()
@@ -124,9 +128,10 @@ def build_filter(
     program.label("ipv6 far")
     program.jump("ipv6")
     program.label("ipv4")
-    _ipv4(program, signalling_ports)
+    ports = (*signalling_ports, H225_PORT)
+    _ipv4(program, ports)
     program.label("ipv6")
-    _ipv6(program, signalling_ports)
+    _ipv6(program, ports)
     return program.assemble()
 
 

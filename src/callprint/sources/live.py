@@ -11,7 +11,7 @@ import numpy as np
 
 from callprint.core.capture import BATCH_RECORDS
 from callprint.core.capture.ring import walk_block
-from callprint.core.dissect import H225_PORT, SIGNALLING_PORTS
+from callprint.core.dissect import SIGNALLING_PORTS
 from callprint.core.ground.errors import CaptureError
 from callprint.core.packets import RECORD
 from callprint.sources.batch import Batch
@@ -148,9 +148,9 @@ def open_interfaces(
 
     `signalling_ports` are the TCP ports of SIP that pass the kernel filter, beside H.323's; give `dissect` the same.
     With a `fanout_group` (any number) several processes that capture on an interface share its packets by media
-    session, so that one of
-    them sees a flow, its RTCP and its reverse. `filtered=False` passes every packet. `hardware_time` takes the time
-    stamps of the network card if it makes any (its clock must be synchronised by PTP), else the kernel's.
+    session, so that one of them sees a flow, its RTCP and its reverse. `filtered=False` passes every packet.
+    `hardware_time` takes the time stamps of the network card if it makes any (its clock must be synchronised by PTP),
+    else the kernel's.
 
     Raises PrivilegeError without CAP_NET_RAW, and CaptureError when capturing on an interface is not possible.
     """
@@ -161,7 +161,7 @@ def open_interfaces(
         for name in names:
             ring = PacketRing(
                 name,
-                signalling_ports=(*signalling_ports, H225_PORT),
+                signalling_ports=signalling_ports,
                 ring_bytes=ring_bytes,
                 promiscuous=promiscuous,
                 fanout_group=fanout_group,

@@ -29,7 +29,7 @@ from callprint.core.ground.compiled import Row, compiled_allocating, read_only
 from callprint.core.ground.loads import be16, le16
 from callprint.core.identify.evidence_tables import checked_spans
 from callprint.core.packets import MAXIMUM_PAYLOAD
-from callprint.core.verdict import DTLS, H323, RTCP, STUN
+from callprint.core.verdict import DTLS, RTCP, STUN
 
 MAXIMUM_TEXTS = 16  # texts of one log that are looked at: the first ones
 
@@ -185,18 +185,19 @@ def declared_in(buffer: Array, spans: Array, names: NameTable) -> dict[int, Decl
 
 
 def _of_vendor(record: bytes, names: NameTable) -> Declared | None:
-    """Return what a record of H.225 says: by its product and version, or else by the number of its manufacturer."""
+    """Return what a record of H.225 says: by its product and version, or without a product by its manufacturer."""
     if len(record) <= FIXED_BYTES:
         return None
     at = 1 + FIXED_BYTES
-    texts = []
-    for present in (record[0] & PRODUCT, record[0] & VERSION):
-        if present and at < len(record):
-            texts.append(record[at + 1 : at + 2 + record[at]].decode("latin-1").rstrip("\0"))
+    texts = {PRODUCT: "", VERSION: ""}
+    for text in texts:
+        if record[0] & text and at < len(record):
+            texts[text] = record[at + 1 : at + 2 + record[at]].decode("latin-1").strip("\0")
             at += 2 + record[at]
+    if texts[PRODUCT]:
+        return names.by_product(texts[PRODUCT], texts[VERSION])
     country, extension, manufacturer = record[1], record[2], int.from_bytes(record[3:5], "big")
-    by_text = names.declared(" ".join(texts), H323) if record[0] & PRODUCT else None
-    return by_text or names.by_manufacturer(f"{country}-{extension}-{manufacturer}")
+    return names.by_manufacturer(f"{country}-{extension}-{manufacturer}")
 
 
 _SAID_BY = {EVIDENCE_RTCP: RTCP, EVIDENCE_STUN: STUN, EVIDENCE_DTLS: DTLS}

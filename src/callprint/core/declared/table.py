@@ -167,6 +167,13 @@ class NameTable:
         name = self._attributes.get(attribute)
         return None if name is None else Declared(name, None, STUN)
 
+    def by_product(self, product: str, version: str) -> Declared | None:
+        """Return what an H.323 endpoint says that names product and version apart."""
+        declared = self.declared(product, H323)
+        return (
+            None if declared is None else declared._replace(version=_version(f" {version[:MAXIMUM_TEXT]}", 0))
+        )
+
     def by_manufacturer(self, number: str) -> Declared | None:
         """Return what the number of a manufacturer of H.323 says: country-extension-code, H.221 annex A."""
         name = self._manufacturers.get(number)

@@ -5,13 +5,14 @@
     H.225   annex H, in aligned PER (X.691): Setup has the caller's `sourceInfo`, Call Proceeding, Alerting and
             Connect the callee's `destinationInfo`; both begin with what is optional and may be left out
 
-A message is read as far as its vendor, which stands near its beginning, so the first segment of a message is enough.
+A message is read as far as its vendor, which stands near its beginning, so the first segment of a message is enough. Of
+several messages in a segment the first vendor is taken: all are of one sender.
 Forms that nobody sends (addresses of IPX, extended identifiers) end the reading: then there is no vendor.
 """
 
 from callprint.core.ground.arrays import Array
 from callprint.core.ground.compiled import compiled, compiled_apart
-from callprint.core.ground.loads import load8
+from callprint.core.ground.loads import be16, load8
 
 H225_PORT = 1720
 
@@ -25,6 +26,7 @@ _Q931 = 8
 _USER_USER = 0x7E
 _ASN1 = 5  # the protocol discriminator of a User-user element with PER inside
 _SETUP, _CALL_PROCEEDING, _CONNECT, _ALERTING = range(4)  # alternatives of h323-message-body
+_MOST_MESSAGES = 4  # of a segment
 _MOST_ELEMENTS = 32
 _MOST_ALIASES = 16
 
@@ -138,36 +140,26 @@ def _endpoint_type(data: Array, at: int, end: int) -> int:
 
 
 @compiled
-def _user_user(data: Array, at: int, end: int) -> int:
-    """Return where the PER of a Q.931 message begins, in bytes; -1 when it has none."""
+def _user_user(data: Array, at: int, end: int) -> tuple[int, int]:
+    """Return where the PER of a Q.931 message begins, in bytes, and where it ends; -1 when it has none."""
     if at + 2 > end or data[at] != _Q931:
-        return -1
+        return -1, 0
     at += 3 + (load8(data, at + 1) & 0x0F)
     for _ in range(_MOST_ELEMENTS):
         if at + 4 > end:
-            return -1
+            return -1, 0
         if data[at] == _USER_USER:
-            return at + 4 if data[at + 3] == _ASN1 else -1
+            return at + 4 if data[at + 3] == _ASN1 else -1, min(end, at + 3 + be16(data, at + 1))
         at += 1 if data[at] & 0x80 else 2 + load8(data, at + 1)
-    return -1
+    return -1, 0
 
 
 @compiled_apart
-def vendor_in(data: Array, offset: int, length: int) -> tuple[int, int, int]:
-    """Return where in a message the vendor of its sender lies: offset, length, and which of its texts are there.
-
-    The vendor is a country, an extension of it and a manufacturer (four bytes), then the texts that are there, each
-    behind a byte that is one less than its length: PRODUCT, VERSION. Offset NO_VENDOR: the message has none.
-    """
-    end = offset + length
-    at = offset
-    if length >= _TPKT_HEADER and data[at] == _TPKT_VERSION and data[at + 1] == 0:
-        at += _TPKT_HEADER
-    at = _user_user(data, at, end)
-    if at < 0:
-        return NO_VENDOR, 0, 0
+def _vendor_of_message(data: Array, at: int, end: int) -> tuple[int, int, int]:
+    """Return what vendor_in returns, of one Q.931 message."""
+    at, end = _user_user(data, at, end)
     last = end * 8
-    bit = _endpoint_type(data, at * 8, last)
+    bit = -1 if at < 0 else _endpoint_type(data, at * 8, last)
     options = _bits(data, bit, last, 7)  # extension bit, then six options: nonStandardData, vendor, ...
     if options < 0 or options & 0x10 == 0:
         return NO_VENDOR, 0, 0
@@ -188,3 +180,23 @@ def vendor_in(data: Array, offset: int, length: int) -> tuple[int, int, int]:
     if at > end:
         return NO_VENDOR, 0, 0
     return first, at - first, texts
+
+
+@compiled_apart
+def vendor_in(data: Array, offset: int, length: int) -> tuple[int, int, int]:
+    """Return where in a segment the vendor of its sender lies: offset, length, and which of its texts are there.
+
+    The vendor is a country, an extension of it and a manufacturer (four bytes), then the texts that are there, each
+    behind a byte that is one less than its length: PRODUCT, VERSION. Offset NO_VENDOR: the segment has none.
+    """
+    at, end = offset, offset + length
+    for _ in range(_MOST_MESSAGES):
+        message_end = end
+        if at + _TPKT_HEADER <= end and data[at] == _TPKT_VERSION and data[at + 1] == 0:
+            message_end = min(end, at + max(_TPKT_HEADER, be16(data, at + 2)))
+            at += _TPKT_HEADER
+        found = _vendor_of_message(data, at, message_end)
+        if found[0] != NO_VENDOR or message_end >= end:
+            return found
+        at = message_end
+    return NO_VENDOR, 0, 0

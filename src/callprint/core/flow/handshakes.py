@@ -12,15 +12,15 @@ asked for. Its media go through one of those servers or, where ICE finds a short
 same socket. So requests have an entry of their socket. A server's answer counts for what that server sends.
 
 An H.323 endpoint says who made it in call signalling (core/dissect/h225.py), over TCP between the hosts that send each
-other media a little later. The entry is that of the two hosts; where two products behind one address name
-themselves within the idle time-out, neither counts.
+other media a little later. The entry is that of the two hosts, the weakest tie of all: it counts for no sender with a
+handshake of its own, which H.323 does not have, and where two makers behind one address speak, neither counts.
 
 A flood of such messages fills this table and nothing else.
 """
 
 import numpy as np
 
-from callprint.core.dissect.h225 import NO_VENDOR, vendor_in
+from callprint.core.dissect.h225 import FIXED_BYTES, NO_VENDOR, PRODUCT, vendor_in
 from callprint.core.dissect.payload import ALLOCATE_REQUEST, ALLOCATES
 from callprint.core.evidence import EVIDENCE_ALLOCATE, EVIDENCE_DTLS, EVIDENCE_H225, EVIDENCE_STUN
 from callprint.core.flow import evidence_pool
@@ -29,7 +29,7 @@ from callprint.core.flow.layout import HELD_BYTES, Tables
 from callprint.core.ground.arrays import Array
 from callprint.core.ground.compiled import Row, compiled, compiled_apart, copy_bytes
 from callprint.core.ground.endpoints import occupy, same_endpoints, same_hosts, same_source
-from callprint.core.ground.loads import be16, be32
+from callprint.core.ground.loads import be16, be32, load8
 from callprint.core.ground.sets import WAYS, entry_to_claim, first_of_set, keyed
 from callprint.core.packets import MAXIMUM_PAYLOAD
 
@@ -56,13 +56,11 @@ def _key_of(row: Row, whose: int) -> np.uint32:
 @compiled
 def _is_of(entry: Row, row: Row, whose: int) -> bool:
     """Return whether an entry is the one for a row with endpoints."""
+    if entry.whose != whose:
+        return False
     if whose == _ENDPOINTS:
         return same_endpoints(entry, row)
-    if entry.dst_port != 0:
-        return False
-    if whose == _SOCKET:
-        return bool(same_source(entry, row) and entry.dst_lo == 0 and entry.dst_hi == 0)
-    return bool(same_hosts(entry, row) and entry.src_port == 0)
+    return same_source(entry, row) if whose == _SOCKET else same_hosts(entry, row)
 
 
 @compiled
@@ -89,13 +87,7 @@ def _claim(tables: Tables, packet: Row, whose: int) -> int:
     if entry.used and entry.time_ns >= stale_before_ns:
         state.handshakes_evicted += 1
     occupy(entry, key_hash, packet)
-    if whose != _ENDPOINTS:
-        entry.dst_port = 0
-    if whose == _SOCKET:
-        entry.dst_hi = 0
-        entry.dst_lo = 0
-    if whose == _HOSTS:
-        entry.src_port = 0
+    entry.whose = whose
     entry.stun_length = 0
     entry.dtls_length = 0
     entry.name_length = 0
@@ -176,6 +168,18 @@ def note_dtls(tables: Tables, data: Array, packet: Row) -> None:
         entry.dtls_length = _keep(tables.held_dtls, way, data, packet)
 
 
+@compiled
+def _is_other_maker(held_name: Array, held: int, data: Array, at: int, texts: int) -> bool:
+    """Return whether a vendor in `data` is another than the one held: by number, and by product where both say it."""
+    size = FIXED_BYTES
+    if held_name[held] & texts & PRODUCT:
+        size += 2 + load8(data, at + FIXED_BYTES)
+    differs = False
+    for i in range(size):
+        differs |= held_name[held + 1 + i] != data[at + i]
+    return differs
+
+
 @compiled_apart
 def note_h225(tables: Tables, data: Array, packet: Row) -> None:
     """Keep the vendor that a message of H.323 call signalling names, as EVIDENCE_H225 has it."""
@@ -185,14 +189,14 @@ def note_h225(tables: Tables, data: Array, packet: Row) -> None:
     way = _way_of(tables, packet, _HOSTS)
     entry = tables.handshakes[way]
     held = way * HELD_BYTES
-    same = entry.name_length == 1 + length and tables.held_name[held] == texts
-    for i in range(length):
-        same &= tables.held_name[held + 1 + i] == data[at + i]
-    if abs(packet.time_ns - entry.name_time_ns) > tables.state[0].idle_timeout_ns:
-        entry.doubtful = 0
-    elif entry.name_length != 0 and not same:
+    known = entry.name_length != 0
+    other = known and _is_other_maker(tables.held_name, held, data, at, texts)
+    if other:
         entry.doubtful = 1
+        entry.doubt_time_ns = entry.name_time_ns
     entry.name_time_ns = packet.time_ns
+    if known and not other and tables.held_name[held] & ~texts & PRODUCT:
+        return  # what it said of itself before says more
     entry.name_length = 1 + length
     tables.held_name[held] = texts
     copy_bytes(tables.held_name, held + 1, data, at, length)
@@ -204,8 +208,10 @@ def _recall_name(tables: Tables, row: int, way: int, kind: int) -> bool:
     if way < 0:
         return False
     entry = tables.handshakes[way]
-    age_ns = abs(tables.flows[row].first_seen_ns - entry.name_time_ns)
-    if entry.name_length == 0 or entry.doubtful or age_ns > tables.state[0].idle_timeout_ns:
+    first_ns, idle_timeout_ns = tables.flows[row].first_seen_ns, tables.state[0].idle_timeout_ns
+    if entry.name_length == 0 or abs(first_ns - entry.name_time_ns) > idle_timeout_ns:
+        return False
+    if entry.doubtful and abs(first_ns - entry.doubt_time_ns) <= 2 * idle_timeout_ns:
         return False
     held, time_ns = way * HELD_BYTES, entry.name_time_ns
     evidence_pool.append(tables, row, tables.held_name, held, entry.name_length, time_ns, kind)
@@ -217,10 +223,12 @@ def recall(tables: Tables, row: int) -> None:
     """Make what the sender of a new flow sent before its media the flow's first evidence."""
     flow = tables.flows[row]
     way = _find(tables, flow, _ENDPOINTS)
+    shook_hands = False
     if way >= 0:
         entry = tables.handshakes[way]
         fresh = abs(flow.first_seen_ns - entry.handshake_time_ns) <= tables.state[0].idle_timeout_ns
         held = way * HELD_BYTES
+        shook_hands = fresh and (entry.stun_length != 0 or entry.dtls_length != 0)
         if fresh and entry.stun_length != 0:
             evidence_pool.append(
                 tables, row, tables.held_stun, held, entry.stun_length, entry.stun_time_ns, EVIDENCE_STUN
@@ -229,6 +237,8 @@ def recall(tables: Tables, row: int) -> None:
             evidence_pool.append(
                 tables, row, tables.held_dtls, held, entry.dtls_length, entry.dtls_time_ns, EVIDENCE_DTLS
             )
-    if not _recall_name(tables, row, way, EVIDENCE_ALLOCATE):
-        _recall_name(tables, row, _find(tables, flow, _SOCKET), EVIDENCE_ALLOCATE)
+    if _recall_name(tables, row, way, EVIDENCE_ALLOCATE):
+        return
+    if _recall_name(tables, row, _find(tables, flow, _SOCKET), EVIDENCE_ALLOCATE) or shook_hands:
+        return
     _recall_name(tables, row, _find(tables, flow, _HOSTS), EVIDENCE_H225)

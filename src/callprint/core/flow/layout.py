@@ -171,21 +171,22 @@ HANDSHAKE = np.dtype(
         ("stun_time_ns", "<i8"),
         ("dtls_time_ns", "<i8"),
         ("name_time_ns", "<i8"),
+        ("doubt_time_ns", "<i8"),
         ("hash", "<u4"),
         ("src_port", "<u2"),
         ("dst_port", "<u2"),
         ("stun_length", "<u2"),  # 0: none kept
         ("dtls_length", "<u2"),
         ("name_length", "<u2"),
-        ("doubtful", "u1"),  # names of two products came, so neither counts
+        ("whose", "u1"),  # whose notes these are: of the two endpoints, or of more (handshakes.py)
+        ("doubtful", "u1"),  # another maker spoke at doubt_time_ns
         ("used", "u1"),
     ],
     align=True,
 )
 """What one endpoint sent another before its media: the first STUN request and DTLS hello, the last that names it.
 
-What names a product counts for an endpoint, for its socket or for its host (handshakes.py): fields of endpoints that do
-not matter are zero. The bytes lie in `Tables.held_stun`, `held_dtls` and `held_name`, HELD_BYTES for each.
+Their bytes lie in `Tables.held_stun`, `held_dtls` and `held_name`, HELD_BYTES for each.
 """
 
 EVENT = np.dtype(
