@@ -10,6 +10,8 @@ RUNTIME := $(if $(shell grep -s '^gpu ' .venv/callprint-extras),gpu,cpu)
 TEST_EXTRAS := $(RUNTIME),spit,cluster,console,test
 
 PYTEST := $(BIN)/python -m pytest
+# Where tests run side by side, threads of one would wait busily for the cores of the other.
+ONE_THREAD := OMP_NUM_THREADS=1
 ROUNDS ?= 1
 # Of the paper's networks in full: labelled captures, and where states and networks go.
 DATA ?= ../shared/data/calls
@@ -49,12 +51,12 @@ setup-all: setup-cluster
 	@sh tools/setup.sh $(TEST_EXTRAS),train
 
 test: setup-all ## run the tests: units, training, live capture, real services and their deaths
-	$(PYTEST) -n auto --dist loadfile -m 'not services and not faults and not live'
+	$(ONE_THREAD) $(PYTEST) -n auto --dist loadfile -m 'not services and not faults and not live'
 	$(PYTEST) -m 'live and not services and not faults'
 	$(PYTEST) -m 'services or faults'
 
 test-unit: setup-test ## run the tests that need no services, no root and no torch (under a minute)
-	$(PYTEST) -n auto --dist worksteal -m 'not services and not faults and not training and not live and not browser'
+	$(ONE_THREAD) $(PYTEST) -n auto --dist worksteal -m 'not services and not faults and not training and not live and not browser'
 
 test-services: setup-cluster ## run the tests on real Kafka, Storm and Cassandra
 	$(PYTEST) -m 'services and not faults'

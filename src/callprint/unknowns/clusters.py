@@ -14,6 +14,7 @@ import numpy as np
 from sklearn.cluster import HDBSCAN
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
+from threadpoolctl import threadpool_limits
 
 from callprint.core.declared.evidence_texts import declared_in
 from callprint.core.evidence import EVIDENCE_RTP, split
@@ -240,7 +241,10 @@ def positions(embedding: np.ndarray) -> np.ndarray:
         places = np.pad(places, ((0, 0), (0, 2 - places.shape[1])))
     else:
         perplexity = min(PERPLEXITY, (count - 1) / 3)
-        places = TSNE(perplexity=perplexity, init="pca", random_state=1).fit_transform(embedding)
+        # Its threads wait for each other busily, a thousand times: beside other work on the cores 27 flows took 40 s,
+        # with one thread 0.2 s. The picture depends on their number, too.
+        with threadpool_limits(1):
+            places = TSNE(perplexity=perplexity, init="pca", random_state=1).fit_transform(embedding)
     low, high = places.min(0), places.max(0)
     found: np.ndarray = (places - low) / np.maximum(high - low, 1e-9)
     return found
