@@ -93,15 +93,19 @@ class ReferenceEngine:
         for key in list(self.flows):
             self._end(key, "capture_end")
 
-    def _too_old(self, one_ns: int, other_ns: int) -> bool:
-        return abs(one_ns - other_ns) > self.settings.idle_timeout_s * 1e9
+    def _too_old(self, one_ns: int, other_ns: int, timeouts: int = 1) -> bool:
+        return abs(one_ns - other_ns) > timeouts * self.settings.idle_timeout_s * 1e9
 
     def _handshake(self, packet: Packet) -> None:
         request = packet.kind == PacketKind.STUN and packet.payload_type == 1
         hello = packet.kind == PacketKind.DTLS and packet.payload_type in (1, 2)
         if packet.kind == PacketKind.H225:
             hosts = packet.source, packet.destination
-            maker = self.makers.setdefault(hosts, Maker(packet, packet.time_ns))
+            maker = self.makers.get(hosts)
+            if maker is None or self._too_old(packet.time_ns, maker.time_ns, 2):
+                doubt_ns = None if maker is None else maker.doubt_ns
+                self.makers[hosts] = Maker(packet, packet.time_ns, doubt_ns)
+                return
             before, now = maker.packet.vendor(), packet.vendor()
             if before.number != now.number or (
                 before.product and now.product and before.product != now.product
@@ -223,7 +227,7 @@ class ReferenceEngine:
         maker = self.makers.get((key[0], key[2]))
         if maker is None or self._too_old(time_ns, maker.time_ns):
             return []
-        if maker.doubt_ns is not None and abs(time_ns - maker.doubt_ns) <= 2e9 * self.settings.idle_timeout_s:
+        if maker.doubt_ns is not None and not self._too_old(time_ns, maker.doubt_ns, 2):
             return []
         vendor = maker.packet.vendor()
         record = bytes([vendor.flags()]) + vendor.fixed() + vendor.texts()

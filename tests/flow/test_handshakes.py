@@ -117,6 +117,7 @@ def test_who_leaves_its_product_out_of_some_messages_is_one_maker():
     record = b"\2\xb5\0\0\x12\x08Gateway 1"
     assert vendors_of(h225(0, 18), h225(1, 18, 0)) == [record]
     assert vendors_of(h225(0, 18, 0), h225(1, 18)) == [record]
+    assert vendors_of(h225(0, 18), h225(121_000, 18, 0), time_ms=121_020) == [b"\0\xb5\0\0\x12"]
     assert vendors_of(h225(0, 18, 0)) == [b"\0\xb5\0\0\x12"]
 
 

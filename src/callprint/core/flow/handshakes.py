@@ -41,6 +41,7 @@ _SERVER_HELLO = 2
 _HANDSHAKE_TYPE_AT = 13  # behind the record header
 
 
+_DOUBTED_TIMEOUTS = 2  # idle time-outs for which a maker is in doubt after another one spoke
 _ENDPOINTS, _SOCKET, _HOSTS = range(3)
 """Whose an entry is: of one endpoint towards another, of one towards all, of one host towards another."""
 
@@ -189,7 +190,8 @@ def note_h225(tables: Tables, data: Array, packet: Row) -> None:
     way = _way_of(tables, packet, _HOSTS)
     entry = tables.handshakes[way]
     held = way * HELD_BYTES
-    known = entry.name_length != 0
+    doubted_ns = _DOUBTED_TIMEOUTS * tables.state[0].idle_timeout_ns
+    known = entry.name_length != 0 and abs(packet.time_ns - entry.name_time_ns) <= doubted_ns
     other = known and _is_other_maker(tables.held_name, held, data, at, texts)
     if other:
         entry.doubtful = 1
@@ -211,7 +213,7 @@ def _recall_name(tables: Tables, row: int, way: int, kind: int) -> bool:
     first_ns, idle_timeout_ns = tables.flows[row].first_seen_ns, tables.state[0].idle_timeout_ns
     if entry.name_length == 0 or abs(first_ns - entry.name_time_ns) > idle_timeout_ns:
         return False
-    if entry.doubtful and abs(first_ns - entry.doubt_time_ns) <= 2 * idle_timeout_ns:
+    if entry.doubtful and abs(first_ns - entry.doubt_time_ns) <= _DOUBTED_TIMEOUTS * idle_timeout_ns:
         return False
     held, time_ns = way * HELD_BYTES, entry.name_time_ns
     evidence_pool.append(tables, row, tables.held_name, held, entry.name_length, time_ns, kind)
