@@ -10,13 +10,13 @@ import torch
 from torch import nn
 
 from callprint.core.identify.card import MATRIX_COLUMNS
+from callprint.training.paper.convolution import KERNEL, Convolution
 from callprint.training.paper.dropout import Dropout
 
 ALEXNET = "AlexNet"
 CNN = "CNN"
 GOOGLENET = "GoogLeNet"
 
-KERNEL = 5  # the paper, section VI-B: 5x5 filters, same padding
 ALEXNET_CHANNELS = (64, 96, 96, 64, 64)  # ours: the paper gives none, these fit its Table II
 ALEXNET_UNITS = (4096, 1024)
 DROPOUT = 0.5  # the paper, section VI-B: in each of the first seven layers
@@ -59,7 +59,11 @@ def alexnet(
     layers: list[nn.Module] = []
     before = 1
     for i, channels in enumerate(ALEXNET_CHANNELS):
-        layers += [nn.Conv2d(before, channels, KERNEL, 2 if i == 0 else 1, KERNEL // 2), nn.ReLU()]
+        first = i == 0
+        layers.append(
+            nn.Conv2d(before, channels, KERNEL, 2, KERNEL // 2) if first else Convolution(before, channels)
+        )
+        layers.append(nn.ReLU())
         if i == len(ALEXNET_CHANNELS) - 1:
             layers.append(nn.MaxPool2d(2, ceil_mode=True))  # same padding: a single row stays one row
         layers.append(Dropout(convolution_dropout))
