@@ -24,9 +24,9 @@ def far_apart(found, wanted):
     return float((found - wanted).norm() / wanted.norm())
 
 
-def results_and_gradients(torch, layer, forward, images, gradient):
+def results_and_gradients(torch, layer, images, gradient):
     images = images.clone().requires_grad_()
-    found = forward(images)
+    found = layer(images)
     return found.detach(), *torch.autograd.grad(found, [images, layer.weight, layer.bias], gradient)
 
 
@@ -51,10 +51,10 @@ def test_results_and_gradients_are_torchs(torch, ours, height, width, channels_l
     images, gradient = torch.randn(3, 6, height, width), torch.randn(3, 7, height, width)
     if channels_last:
         images, gradient = (one.contiguous(memory_format=torch.channels_last) for one in (images, gradient))
-    found = results_and_gradients(torch, layer, layer, images, gradient)
+    found = results_and_gradients(torch, layer, images, gradient)
     exact = torch.nn.Conv2d(6, 7, 5, padding=2).double()
     exact.load_state_dict(layer.state_dict())
-    wanted = results_and_gradients(torch, exact, exact, images.double(), gradient.double())
+    wanted = results_and_gradients(torch, exact, images.double(), gradient.double())
     for one, other in zip(found, wanted, strict=True):
         assert far_apart(one, other) < SMALL
 

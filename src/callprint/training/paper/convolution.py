@@ -16,7 +16,6 @@ FEWEST_HEIGHT = 3  # torch's own passes over the margin, which is most of what i
 MOST_HEIGHT = 20  # values at points take as much memory as three images
 
 
-@lru_cache
 def minimal_filter(outputs: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return what turns a window, a kernel and their products at p = outputs + 4 points into `outputs` results.
 
@@ -62,9 +61,7 @@ class Tiles:
         return images.as_strided(shape, strides, images.storage_offset() + first[0] * row + first[1] * column)
 
 
-@lru_cache
-def _tiles(height: int, width: int) -> Tiles:
-    return Tiles(height, width)
+_tiles = lru_cache(Tiles)
 
 
 class _Windows(torch.autograd.Function):
@@ -90,7 +87,7 @@ class _Windows(torch.autograd.Function):
 class Convolution(nn.Conv2d):
     """nn.Conv2d of 5x5 with same padding, which trains in float32 on a processor by minimal filtering.
 
-    Its results differ from nn.Conv2d's by a hundred thousandth. AlexNet's convolutions are nineteen twentieths of a
+    Its results differ from nn.Conv2d's by some hundred thousandths. AlexNet's convolutions are nineteen twentieths of a
     training's multiplications and as fast as a processor multiplies: fewer are the only way to be faster.
     """
 

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from callprint.core.identify.card import MATRIX_COLUMNS
-from callprint.training.paper.convolution import KERNEL, Convolution
+from callprint.training.paper.convolution import KERNEL, MARGIN, Convolution
 from callprint.training.paper.dropout import Dropout
 
 ALEXNET = "AlexNet"
@@ -60,10 +60,8 @@ def alexnet(
     before = 1
     for i, channels in enumerate(ALEXNET_CHANNELS):
         first = i == 0
-        layers.append(
-            nn.Conv2d(before, channels, KERNEL, 2, KERNEL // 2) if first else Convolution(before, channels)
-        )
-        layers.append(nn.ReLU())
+        layer = nn.Conv2d(before, channels, KERNEL, 2, MARGIN) if first else Convolution(before, channels)
+        layers += [layer, nn.ReLU()]
         if i == len(ALEXNET_CHANNELS) - 1:
             layers.append(nn.MaxPool2d(2, ceil_mode=True))  # same padding: a single row stays one row
         layers.append(Dropout(convolution_dropout))
@@ -84,10 +82,10 @@ def alexnet(
 def cnn(k: int, classes: int, dropout: float = DROPOUT) -> PaperNetwork:
     """Return a CNN in the form of LeNet (LeCun 1998, the paper's [6]): two convolutions with pools, two full layers."""
     convolutions = nn.Sequential(
-        nn.Conv2d(1, 20, KERNEL, padding=KERNEL // 2),
+        nn.Conv2d(1, 20, KERNEL, padding=MARGIN),
         nn.ReLU(),
         nn.MaxPool2d(2, ceil_mode=True),
-        nn.Conv2d(20, 50, KERNEL, padding=KERNEL // 2),
+        nn.Conv2d(20, 50, KERNEL, padding=MARGIN),
         nn.ReLU(),
         nn.MaxPool2d(2, ceil_mode=True),
     )
